@@ -1,0 +1,154 @@
+//! Ids that anyone can compute again: hashes of what a thing is, never counters or random numbers.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// Sixteen bytes that name a record: an event, a revision of an incident, a decision. 32 hexadecimal digits as text.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RecordId([u8; 16]);
+
+/// Sixteen bytes that name a label set or an alert; the same over its whole life.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Fingerprint([u8; 16]);
+
+/// sha256 of a file or plugin, as other tools print it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Digest([u8; 32]);
+
+/// Feeds the parts of an identity to a hash, each with its length, so that no two lists of parts run together.
+pub struct IdBuilder(blake3::Hasher);
+
+impl IdBuilder {
+    /// Starts an identity; `domain` keeps ids of different kinds apart.
+    pub fn new(domain: &str) -> Self {
+        Self(blake3::Hasher::new()).text(domain)
+    }
+
+    /// Adds a text.
+    pub fn text(self, text: &str) -> Self {
+        self.bytes(text.as_bytes())
+    }
+
+    /// Adds bytes.
+    pub fn bytes(mut self, bytes: &[u8]) -> Self {
+        self.0.update(&(bytes.len() as u64).to_le_bytes());
+        self.0.update(bytes);
+        self
+    }
+
+    /// Adds a number.
+    pub fn number(mut self, number: i64) -> Self {
+        self.0.update(&number.to_le_bytes());
+        self
+    }
+
+    /// The id.
+    pub fn finish(&self) -> RecordId {
+        let mut id = [0; 16];
+        self.0.finalize_xof().fill(&mut id);
+        RecordId(id)
+    }
+}
+
+impl From<RecordId> for Fingerprint {
+    fn from(id: RecordId) -> Self {
+        Self(id.0)
+    }
+}
+
+impl Fingerprint {
+    /// The first eight bytes as a number: what plugins see.
+    pub fn as_u64(self) -> u64 {
+        let [a, b, c, d, e, f, g, h, ..] = self.0;
+        u64::from_le_bytes([a, b, c, d, e, f, g, h])
+    }
+}
+
+/// Text that is not the hexadecimal form of an id.
+#[derive(Debug, thiserror::Error)]
+#[error("`{0}` is not an id: expected {1} hexadecimal digits")]
+pub struct InvalidId(String, usize);
+
+macro_rules! hex_id {
+    ($name:ident, $len:literal) => {
+        impl $name {
+            /// From its bytes.
+            pub const fn from_bytes(bytes: [u8; $len]) -> Self {
+                Self(bytes)
+            }
+
+            /// Its bytes.
+            pub const fn as_bytes(&self) -> &[u8; $len] {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(self, f)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = InvalidId;
+
+            fn from_str(text: &str) -> Result<Self, InvalidId> {
+                let invalid = || InvalidId(text.to_owned(), $len * 2);
+                let mut bytes = [0; $len];
+                if text.len() != $len * 2 {
+                    return Err(invalid());
+                }
+                for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
+                    let pair = std::str::from_utf8(pair).map_err(|_| invalid())?;
+                    *byte = u8::from_str_radix(pair, 16).map_err(|_| invalid())?;
+                }
+                Ok(Self(bytes))
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+                text.parse().map_err(serde::de::Error::custom)
+            }
+        }
+    };
+}
+
+hex_id!(RecordId, 16);
+hex_id!(Fingerprint, 16);
+hex_id!(Digest, 32);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_do_not_run_together() {
+        let one = IdBuilder::new("t").text("ab").text("c").finish();
+        let two = IdBuilder::new("t").text("a").text("bc").finish();
+        assert_ne!(one, two);
+    }
+
+    #[test]
+    fn an_id_reads_as_it_was_written() {
+        let id = IdBuilder::new("t").number(7).finish();
+        assert_eq!(id.to_string().parse::<RecordId>().unwrap(), id);
+        assert!("zz".parse::<RecordId>().is_err());
+        assert!("é".repeat(16).parse::<RecordId>().is_err());
+    }
+}
