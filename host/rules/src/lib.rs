@@ -1,1 +1,24 @@
-//! Placeholder.
+//! Rule files → a checked, typed rule set.
+//!
+//! A rule file is a Prometheus alerting-rule file, plus detectors (`plugin:`/`with:`) and correlations. This crate reads
+//! one text at a time and touches nothing else: no folder, no clock, no network. Everything wrong with a file is
+//! listed at once, each with its line, so that a person edits once and not once per mistake.
+//!
+//! The way of a text: [`parse_file`] → a tree with spans → groups and correlations checked key by key → [`RuleFile`].
+//! The pipeline then asks [`EventMatcher`], [`group_key`] and [`Template`] at run time.
+
+mod catalog;
+mod diagnostic;
+mod event_type;
+mod file;
+mod matcher;
+mod rule;
+mod template;
+
+pub use catalog::PluginCatalog;
+pub use diagnostic::{Diagnostic, Level, Span, render};
+pub use event_type::default_event_type;
+pub use file::{Parsed, parse_file};
+pub use matcher::{EventMatcher, group_key};
+pub use rule::{AlertRule, Correlation, Group, IncidentSpec, RuleFile};
+pub use template::{Template, TemplateData, TemplateError};

@@ -1,0 +1,96 @@
+//! A checked rule file as types: what the pipeline runs. Whoever holds one need not check anything again.
+
+use orion_model::{Digest, Parameter, Severity};
+
+use crate::matcher::EventMatcher;
+use crate::template::Template;
+
+/// One rule file without a single error.
+#[derive(Clone, Debug)]
+pub struct RuleFile {
+    /// The name it was read under; first part of every id in it.
+    pub name: String,
+    /// sha256 of its text.
+    pub digest: Digest,
+    /// Groups of alerting rules, in file order.
+    pub groups: Vec<Group>,
+    /// Correlations, in file order.
+    pub correlations: Vec<Correlation>,
+}
+
+/// Rules that are evaluated together, at one instant, in file order.
+#[derive(Clone, Debug)]
+pub struct Group {
+    /// `file/group`.
+    pub id: String,
+    /// Unique within the file.
+    pub name: String,
+    /// Time between instants; `None` leaves it to the configuration.
+    pub interval_millis: Option<i64>,
+    /// How far before the instant the data is asked for.
+    pub query_offset_millis: i64,
+    /// Most alerts one rule may have; 0 means no limit.
+    pub limit: usize,
+    /// The source that is asked.
+    pub source: String,
+    /// The rules.
+    pub rules: Vec<AlertRule>,
+}
+
+/// One alerting rule: a query, the detector that reads the answer, and what its findings are called.
+#[derive(Clone, Debug)]
+pub struct AlertRule {
+    /// `file/group/alert`, with `#2`, `#3`, … for repeats of a name in a group. Says nothing of `expr`, so that
+    /// state survives edits of the query.
+    pub id: String,
+    /// Name of the alert.
+    pub name: String,
+    /// The query.
+    pub expr: String,
+    /// How long a finding must hold before it fires.
+    pub for_millis: i64,
+    /// How long it fires on after the finding is gone.
+    pub keep_firing_for_millis: i64,
+    /// Labels of the rule over those of its group, by name.
+    pub labels: Vec<(String, Template)>,
+    /// Annotations, by name.
+    pub annotations: Vec<(String, Template)>,
+    /// The detector, as the file calls it.
+    pub plugin: String,
+    /// Its parameters, checked and completed from the manifest.
+    pub parameters: Vec<Parameter>,
+    /// Where the rule stands, counted from 1.
+    pub line: usize,
+}
+
+/// One correlation: which events, how they are grouped, the correlator that reads them, and the incident it makes.
+#[derive(Clone, Debug)]
+pub struct Correlation {
+    /// `file/name`.
+    pub id: String,
+    /// Unique within the file.
+    pub name: String,
+    /// Which events it reads.
+    pub matcher: EventMatcher,
+    /// What must be equal for events to belong together.
+    pub group_by: Vec<String>,
+    /// The correlator, as the file calls it.
+    pub plugin: String,
+    /// Its parameters, checked and completed from the manifest.
+    pub parameters: Vec<Parameter>,
+    /// What its incidents are called.
+    pub incident: IncidentSpec,
+    /// Where the correlation stands, counted from 1.
+    pub line: usize,
+}
+
+/// What the incidents of a correlation are called.
+#[derive(Clone, Debug)]
+pub struct IncidentSpec {
+    /// Snake case: `service_outage`.
+    pub incident_type: String,
+    /// `None` leaves it to the correlator.
+    pub severity: Option<Severity>,
+    /// One line for a person.
+    pub summary: Template,
+}
