@@ -1,1 +1,34 @@
-//! Placeholder.
+//! What Orion reads. The only room of the house that speaks to Prometheus, or to a recording of it.
+//!
+//! A [`Source`] answers one query at one instant with a [`Frame`]. What it learns about the series of a query stays in
+//! the query's [`QuerySession`], so that a series met before costs one comparison of bytes and no parsing. Whatever
+//! comes from outside is checked here, at the door: size, depth, shape, text. Inside the house nobody checks again.
+//!
+//! Nothing in this crate can change a source: it sends GET, or POST to the query endpoint, and has no other verb.
+
+mod decode;
+mod error;
+mod prometheus;
+mod recording;
+mod session;
+
+use async_trait::async_trait;
+use orion_model::{Frame, Timestamp};
+
+pub use decode::{AnswerLimits, decode};
+pub use error::SourceError;
+pub use prometheus::{Credentials, Prometheus, PrometheusSettings};
+pub use recording::{Recording, RecordingError, RecordingSource, RecordingWriter};
+pub use session::{QuerySession, SERIES_KEPT_UNSEEN_MILLIS};
+
+/// Something that answers queries: Prometheus, or a recording of it.
+#[async_trait]
+pub trait Source: Send + Sync {
+    /// What rule files call it.
+    fn name(&self) -> &str;
+
+    /// The answer to the session's query at `instant`.
+    ///
+    /// After an error the session is as good as before: what it knows may have grown, and nothing in it is wrong.
+    async fn query(&self, session: &mut QuerySession, instant: Timestamp) -> Result<Frame, SourceError>;
+}
