@@ -1,1 +1,45 @@
-//! Placeholder.
+//! The bus: what one stage commits, the next one reads, and it is also the audit trail's truth.
+//!
+//! Every stage is a loop `read → compute → commit`. A commit is atomic and carries everything that the step changed:
+//! the records it appends, the state it keeps, the offset it has consumed up to. So a crash at any moment leaves the
+//! step either done or not begun, and a record that is committed again is recognised by its id.
+
+mod crash;
+mod error;
+mod record;
+mod sqlite;
+
+use async_trait::async_trait;
+use tokio::sync::watch;
+
+#[cfg(feature = "crash-points")]
+pub use crash::point as crash_at;
+pub use error::BusError;
+pub use record::{Commit, Committed, Entry, Loaded, NewRecord, RecordKind, StateChange};
+pub use sqlite::{DATABASE_FILE, LOCK_FILE, Reader, SqliteBus};
+
+/// What stages speak to. All engines pass the same conformance tests.
+///
+/// Positions (`seq`) count from 1, grow in the order of commits, and are never used twice.
+///
+/// After any error of [`Bus::commit`] but [`BusError::Conflict`] and [`BusError::Refused`] it is not known whether
+/// the commit took place: [`Bus::load`] again and go on from there, never send the same commit blindly.
+#[async_trait]
+pub trait Bus: Send + Sync {
+    /// Offset and state of an owner (a rule group, a stage, a correlation), both as of one moment.
+    async fn load(&self, owner: &str) -> Result<Loaded, BusError>;
+
+    /// Everything one step changed, or nothing. A conflict when the stored offset is not `expected`.
+    ///
+    /// When it returns, the commit survives power loss. Dropping the future does not take the commit back.
+    async fn commit(&self, commit: Commit) -> Result<Committed, BusError>;
+
+    /// Up to `max` records of all kinds behind position `after`, in order of position.
+    async fn read(&self, after: u64, max: usize) -> Result<Vec<Entry>, BusError>;
+
+    /// The records at these positions, in the order asked for. A position that holds none is left out.
+    async fn read_at(&self, positions: &[u64]) -> Result<Vec<Entry>, BusError>;
+
+    /// The highest committed position; changes wake readers. 0 while the bus is empty.
+    fn appended(&self) -> watch::Receiver<u64>;
+}

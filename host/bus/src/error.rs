@@ -1,0 +1,103 @@
+//! What can go wrong on the bus, each with what to do about it.
+
+use std::path::PathBuf;
+
+/// Why the bus could not do what was asked. Cloneable, because everyone in a group of commits learns of its failure.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BusError {
+    /// Someone else committed for this owner, or this owner committed and did not learn of it.
+    #[error(
+        "`{owner}` committed from offset {expected}, but the bus holds {found}: load the owner again and repeat the step",
+        expected = shown(*expected), found = shown(*found)
+    )]
+    Conflict {
+        /// The owner.
+        owner: String,
+        /// The offset the step started from.
+        expected: Option<i64>,
+        /// The offset the bus holds.
+        found: Option<i64>,
+    },
+    /// The commit itself cannot be kept; nothing of it was.
+    #[error("the commit of `{owner}` is refused: {what}")]
+    Refused {
+        /// The owner.
+        owner: String,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// The disk is full. Nothing of the commit was kept; it can be repeated when there is space again.
+    #[error("no space left to write {path}: free some, and Orion goes on by itself")]
+    StoreFull {
+        /// The database.
+        path: PathBuf,
+    },
+    /// Another program holds the database's write lock.
+    #[error("{path} is locked by another program: close it (a `sqlite3` shell with an open transaction?)")]
+    Busy {
+        /// The database.
+        path: PathBuf,
+    },
+    /// Another host owns the folder.
+    #[error("{path} belongs to a running Orion{pid}: stop it, or give this one another data folder", pid = owned_by(*pid))]
+    InUse {
+        /// The folder.
+        path: PathBuf,
+        /// The process that owns it.
+        pid: Option<u32>,
+    },
+    /// There is no database to read.
+    #[error("{path} does not exist: is this the memory folder, and has Orion run with it?")]
+    Missing {
+        /// The database.
+        path: PathBuf,
+    },
+    /// The file is damaged or no database at all.
+    #[error(
+        "{path} is damaged ({detail}): stop Orion, keep a copy of the folder, move the file away and restore it from a \
+         backup, or start without it; the .jsonl files beside it can still be read"
+    )]
+    Corrupt {
+        /// The database.
+        path: PathBuf,
+        /// What was found.
+        detail: String,
+    },
+    /// The file is the database of something else.
+    #[error("{path} is a database of another program: give Orion a memory folder of its own")]
+    Foreign {
+        /// The database.
+        path: PathBuf,
+    },
+    /// The file was written by a newer Orion.
+    #[error("{path} has schema {found} and this Orion knows up to {known}: run the newer Orion that wrote it")]
+    Newer {
+        /// The database.
+        path: PathBuf,
+        /// The schema of the file.
+        found: i64,
+        /// The newest schema known here.
+        known: i64,
+    },
+    /// Reading or writing failed for a reason outside the database.
+    #[error("cannot {action} {path}: {detail}")]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        detail: String,
+    },
+    /// The bus is being shut down.
+    #[error("the bus is closed")]
+    Closed,
+}
+
+fn shown(offset: Option<i64>) -> String {
+    offset.map_or_else(|| "none".to_owned(), |offset| offset.to_string())
+}
+
+fn owned_by(pid: Option<u32>) -> String {
+    pid.map_or_else(String::new, |pid| format!(" (process {pid})"))
+}

@@ -1,0 +1,200 @@
+//! The one thread that writes. Commits that arrive while the disk is busy go into the next transaction together, so
+//! many of them share one sync; a lone one is never kept waiting for company.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::{code_of, fault, schema};
+use crate::crash_point;
+use crate::error::BusError;
+use crate::record::{Commit, Committed, NewRecord, StateChange};
+
+/// Commits in one transaction: by then the sync is shared by so many that more gain nothing.
+pub(super) const MAX_GROUP_COMMITS: usize = 256;
+
+/// How long a transaction takes in commits: the first one of a group waits no longer than this for the last one.
+const MAX_GROUP_MILLIS: u64 = 2;
+
+/// How long to wait for another program (a backup, a `sqlite3` shell) that holds the write lock.
+const MAX_BUSY_MILLIS: u64 = 5_000;
+
+/// Page cache in KiB. Ids are hashes, so every append touches a random page of their index: the default of 2 MiB
+/// thrashes from some 100,000 records on.
+const CACHE_KIB: i64 = 32 * 1024;
+
+/// What stays of the journal once its content is in the main file; a burst may make it longer for a while.
+const MAX_JOURNAL_BYTES: i64 = 64 * 1024 * 1024;
+
+/// A commit and who waits for what becomes of it.
+pub(super) struct Job {
+    pub(super) commit: Commit,
+    pub(super) answer: oneshot::Sender<Result<Committed, BusError>>,
+}
+
+type Outcome = Result<Committed, BusError>;
+
+/// Writes commits to the file.
+pub(super) struct Writer {
+    connection: Connection,
+    path: PathBuf,
+    last_seq: i64,
+}
+
+impl Writer {
+    /// Opens the file for writing, creating or migrating it when needed.
+    pub(super) fn open(path: PathBuf) -> Result<Self, BusError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let mut connection = Connection::open_with_flags(&path, flags).map_err(fault::of(&path, "open"))?;
+        configure(&connection).map_err(fault::of(&path, "prepare"))?;
+        schema::migrate(&mut connection, &path)?;
+        let last_seq = connection
+            .query_row("SELECT coalesce(max(seq), 0) FROM log", (), |row| row.get(0))
+            .map_err(fault::of(&path, "read"))?;
+        Ok(Self { connection, path, last_seq })
+    }
+
+    /// The highest committed position.
+    pub(super) fn last_seq(&self) -> u64 {
+        self.last_seq.unsigned_abs()
+    }
+
+    /// Serves commits until nobody is left who could send one, then moves the journal into the main file.
+    pub(super) fn run(mut self, mut jobs: mpsc::Receiver<Job>, appended: &watch::Sender<u64>) -> Result<(), BusError> {
+        let mut queue = Vec::new();
+        while !queue.is_empty() || jobs.blocking_recv_many(&mut queue, MAX_GROUP_COMMITS) > 0 {
+            let outcomes = self.commit_group(&queue);
+            appended.send_if_modified(|seq| std::mem::replace(seq, self.last_seq()) != self.last_seq());
+            for (job, outcome) in queue.drain(..outcomes.len()).zip(outcomes) {
+                // Whoever dropped the future does not want to know; the commit stands all the same.
+                let _ = job.answer.send(outcome);
+            }
+        }
+        self.close()
+    }
+
+    /// Commits the first jobs in one transaction, as many as the time allows, and tells what became of each. A conflict
+    /// concerns its own commit alone. A failure of the store concerns all jobs and leaves nothing of any.
+    fn commit_group(&mut self, jobs: &[Job]) -> Vec<Outcome> {
+        match self.transact(jobs) {
+            Ok((outcomes, last_seq)) => {
+                self.last_seq = last_seq;
+                outcomes
+            }
+            Err(error) => {
+                self.roll_back();
+                vec![Err(fault::of(&self.path, "write")(error)); jobs.len()]
+            }
+        }
+    }
+
+    fn transact(&self, jobs: &[Job]) -> rusqlite::Result<(Vec<Outcome>, i64)> {
+        let until = Instant::now() + Duration::from_millis(MAX_GROUP_MILLIS);
+        let mut last_seq = self.last_seq;
+        let mut outcomes = Vec::with_capacity(jobs.len());
+        self.run_statement("BEGIN IMMEDIATE")?;
+        for job in jobs {
+            outcomes.push(self.apply(&job.commit, &mut last_seq)?);
+            if Instant::now() >= until {
+                break;
+            }
+        }
+        crash_point!("bus::before_commit");
+        self.run_statement("COMMIT")?;
+        crash_point!("bus::after_commit");
+        Ok((outcomes, last_seq))
+    }
+
+    fn run_statement(&self, sql: &str) -> rusqlite::Result<()> {
+        self.connection.prepare_cached(sql)?.execute(()).map(drop)
+    }
+
+    /// Nothing half written may stay in the transaction, or the next group would carry it along.
+    fn roll_back(&self) {
+        if !self.connection.is_autocommit() {
+            // When even this fails, so does the BEGIN of the next group, and whoever waits for it learns why.
+            let _ = self.run_statement("ROLLBACK");
+        }
+    }
+
+    /// The inner result is about this commit, the outer one about the store. Checks before it writes: so a commit that is
+    /// turned away has nothing to undo, and its neighbours need no savepoints.
+    fn apply(&self, commit: &Commit, last_seq: &mut i64) -> rusqlite::Result<Outcome> {
+        let (owner, found) = self.owner(&commit.owner)?;
+        if found != commit.expected {
+            let (owner, expected) = (commit.owner.clone(), commit.expected);
+            return Ok(Err(BusError::Conflict { owner, expected, found }));
+        }
+        let first = *last_seq;
+        for record in &commit.records {
+            *last_seq += i64::from(self.append(record, *last_seq + 1)?);
+        }
+        let owner = self.put_offset(owner, commit)?;
+        for change in &commit.state {
+            self.change_state(owner, change)?;
+        }
+        let positions = first.unsigned_abs() + 1..last_seq.unsigned_abs() + 1;
+        let appended = last_seq.abs_diff(first) as usize;
+        Ok(Ok(Committed { positions, appended, duplicates: commit.records.len() - appended }))
+    }
+
+    fn owner(&self, name: &str) -> rusqlite::Result<(Option<i64>, Option<i64>)> {
+        let mut statement = self.connection.prepare_cached("SELECT owner, committed FROM offset WHERE name = ?1")?;
+        let known = statement.query_row([name], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+        Ok(known.unzip())
+    }
+
+    /// Whether the record was appended; a known id is not.
+    fn append(&self, record: &NewRecord, seq: i64) -> rusqlite::Result<bool> {
+        let sql = "INSERT INTO log (seq, kind, id, ts, body) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (id) DO NOTHING";
+        let (kind, id, ts) = (code_of(record.kind), record.id.as_bytes(), record.ts.as_millis());
+        Ok(self.connection.prepare_cached(sql)?.execute(params![seq, kind, id, ts, record.body])? == 1)
+    }
+
+    fn put_offset(&self, owner: Option<i64>, commit: &Commit) -> rusqlite::Result<i64> {
+        if let Some(owner) = owner {
+            let sql = "UPDATE offset SET committed = ?2 WHERE owner = ?1";
+            self.connection.prepare_cached(sql)?.execute([owner, commit.offset])?;
+            return Ok(owner);
+        }
+        let sql = "INSERT INTO offset (name, committed) VALUES (?1, ?2)";
+        self.connection.prepare_cached(sql)?.insert(params![commit.owner, commit.offset])
+    }
+
+    fn change_state(&self, owner: i64, change: &StateChange) -> rusqlite::Result<()> {
+        let changed = match change {
+            StateChange::Put { key, value } => {
+                let sql = "INSERT INTO state (owner, key, value) VALUES (?1, ?2, ?3)
+                           ON CONFLICT (owner, key) DO UPDATE SET value = excluded.value";
+                self.connection.prepare_cached(sql)?.execute(params![owner, key, value])
+            }
+            StateChange::Delete { key } => {
+                let sql = "DELETE FROM state WHERE owner = ?1 AND key = ?2";
+                self.connection.prepare_cached(sql)?.execute(params![owner, key])
+            }
+            StateChange::Clear => {
+                self.connection.prepare_cached("DELETE FROM state WHERE owner = ?1")?.execute([owner])
+            }
+        };
+        changed.map(drop)
+    }
+
+    fn close(self) -> Result<(), BusError> {
+        let failed = fault::of(&self.path, "close");
+        // A reader of another process may keep the journal in use; then it stays, and the next start takes it over.
+        self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), |_| Ok(())).map_err(&failed)?;
+        self.connection.close().map_err(|(_, error)| failed(error))
+    }
+}
+
+fn configure(connection: &Connection) -> rusqlite::Result<()> {
+    connection.busy_timeout(Duration::from_millis(MAX_BUSY_MILLIS))?;
+    // FULL: what was accepted survives power loss. NORMAL would lose the last commits.
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
+    connection.pragma_update(None, "journal_size_limit", MAX_JOURNAL_BYTES)?;
+    // The file may come from anywhere; it gets no say in what functions run.
+    connection.pragma_update(None, "trusted_schema", false)
+}
