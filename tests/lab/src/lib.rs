@@ -1,1 +1,27 @@
-//! Placeholder.
+//! Real servers for tests, the demo recording and benches.
+//!
+//! Orion is tested against the programs it meets in the field and not against imitations of them: [`Prometheus`] and
+//! [`NodeExporter`] are the real binaries, started on free loopback ports. What the field's *applications* do is played
+//! by [`Exporter`]s whose metrics a test sets, and by the [`MediaStack`] made of them. Two more servers look at the other
+//! side: [`RecordingProxy`] remembers every request that passes, so that a test can prove that Orion only reads, and
+//! [`MisbehavingServer`] gives the answers that no healthy server gives.
+//!
+//! Everything dies with the value that stands for it. The deployed `orion` links nothing of this crate.
+
+mod error;
+mod exporter;
+mod http;
+mod media_stack;
+mod misbehaving;
+mod process;
+mod prometheus;
+mod proxy;
+
+pub use error::LabError;
+pub use exporter::Exporter;
+pub use http::Request;
+pub use media_stack::{CONTAINERS, MediaStack};
+pub use misbehaving::{MisbehavingServer, Reply};
+pub use process::NodeExporter;
+pub use prometheus::{Prometheus, ScrapeConfig};
+pub use proxy::RecordingProxy;

@@ -1,0 +1,53 @@
+//! Why the lab cannot start something.
+
+use std::path::PathBuf;
+
+/// A server of the lab that does not come up.
+#[derive(Debug, thiserror::Error)]
+pub enum LabError {
+    /// The program is not installed.
+    #[error(
+        "`{program}` is not installed; run `apt-get install prometheus prometheus-node-exporter` or `cargo xtask setup`"
+    )]
+    MissingBinary {
+        /// Which one.
+        program: &'static str,
+    },
+    /// It runs and does not answer, or ended.
+    #[error("{program} on {address} was not ready after {waited_seconds} s; the end of its log {}:\n{log_tail}", log.display())]
+    NotReady {
+        /// Which one.
+        program: &'static str,
+        /// Where it should listen.
+        address: String,
+        /// How long it had.
+        waited_seconds: u64,
+        /// Its log file.
+        log: PathBuf,
+        /// How it ends.
+        log_tail: String,
+    },
+    /// No port, no thread, no folder, no signal.
+    #[error("{what}: {why}")]
+    Io {
+        /// What was tried.
+        what: String,
+        /// What the system said.
+        why: std::io::Error,
+    },
+    /// An HTTP exchange between the lab and one of its servers failed.
+    #[error("{url} gave no usable answer: {why}")]
+    Http {
+        /// Asked for.
+        url: String,
+        /// What came instead.
+        why: String,
+    },
+}
+
+impl LabError {
+    pub(crate) fn io(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {
+        let what = what.into();
+        move |why| Self::Io { what, why }
+    }
+}
