@@ -15,7 +15,7 @@ use tokio::sync::watch;
 #[cfg(feature = "crash-points")]
 pub use crash::point as crash_at;
 pub use error::BusError;
-pub use record::{Commit, Committed, Entry, Loaded, NewRecord, RecordKind, StateChange};
+pub use record::{Commit, Committed, Entry, Loaded, MAX_PIECE_BYTES, NewRecord, RecordKind, StateChange};
 pub use sqlite::{DATABASE_FILE, LOCK_FILE, Reader, SqliteBus};
 
 /// What stages speak to. All engines pass the same conformance tests.

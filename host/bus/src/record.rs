@@ -123,7 +123,7 @@ pub struct Loaded {
 
 /// The longest owner name, key, value or body in bytes. A store refuses what is far longer (SQLite at 10^9 bytes), and
 /// that refusal would take down every other commit of the same group; so it is refused here, alone.
-pub(crate) const MAX_PIECE_BYTES: usize = 16 * 1024 * 1024;
+pub const MAX_PIECE_BYTES: usize = 16 * 1024 * 1024;
 
 impl Commit {
     /// The one door to the bus: behind it nobody checks again.
