@@ -1,0 +1,174 @@
+//! The door for plugins: untrusted bytes become a [`Certificate`], or a refusal in words. Nothing is compiled or run here.
+//!
+//! The one rule that the sandbox stands on is checked here: every import is the world's one interface, and that holds
+//! exactly one function, `emit`.
+
+use orion_model::{CONTRACT, Digest, Kind, Manifest};
+use serde::Serialize;
+use sha2::Digest as _;
+use wasmparser::component_types::{ComponentAnyTypeId, ComponentEntityType, ComponentInstanceTypeId};
+use wasmparser::types::Types;
+use wasmparser::{Encoding, Parser, Payload, Validator};
+
+use crate::engine;
+use crate::fault::LoadError;
+use crate::limits::Limits;
+
+/// What was proven about a plugin's bytes.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Certificate {
+    /// sha256 of the bytes.
+    pub digest: Digest,
+    /// Size of the file.
+    pub size_bytes: usize,
+    /// What the plugin says of itself.
+    pub manifest: Manifest,
+    /// The contract it was checked against.
+    pub contract: &'static str,
+    /// Every function it can call: its world's `emit`, or nothing.
+    pub imports: Vec<String>,
+    /// What it exports.
+    pub exports: Vec<String>,
+}
+
+/// The names that a kind's world knows.
+struct World {
+    import: &'static str,
+    function: &'static str,
+    export: &'static str,
+}
+
+const fn world(kind: Kind) -> World {
+    let function = "emit";
+    match kind {
+        Kind::Detector => {
+            World { import: "orion:plugin/findings@1.0.0", function, export: "orion:plugin/detector@1.0.0" }
+        }
+        Kind::Correlator => {
+            World { import: "orion:plugin/incidents@1.0.0", function, export: "orion:plugin/correlator@1.0.0" }
+        }
+    }
+}
+
+/// Checks everything that can be checked without compiling.
+pub(crate) fn admit(bytes: &[u8], limits: &Limits) -> Result<Certificate, LoadError> {
+    if bytes.len() > limits.component_bytes {
+        return Err(LoadError::TooLarge { size: bytes.len(), limit: limits.component_bytes });
+    }
+    if wasmtime::Engine::detect_precompiled(bytes).is_some() {
+        return Err(LoadError::Precompiled);
+    }
+    if Parser::is_core_wasm(bytes) {
+        return Err(LoadError::CoreModule);
+    }
+    if !Parser::is_component(bytes) {
+        return Err(LoadError::NotWasm);
+    }
+    let outline = Outline::read(bytes)?;
+    let manifest = Manifest::from_toml(outline.manifest)?;
+    if manifest.contract != CONTRACT {
+        return Err(LoadError::Contract { found: manifest.contract });
+    }
+    let types = Validator::new_with_features(engine::features()).validate_all(bytes).map_err(malformed)?;
+    let imports = imports(&outline, &types, manifest.kind)?;
+    let wanted = world(manifest.kind).export;
+    if !outline.exports.contains(&wanted) {
+        return Err(LoadError::Exports { kind: manifest.kind, wanted, found: owned(&outline.exports) });
+    }
+    Ok(Certificate {
+        digest: Digest::from_bytes(sha2::Sha256::digest(bytes).into()),
+        size_bytes: bytes.len(),
+        manifest,
+        contract: CONTRACT,
+        imports,
+        exports: owned(&outline.exports),
+    })
+}
+
+fn malformed(error: wasmparser::BinaryReaderError) -> LoadError {
+    LoadError::Malformed(error.to_string())
+}
+
+fn owned(names: &[&str]) -> Vec<String> {
+    names.iter().map(|&name| name.to_owned()).collect()
+}
+
+/// What stands at the top level of a component.
+struct Outline<'a> {
+    manifest: &'a [u8],
+    imports: Vec<&'a str>,
+    exports: Vec<&'a str>,
+}
+
+impl<'a> Outline<'a> {
+    fn read(bytes: &'a [u8]) -> Result<Self, LoadError> {
+        let mut manifest = None;
+        let (mut imports, mut exports) = (Vec::new(), Vec::new());
+        // Sections of what is nested inside speak of the nested thing.
+        let mut depth = 0_usize;
+        for payload in Parser::new(0).parse_all(bytes) {
+            match payload.map_err(malformed)? {
+                Payload::Version { encoding, .. } if depth == 0 && encoding != Encoding::Component => {
+                    return Err(LoadError::CoreModule);
+                }
+                Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
+                Payload::End(_) => depth = depth.saturating_sub(1),
+                Payload::CustomSection(section) if depth == 0 && section.name() == Manifest::SECTION => {
+                    if manifest.replace(section.data()).is_some() {
+                        return Err(LoadError::TwoManifests);
+                    }
+                }
+                Payload::ComponentImportSection(section) if depth == 0 => {
+                    for import in section {
+                        imports.push(import.map_err(malformed)?.name.name);
+                    }
+                }
+                Payload::ComponentExportSection(section) if depth == 0 => {
+                    for export in section {
+                        exports.push(export.map_err(malformed)?.name.name);
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(Self { manifest: manifest.ok_or(LoadError::NoManifest)?, imports, exports })
+    }
+}
+
+/// The functions that the component can call, when they are no more than it may.
+fn imports(outline: &Outline<'_>, types: &Types, kind: Kind) -> Result<Vec<String>, LoadError> {
+    let world = world(kind);
+    let mut allowed = true;
+    let mut found = Vec::new();
+    for &name in &outline.imports {
+        let item = types.component_item_for_import(name).map(|item| &item.ty);
+        let Some(ComponentEntityType::Instance(id)) = item else {
+            allowed = false;
+            found.push(name.to_owned());
+            continue;
+        };
+        let (functions, only_plain) = functions(types, *id);
+        allowed &= only_plain && name == world.import && functions == [world.function];
+        found.extend(functions.iter().map(|function| format!("{name}#{function}")));
+        if functions.is_empty() {
+            found.push(name.to_owned());
+        }
+    }
+    if allowed { Ok(found) } else { Err(LoadError::Imports { kind, wanted: world.import, found }) }
+}
+
+/// The functions of an imported interface, and whether there is nothing else in it but plain types.
+fn functions(types: &Types, id: ComponentInstanceTypeId) -> (Vec<&str>, bool) {
+    let types = types.as_ref();
+    let Some(instance) = types.get(id) else { return (Vec::new(), false) };
+    let mut functions = Vec::new();
+    let mut only_plain = true;
+    for (name, item) in &instance.exports {
+        match item.ty {
+            ComponentEntityType::Func(_) => functions.push(name.as_str()),
+            ComponentEntityType::Type { referenced: ComponentAnyTypeId::Defined(_), .. } => {}
+            _ => only_plain = false,
+        }
+    }
+    (functions, only_plain)
+}

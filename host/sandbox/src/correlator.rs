@@ -1,0 +1,74 @@
+//! A warm instance of a correlator.
+
+use std::sync::Arc;
+
+use orion_model::{Change, Parameter, StateEntry, Timestamp};
+
+use crate::batch::EventBatch;
+use crate::emit::ChangeBox;
+use crate::engine::Engine;
+use crate::fault::{ConfigureError, Fault};
+use crate::guest::{Guest, Report, Room};
+use crate::wit::correlator::{CorrelatorPlugin, CorrelatorPluginPre};
+use crate::wit::values::correlator as values;
+
+/// One instance of a correlator. Order of calls: `configure`, `restore`, then `correlate` and `checkpoint` again and
+/// again. After a [`Fault`] every call is refused.
+pub struct Correlator {
+    guest: Guest<ChangeBox>,
+    plugin: CorrelatorPlugin,
+}
+
+impl Correlator {
+    pub(crate) fn start(engine: &Arc<Engine>, code: &CorrelatorPluginPre<Room<ChangeBox>>) -> Result<Self, Fault> {
+        let mut guest = Guest::new(engine, ChangeBox::new(engine.limits.clone()));
+        let (plugin, _) = guest.call(guest.setup("start", 0), |store| code.instantiate(store))?;
+        Ok(Self { guest, plugin })
+    }
+
+    /// Hands it the correlation's parameters.
+    pub fn configure(&mut self, parameters: &[Parameter]) -> Result<(), ConfigureError> {
+        let exports = self.plugin.orion_plugin_correlator();
+        let parameters = values::parameters(parameters);
+        let budget = self.guest.setup("configure", parameters.len());
+        let (answer, _) = self.guest.call(budget, |store| exports.call_configure(store, &parameters))?;
+        answer.map_err(ConfigureError::Refused)
+    }
+
+    /// Hands it state that it saved under `version`.
+    pub fn restore(&mut self, version: u32, entries: &[StateEntry]) -> Result<(), ConfigureError> {
+        let exports = self.plugin.orion_plugin_correlator();
+        let entries = values::entries(entries);
+        let budget = self.guest.setup("restore", entries.len());
+        let (answer, _) = self.guest.call(budget, |store| exports.call_restore(store, version, &entries))?;
+        answer.map_err(ConfigureError::Refused)
+    }
+
+    /// Shows it events, or with an empty batch that time has passed. What it says is appended to `changes`; after a
+    /// fault nothing is.
+    pub fn correlate(
+        &mut self,
+        now: Timestamp,
+        events: &EventBatch,
+        changes: &mut Vec<Change>,
+    ) -> Result<Report, Fault> {
+        const CALL: &str = "correlate";
+        let exports = self.plugin.orion_plugin_correlator();
+        let budget = self.guest.work(CALL, events.len());
+        let before = changes.len();
+        self.guest.outbox().open(CALL, events.len(), changes);
+        let answer = self.guest.call(budget, |store| exports.call_correlate(store, now.as_millis(), &events.columns));
+        self.guest.outbox().close(changes);
+        if answer.is_err() {
+            changes.truncate(before);
+        }
+        answer.map(|((), report)| report)
+    }
+
+    /// What changed in its state since the last call.
+    pub fn checkpoint(&mut self) -> Result<Vec<StateEntry>, Fault> {
+        let exports = self.plugin.orion_plugin_correlator();
+        let (entries, _) = self.guest.call(self.guest.saving(), |store| exports.call_checkpoint(store))?;
+        Ok(values::saved(entries))
+    }
+}

@@ -1,0 +1,205 @@
+//! One warm instance: its store, the budget of each call, and what becomes of an error.
+//!
+//! Detectors and correlators differ in the functions they have; how a call into one is begun, bounded and ended is the
+//! same for both and stands here once.
+
+use std::sync::Arc;
+
+use wasmtime::{ResourceLimiter, Store, Trap, WasmBacktrace};
+
+use crate::engine::Engine;
+use crate::fault::Fault;
+
+/// What a call took.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Work, in wasmtime's fuel: the same for the same call on every machine.
+    pub fuel: u64,
+    /// Memory that the instance holds after it.
+    pub memory_bytes: usize,
+}
+
+/// What a call may cost and hand over.
+#[derive(Clone, Copy)]
+pub(crate) struct Budget {
+    /// The function that is called.
+    pub(crate) call: &'static str,
+    /// Samples, events or entries it gets.
+    pub(crate) items: usize,
+    /// Fuel for all of it.
+    pub(crate) fuel: u64,
+    /// Bytes the host copies out of it in one go.
+    pub(crate) copy_bytes: usize,
+    /// The field of `Limits` that this comes from.
+    pub(crate) copy_setting: &'static str,
+}
+
+/// An instance's store data: what it holds, and where what it emits goes.
+pub(crate) struct Room<O> {
+    pub(crate) outbox: O,
+    engine: Arc<Engine>,
+    call: &'static str,
+    memory_bytes: usize,
+    table_elements: usize,
+}
+
+/// A store that is finished after its first fault.
+pub(crate) struct Guest<O: 'static> {
+    store: Store<Room<O>>,
+    poisoned: bool,
+}
+
+impl<O: Send + 'static> Guest<O> {
+    /// A store for an instance that is still to be made.
+    pub(crate) fn new(engine: &Arc<Engine>, outbox: O) -> Self {
+        let room = Room { outbox, engine: Arc::clone(engine), call: "start", memory_bytes: 0, table_elements: 0 };
+        let mut store = Store::new(&engine.wasm, room);
+        // Before anything is linked, so that the first memory counts too.
+        store.limiter(|room| room);
+        store.set_max_component_handles(engine.limits.component_handles);
+        Self { store, poisoned: false }
+    }
+
+    /// The budget of calls that are not about samples or events.
+    pub(crate) fn setup(&self, call: &'static str, items: usize) -> Budget {
+        let limits = &self.engine().limits;
+        Budget { call, items, fuel: limits.setup_fuel, copy_bytes: limits.emit_copy_bytes, copy_setting: EMIT_COPY }
+    }
+
+    /// The budget of `observe` and `correlate`.
+    pub(crate) fn work(&self, call: &'static str, items: usize) -> Budget {
+        let limits = &self.engine().limits;
+        let fuel = limits.call_fuel.saturating_add(limits.item_fuel.saturating_mul(items as u64));
+        Budget { fuel, ..self.setup(call, items) }
+    }
+
+    /// The budget of `checkpoint`, which hands over more than an `emit` does.
+    pub(crate) fn saving(&self) -> Budget {
+        let copy_bytes = self.engine().limits.checkpoint_bytes;
+        Budget { copy_bytes, copy_setting: "checkpoint_bytes", ..self.setup("checkpoint", 0) }
+    }
+
+    pub(crate) fn engine(&self) -> &Arc<Engine> {
+        &self.store.data().engine
+    }
+
+    pub(crate) fn outbox(&mut self) -> &mut O {
+        &mut self.store.data_mut().outbox
+    }
+
+    /// Makes one call within its budget. Any error finishes the instance: what it holds is no longer known.
+    pub(crate) fn call<R>(
+        &mut self,
+        budget: Budget,
+        function: impl FnOnce(&mut Store<Room<O>>) -> wasmtime::Result<R>,
+    ) -> Result<(R, Report), Fault> {
+        if self.poisoned {
+            return Err(Fault::Poisoned { call: budget.call });
+        }
+        let deadline = self.engine().deadline_ticks();
+        self.store.data_mut().call = budget.call;
+        self.store.set_epoch_deadline(deadline);
+        self.store.set_hostcall_fuel(budget.copy_bytes);
+        let result = self.store.set_fuel(budget.fuel).and_then(|()| function(&mut self.store));
+        match result.and_then(|value| Ok((value, self.store.get_fuel()?))) {
+            Ok((value, left)) => {
+                let fuel = budget.fuel.saturating_sub(left);
+                Ok((value, Report { fuel, memory_bytes: self.store.data().memory_bytes }))
+            }
+            Err(error) => {
+                self.poisoned = true;
+                Err(self.fault(&budget, &error))
+            }
+        }
+    }
+
+    fn fault(&self, budget: &Budget, error: &wasmtime::Error) -> Fault {
+        let call = budget.call;
+        if let Some(fault) = error.downcast_ref::<Fault>() {
+            return fault.clone();
+        }
+        match error.downcast_ref::<Trap>() {
+            Some(Trap::OutOfFuel) => Fault::FuelSpent { call, limit: budget.fuel, items: budget.items },
+            Some(Trap::Interrupt) => Fault::DeadlinePassed { call, limit_millis: self.engine().limits.call_millis },
+            Some(trap) => Fault::Trap { call, reason: format!("{trap}{}", place(error)) },
+            None => {
+                let what = format!("{}", error.root_cause());
+                if what.starts_with(COPY_EXHAUSTED) {
+                    return Fault::HostCallLimit { call, limit_bytes: budget.copy_bytes, setting: budget.copy_setting };
+                }
+                if what.starts_with(TOO_MANY_PARTS) {
+                    return Fault::Parts { call, what };
+                }
+                Fault::Contract { call, what }
+            }
+        }
+    }
+}
+
+const EMIT_COPY: &str = "emit_copy_bytes";
+
+/// The engine has no types for these two errors. A test per message keeps them in step with it.
+const COPY_EXHAUSTED: &str = "fuel allocated for hostcalls";
+const TOO_MANY_PARTS: &str = "resource limit exceeded";
+
+/// Where it trapped, for plugins that still have their function names.
+fn place(error: &wasmtime::Error) -> String {
+    let trace = error.downcast_ref::<WasmBacktrace>();
+    let frame = trace.and_then(|trace| trace.frames().first());
+    match frame.and_then(|frame| frame.func_name()) {
+        Some(name) => format!(", in `{name}`"),
+        None => String::new(),
+    }
+}
+
+impl<O: Send> ResourceLimiter for Room<O> {
+    fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+        if maximum.is_some_and(|maximum| desired > maximum) {
+            // The plugin's own bound: its allocator gets to know, as WebAssembly has it.
+            return Ok(false);
+        }
+        let requested = desired.saturating_sub(current);
+        let (used, limit) = (self.memory_bytes, self.engine.limits.memory_bytes);
+        if requested > limit.saturating_sub(used) {
+            let (what, setting) = ("bytes of memory", "memory_bytes");
+            return Err(Fault::MemoryLimit { call: self.call, what, requested, used, limit, setting }.into());
+        }
+        self.memory_bytes = used.saturating_add(requested);
+        Ok(true)
+    }
+
+    fn memory_grow_failed(&mut self, error: wasmtime::Error) -> wasmtime::Result<()> {
+        // The machine had no memory left. Handing the plugin a failed growth would make its output depend on that.
+        Err(error)
+    }
+
+    fn table_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+        if maximum.is_some_and(|maximum| desired > maximum) {
+            return Ok(false);
+        }
+        let requested = desired.saturating_sub(current);
+        let (used, limit) = (self.table_elements, self.engine.limits.table_elements);
+        if requested > limit.saturating_sub(used) {
+            let (what, setting) = ("elements of tables", "table_elements");
+            return Err(Fault::MemoryLimit { call: self.call, what, requested, used, limit, setting }.into());
+        }
+        self.table_elements = used.saturating_add(requested);
+        Ok(true)
+    }
+
+    fn table_grow_failed(&mut self, error: wasmtime::Error) -> wasmtime::Result<()> {
+        Err(error)
+    }
+
+    fn instances(&self) -> usize {
+        self.engine.limits.core_instances
+    }
+
+    fn tables(&self) -> usize {
+        self.engine.limits.tables
+    }
+
+    fn memories(&self) -> usize {
+        self.engine.limits.memories
+    }
+}

@@ -1,0 +1,140 @@
+//! The sandbox itself, and plugins that passed its door: compiled, linked to `emit` and nothing else, started once to
+//! see that they can, and ready to make instances.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use orion_model::{Digest, Kind, Manifest};
+use wasmtime::component::{Component, HasSelf, Linker};
+
+use crate::admission::{self, Certificate};
+use crate::correlator::Correlator;
+use crate::detector::Detector;
+use crate::emit::{ChangeBox, FindingBox};
+use crate::engine::Engine;
+use crate::fault::{Fault, LoadError, SandboxError};
+use crate::guest::Room;
+use crate::limits::Limits;
+use crate::wit::correlator::CorrelatorPluginPre;
+use crate::wit::correlator::orion::plugin::incidents;
+use crate::wit::detector::DetectorPluginPre;
+use crate::wit::detector::orion::plugin::findings;
+
+/// What a sandbox is made with.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// Where compiled plugins are kept. Nobody but this host's user may write there: it holds native code. Without it
+    /// every start compiles every plugin again.
+    pub cache_dir: Option<PathBuf>,
+    /// What each plugin may use.
+    pub limits: Limits,
+}
+
+/// The engine that plugins run in. One per process.
+pub struct Sandbox {
+    engine: Arc<Engine>,
+    detectors: Linker<Room<FindingBox>>,
+    correlators: Linker<Room<ChangeBox>>,
+}
+
+impl Sandbox {
+    /// Starts the engine and its clock.
+    pub fn new(settings: Settings) -> Result<Self, SandboxError> {
+        let engine = Arc::new(Engine::new(settings)?);
+        let failed = |error: wasmtime::Error| SandboxError::Engine(format!("{error:#}"));
+        // These two lines are all that a plugin can reach.
+        let mut detectors = Linker::<Room<FindingBox>>::new(&engine.wasm);
+        findings::add_to_linker::<_, HasSelf<FindingBox>>(&mut detectors, |room| &mut room.outbox).map_err(failed)?;
+        let mut correlators = Linker::<Room<ChangeBox>>::new(&engine.wasm);
+        incidents::add_to_linker::<_, HasSelf<ChangeBox>>(&mut correlators, |room| &mut room.outbox).map_err(failed)?;
+        Ok(Self { engine, detectors, correlators })
+    }
+
+    /// Checks a plugin without compiling it: size, manifest, validity, and that it imports `emit` alone.
+    pub fn inspect(&self, bytes: &[u8]) -> Result<Certificate, LoadError> {
+        admission::admit(bytes, &self.engine.limits)
+    }
+
+    /// Checks and compiles a plugin, and starts it once. Compiling takes half a millisecond per kB, so this belongs on a
+    /// thread of its own; from the cache it is a millisecond or two.
+    pub fn load(&self, bytes: &[u8]) -> Result<Plugin, LoadError> {
+        let certificate = self.inspect(bytes)?;
+        let compile = |error: wasmtime::Error| LoadError::Compile(format!("{error:#}"));
+        let world = |error: wasmtime::Error| LoadError::World(format!("{error:#}"));
+        let component = Component::from_binary(&self.engine.wasm, bytes).map_err(compile)?;
+        let code = match certificate.manifest.kind {
+            Kind::Detector => {
+                let linked = self.detectors.instantiate_pre(&component).map_err(world)?;
+                Code::Detector(DetectorPluginPre::new(linked).map_err(world)?)
+            }
+            Kind::Correlator => {
+                let linked = self.correlators.instantiate_pre(&component).map_err(world)?;
+                Code::Correlator(CorrelatorPluginPre::new(linked).map_err(world)?)
+            }
+        };
+        let plugin = Plugin(Arc::new(Loaded { engine: Arc::clone(&self.engine), certificate, code }));
+        plugin.start_once()?;
+        Ok(plugin)
+    }
+}
+
+/// A plugin that passed admission. Cheap to clone.
+#[derive(Clone)]
+pub struct Plugin(Arc<Loaded>);
+
+struct Loaded {
+    engine: Arc<Engine>,
+    certificate: Certificate,
+    code: Code,
+}
+
+enum Code {
+    Detector(DetectorPluginPre<Room<FindingBox>>),
+    Correlator(CorrelatorPluginPre<Room<ChangeBox>>),
+}
+
+impl Plugin {
+    /// What the plugin says of itself.
+    pub fn manifest(&self) -> &Manifest {
+        &self.0.certificate.manifest
+    }
+
+    /// sha256 of its bytes.
+    pub fn digest(&self) -> Digest {
+        self.0.certificate.digest
+    }
+
+    /// What was proven about it.
+    pub fn certificate(&self) -> &Certificate {
+        &self.0.certificate
+    }
+
+    /// A new instance of a detector.
+    pub fn detector(&self) -> Result<Detector, Fault> {
+        match &self.0.code {
+            Code::Detector(code) => Detector::start(&self.0.engine, code),
+            Code::Correlator(_) => Err(self.wrong_kind(Kind::Detector)),
+        }
+    }
+
+    /// A new instance of a correlator.
+    pub fn correlator(&self) -> Result<Correlator, Fault> {
+        match &self.0.code {
+            Code::Correlator(code) => Correlator::start(&self.0.engine, code),
+            Code::Detector(_) => Err(self.wrong_kind(Kind::Correlator)),
+        }
+    }
+
+    /// A function of the wrong type, or a start that traps, would otherwise show only when the first rule uses it.
+    fn start_once(&self) -> Result<(), Fault> {
+        match self.manifest().kind {
+            Kind::Detector => self.detector().map(drop),
+            Kind::Correlator => self.correlator().map(drop),
+        }
+    }
+
+    fn wrong_kind(&self, wanted: Kind) -> Fault {
+        let manifest = self.manifest();
+        Fault::WrongKind { name: manifest.name.clone(), is: manifest.kind.as_str(), wanted: wanted.as_str() }
+    }
+}
