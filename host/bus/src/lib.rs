@@ -4,6 +4,8 @@
 //! the records it appends, the state it keeps, the offset it has consumed up to. So a crash at any moment leaves the
 //! step either done or not begun, and a record that is committed again is recognised by its id.
 
+#[cfg(test)]
+mod conformance;
 mod crash;
 mod error;
 mod record;

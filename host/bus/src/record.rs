@@ -160,6 +160,7 @@ fn check_length(owner: &str, piece: &str, bytes: usize) -> Result<(), BusError> 
 /// The audit trail is one object a line: a body with a line break, or that is no object, would break it for every reader.
 fn is_object_on_one_line(body: &str) -> bool {
     body.starts_with('{')
+        && body.ends_with('}')
         && !body.bytes().any(|byte| matches!(byte, b'\n' | b'\r'))
         && serde_json::from_str::<serde::de::IgnoredAny>(body).is_ok()
 }

@@ -4,6 +4,8 @@ mod fault;
 mod lock;
 mod reader;
 mod schema;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 use std::path::{Path, PathBuf};

@@ -77,7 +77,7 @@ impl Writer {
 
     /// Commits the first jobs in one transaction, as many as the time allows, and tells what became of each. A conflict
     /// concerns its own commit alone. A failure of the store concerns all jobs and leaves nothing of any.
-    fn commit_group(&mut self, jobs: &[Job]) -> Vec<Outcome> {
+    pub(super) fn commit_group(&mut self, jobs: &[Job]) -> Vec<Outcome> {
         match self.transact(jobs) {
             Ok((outcomes, last_seq)) => {
                 self.last_seq = last_seq;
@@ -197,4 +197,17 @@ fn configure(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "journal_size_limit", MAX_JOURNAL_BYTES)?;
     // The file may come from anywhere; it gets no say in what functions run.
     connection.pragma_update(None, "trusted_schema", false)
+}
+
+#[cfg(test)]
+impl Writer {
+    /// A disk of so many pages.
+    pub(super) fn limit_pages(&self, pages: i64) {
+        self.connection.query_row(&format!("PRAGMA max_page_count = {pages}"), (), |_| Ok(())).unwrap();
+    }
+
+    /// Gives up at once when another program holds the write lock.
+    pub(super) fn wait_for_nobody(&self) {
+        self.connection.busy_timeout(Duration::ZERO).unwrap();
+    }
 }
