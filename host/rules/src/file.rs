@@ -1,8 +1,20 @@
 //! One rule file: text in, a [`RuleFile`] or everything that is wrong with it out.
 
+use std::collections::BTreeSet;
+
+use orion_model::Digest;
+use sha2::{Digest as _, Sha256};
+
 use crate::catalog::PluginCatalog;
+use crate::checker::Checker;
 use crate::diagnostic::Diagnostic;
-use crate::rule::RuleFile;
+use crate::keys::{Fields, text_of};
+use crate::rule::{Correlation, Group, RuleFile};
+use crate::tree::{self, Node, Value};
+use crate::{correlation, group};
+
+/// The Kubernetes resource that holds rules under `spec`.
+const PROMETHEUS_RULE: &str = "PrometheusRule";
 
 /// What became of a text.
 #[derive(Clone, Debug)]
@@ -15,6 +27,80 @@ pub struct Parsed {
 
 /// Reads and checks one rule file. Never panics; does a bounded amount of work whatever the text.
 pub fn parse_file(name: &str, text: &str, catalog: &dyn PluginCatalog) -> Parsed {
-    let _ = (name, text, catalog);
-    Parsed { file: None, diagnostics: Vec::new() }
+    let (documents, syntax_error) = tree::parse(text);
+    let mut checker = Checker::new(name, text, catalog);
+    let mut contents = Contents::default();
+    for document in &documents {
+        contents.read_document(&mut checker, document);
+    }
+    if let Some(error) = syntax_error {
+        checker.report.error(&error.bytes, error.message).maybe_help(error.help);
+    } else if contents.is_empty() && !checker.report.has_errors() {
+        checker.report.note(&(0..0), "this file holds no rules");
+    }
+    let accepted = !checker.report.has_errors();
+    let file = accepted.then(|| RuleFile {
+        name: name.to_owned(),
+        digest: Digest::from_bytes(Sha256::digest(text.as_bytes()).into()),
+        groups: contents.groups,
+        correlations: contents.correlations,
+    });
+    Parsed { file, diagnostics: checker.report.finish() }
+}
+
+/// What the documents of a file held so far.
+#[derive(Default)]
+struct Contents<'n> {
+    groups: Vec<Group>,
+    correlations: Vec<Correlation>,
+    group_names: BTreeSet<&'n str>,
+    correlation_names: BTreeSet<&'n str>,
+}
+
+impl<'n> Contents<'n> {
+    fn is_empty(&self) -> bool {
+        self.groups.is_empty() && self.correlations.is_empty()
+    }
+
+    fn read_document(&mut self, checker: &mut Checker<'_, '_>, document: &'n Node) {
+        if document.is_null() {
+            return;
+        }
+        match kind(document) {
+            None => self.read_groups(checker, document, "a rule file", &["groups", "correlations"]),
+            Some(kind) => self.read_resource(checker, document, kind),
+        }
+    }
+
+    fn read_groups(&mut self, checker: &mut Checker<'_, '_>, node: &'n Node, what: &str, known: &[&str]) {
+        let Some(fields) = Fields::known(&mut checker.report, node, what, known) else { return };
+        for group in fields.list(&mut checker.report, "groups") {
+            self.groups.extend(group::read(checker, group, &mut self.group_names));
+        }
+        for correlation in fields.list(&mut checker.report, "correlations") {
+            self.correlations.extend(correlation::read(checker, correlation, &mut self.correlation_names));
+        }
+    }
+
+    fn read_resource(&mut self, checker: &mut Checker<'_, '_>, document: &'n Node, kind: &Node) {
+        let Some(word) = text_of(&mut checker.report, kind, "`kind`") else { return };
+        if word.as_str() != PROMETHEUS_RULE {
+            let message = format!("a `{}` holds no rules and is skipped", word.as_str());
+            checker.report.note(word.bytes(), message).help(format!("rules are read from kind: {PROMETHEUS_RULE}"));
+            return;
+        }
+        let known = ["apiVersion", "kind", "metadata", "spec", "status"];
+        let Some(fields) = Fields::known(&mut checker.report, document, "a PrometheusRule", &known) else { return };
+        match fields.get("spec") {
+            Some(spec) => self.read_groups(checker, spec, "`spec`", &["groups"]),
+            None => drop(checker.report.error(&kind.bytes, "a PrometheusRule needs `spec`")),
+        }
+    }
+}
+
+/// The value of `kind:`, which only Kubernetes resources have.
+fn kind(document: &Node) -> Option<&Node> {
+    let Value::Map(pairs) = &document.value else { return None };
+    let is_kind = |key: &Node| matches!(&key.value, Value::Scalar(scalar) if scalar.text == "kind");
+    pairs.iter().find(|(key, _)| is_kind(key)).map(|(_, value)| value)
 }

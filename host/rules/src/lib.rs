@@ -7,13 +7,23 @@
 //! The way of a text: [`parse_file`] → a tree with spans → groups and correlations checked key by key → [`RuleFile`].
 //! The pipeline then asks [`EventMatcher`], [`group_key`] and [`Template`] at run time.
 
+mod alert;
 mod catalog;
+mod checker;
+mod correlation;
 mod diagnostic;
 mod event_type;
+mod expr;
 mod file;
+mod group;
+mod keys;
 mod matcher;
+mod parameters;
+mod place;
 mod rule;
+mod source;
 mod template;
+mod tree;
 
 pub use catalog::PluginCatalog;
 pub use diagnostic::{Diagnostic, Level, Span, render};

@@ -1,0 +1,169 @@
+//! Groups of alerting rules: Prometheus' format key by key, and what Orion adds to it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use orion_model::Severity;
+
+use crate::alert;
+use crate::checker::Checker;
+use crate::keys::{Fields, Text, nearest, text_of};
+use crate::rule::{AlertRule, Group};
+use crate::template::Template;
+use crate::tree::Node;
+
+/// The source a group asks when it names none.
+pub(crate) const DEFAULT_SOURCE: &str = "prometheus";
+
+/// What messages call the labels of a rule or group.
+pub(crate) const LABELS: &str = "`labels`";
+
+const KEYS: [&str; 7] = ["name", "interval", "query_offset", "limit", "labels", "source", "rules"];
+
+/// Keys that Thanos and Mimir put into groups; they change how those evaluate and mean nothing here.
+const KEYS_OF_OTHERS: [&str; 2] = ["partial_response_strategy", "source_tenants"];
+
+/// What the rules of a group take from it.
+pub(crate) struct Inherited<'n> {
+    /// `file/group`.
+    pub(crate) id: String,
+    /// The source they ask.
+    pub(crate) source: String,
+    /// Labels that lie under their own.
+    pub(crate) labels: BTreeMap<&'n str, Template>,
+}
+
+/// Reads one item of `groups:`.
+pub(crate) fn read<'n>(checker: &mut Checker<'_, '_>, node: &'n Node, names: &mut BTreeSet<&'n str>) -> Option<Group> {
+    let known: Vec<&str> = KEYS.into_iter().chain(KEYS_OF_OTHERS).collect();
+    let fields = Fields::known(&mut checker.report, node, "a group", &known)?;
+    for key in KEYS_OF_OTHERS.iter().filter_map(|name| fields.key(name)) {
+        checker.report.note(&key.bytes, "this key is for other rulers and changes nothing here");
+    }
+    let name = name(checker, &fields, names);
+    let interval = fields.duration(&mut checker.report, "interval").filter(|millis| *millis > 0);
+    let query_offset_millis = fields.duration(&mut checker.report, "query_offset").unwrap_or(0);
+    let limit = limit(checker, &fields);
+    let source = fields.text(&mut checker.report, "source");
+    let labels = fields.get("labels").map(|node| labels(checker, node, LABELS)).unwrap_or_default();
+    let inherited = Inherited {
+        id: checker.unique_id(format!("{}/{}", checker.name, name.unwrap_or_default())),
+        source: source.map_or(DEFAULT_SOURCE, |text| text.as_str()).to_owned(),
+        labels,
+    };
+    let rules = rules(checker, &fields, &inherited);
+    Some(Group {
+        id: inherited.id,
+        name: name?.to_owned(),
+        interval_millis: interval,
+        query_offset_millis,
+        limit,
+        source: inherited.source,
+        rules,
+    })
+}
+
+fn name<'n>(checker: &mut Checker<'_, '_>, fields: &Fields<'n>, names: &mut BTreeSet<&'n str>) -> Option<&'n str> {
+    let text = fields.text(&mut checker.report, "name");
+    let Some(text) = text.filter(|text| !text.as_str().is_empty()) else {
+        // What is no text at all has been spoken of already.
+        if text.is_some() || fields.get("name").is_none() {
+            checker.report.error(&fields.bytes, "a group needs a name").label("no `name`");
+        }
+        return None;
+    };
+    if !names.insert(text.as_str()) {
+        let message = format!("the group `{}` stands twice in this file", text.as_str());
+        checker.report.error(text.bytes(), message).help("give each group of a file its own name");
+    }
+    Some(text.as_str())
+}
+
+fn limit(checker: &mut Checker<'_, '_>, fields: &Fields<'_>) -> usize {
+    let Some(text) = fields.text(&mut checker.report, "limit") else { return 0 };
+    match text.as_str().parse::<i64>() {
+        // Prometheus takes a negative limit for none.
+        Ok(limit) => usize::try_from(limit).unwrap_or(0),
+        Err(_) => {
+            let message = format!("`limit` must be a whole number, but is `{}`", text.as_str());
+            checker.report.error(text.bytes(), message).help("0 means no limit");
+            0
+        }
+    }
+}
+
+fn rules(checker: &mut Checker<'_, '_>, fields: &Fields<'_>, inherited: &Inherited<'_>) -> Vec<AlertRule> {
+    let mut rules = Vec::new();
+    let mut recording = Vec::new();
+    for node in fields.list(&mut checker.report, "rules") {
+        match alert::read(checker, node, inherited) {
+            Some(alert::Read::Alert(rule)) => rules.push(*rule),
+            Some(alert::Read::Recording(bytes)) => recording.push(bytes),
+            None => {}
+        }
+    }
+    // One sentence a group: files of hundreds of recording rules are common.
+    if let Some(first) = recording.first() {
+        let message = match recording.len() {
+            1 => "this recording rule is not evaluated: Orion never writes metrics".to_owned(),
+            count => format!("{count} recording rules of this group are not evaluated: Orion never writes metrics"),
+        };
+        checker.report.note(first, message);
+    }
+    rules
+}
+
+/// Reads `labels:` or `annotations:`: names to templates.
+pub(crate) fn labels<'n>(checker: &mut Checker<'_, '_>, node: &'n Node, what: &str) -> BTreeMap<&'n str, Template> {
+    let mut labels = BTreeMap::new();
+    let Some(fields) = Fields::any(&mut checker.report, node, what) else { return labels };
+    for (name, key, value) in fields.iter() {
+        label_name(checker, name, key, what);
+        let Some(text) = text_of(&mut checker.report, value, &format!("`{name}`")) else { continue };
+        let written = if value.is_null() { "" } else { text.as_str() };
+        let Some(template) = template(checker, text, written) else { continue };
+        if (what, name) == (LABELS, "severity") {
+            check_severity(checker, text, &template);
+        }
+        labels.insert(name, template);
+    }
+    labels
+}
+
+fn label_name(checker: &mut Checker<'_, '_>, name: &str, key: &Node, what: &str) {
+    if name.is_empty() || name == "__name__" {
+        let message = format!("`{name}` cannot be a name in {what}");
+        checker.report.error(&key.bytes, message).help("names are letters, digits and underscores");
+    } else if !is_classic_name(name) {
+        checker
+            .report
+            .warning(&key.bytes, format!("`{name}` is a name that only Prometheus 3 takes"))
+            .help("letters, digits and underscores are understood everywhere");
+    }
+}
+
+/// A label name as every version of Prometheus takes it.
+pub(crate) fn is_classic_name(name: &str) -> bool {
+    let starts_well = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+    starts_well && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}
+
+/// Reads a template; what is wrong with it is said at the very place.
+pub(crate) fn template(checker: &mut Checker<'_, '_>, text: Text<'_>, written: &str) -> Option<Template> {
+    match Template::parse(written) {
+        Ok(template) => Some(template),
+        Err(error) => {
+            let at = checker.place(text, error.offset);
+            checker.report.error(&(at..at), error.message);
+            None
+        }
+    }
+}
+
+/// A severity that nobody knows counts as `warning`; better said at load than found out at night.
+fn check_severity(checker: &mut Checker<'_, '_>, text: Text<'_>, template: &Template) {
+    if let Some(Err(unknown)) = template.is_static().map(str::parse::<Severity>) {
+        let near = nearest(&unknown.0, Severity::ALL.map(Severity::as_str));
+        let help = near.map(|near| format!("did you mean `{near}`?"));
+        checker.report.warning(text.bytes(), unknown.to_string()).label("counts as `warning`").maybe_help(help);
+    }
+}

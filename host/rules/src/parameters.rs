@@ -1,0 +1,163 @@
+//! The plugin of a rule and what the rule tells it, checked against the plugin's manifest.
+
+use std::collections::BTreeSet;
+
+use orion_model::{Kind, Manifest, Parameter, ParameterSpec, ParameterType, ParameterValue};
+
+use crate::catalog::PluginCatalog;
+use crate::diagnostic::Report;
+use crate::keys::{Fields, nearest};
+use crate::tree::{Meaning, Node, Scalar, Value};
+
+/// A plugin that was found, and the parameters it gets.
+pub(crate) struct Chosen {
+    /// The plugin as the file calls it.
+    pub(crate) plugin: String,
+    /// Completed from the manifest.
+    pub(crate) parameters: Vec<Parameter>,
+}
+
+/// Looks plugins up and reads their parameters.
+pub(crate) struct Plugins<'c> {
+    catalog: &'c dyn PluginCatalog,
+    /// Default plugins already reported missing: one sentence is enough, not one for each rule.
+    missing: BTreeSet<&'static str>,
+}
+
+impl<'c> Plugins<'c> {
+    /// Plugins of this catalog.
+    pub(crate) fn new(catalog: &'c dyn PluginCatalog) -> Self {
+        Self { catalog, missing: BTreeSet::new() }
+    }
+
+    /// Reads `plugin:`, `with:` and the keys of `sugar`, which are parameters that may stand outside of `with:`.
+    pub(crate) fn read(
+        &mut self,
+        report: &mut Report<'_>,
+        fields: &Fields<'_>,
+        kind: Kind,
+        default: &'static str,
+        sugar: &[&str],
+    ) -> Option<Chosen> {
+        let named = fields.text(report, "plugin");
+        let plugin = named.map_or(default, |text| text.as_str());
+        let manifest = match self.catalog.manifest(plugin) {
+            Ok(manifest) => manifest,
+            Err(why) => {
+                let help = format!("known plugins: {}", self.catalog.names().join(", "));
+                match named {
+                    Some(text) => drop(report.error(text.bytes(), why).help(help)),
+                    None if self.missing.insert(default) => {
+                        let message = format!("the standard plugin `{default}` is missing: {why}");
+                        report.error(&fields.bytes, message).help(help);
+                    }
+                    None => {}
+                }
+                return None;
+            }
+        };
+        if manifest.kind != kind {
+            let at = named.map_or(&fields.bytes, |text| text.bytes());
+            let (is, needed) = (manifest.kind.as_str(), kind.as_str());
+            report.error(at, format!("`{plugin}` is a {is}, but a {needed} is needed here")).label(help_for(kind));
+            return None;
+        }
+        let given = given(report, fields, manifest, sugar);
+        let parameters = manifest.complete(&given);
+        require(report, fields, manifest, &parameters);
+        Some(Chosen { plugin: plugin.to_owned(), parameters })
+    }
+}
+
+fn help_for(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Detector => "rules of a group feed a detector",
+        Kind::Correlator => "correlations feed a correlator",
+    }
+}
+
+/// Everything the file says, each accepted by the manifest.
+fn given(report: &mut Report<'_>, fields: &Fields<'_>, manifest: &Manifest, sugar: &[&str]) -> Vec<Parameter> {
+    let mut given: Vec<Parameter> = Vec::new();
+    let with = fields.get("with").and_then(|node| Fields::any(report, node, "`with`"));
+    let inside = with.iter().flat_map(Fields::iter);
+    let outside = sugar.iter().filter_map(|name| Some((*name, fields.key(name)?, fields.get(name)?)));
+    for (name, key, value) in inside.chain(outside) {
+        let Some(spec) = manifest.parameter(name) else {
+            unknown(report, key, name, manifest);
+            continue;
+        };
+        if given.iter().any(|parameter| parameter.name == name) {
+            let message = format!("`{name}` is given twice: in `with` and beside it");
+            report.error(&key.bytes, message).help("keep one of the two");
+            continue;
+        }
+        match parameter_value(value, spec).and_then(|value| spec.accept(value)) {
+            Ok(value) => given.push(Parameter { name: name.to_owned(), value }),
+            Err(why) => drop(report.error(&value.bytes, format!("`{name}`: {why}")).label(spec.doc.as_str())),
+        }
+    }
+    given
+}
+
+fn unknown(report: &mut Report<'_>, key: &Node, name: &str, manifest: &Manifest) {
+    let names = || manifest.parameters.iter().map(|spec| spec.name.as_str());
+    let help = match nearest(name, names()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None if manifest.parameters.is_empty() => format!("`{}` takes no parameters", manifest.name),
+        None => format!("`{}` takes {}", manifest.name, names().collect::<Vec<_>>().join(", ")),
+    };
+    let message = format!("the {} `{}` has no parameter `{name}`", manifest.kind.as_str(), manifest.name);
+    report.error(&key.bytes, message).label("unknown parameter").help(help);
+}
+
+fn require(report: &mut Report<'_>, fields: &Fields<'_>, manifest: &Manifest, parameters: &[Parameter]) {
+    let told = |spec: &ParameterSpec| parameters.iter().any(|parameter| parameter.name == spec.name);
+    for spec in manifest.parameters.iter().filter(|spec| spec.required && !told(spec)) {
+        let at = fields.key("with").or_else(|| fields.key("plugin")).map_or(&fields.bytes, |key| &key.bytes);
+        // A parameter that was given and refused has been spoken of already.
+        if !is_mentioned(fields, &spec.name) {
+            let message = format!("`{}` needs the parameter `{}`", manifest.name, spec.name);
+            report.error(at, message).help(format!("{}: {}", spec.name, spec.doc));
+        }
+    }
+}
+
+fn is_mentioned(fields: &Fields<'_>, name: &str) -> bool {
+    let in_with = match fields.get("with").map(|node| &node.value) {
+        Some(Value::Map(pairs)) => {
+            pairs.iter().any(|(key, _)| matches!(&key.value, Value::Scalar(scalar) if scalar.text == name))
+        }
+        _ => false,
+    };
+    in_with || fields.key(name).is_some()
+}
+
+/// A node as the value of a parameter. Where a text is wanted, a number is taken as it is written: `version: 3`.
+fn parameter_value(node: &Node, spec: &ParameterSpec) -> Result<ParameterValue, String> {
+    let wants_text = matches!(spec.type_, ParameterType::Text | ParameterType::Texts | ParameterType::Duration);
+    let value = match &node.value {
+        Value::Scalar(scalar) => scalar_value(scalar, wants_text),
+        Value::List(items) => items.iter().map(item_text).collect::<Option<_>>().map(ParameterValue::Texts),
+        Value::Map(_) => None,
+    };
+    value.ok_or_else(|| format!("expected {}, found {}", spec.type_.described(), node.described()))
+}
+
+fn scalar_value(scalar: &Scalar, wants_text: bool) -> Option<ParameterValue> {
+    match scalar.meaning() {
+        Meaning::Null => None,
+        _ if wants_text => Some(ParameterValue::Text(scalar.text.clone())),
+        Meaning::Flag(flag) => Some(ParameterValue::Flag(flag)),
+        Meaning::Integer(integer) => Some(ParameterValue::Integer(integer)),
+        Meaning::Number(number) => Some(ParameterValue::Number(number)),
+        Meaning::Text(text) => Some(ParameterValue::Text(text)),
+    }
+}
+
+fn item_text(node: &Node) -> Option<String> {
+    match &node.value {
+        Value::Scalar(scalar) if !node.is_null() => Some(scalar.text.clone()),
+        _ => None,
+    }
+}
