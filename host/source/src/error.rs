@@ -164,7 +164,8 @@ impl SourceError {
     /// Whether the source works and only this query cannot be answered: the rule is to blame and other rules are well.
     pub fn is_query_fault(&self) -> bool {
         match self {
-            Self::Api { error_type, .. } => matches!(error_type.as_str(), "bad_data" | "execution"),
+            // VictoriaMetrics says the HTTP status where Prometheus says a word.
+            Self::Api { error_type, .. } => matches!(error_type.as_str(), "bad_data" | "execution" | "400" | "422"),
             Self::TooLarge { .. }
             | Self::TooManySeries { .. }
             | Self::NotAVector { .. }

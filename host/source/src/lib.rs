@@ -8,6 +8,7 @@
 
 mod decode;
 mod error;
+mod known;
 mod prometheus;
 mod recording;
 mod session;
