@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 use tempfile::TempDir;
 
 use crate::error::LabError;
@@ -80,11 +80,29 @@ impl Process {
         String::from_utf8_lossy(tail).into_owned()
     }
 
-    pub(crate) fn signal(&self, signal: Signal) -> Result<(), LabError> {
-        let what = || format!("cannot signal {}", self.program);
+    /// Stops it, and returns when it stands still: the signal alone takes effect some time later.
+    pub(crate) fn pause(&self) -> Result<(), LabError> {
+        self.signal(Signal::STOP)?;
+        let stopped = waitid(WaitId::Pid(self.pid()?), WaitIdOptions::STOPPED);
+        stopped.map(|_| ()).map_err(|why| self.signal_failed(why.into()))
+    }
+
+    /// Lets it go on.
+    pub(crate) fn resume(&self) -> Result<(), LabError> {
+        self.signal(Signal::CONT)
+    }
+
+    fn signal(&self, signal: Signal) -> Result<(), LabError> {
+        kill_process(self.pid()?, signal).map_err(|why| self.signal_failed(why.into()))
+    }
+
+    fn pid(&self) -> Result<Pid, LabError> {
         let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
-        let pid = pid.ok_or_else(|| LabError::Io { what: what(), why: std::io::ErrorKind::NotFound.into() })?;
-        kill_process(pid, signal).map_err(|why| LabError::Io { what: what(), why: why.into() })
+        pid.ok_or_else(|| self.signal_failed(std::io::ErrorKind::NotFound.into()))
+    }
+
+    fn signal_failed(&self, why: std::io::Error) -> LabError {
+        LabError::Io { what: format!("cannot signal {}", self.program), why }
     }
 }
 

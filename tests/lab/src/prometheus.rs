@@ -6,7 +6,6 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rustix::process::Signal;
 use tempfile::TempDir;
 
 use crate::error::LabError;
@@ -109,16 +108,12 @@ impl Prometheus {
 
     /// SIGSTOP: connections are accepted and nothing is answered.
     pub fn pause(&self) -> Result<(), LabError> {
-        self.signal(Signal::STOP)
+        self.process.as_ref().map_or(Ok(()), Process::pause)
     }
 
     /// SIGCONT.
     pub fn resume(&self) -> Result<(), LabError> {
-        self.signal(Signal::CONT)
-    }
-
-    fn signal(&self, signal: Signal) -> Result<(), LabError> {
-        self.process.as_ref().map_or(Ok(()), |process| process.signal(signal))
+        self.process.as_ref().map_or(Ok(()), Process::resume)
     }
 
     /// The raw answer to an instant query; `time` in seconds, or now.

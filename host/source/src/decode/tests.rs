@@ -71,7 +71,7 @@ fn render(value: &Value, tape: &mut impl Iterator<Item = u8>, out: &mut String) 
         Value::Object(pairs) => {
             out.push('{');
             let mut pairs: Vec<_> = pairs.iter().collect();
-            if tape.next().unwrap_or(0) % 4 == 0 {
+            if tape.next().unwrap_or(0).is_multiple_of(4) {
                 pairs.reverse();
             }
             for (index, (name, value)) in pairs.into_iter().enumerate() {
@@ -90,7 +90,7 @@ fn render(value: &Value, tape: &mut impl Iterator<Item = u8>, out: &mut String) 
             }
             out.push(']');
         }
-        Value::String(text) if tape.next().unwrap_or(0) % 8 == 0 => {
+        Value::String(text) if tape.next().unwrap_or(0).is_multiple_of(8) => {
             let units: Vec<String> = text.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect();
             out.push_str(&format!("\"{}\"", units.concat()));
         }

@@ -1,15 +1,58 @@
-//! Answers of a source, kept in a file and given again.
+//! Answers of a source, kept in a file and given again: demonstrations and tests see the same day every day.
+//!
+//! A recording is gzip'ed text of one JSON object a line, so that `zcat` and `jq` read it. The first line says what it
+//! is; each further line holds one raw answer, sorted by query and then by time, which lets gzip find what an answer
+//! has in common with the one before:
+//! ```text
+//! {"orion_recording":1,"name":"demo","interval_millis":15000,"start":"…","end":"…","answers":2}
+//! {"expr":"up","t":"2026-01-31T12:00:00.000Z","body":{"status":"success","data":{…}}}
+//! {"expr":"up","t":"2026-01-31T12:00:15.000Z","body":{"status":"success","data":{…}}}
+//! ```
 
-use std::io::Read;
-use std::path::{Path, PathBuf};
+mod reader;
+mod source;
+mod writer;
 
-use async_trait::async_trait;
-use orion_model::{Frame, Timestamp};
+use std::borrow::Cow;
 
-use crate::Source;
-use crate::decode::AnswerLimits;
-use crate::error::SourceError;
-use crate::session::QuerySession;
+use orion_model::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+pub use reader::Recording;
+pub use source::RecordingSource;
+pub use writer::RecordingWriter;
+
+/// The one version of the format that there is.
+const FORMAT: u32 = 1;
+
+/// A line holds one answer; the largest a rule can use have a few megabytes.
+const MAX_LINE_BYTES: usize = 16 * 1024 * 1024;
+
+/// A recording is held in memory. A gzip'ed file of a megabyte can unpack to a thousand.
+const MAX_TOTAL_BYTES: usize = 256 * 1024 * 1024;
+
+/// The first line.
+#[derive(Serialize, Deserialize)]
+struct Header {
+    orion_recording: u32,
+    name: String,
+    interval_millis: i64,
+    start: Timestamp,
+    end: Timestamp,
+    /// How many lines follow.
+    answers: usize,
+}
+
+/// Every further line.
+#[derive(Serialize, Deserialize)]
+struct Line<'a> {
+    #[serde(borrow)]
+    expr: Cow<'a, str>,
+    t: Timestamp,
+    #[serde(borrow)]
+    body: &'a RawValue,
+}
 
 /// A file that is no usable recording, or cannot be written.
 #[derive(Debug, thiserror::Error)]
@@ -20,110 +63,53 @@ pub enum RecordingError {
         /// Which file.
         file: String,
         /// What the system said.
+        why: std::io::Error,
+    },
+    /// Something else than a recording.
+    #[error("{file} is not a recording ({why}); recordings are made with `orion-lab record`")]
+    NotARecording {
+        /// Which file.
+        file: String,
+        /// Why not.
+        why: String,
+    },
+    /// It ends too early.
+    #[error("recording {file} breaks off after {answers} answers; copy or record it again")]
+    Truncated {
+        /// Which file.
+        file: String,
+        /// How many came whole.
+        answers: usize,
+    },
+    /// It is too large to be held.
+    #[error("recording {file} unpacks to more than {limit_bytes} bytes{}; record less", if *line { " in one line" } else { "" })]
+    TooLarge {
+        /// Which file.
+        file: String,
+        /// How many there may be.
+        limit_bytes: usize,
+        /// Whether a single line was too long.
+        line: bool,
+    },
+    /// One line is wrong.
+    #[error("recording {file}, line {line}: {why}")]
+    Line {
+        /// Which file.
+        file: String,
+        /// Which line, from 1.
+        line: usize,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// An answer that cannot be kept.
+    #[error("the answer to `{expr}` cannot be recorded: {why}")]
+    Unrecordable {
+        /// The query.
+        expr: String,
+        /// Why not.
         why: String,
     },
 }
 
-/// Answers to a few queries over some time, in memory.
-#[derive(Debug)]
-pub struct Recording {
-    name: String,
-    interval_millis: i64,
-    start: Timestamp,
-    end: Timestamp,
-}
-
-impl Recording {
-    /// Reads a file.
-    pub fn open(path: &Path) -> Result<Self, RecordingError> {
-        Self::read(&path.display().to_string(), std::io::empty())
-    }
-
-    /// Reads gzip'ed bytes; `file` is what errors call them.
-    pub fn read(file: &str, gzipped: impl Read) -> Result<Self, RecordingError> {
-        let _ = gzipped;
-        Err(RecordingError::Io { file: file.to_owned(), why: String::new() })
-    }
-
-    /// Its name.
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// Distance of its instants.
-    pub fn interval_millis(&self) -> i64 {
-        self.interval_millis
-    }
-
-    /// Its first instant.
-    pub fn start(&self) -> Timestamp {
-        self.start
-    }
-
-    /// Its last instant.
-    pub fn end(&self) -> Timestamp {
-        self.end
-    }
-
-    /// The queries it has answers to, in order of text.
-    pub fn exprs(&self) -> impl Iterator<Item = &str> {
-        std::iter::empty()
-    }
-}
-
-/// A recording that answers queries as the recorded source did.
-#[derive(Debug)]
-pub struct RecordingSource {
-    recording: Recording,
-    lookback_millis: i64,
-}
-
-impl RecordingSource {
-    /// An answer given at instant *t* stands for all instants from *t* to *t* + `lookback_millis`, until the next one.
-    pub fn new(recording: Recording, lookback_millis: i64) -> Self {
-        Self { recording, lookback_millis }
-    }
-
-    /// What it answers from.
-    pub fn recording(&self) -> &Recording {
-        &self.recording
-    }
-}
-
-#[async_trait]
-impl Source for RecordingSource {
-    fn name(&self) -> &str {
-        self.recording.name()
-    }
-
-    async fn query(&self, session: &mut QuerySession, instant: Timestamp) -> Result<Frame, SourceError> {
-        let _ = self.lookback_millis;
-        crate::decode(b"", session, instant, AnswerLimits::default())
-    }
-}
-
-/// Collects answers and writes them as a recording.
-#[derive(Debug)]
-pub struct RecordingWriter {
-    path: PathBuf,
-}
-
-impl RecordingWriter {
-    /// A recording to be written to `path`; nothing is written before [`RecordingWriter::finish`].
-    pub fn new(path: &Path, name: &str, interval_millis: i64) -> Self {
-        let _ = (name, interval_millis);
-        Self { path: path.to_owned() }
-    }
-
-    /// Adds the raw answer to `expr` at `instant`: any JSON text.
-    pub fn push(&mut self, expr: &str, instant: Timestamp, body: &[u8]) -> Result<(), RecordingError> {
-        let _ = (expr, instant, body);
-        Ok(())
-    }
-
-    /// Writes the file in one step and returns its size in bytes.
-    pub fn finish(self) -> Result<u64, RecordingError> {
-        let _ = self.path;
-        Ok(0)
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,201 @@
+//! Where a Prometheus is, and who asks: the address from the configuration, taken apart once.
+//!
+//! Credentials leave the address here and never come back: what errors and logs show is [`Endpoint::shown`].
+
+use std::fmt;
+
+use orion_model::Timestamp;
+use percent_encoding::percent_decode_str;
+use url::Url;
+
+use super::Credentials;
+
+/// Longer addresses go into the body of a POST: proxies refuse request lines from 4 to 8 KiB on, some from 2.
+const MAX_URL_BYTES: usize = 2 * 1024;
+
+/// The query endpoint of one Prometheus.
+pub(super) struct Endpoint {
+    query_url: Url,
+    shown: String,
+    credentials: Credentials,
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Endpoint").field(&self.shown).finish()
+    }
+}
+
+/// One query on its way.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Call {
+    /// Everything in the address.
+    Get(Url),
+    /// The parameters as a form.
+    Post(Url, String),
+}
+
+impl Endpoint {
+    /// Takes `base_url` apart; the error says what to write instead.
+    pub(super) fn new(base_url: &str, credentials: &Credentials) -> Result<Self, String> {
+        let mut url = Url::parse(base_url.trim()).map_err(|why| {
+            format!("its address is no URL ({why}); write it like http://prometheus:9090 or https://host/prefix")
+        })?;
+        if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none_or(str::is_empty) {
+            return Err(
+                "its address must begin with http:// or https:// and a host, like http://prometheus:9090".into()
+            );
+        }
+        if url.query().is_some() || url.fragment().is_some() {
+            return Err("its address must end with the path: leave off `?` or `#` and what follows".into());
+        }
+        let path = url.path().trim_end_matches('/').to_owned();
+        if path.ends_with("/api/v1") || path.ends_with("/api/v1/query") {
+            return Err("its address must stop before /api/v1, which is added for each query".into());
+        }
+        let credentials = credentials_for(&url, credentials)?;
+        // Neither can fail for an http address with a host.
+        let stripped = url.set_username("").and_then(|()| url.set_password(None));
+        stripped.map_err(|()| "its address cannot carry credentials".to_owned())?;
+        url.set_path(&path);
+        let shown = url.as_str().trim_end_matches('/').to_owned();
+        url.set_path(&format!("{path}/api/v1/query"));
+        Ok(Self { query_url: url, shown, credentials })
+    }
+
+    /// The address without credentials.
+    pub(super) fn shown(&self) -> &str {
+        &self.shown
+    }
+
+    /// Whether the connection is encrypted.
+    pub(super) fn is_encrypted(&self) -> bool {
+        self.query_url.scheme() == "https"
+    }
+
+    /// Who asks.
+    pub(super) fn credentials(&self) -> &Credentials {
+        &self.credentials
+    }
+
+    /// How to ask for `expr` at `instant`.
+    pub(super) fn call(&self, expr: &str, instant: Timestamp, timeout_millis: u64) -> Call {
+        // Seconds with a point: the one form of a duration that Prometheus and those who imitate it all read.
+        let timeout = format!("{}.{:03}", timeout_millis / 1000, timeout_millis % 1000);
+        let form = url::form_urlencoded::Serializer::new(String::new())
+            .append_pair("query", expr)
+            .append_pair("time", &instant.as_prometheus())
+            .append_pair("timeout", &timeout)
+            .finish();
+        if self.query_url.as_str().len() + 1 + form.len() > MAX_URL_BYTES {
+            return Call::Post(self.query_url.clone(), form);
+        }
+        let mut url = self.query_url.clone();
+        url.set_query(Some(&form));
+        Call::Get(url)
+    }
+}
+
+fn credentials_for(url: &Url, told: &Credentials) -> Result<Credentials, String> {
+    let in_address = !url.username().is_empty() || url.password().is_some();
+    match told {
+        Credentials::None if in_address => Ok(Credentials::Basic {
+            user: percent_decoded(url.username())?,
+            password: percent_decoded(url.password().unwrap_or_default())?,
+        }),
+        _ if in_address => Err("it has credentials both in its address and in its settings; keep one".into()),
+        // Files that hold a token end with a newline, and headers cannot.
+        Credentials::Bearer(token) => match token.trim() {
+            token if !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic()) => {
+                Ok(Credentials::Bearer(token.to_owned()))
+            }
+            _ => Err("its bearer token is empty or has characters that a header cannot carry".into()),
+        },
+        other => Ok(other.clone()),
+    }
+}
+
+fn percent_decoded(text: &str) -> Result<String, String> {
+    let decoded = percent_decode_str(text).decode_utf8();
+    decoded.map(String::from).map_err(|_| "the credentials in its address are not UTF-8".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const T0: Timestamp = Timestamp::from_millis(1_732_174_269_007);
+
+    fn endpoint(url: &str) -> Endpoint {
+        Endpoint::new(url, &Credentials::None).unwrap()
+    }
+
+    fn get(url: &str) -> String {
+        match endpoint(url).call("up == 1", T0, 10_000) {
+            Call::Get(url) => url.to_string(),
+            Call::Post(..) => panic!("a short query is a GET"),
+        }
+    }
+
+    #[test]
+    fn a_query_goes_below_the_prefix_of_the_address() {
+        let query = "query?query=up+%3D%3D+1&time=1732174269.007&timeout=10.000";
+        assert_eq!(get("http://p:9090"), format!("http://p:9090/api/v1/{query}"));
+        assert_eq!(get(" http://p:9090/ "), format!("http://p:9090/api/v1/{query}"));
+        assert_eq!(get("https://p/a/b/"), format!("https://p/a/b/api/v1/{query}"));
+    }
+
+    #[test]
+    fn a_long_query_is_posted_to_the_same_endpoint_and_a_shorter_one_is_not() {
+        let endpoint = endpoint("http://p");
+        let around = "http://p/api/v1/query?query=&time=1732174269.007&timeout=10.000".len();
+        let longest = "x".repeat(MAX_URL_BYTES - around);
+        assert!(matches!(endpoint.call(&longest, T0, 10_000), Call::Get(_)));
+        let Call::Post(url, form) = endpoint.call(&format!("{longest}x"), T0, 10_000) else {
+            panic!("too long for GET")
+        };
+        assert_eq!(url.as_str(), "http://p/api/v1/query");
+        assert!(form.starts_with("query=xxx") && form.ends_with("x&time=1732174269.007&timeout=10.000"));
+    }
+
+    #[test]
+    fn credentials_leave_the_address_and_are_never_shown() {
+        let endpoint = endpoint("http://me:p%40ss%2B@p:9090/x");
+        let basic = Credentials::Basic { user: "me".into(), password: "p@ss+".into() };
+        assert_eq!(*endpoint.credentials(), basic);
+        assert_eq!(endpoint.shown(), "http://p:9090/x");
+        for shown in [format!("{endpoint:?}"), format!("{basic:?}"), format!("{:?}", endpoint.call("up", T0, 1))] {
+            assert!(!shown.contains("p%40ss") && !shown.contains("p@ss"), "{shown}");
+        }
+        assert!(!format!("{:?}", Credentials::Bearer("secret".into())).contains("secret"));
+        assert!(Endpoint::new("http://me@p", &basic).unwrap_err().contains("both in its address and in its settings"));
+    }
+
+    #[test]
+    fn a_token_may_end_with_a_newline_and_contain_nothing_odd() {
+        let of = |token: &str| Endpoint::new("http://p", &Credentials::Bearer(token.into()));
+        assert_eq!(*of("abc\n").unwrap().credentials(), Credentials::Bearer("abc".into()));
+        for odd in ["", "a b", "é", "a\nb"] {
+            let why = of(odd).unwrap_err();
+            assert!(why.contains("bearer token") && !why.contains("a b"), "{why}");
+        }
+    }
+
+    #[test]
+    fn an_address_that_cannot_work_is_refused_with_what_to_write() {
+        let cases = [
+            ("", "write it like http://prometheus:9090"),
+            ("prometheus", "write it like http://prometheus:9090"),
+            ("localhost:9090", "must begin with http://"),
+            ("ftp://p", "must begin with http://"),
+            ("http://p/?a=b", "leave off `?`"),
+            ("http://p/#a", "leave off `?`"),
+            ("http://p/api/v1", "stop before /api/v1"),
+            ("http://p/x/api/v1/query/", "stop before /api/v1"),
+        ];
+        for (address, advice) in cases {
+            let why = Endpoint::new(address, &Credentials::None).unwrap_err();
+            assert!(why.contains(advice), "{address}: {why}");
+        }
+    }
+}
