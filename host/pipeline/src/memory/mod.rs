@@ -7,6 +7,8 @@
 mod line;
 mod progress;
 mod record_file;
+#[cfg(test)]
+mod tests;
 mod verify;
 
 use std::io;
