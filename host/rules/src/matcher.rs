@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::keys::nearest;
 
 /// The `match:` of a correlation: every field must meet one of its conditions.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct EventMatcher {
     fields: Vec<(String, Vec<Condition>)>,
 }

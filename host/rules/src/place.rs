@@ -147,7 +147,8 @@ mod tests {
             let source = Source::new(&text);
             for node in &documents {
                 if let Value::Scalar(scalar) = &node.value {
-                    prop_assert!(byte_of(&source, Text { node, scalar }, offset) <= text.len());
+                    let byte = byte_of(&source, Text { node, scalar }, offset);
+                    prop_assert!(byte <= text.len());
                 }
             }
         }

@@ -6,7 +6,7 @@ use crate::matcher::EventMatcher;
 use crate::template::Template;
 
 /// One rule file without a single error.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct RuleFile {
     /// The name it was read under; first part of every id in it.
     pub name: String,
@@ -19,7 +19,7 @@ pub struct RuleFile {
 }
 
 /// Rules that are evaluated together, at one instant, in file order.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Group {
     /// `file/group`.
     pub id: String,
@@ -38,7 +38,7 @@ pub struct Group {
 }
 
 /// One alerting rule: a query, the detector that reads the answer, and what its findings are called.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct AlertRule {
     /// `file/group/alert`, with `#2`, `#3`, … for repeats of a name in a group. Says nothing of `expr`, so that
     /// state survives edits of the query.
@@ -64,7 +64,7 @@ pub struct AlertRule {
 }
 
 /// One correlation: which events, how they are grouped, the correlator that reads them, and the incident it makes.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Correlation {
     /// `file/name`.
     pub id: String,
@@ -85,7 +85,7 @@ pub struct Correlation {
 }
 
 /// What the incidents of a correlation are called.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct IncidentSpec {
     /// Snake case: `service_outage`.
     pub incident_type: String,

@@ -1,11 +1,48 @@
 //! Templates in labels, annotations and summaries: Go's text/template as Prometheus has it, bounded in every direction.
+//!
+//! People bring their alert files along, and an annotation must read the same here. So this is the language itself, not
+//! a likeness: text → pieces and tokens ([`lex`]) → a tree ([`parse`]) → text ([`eval`], [`functions`], [`format`]).
+//! A template is untrusted text: it may nest, loop, call itself and multiply texts only within the limits below.
+
+mod action;
+mod eval;
+mod float;
+mod format;
+mod functions;
+mod humanize;
+mod lex;
+mod literal;
+mod parse;
+mod strings;
+mod value;
+
+#[cfg(test)]
+mod tests;
 
 use orion_model::Labels;
 
+use parse::Tree;
+
+/// Longer than any runbook that people put into an annotation.
+pub const MAX_TEMPLATE_BYTES: usize = 64 * 1024;
+
+/// The same for what comes out, and for every text on the way: `printf` can double a text, a loop can do so often.
+pub const MAX_RENDERED_BYTES: usize = 64 * 1024;
+
+/// Work one rendering may do, counted in evaluated commands and in 64-byte pieces of text. Templates people write
+/// stay below a hundred; at this bound a rendering takes a few milliseconds.
+pub const MAX_STEPS: u32 = 20_000;
+
+/// Blocks and parentheses within each other: tree and evaluation are walked by recursion.
+pub const MAX_NESTING: usize = 50;
+
+/// Templates that call templates, for the same reason.
+pub const MAX_CALL_DEPTH: usize = 20;
+
 /// A template, parsed.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Template {
-    text: String,
+    tree: Tree,
 }
 
 /// Why a text is no template.
@@ -35,17 +72,21 @@ impl Template {
     /// # Errors
     /// Where and why it is none.
     pub fn parse(text: &str) -> Result<Self, TemplateError> {
-        Ok(Self { text: text.to_owned() })
+        if text.len() > MAX_TEMPLATE_BYTES {
+            let message = format!("this template has {} bytes; at most {MAX_TEMPLATE_BYTES} are read", text.len());
+            return Err(TemplateError { offset: 0, message });
+        }
+        Ok(Self { tree: parse::parse(lex::lex(text)?)? })
     }
 
     /// The text, when it holds no action and so renders to itself.
     pub fn is_static(&self) -> Option<&str> {
-        Some(&self.text)
+        self.tree.static_text()
     }
 
     /// Whether it speaks of the value: then it must be rendered again when the value changes.
     pub fn uses_value(&self) -> bool {
-        false
+        self.tree.uses_value
     }
 
     /// The text for these labels and this value.
@@ -53,7 +94,9 @@ impl Template {
     /// # Errors
     /// A sentence: what cannot be computed, or which bound was reached.
     pub fn render(&self, data: &TemplateData<'_>) -> Result<String, String> {
-        let _ = data;
-        Ok(self.text.clone())
+        match self.is_static() {
+            Some(text) => Ok(text.to_owned()),
+            None => eval::render(&self.tree, data),
+        }
     }
 }
