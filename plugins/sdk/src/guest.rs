@@ -1,5 +1,4 @@
 //! The plugin as its host sees it: exports that call the runner, and the one import. Compiled for WebAssembly only.
-#![expect(unsafe_code, missing_docs, reason = "generated bindings cross the boundary by pointers")]
 
 use crate::event::Columns;
 use crate::runner::{CorrelatorRunner, DetectorRunner};

@@ -175,6 +175,16 @@ impl<K: Stored + Clone + Eq + Hash + Ord, V: Stored> State<K, V> {
         self.slots.get(key)?.value.as_ref()
     }
 
+    /// A value with its key as it is kept here.
+    pub fn get_key_value<Q>(&self, key: &Q) -> Option<(&K, &V)>
+    where
+        K: Borrow<Q>,
+        Q: Eq + Hash + ?Sized,
+    {
+        let slot = self.slots.get(key)?;
+        Some((&slot.key, slot.value.as_ref()?))
+    }
+
     /// A value, to change: it will be saved.
     pub fn get_mut<Q>(&mut self, key: &Q) -> Option<&mut V>
     where
