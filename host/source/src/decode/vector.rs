@@ -1,5 +1,7 @@
 //! The samples of an answer: series and their values, pushed into the columns of a frame as they are read.
 
+use std::borrow::Cow;
+
 use orion_model::{Frame, Labels, LabelsBuilder, SeriesId, Timestamp};
 
 use super::fault::Fault;
@@ -184,13 +186,13 @@ fn read_value(text: Text<'_>) -> Result<f64, Fault> {
 fn read_labels(cursor: &mut Cursor<'_>) -> Result<Labels, Fault> {
     let start = cursor.at();
     cursor.expect(b'{', "`{` is missing")?;
-    let mut names: Vec<String> = Vec::new();
+    let mut names: Vec<Cow<'_, str>> = Vec::new();
     let mut labels = LabelsBuilder::new();
     let mut first = true;
     while let Some(name) = cursor.next_key(&mut first)? {
         let value = cursor.text_value("the value of a label is no text")?.read()?;
-        let name = name.read()?.into_owned();
-        labels.set(name.as_str(), value);
+        let name = name.read()?;
+        labels.set(name.as_ref(), value);
         names.push(name);
         if names.len() > MAX_LABELS_PER_SERIES {
             return Err(Fault::shape(format!("a series has more than {MAX_LABELS_PER_SERIES} labels"), start));

@@ -28,7 +28,8 @@ impl RecordingSource {
     }
 
     fn answer(&self, expr: &str, instant: Timestamp) -> Result<&str, SourceError> {
-        let answers = self.recording.answers(expr).ok_or_else(|| SourceError::NotRecorded {
+        // Rule files write long queries as blocks, which end with a newline that means nothing.
+        let answers = self.recording.answers(expr.trim()).ok_or_else(|| SourceError::NotRecorded {
             recording: self.recording.name().to_owned(),
             expr: expr.to_owned(),
         })?;

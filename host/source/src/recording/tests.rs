@@ -29,7 +29,7 @@ fn recorded(folder: &Path) -> std::path::PathBuf {
     let path = folder.join("demo.jsonl.gz");
     let mut writer = RecordingWriter::new(&path, "demo", INTERVAL);
     writer.push("up", at(3), body("3").as_bytes()).unwrap();
-    writer.push("up", at(0), body("0").as_bytes()).unwrap();
+    writer.push(" up\n", at(0), body("0").as_bytes()).unwrap();
     writer.push("up", at(1), body("1").replace(',', ",\r\n").as_bytes()).unwrap();
     writer.push("down \"x\"", at(1), br#"{"status":"error","errorType":"bad_data","error":"no"}"#).unwrap();
     assert_eq!(writer.finish().unwrap(), std::fs::metadata(&path).unwrap().len());
@@ -44,7 +44,7 @@ fn source(folder: &Path) -> RecordingSource {
 async fn a_recording_answers_with_the_latest_answer_that_is_not_too_old() {
     let folder = tempfile::tempdir().unwrap();
     let source = source(folder.path());
-    let mut session = QuerySession::new("up");
+    let mut session = QuerySession::new("up\n");
     for (instant, value) in [
         (at(0), Some(0.0)),
         (at(1).plus_millis(-1), Some(0.0)),
@@ -75,8 +75,8 @@ async fn recorded_errors_come_again_and_an_unknown_query_is_named() {
     assert_eq!((source.recording().start(), source.recording().end()), (at(0), at(3)));
     let error = source.query(&mut QuerySession::new("down \"x\""), at(1)).await.unwrap_err();
     assert!(error.is_query_fault() && error.kind() == "api", "{error}");
-    let error = source.query(&mut QuerySession::new("up "), at(1)).await.unwrap_err();
-    assert!(error.to_string().contains("recording `demo` holds no answers to `up `"), "{error}");
+    let error = source.query(&mut QuerySession::new("up > 0"), at(1)).await.unwrap_err();
+    assert!(error.to_string().contains("recording `demo` holds no answers to `up > 0`"), "{error}");
 }
 
 #[test]

@@ -54,7 +54,7 @@ impl RecordingWriter {
         if self.total_bytes > MAX_TOTAL_BYTES {
             return Err(unrecordable(format!("the recording is full with {MAX_TOTAL_BYTES} bytes")));
         }
-        self.answers.insert((expr.to_owned(), instant), body);
+        self.answers.insert((expr.trim().to_owned(), instant), body);
         Ok(())
     }
 
