@@ -1,2 +1,161 @@
-//! Placeholder.
-fn main() {}
+//! `cargo xtask …`: everything a contributor runs, so that the build server and a desk do the same thing.
+#![expect(clippy::disallowed_types, reason = "this is a contributor's tool; it starts programs and is never deployed")]
+
+mod ci;
+mod n0;
+mod program;
+mod setup;
+
+use std::process::ExitCode;
+
+use crate::program::{Failure, cargo};
+
+/// A subcommand: what it is called, what it does in one paragraph, and how.
+struct Task {
+    name: &'static str,
+    help: &'static str,
+    run: Run,
+}
+
+enum Run {
+    /// Takes no arguments of its own.
+    Alone(fn() -> Result<(), Failure>),
+    /// Hands everything behind its name to the program it starts.
+    With(fn(&[String]) -> Result<(), Failure>),
+}
+
+const TASKS: &[Task] = &[
+    Task {
+        name: "setup",
+        help: "Installs what tests need and is missing: the wasm32-unknown-unknown target for plugins (rustup), Prometheus and\n\
+               node_exporter (apt-get, as root or with sudo that asks for no password). Says what it does, and prints what to\n\
+               install where it may not.",
+        run: Run::Alone(setup::everything),
+    },
+    Task {
+        name: "test",
+        help: "setup, then every test of the workspace: with cargo-nextest when it is installed, else with cargo test.",
+        run: Run::Alone(ci::test),
+    },
+    Task {
+        name: "demo",
+        help: "Runs `orion demo` as it is released, with the arguments given. Reads a recording, or the Prometheus that\n\
+               PROMETHEUS_URL names.",
+        run: Run::With(demo),
+    },
+    Task { name: "lab", help: "Starts the lab: real servers to watch, with the arguments given.", run: Run::With(lab) },
+    Task { name: "bench", help: "Measures Orion as it is released, with the arguments given.", run: Run::With(bench) },
+    Task {
+        name: "n0",
+        help: "Proves that the released orion cannot start a process: the linked binary imports no call that could.",
+        run: Run::Alone(n0::check),
+    },
+    Task {
+        name: "ci",
+        help: "Everything the build server checks: format, lints, documentation, licences and sources of what is built in,\n\
+               n0, tests. Installs cargo-deny when it is missing.",
+        run: Run::Alone(ci::everything),
+    },
+];
+
+fn demo(arguments: &[String]) -> Result<(), Failure> {
+    setup::wasm_target()?;
+    cargo(["run", "--release", "--package", "orion", "--", "demo"]).args(arguments).run()
+}
+
+fn lab(arguments: &[String]) -> Result<(), Failure> {
+    setup::everything()?;
+    cargo(["run", "--package", "orion-lab", "--"]).args(arguments).run()
+}
+
+fn bench(arguments: &[String]) -> Result<(), Failure> {
+    setup::everything()?;
+    cargo(["run", "--release", "--package", "orion-bench", "--"]).args(arguments).run()
+}
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match choose(&arguments).and_then(Choice::carry_out) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("error: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What the arguments ask for.
+enum Choice<'a> {
+    Help(&'a [Task]),
+    Do(&'a Task, &'a [String]),
+}
+
+fn choose(arguments: &[String]) -> Result<Choice<'_>, Failure> {
+    let Some((name, rest)) = arguments.split_first() else { return Ok(Choice::Help(TASKS)) };
+    if asks_for_help(name) {
+        return Ok(Choice::Help(TASKS));
+    }
+    let named = TASKS.iter().find(|task| task.name == name).ok_or_else(|| Failure::UnknownTask(name.clone()))?;
+    match (&named.run, rest) {
+        (Run::Alone(_), [first, ..]) if asks_for_help(first) => Ok(Choice::Help(std::slice::from_ref(named))),
+        (Run::Alone(_), [first, ..]) => Err(Failure::UnexpectedArgument(named.name, first.clone())),
+        _ => Ok(Choice::Do(named, rest)),
+    }
+}
+
+fn asks_for_help(argument: &str) -> bool {
+    matches!(argument, "help" | "--help" | "-h")
+}
+
+impl Choice<'_> {
+    fn carry_out(self) -> Result<(), Failure> {
+        match self {
+            Self::Help(tasks) => println!("{}", help(tasks)),
+            Self::Do(Task { run: Run::Alone(run), .. }, _) => run()?,
+            Self::Do(Task { run: Run::With(run), .. }, arguments) => run(arguments)?,
+        }
+        Ok(())
+    }
+}
+
+fn help(tasks: &[Task]) -> String {
+    let mut text = "cargo xtask <task>: everything a contributor runs.\n".to_owned();
+    for Task { name, help, run } in tasks {
+        let arguments = if matches!(run, Run::With(_)) { " [arguments…]" } else { "" };
+        let help = help.lines().map(|line| format!("      {line}\n")).collect::<String>();
+        text += &format!("\n  {name}{arguments}\n{help}");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chosen(arguments: &[&str]) -> Result<String, String> {
+        let arguments: Vec<_> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
+        match choose(&arguments) {
+            Ok(Choice::Help(tasks)) => Ok(format!("help on {}", tasks.len())),
+            Ok(Choice::Do(task, rest)) => Ok(format!("{} {}", task.name, rest.join(" "))),
+            Err(failure) => Err(failure.to_string()),
+        }
+    }
+
+    #[test]
+    fn every_task_is_found_by_name_and_told_of_in_the_help() {
+        let all = help(TASKS);
+        for task in TASKS {
+            assert_eq!(chosen(&[task.name]), Ok(format!("{} ", task.name)));
+            assert!(all.contains(&format!("\n  {}", task.name)) && task.help.ends_with('.'), "{}", task.name);
+        }
+    }
+
+    #[test]
+    fn arguments_go_to_the_program_only_where_there_is_one() {
+        assert_eq!(chosen(&["demo", "--help"]), Ok("demo --help".to_owned()));
+        assert_eq!(chosen(&["ci", "--help"]), Ok("help on 1".to_owned()));
+        assert_eq!(chosen(&[]), Ok(format!("help on {}", TASKS.len())));
+        assert!(chosen(&["ci", "fast"]).unwrap_err().contains("`fast`"));
+        assert!(chosen(&["tests"]).unwrap_err().contains("`tests`"));
+    }
+}

@@ -67,7 +67,7 @@ fn every_record_goes_to_the_file_of_its_kind_and_every_file_verifies() {
         let of_kind = || log.iter().filter(|entry| entry.kind == kind);
         let seqs = text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["seq"].as_u64());
         assert!(seqs.eq(of_kind().map(|entry| Some(entry.seq))));
-        let (lines, last_seq) = (of_kind().count() as u64, of_kind().last().unwrap().seq);
+        let (lines, last_seq) = (of_kind().count() as u64, of_kind().next_back().unwrap().seq);
         assert_eq!(verify(&folder.path().join(file_name(kind))).unwrap(), Verified { lines, last_seq, torn_bytes: 0 });
     }
 }

@@ -1,0 +1,33 @@
+//! What the build server checks: the quick and frequent failures first, the test runner's summary last.
+
+use crate::program::{Failure, cargo};
+use crate::{n0, setup};
+
+/// The whole check.
+pub fn everything() -> Result<(), Failure> {
+    cargo(["fmt", "--all", "--check"]).run()?;
+    setup::everything()?;
+    cargo(["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"]).run()?;
+    let document = cargo(["doc", "--workspace", "--no-deps", "--document-private-items"]);
+    document.env("RUSTDOCFLAGS", "--deny warnings").run()?;
+    setup::cargo_deny()?;
+    cargo(["deny", "check", "bans", "licenses", "sources"]).run()?;
+    n0::check()?;
+    run_tests()
+}
+
+/// Every test of the workspace.
+pub fn test() -> Result<(), Failure> {
+    setup::everything()?;
+    run_tests()
+}
+
+fn run_tests() -> Result<(), Failure> {
+    // cargo-nextest leaves the examples in the documentation to cargo.
+    cargo(["test", "--workspace", "--doc", "--quiet"]).run()?;
+    if cargo(["nextest", "--version"]).succeeds() {
+        cargo(["nextest", "run", "--workspace"]).run()
+    } else {
+        cargo(["test", "--workspace", "--all-targets"]).run()
+    }
+}
