@@ -6,6 +6,7 @@ mod n0;
 mod program;
 mod setup;
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use crate::program::{Failure, cargo};
@@ -110,7 +111,8 @@ fn asks_for_help(argument: &str) -> bool {
 impl Choice<'_> {
     fn carry_out(self) -> Result<(), Failure> {
         match self {
-            Self::Help(tasks) => println!("{}", help(tasks)),
+            // A reader that has seen enough (`| head`) is no failure.
+            Self::Help(tasks) => drop(writeln!(std::io::stdout(), "{}", help(tasks))),
             Self::Do(Task { run: Run::Alone(run), .. }, _) => run()?,
             Self::Do(Task { run: Run::With(run), .. }, arguments) => run(arguments)?,
         }
