@@ -1,1 +1,20 @@
-//! Placeholder.
+//! Watcher → bus → Guardian → Brain → Memory: what happens between an answer and a line in the audit trail.
+//!
+//! Every stage is a loop `read → compute → commit` over the same bus. [`library`] decides what runs, [`watcher`] asks
+//! sources and turns findings into events, [`guardian`] turns events into incidents, [`brain`] records `NO_ACTION` for each,
+//! and [`memory`] writes it all down for people. [`engine`] starts and ends them.
+
+pub mod archive;
+pub mod brain;
+pub mod clock;
+pub mod condition;
+mod draft;
+pub mod engine;
+pub mod guardian;
+pub mod library;
+mod lifecycle;
+pub mod memory;
+mod schedule;
+mod stage;
+pub mod watcher;
+mod watermark;

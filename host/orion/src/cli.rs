@@ -1,0 +1,305 @@
+//! The command line: what can be said, and what each way of failing exits with.
+
+use std::path::PathBuf;
+
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use orion_model::{AutonomyLevel, parse_duration};
+
+/// A rule or plugin is bad.
+pub const EXIT_BAD_RULE: u8 = 2;
+/// The configuration or an argument is wrong, or something needed cannot be reached or opened.
+pub const EXIT_CONFIGURATION: u8 = 3;
+
+const AFTER_HELP: &str = "\
+Exit codes: 0 ok, 2 bad rule or plugin, 3 wrong configuration or arguments.
+Orion observes and never acts: autonomy level N0 is the only one there is.";
+
+/// Watches infrastructure and never touches it.
+#[derive(Parser)]
+#[command(name = "orion", version, about, after_help = AFTER_HELP, propagate_version = true)]
+pub struct Cli {
+    /// How log lines look on stderr
+    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Auto, env = "ORION_LOG__FORMAT")]
+    pub log_format: LogFormat,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// Text on a terminal, JSON elsewhere
+    Auto,
+    /// Text
+    Text,
+    /// One JSON object a line
+    Json,
+}
+
+/// What `orion` can do.
+#[derive(Subcommand)]
+pub enum Command {
+    /// Observe: ask the sources, run detectors and correlators, record incidents and NO_ACTION
+    Run(RunArgs),
+    /// Check rule files and say everything that is wrong with them
+    Check(CheckArgs),
+    /// Show Orion at work on a recorded outage, or on PROMETHEUS_URL when that is set
+    Demo(DemoArgs),
+    /// Print what was recorded last, and go on with --follow
+    Tail(TailArgs),
+    /// Look at incidents
+    Incident(IncidentArgs),
+    /// Look at plugins
+    Plugin(PluginArgs),
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Where rules and plugins come from.
+#[derive(Args, Clone)]
+pub struct RuleArgs {
+    /// Folder of rule files (*.yaml, *.yml)
+    #[arg(long, value_name = "DIR", default_value = "rules", env = "ORION_RULES__DIR")]
+    pub rules: PathBuf,
+    /// Folder of plugin files (*.wasm); need not exist
+    #[arg(long, value_name = "DIR", default_value = "plugins", env = "ORION_PLUGINS__DIR")]
+    pub plugins: PathBuf,
+}
+
+/// Where records are kept.
+#[derive(Args, Clone)]
+pub struct DataArgs {
+    /// Data folder; records lie in DIR/memory/
+    #[arg(long, value_name = "DIR", default_value = ".", env = "ORION_DATA__DIR")]
+    pub data: PathBuf,
+}
+
+impl DataArgs {
+    /// Where records lie.
+    pub fn memory_dir(&self) -> PathBuf {
+        self.data.join("memory")
+    }
+}
+
+/// How the sources are asked.
+#[derive(Args, Clone)]
+pub struct WatchArgs {
+    /// Prometheus, with a path prefix if it has one
+    #[arg(long, value_name = "URL", env = "PROMETHEUS_URL", hide_env_values = true)]
+    pub prometheus_url: Option<String>,
+    /// Time between two evaluations of a group that says nothing of it
+    #[arg(long, value_name = "DURATION", default_value = "15s", value_parser = duration, env = "ORION_POLL_INTERVAL")]
+    pub poll_interval: i64,
+    /// How far back instants are evaluated that were missed while Orion was down; 0 turns it off
+    #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = duration_or_zero, env = "ORION_WATCHER__CATCH_UP")]
+    pub catch_up: i64,
+    /// How long Prometheus has to answer
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration, env = "ORION_PROMETHEUS__TIMEOUT")]
+    pub prometheus_timeout: i64,
+    /// How much Orion may do by itself: N0, it observes; there is no other level
+    #[arg(long, value_name = "LEVEL", default_value = "N0", env = "ORION_AUTONOMY_LEVEL", value_parser = autonomy)]
+    pub autonomy_level: AutonomyLevel,
+}
+
+impl WatchArgs {
+    /// Where Prometheus listens when nothing is said.
+    pub const DEFAULT_PROMETHEUS_URL: &str = "http://127.0.0.1:9090";
+}
+
+/// Arguments of `orion run`.
+#[derive(Args)]
+pub struct RunArgs {
+    #[command(flatten)]
+    pub rules: RuleArgs,
+    #[command(flatten)]
+    pub data: DataArgs,
+    #[command(flatten)]
+    pub watch: WatchArgs,
+}
+
+/// Arguments of `orion check`.
+#[derive(Args)]
+pub struct CheckArgs {
+    /// Rule files, or folders of them [default: the rules folder]
+    pub paths: Vec<PathBuf>,
+    #[command(flatten)]
+    pub rules: RuleArgs,
+    /// How the result looks [default: table on a terminal, ndjson elsewhere]
+    #[arg(long, value_enum)]
+    pub output: Option<Output>,
+}
+
+/// Arguments of `orion demo`.
+#[derive(Args)]
+pub struct DemoArgs {
+    /// End with the recording, show the incidents and where they are kept
+    #[arg(long)]
+    pub once: bool,
+    /// How many times faster than it happened the recording is played
+    #[arg(long, value_name = "N", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=600))]
+    pub speed: u32,
+    /// Data folder; must hold no records yet [default: a new folder among the temporary files]
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    #[command(flatten)]
+    pub watch: WatchArgs,
+}
+
+/// Arguments of `orion tail`.
+#[derive(Args)]
+pub struct TailArgs {
+    #[command(flatten)]
+    pub data: DataArgs,
+    /// How many records to begin with
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 20)]
+    pub lines: u64,
+    /// Go on with what is recorded from now on
+    #[arg(short, long)]
+    pub follow: bool,
+    /// How records look [default: table on a terminal, ndjson elsewhere]
+    #[arg(long, value_enum)]
+    pub output: Option<Output>,
+}
+
+/// Arguments of `orion incident`.
+#[derive(Args)]
+pub struct IncidentArgs {
+    #[command(subcommand)]
+    pub command: IncidentCommand,
+}
+
+/// What can be done with incidents: look.
+#[derive(Subcommand)]
+pub enum IncidentCommand {
+    /// List incidents, newest first
+    List {
+        #[command(flatten)]
+        data: DataArgs,
+        /// Only those that are not resolved
+        #[arg(long)]
+        open: bool,
+        /// How the list looks [default: table on a terminal, ndjson elsewhere]
+        #[arg(long, value_enum)]
+        output: Option<Output>,
+    },
+    /// Show one incident: its revisions, events and decisions
+    Show {
+        /// Id of the incident, or how it begins
+        id: String,
+        #[command(flatten)]
+        data: DataArgs,
+        /// How it looks [default: table on a terminal, ndjson elsewhere]
+        #[arg(long, value_enum)]
+        output: Option<Output>,
+    },
+}
+
+/// Arguments of `orion plugin`.
+#[derive(Args)]
+pub struct PluginArgs {
+    #[command(subcommand)]
+    pub command: PluginCommand,
+}
+
+/// What can be done with plugins: look.
+#[derive(Subcommand)]
+pub enum PluginCommand {
+    /// Show what a plugin is and what it can do, without running it
+    Inspect {
+        /// A .wasm file, or the name of a standard plugin
+        plugin: String,
+        /// How it looks [default: table on a terminal, ndjson elsewhere]
+        #[arg(long, value_enum)]
+        output: Option<Output>,
+    },
+}
+
+/// How data is printed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum Output {
+    /// For people
+    Table,
+    /// One JSON document
+    Json,
+    /// One JSON object a line
+    Ndjson,
+    /// YAML
+    Yaml,
+}
+
+/// Why a command fails.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// Something about the configuration, the arguments or the surroundings.
+    #[error("{0}")]
+    Configuration(String),
+    /// A rule or plugin.
+    #[error("{0}")]
+    BadRule(String),
+}
+
+impl Failure {
+    /// From any error of what a command needs.
+    pub fn configuration(error: impl std::fmt::Display) -> Self {
+        Self::Configuration(error.to_string())
+    }
+
+    /// What the process exits with.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Configuration(_) => EXIT_CONFIGURATION,
+            Self::BadRule(_) => EXIT_BAD_RULE,
+        }
+    }
+}
+
+/// Prints a completion script.
+pub fn print_completions(shell: clap_complete::Shell) {
+    clap_complete::generate(shell, &mut Cli::command(), "orion", &mut std::io::stdout());
+}
+
+fn autonomy(text: &str) -> Result<AutonomyLevel, String> {
+    // An empty variable is an unset one, as compose files write it.
+    if text.is_empty() { Ok(AutonomyLevel::N0) } else { text.parse().map_err(|error| format!("{error}")) }
+}
+
+fn duration_or_zero(text: &str) -> Result<i64, String> {
+    let seconds = || text.parse::<u32>().ok().map(|seconds| i64::from(seconds) * 1000);
+    parse_duration(text).or_else(seconds).ok_or_else(|| "write it as 15s, 1m30s or 500ms".to_owned())
+}
+
+fn duration(text: &str) -> Result<i64, String> {
+    match duration_or_zero(text)? {
+        0 => Err("it must be longer than nothing".to_owned()),
+        millis => Ok(millis),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn durations_take_units_or_plain_seconds() {
+        assert_eq!(duration("15s"), Ok(15_000));
+        assert_eq!(duration("30"), Ok(30_000));
+        assert_eq!(duration_or_zero("0"), Ok(0));
+        assert!(duration("0").is_err());
+        assert!(duration("soon").is_err());
+    }
+
+    #[test]
+    fn only_n0_is_a_level() {
+        assert_eq!(autonomy(""), Ok(AutonomyLevel::N0));
+        assert!(autonomy("N1").unwrap_err().contains("does not exist"));
+    }
+}

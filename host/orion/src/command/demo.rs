@@ -1,0 +1,149 @@
+//! `orion demo`: Orion at work, on a recorded outage or on a Prometheus that is there.
+//!
+//! The recording goes through the live code path: same scheduler, same plugins, same store, only a faster clock.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use orion_model::{Clock, Timestamp};
+use orion_pipeline::clock::{FastClock, SystemClock, sleep_until};
+use orion_source::{Recording, RecordingSource};
+use tokio::sync::watch;
+
+use super::incident::{list_table, read_stories};
+use crate::cli::{DataArgs, DemoArgs, Failure, Output, RuleArgs};
+use crate::setup::{self, PROMETHEUS, Pipeline, Plan};
+use crate::{feed, output, shipped};
+
+/// Evaluations of the last instants happen up to one interval after the recording ends, and correlators tick behind them.
+const AFTER_END_INTERVALS: i64 = 2;
+
+/// Shows the recorded outage, or what PROMETHEUS_URL has to show.
+pub fn demo(args: &DemoArgs) -> Result<ExitCode, Failure> {
+    let data = match &args.data {
+        Some(dir) => dir.clone(),
+        None => std::env::temp_dir().join(format!("orion-demo-{}-{}", unix_seconds(), std::process::id())),
+    };
+    let memory_dir = DataArgs { data: data.clone() }.memory_dir();
+    if memory_dir.join(orion_bus::DATABASE_FILE).exists() {
+        let dir = memory_dir.display();
+        return Err(Failure::Configuration(format!("{dir} holds records already; a demonstration needs a new folder")));
+    }
+    let rules = write_rules(&data)?;
+    let live = args.watch.prometheus_url.as_deref().is_some_and(|url| !url.is_empty());
+    let scene = if live { Scene::live(args)? } else { Scene::recorded(args)? };
+    output::print(&format!(
+        "{}\nrules    {} (edit one: it is live when saved)\nrecords  {}\n\n",
+        scene.introduction,
+        rules.rules.display(),
+        memory_dir.display()
+    ))?;
+    let end_at = scene.end_at.filter(|_| args.once);
+    let ending = scene.end_at.filter(|_| !args.once);
+    let plan = Plan {
+        rules,
+        memory_dir: memory_dir.clone(),
+        source: scene.source,
+        clock: scene.clock.clone(),
+        interval_millis: scene.interval_millis,
+        catch_up_millis: args.watch.catch_up,
+    };
+    setup::runtime()?.block_on(show(plan, end_at, ending))?;
+    let stories = read_stories(&DataArgs { data })?;
+    output::print(&format!("\n{}\nrecords  {}\n", list_table(&stories), memory_dir.display()))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn show(plan: Plan, end_at: Option<Timestamp>, ending: Option<Timestamp>) -> Result<(), Failure> {
+    let clock = plan.clock.clone();
+    let pipeline = Pipeline::start(plan).await?;
+    let (done, is_done) = watch::channel(false);
+    let feed = tokio::spawn(feed::follow(pipeline.bus(), 0, Output::Table, is_done));
+    let end = async {
+        let over = async {
+            match end_at {
+                Some(at) => sleep_until(&*clock, at).await,
+                None => say_end(&*clock, ending).await,
+            }
+        };
+        tokio::select! {
+            () = over => {}
+            () = setup::signalled() => {}
+        }
+    };
+    let bus = pipeline.run_until(end).await?;
+    done.send_replace(true);
+    feed.await.map_err(Failure::configuration)??;
+    setup::close(bus)
+}
+
+/// Says that the recording is over, and stays.
+async fn say_end(clock: &dyn Clock, ending: Option<Timestamp>) {
+    if let Some(at) = ending {
+        sleep_until(clock, at).await;
+        tracing::info!("the recording has ended; Ctrl-C ends the demonstration");
+    }
+    std::future::pending().await
+}
+
+/// What is watched, and by which clock.
+struct Scene {
+    introduction: String,
+    source: Arc<dyn orion_source::Source>,
+    clock: Arc<dyn Clock>,
+    interval_millis: i64,
+    /// When everything there is to see was seen; `None` where there is no end.
+    end_at: Option<Timestamp>,
+}
+
+impl Scene {
+    fn live(args: &DemoArgs) -> Result<Self, Failure> {
+        Ok(Self {
+            introduction: "Orion watches your Prometheus, live".to_owned(),
+            source: setup::prometheus(&args.watch)?,
+            clock: Arc::new(SystemClock),
+            interval_millis: args.watch.poll_interval,
+            end_at: args.once.then(|| SystemClock.now().plus_millis(LIVE_ONCE_INTERVALS * args.watch.poll_interval)),
+        })
+    }
+
+    fn recorded(args: &DemoArgs) -> Result<Self, Failure> {
+        let recording = Recording::read(PROMETHEUS, shipped::RECORDING).map_err(Failure::configuration)?;
+        let (start, end, interval_millis) = (recording.start(), recording.end(), recording.interval_millis());
+        Ok(Self {
+            introduction: format!(
+                "A recording of a real outage of a small media stack, {start} to {end}, {} times as fast",
+                args.speed
+            ),
+            source: Arc::new(RecordingSource::new(recording, interval_millis)),
+            clock: Arc::new(FastClock::start(start, args.speed)),
+            interval_millis,
+            end_at: Some(end.plus_millis(AFTER_END_INTERVALS * interval_millis)),
+        })
+    }
+}
+
+/// `--once` against a live Prometheus looks this many intervals long.
+const LIVE_ONCE_INTERVALS: i64 = 4;
+
+/// Puts the rules that ship where they can be edited.
+fn write_rules(data: &Path) -> Result<RuleArgs, Failure> {
+    let rules = data.join("rules");
+    let failed = |path: &Path| {
+        let path: PathBuf = path.to_owned();
+        move |error: std::io::Error| Failure::Configuration(format!("{} cannot be written: {error}", path.display()))
+    };
+    std::fs::create_dir_all(&rules).map_err(failed(&rules))?;
+    for (name, text) in shipped::ALL_RULES {
+        let path = rules.join(name);
+        std::fs::write(&path, text).map_err(failed(&path))?;
+    }
+    Ok(RuleArgs { rules, plugins: data.join("plugins") })
+}
+
+/// Only names a new folder; nothing that is recorded depends on it.
+fn unix_seconds() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+}

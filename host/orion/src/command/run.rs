@@ -1,0 +1,33 @@
+//! `orion run`: observe until told to stop.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use orion_pipeline::clock::SystemClock;
+
+use crate::cli::{Failure, RunArgs};
+use crate::setup::{self, Pipeline, Plan};
+
+/// Runs until SIGTERM or SIGINT.
+pub fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
+    let plan = Plan {
+        rules: args.rules.clone(),
+        memory_dir: args.data.memory_dir(),
+        source: setup::prometheus(&args.watch)?,
+        clock: Arc::new(SystemClock),
+        interval_millis: args.watch.poll_interval,
+        catch_up_millis: args.watch.catch_up,
+    };
+    setup::runtime()?.block_on(async {
+        tracing::info!(
+            version = env!("CARGO_PKG_VERSION"),
+            autonomy_level = "N0",
+            memory = %plan.memory_dir.display(),
+            rules = %plan.rules.rules.display(),
+            "Orion observes; people act"
+        );
+        let pipeline = Pipeline::start(plan).await?;
+        setup::close(pipeline.run_until(setup::signalled()).await?)
+    })?;
+    Ok(ExitCode::SUCCESS)
+}

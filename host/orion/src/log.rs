@@ -1,0 +1,25 @@
+//! Log lines: on stderr, text for a person, JSON for a collector.
+
+use std::io::IsTerminal;
+
+use tracing_subscriber::EnvFilter;
+
+use crate::cli::LogFormat;
+
+/// Starts logging. `ORION_LOG` sets the level (`info`, `debug`, or per crate), `info` by default.
+pub fn start(format: LogFormat) {
+    let on_terminal = std::io::stderr().is_terminal();
+    let json = match format {
+        LogFormat::Auto => !on_terminal,
+        LogFormat::Text => false,
+        LogFormat::Json => true,
+    };
+    let filter = EnvFilter::try_from_env("ORION_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let ansi = on_terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    if json {
+        builder.json().flatten_event(true).init();
+    } else {
+        builder.with_ansi(ansi).compact().init();
+    }
+}

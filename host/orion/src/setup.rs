@@ -1,0 +1,151 @@
+//! Puts a pipeline together from arguments, and takes it apart in time.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use orion_bus::{Bus, SqliteBus};
+use orion_model::Clock;
+use orion_pipeline::engine::{Engine, EngineParts};
+use orion_pipeline::library::{Defaults, LibrarySettings};
+use orion_pipeline::watcher::WatcherSettings;
+use orion_sandbox::{Limits, Sandbox, Settings};
+use orion_source::{Prometheus, PrometheusSettings, Source};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::cli::{Failure, RuleArgs, WatchArgs};
+use crate::shipped;
+
+/// What rule files call the one source there is.
+pub const PROMETHEUS: &str = "prometheus";
+
+/// After a signal everything is committed within this time, or given up: the next start goes on from what was
+/// committed. Supervisors kill after 30 s.
+const SHUT_DOWN_MILLIS: u64 = 25_000;
+
+/// Threads for blocking work besides plugin calls: the store, the JSONL files, looking at folders.
+const BLOCKING_THREADS: usize = 16;
+
+/// A runtime sized for a machine that has other things to do.
+pub fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(workers().clamp(1, 4))
+        .max_blocking_threads(BLOCKING_THREADS + workers())
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::Configuration(format!("the threads cannot be started: {error}")))
+}
+
+fn workers() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get)
+}
+
+/// The sandbox. Compiled plugins are kept in the memory folder, or nowhere.
+pub fn sandbox(memory_dir: Option<&Path>) -> Result<Sandbox, Failure> {
+    let cache_dir = memory_dir.map(|dir| dir.join("compiled"));
+    Sandbox::new(Settings { cache_dir, limits: Limits::default() }).map_err(Failure::configuration)
+}
+
+/// The one source: Prometheus.
+pub fn prometheus(watch: &WatchArgs) -> Result<Arc<dyn Source>, Failure> {
+    let url = watch.prometheus_url.as_deref().filter(|url| !url.is_empty());
+    let timeout_millis = u64::try_from(watch.prometheus_timeout).unwrap_or(u64::MAX);
+    let settings = PrometheusSettings { timeout_millis, ..PrometheusSettings::default() };
+    let source = Prometheus::new(PROMETHEUS, url.unwrap_or(WatchArgs::DEFAULT_PROMETHEUS_URL), settings);
+    Ok(Arc::new(source.map_err(Failure::configuration)?))
+}
+
+/// What a rule file may leave out.
+pub fn defaults(interval_millis: i64) -> Defaults {
+    Defaults { interval_millis, sources: BTreeSet::from([PROMETHEUS.to_owned()]) }
+}
+
+/// Everything a pipeline needs besides the bus.
+pub struct Plan {
+    /// Where rules and plugins lie.
+    pub rules: RuleArgs,
+    /// Where records go.
+    pub memory_dir: PathBuf,
+    /// What is asked.
+    pub source: Arc<dyn Source>,
+    /// The one clock.
+    pub clock: Arc<dyn Clock>,
+    /// Time between instants where nothing is said.
+    pub interval_millis: i64,
+    /// How far back missed instants are evaluated.
+    pub catch_up_millis: i64,
+}
+
+/// A pipeline and its bus.
+pub struct Pipeline {
+    /// The stages.
+    pub engine: Engine,
+    /// What they share.
+    pub bus: Arc<SqliteBus>,
+}
+
+impl Pipeline {
+    /// Opens the store, loads rules and plugins, starts all stages.
+    pub async fn start(plan: Plan) -> Result<Self, Failure> {
+        let bus = Arc::new(SqliteBus::open(&plan.memory_dir).map_err(Failure::configuration)?);
+        let sandbox = Arc::new(sandbox(Some(&plan.memory_dir))?);
+        let parts = EngineParts {
+            bus: bus.clone(),
+            sandbox,
+            sources: BTreeMap::from([(PROMETHEUS.to_owned(), plan.source)]),
+            clock: plan.clock,
+            library: LibrarySettings {
+                rules_dir: plan.rules.rules,
+                plugins_dir: Some(plan.rules.plugins),
+                memory_dir: plan.memory_dir,
+                builtin_rules: shipped::BUILTIN_RULES,
+                standard_plugins: shipped::standard_plugins(),
+                defaults: defaults(plan.interval_millis),
+            },
+            watcher: WatcherSettings { catch_up_millis: plan.catch_up_millis },
+            workers: workers(),
+        };
+        let engine = Engine::start(parts).await.map_err(Failure::configuration)?;
+        Ok(Self { engine, bus })
+    }
+
+    /// The bus, to read along.
+    pub fn bus(&self) -> Arc<dyn Bus> {
+        self.bus.clone()
+    }
+
+    /// Takes edits until `end` comes, then finishes and commits what is in hand. The store that comes back is at rest.
+    pub async fn run_until(mut self, end: impl Future<Output = ()>) -> Result<Arc<SqliteBus>, Failure> {
+        tokio::select! {
+            outcome = self.engine.follow_edits() => outcome.map_err(Failure::configuration)?,
+            () = end => {}
+        }
+        let ended = tokio::time::timeout(Duration::from_millis(SHUT_DOWN_MILLIS), self.engine.shut_down()).await;
+        ended.map_err(|_| {
+            Failure::Configuration(format!(
+                "not everything was finished within {SHUT_DOWN_MILLIS} ms; the next start goes on from what was committed"
+            ))
+        })?;
+        Ok(self.bus)
+    }
+}
+
+/// Closes a store that nobody else holds any more.
+pub fn close(bus: Arc<SqliteBus>) -> Result<(), Failure> {
+    Arc::into_inner(bus).map_or(Ok(()), |bus| bus.close().map_err(Failure::configuration))
+}
+
+/// Waits for SIGTERM or SIGINT.
+pub async fn signalled() {
+    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        // Without handlers the signals end the process at once; the store survives that as well.
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = terminate.recv() => tracing::info!("SIGTERM: finishing what is in hand"),
+        _ = interrupt.recv() => tracing::info!("SIGINT: finishing what is in hand"),
+    }
+}

@@ -1,0 +1,68 @@
+//! Brain: decides about every incident that opened or got worse. At autonomy level N0 it decides to do nothing, each
+//! time, and says so; there is no other decision to make.
+
+use std::sync::Arc;
+
+use orion_bus::{Bus, Entry, RecordKind};
+use orion_model::{Decision, Incident, IncidentStatus};
+use tokio::sync::watch;
+
+use crate::draft::{Draft, NotWritable};
+use crate::stage::{BATCH, QUIET_ENTRIES, StageError, StageLoop};
+
+const OWNER: &str = "brain";
+
+/// Runs until `shutdown` turns true and every incident is read.
+pub async fn run_brain(bus: Arc<dyn Bus>, shutdown: watch::Receiver<bool>) {
+    let mut stage = StageLoop::new(OWNER, bus.appended(), shutdown);
+    while let Err(error) = work(&*bus, &mut stage).await {
+        if !stage.retry(&error).await {
+            return;
+        }
+    }
+}
+
+async fn work(bus: &dyn Bus, stage: &mut StageLoop) -> Result<(), StageError> {
+    let mut committed = bus.load(OWNER).await?.offset;
+    let mut position = u64::try_from(committed.unwrap_or(0)).unwrap_or(0);
+    loop {
+        let entries = bus.read(position, BATCH).await?;
+        let Some(last) = entries.last().map(|entry| entry.seq) else {
+            if stage.is_shut_down() {
+                return Ok(());
+            }
+            stage.wait().await;
+            continue;
+        };
+        let draft = decide(&entries)?;
+        position = last;
+        let behind = position.saturating_sub(u64::try_from(committed.unwrap_or(0)).unwrap_or(0));
+        if !draft.is_empty() || behind >= QUIET_ENTRIES {
+            let offset = i64::try_from(position).unwrap_or(i64::MAX);
+            orion_bus::crash_point!("brain::before_commit");
+            bus.commit(draft.into_commit(OWNER, committed, offset)).await?;
+            orion_bus::crash_point!("brain::after_commit");
+            committed = Some(offset);
+        }
+        stage.succeeded();
+    }
+}
+
+fn decide(entries: &[Entry]) -> Result<Draft, NotWritable> {
+    let mut draft = Draft::default();
+    for entry in entries.iter().filter(|entry| entry.kind == RecordKind::Incident) {
+        match serde_json::from_str::<Incident>(&entry.body) {
+            Ok(incident) if calls_for_a_decision(incident.status) => draft.decision(&Decision::about(&incident))?,
+            Ok(_) => {}
+            Err(error) => tracing::error!(seq = entry.seq, "an incident on the bus cannot be read: {error}"),
+        }
+    }
+    Ok(draft)
+}
+
+fn calls_for_a_decision(status: IncidentStatus) -> bool {
+    match status {
+        IncidentStatus::Opened | IncidentStatus::Escalated => true,
+        IncidentStatus::Updated | IncidentStatus::Resolved => false,
+    }
+}

@@ -1,0 +1,54 @@
+//! The clocks that time comes from: the system's in a deployment, a faster one in a replay.
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use orion_model::{Clock, Timestamp};
+
+/// The system's clock.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> Timestamp {
+        // A clock set before 1970 counts as 1970; nothing sensible was observed then.
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+    }
+}
+
+/// A clock that began at another time and runs faster: what a recording is replayed by.
+#[derive(Clone, Copy, Debug)]
+pub struct FastClock {
+    begin: Timestamp,
+    began: Instant,
+    speed: u32,
+}
+
+impl FastClock {
+    /// Starts now, says `begin`, and runs `speed` times as fast as time does.
+    pub fn start(begin: Timestamp, speed: u32) -> Self {
+        Self { begin, began: Instant::now(), speed: speed.max(1) }
+    }
+}
+
+impl Clock for FastClock {
+    fn now(&self) -> Timestamp {
+        let passed = self.began.elapsed().saturating_mul(self.speed).as_millis();
+        self.begin.plus_millis(i64::try_from(passed).unwrap_or(i64::MAX))
+    }
+
+    fn real_millis(&self, millis: i64) -> u64 {
+        u64::try_from(millis).unwrap_or(0).div_ceil(u64::from(self.speed))
+    }
+}
+
+/// Waits until the clock says `at`.
+pub async fn sleep_until(clock: &dyn Clock, at: Timestamp) {
+    loop {
+        let left = at.millis_since(clock.now());
+        if left <= 0 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(clock.real_millis(left).max(1))).await;
+    }
+}

@@ -1,0 +1,191 @@
+//! What Orion observes of itself and its sources: conditions that begin and end, each said once.
+//!
+//! A source that fails for an hour is one event when it begins and one when it ends, however many queries failed.
+//! Conditions are part of their owner's state, so a restart in the middle neither repeats nor forgets one.
+
+use std::collections::BTreeMap;
+
+use orion_model::{Event, Fingerprint, IdBuilder, Labels, Severity, Status, Timestamp};
+use serde::{Deserialize, Serialize};
+use serde_json::Map;
+
+use crate::draft::{Draft, NotWritable, key};
+
+/// First part of the state keys of conditions.
+pub const ROOM: &[u8] = b"condition";
+
+/// Event types of what Orion says of itself.
+pub mod kind {
+    /// A source does not answer, or not with an answer.
+    pub const EXTERNAL_API_FAILURE: &str = "external_api_failure";
+    /// A source answers, but refuses a rule's query.
+    pub const QUERY_FAILURE: &str = "query_failure";
+    /// A plugin's call ended with a fault.
+    pub const PLUGIN_FAULT: &str = "plugin_fault";
+    /// A rule's findings cannot be told apart.
+    pub const RULE_FAULT: &str = "rule_fault";
+    /// A rule has more alerts than its limit.
+    pub const ALERTS_LIMITED: &str = "alerts_limited";
+    /// Instants are too far back to be evaluated.
+    pub const INSTANTS_MISSED: &str = "instants_missed";
+    /// A rule file is refused; its last good version runs.
+    pub const RULE_FILE_REFUSED: &str = "rule_file_refused";
+    /// A plugin file is refused; its last good version runs.
+    pub const PLUGIN_REFUSED: &str = "plugin_refused";
+}
+
+/// A condition: what it is, and about what.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Condition {
+    /// One of [`kind`].
+    pub event_type: String,
+    /// How bad.
+    pub severity: Severity,
+    /// The source concerned, or `orion`.
+    pub source: String,
+    /// What it is about; its identity together with the type.
+    pub labels: Labels,
+}
+
+impl Condition {
+    /// A condition about the things named by `labels`.
+    pub fn new<const N: usize>(event_type: &str, severity: Severity, source: &str, labels: [(&str, &str); N]) -> Self {
+        let labels = labels.into_iter().collect();
+        Self { event_type: event_type.to_owned(), severity, source: source.to_owned(), labels }
+    }
+
+    fn fingerprint(&self) -> Fingerprint {
+        let (text, ends) = self.labels.as_text_and_ends();
+        let mut id = IdBuilder::new("condition").text(&self.event_type).text(text);
+        for end in ends {
+            id = id.number(i64::from(*end));
+        }
+        id.finish().into()
+    }
+
+    /// The event that says this. `ordinal` keeps apart two that would be the same otherwise.
+    pub fn event(&self, status: Status, at: Timestamp, generation: u64, message: &str) -> Event {
+        let fingerprint = self.fingerprint();
+        let event_id = IdBuilder::new("event")
+            .text(&self.event_type)
+            .bytes(fingerprint.as_bytes())
+            .number(at.as_millis())
+            .number(i64::from(status.rank()))
+            .finish();
+        let mut data = Map::new();
+        data.insert("message".to_owned(), message.into());
+        Event {
+            event_id,
+            event_type: self.event_type.clone(),
+            severity: self.severity,
+            status,
+            ts: at,
+            rule: format!("orion/{}", self.event_type),
+            source: self.source.clone(),
+            generation,
+            fingerprint,
+            labels: self.labels.clone(),
+            annotations: Labels::empty(),
+            data,
+            evidence: None,
+        }
+    }
+
+    fn key(&self) -> Vec<u8> {
+        key::of(&[ROOM, self.fingerprint().to_string().as_bytes()])
+    }
+}
+
+/// The conditions of one owner that hold now.
+#[derive(Debug, Default)]
+pub struct Conditions {
+    holding: BTreeMap<Fingerprint, Condition>,
+}
+
+impl Conditions {
+    /// Puts back a condition that held when the owner last committed. Bytes that are none are ignored: a condition that
+    /// still holds is said again at once.
+    pub fn restore(&mut self, value: &[u8]) {
+        if let Ok(condition) = serde_json::from_slice::<Condition>(value) {
+            self.holding.insert(condition.fingerprint(), condition);
+        }
+    }
+
+    /// Those that hold.
+    pub fn iter(&self) -> impl Iterator<Item = &Condition> {
+        self.holding.values()
+    }
+
+    /// Whether none holds.
+    pub fn is_empty(&self) -> bool {
+        self.holding.is_empty()
+    }
+
+    /// Whether it holds.
+    pub fn holds(&self, condition: &Condition) -> bool {
+        self.holding.contains_key(&condition.fingerprint())
+    }
+
+    /// It holds, because of `message`. Said only when it did not hold before.
+    pub fn raise(
+        &mut self,
+        draft: &mut Draft,
+        condition: Condition,
+        at: Timestamp,
+        generation: u64,
+        message: &str,
+    ) -> Result<(), NotWritable> {
+        if self.holds(&condition) {
+            return Ok(());
+        }
+        tracing::warn!(event_type = condition.event_type, labels = %condition.labels, "{message}");
+        draft.event(&condition.event(Status::Firing, at, generation, message))?;
+        draft.put(condition.key(), &condition)?;
+        self.holding.insert(condition.fingerprint(), condition);
+        Ok(())
+    }
+
+    /// It does not hold. Said only when it did before.
+    pub fn clear(
+        &mut self,
+        draft: &mut Draft,
+        condition: &Condition,
+        at: Timestamp,
+        generation: u64,
+        message: &str,
+    ) -> Result<(), NotWritable> {
+        if self.holding.remove(&condition.fingerprint()).is_none() {
+            return Ok(());
+        }
+        tracing::info!(event_type = condition.event_type, labels = %condition.labels, "over: {message}");
+        draft.event(&condition.event(Status::Resolved, at, generation, message))?;
+        draft.delete(condition.key());
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_condition_is_said_once_when_it_begins_and_once_when_it_ends() {
+        let condition =
+            || Condition::new(kind::EXTERNAL_API_FAILURE, Severity::Error, "prometheus", [("source", "prometheus")]);
+        let mut conditions = Conditions::default();
+        let mut records = |at: i64, raise: bool| {
+            let mut draft = Draft::default();
+            let at = Timestamp::from_millis(at);
+            if raise {
+                conditions.raise(&mut draft, condition(), at, 1, "connection refused").unwrap();
+            } else {
+                conditions.clear(&mut draft, &condition(), at, 1, "answers again").unwrap();
+            }
+            draft.into_commit("test", None, 0).records.len()
+        };
+        assert_eq!(
+            [records(1, false), records(2, true), records(3, true), records(4, false), records(5, false)],
+            [0, 1, 0, 1, 0]
+        );
+    }
+}

@@ -1,0 +1,228 @@
+//! The whole pipeline at work: starts every stage, applies generations, ends in order.
+//!
+//! Ends from the source side: groups finish the evaluation in hand and commit, then each later stage reads what is left
+//! and ends. So after an orderly end Memory holds everything, and a start goes on exactly there.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use orion_bus::{Bus, BusError};
+use orion_model::Clock;
+use orion_sandbox::Sandbox;
+use orion_source::Source;
+use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::task::JoinSet;
+
+use crate::archive::run_archive;
+use crate::brain::run_brain;
+use crate::guardian::{Guardian, run_guardian};
+use crate::library::{FolderWatch, Generation, Library, LibraryError, LibrarySettings};
+use crate::watcher::{
+    Command, EndGroupError, SourceHealth, WatcherContext, WatcherSettings, end_stored_group, run_group,
+};
+use crate::watermark::Watermark;
+
+/// Commands a group may have waiting. Edits come one at a time, settled; a group that is busy takes them one by one.
+const COMMANDS_WAITING: usize = 16;
+
+/// What the engine is made of.
+pub struct EngineParts {
+    /// The bus.
+    pub bus: Arc<dyn Bus>,
+    /// The sandbox.
+    pub sandbox: Arc<Sandbox>,
+    /// What is asked, by the name rule files use.
+    pub sources: BTreeMap<String, Arc<dyn Source>>,
+    /// The one clock.
+    pub clock: Arc<dyn Clock>,
+    /// Rules and plugins.
+    pub library: LibrarySettings,
+    /// Settings of the Watcher.
+    pub watcher: WatcherSettings,
+    /// How many plugin calls may run at once.
+    pub workers: usize,
+}
+
+/// Why the pipeline does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// Rules or plugins.
+    #[error(transparent)]
+    Library(#[from] LibraryError),
+    /// The bus.
+    #[error(transparent)]
+    Bus(#[from] BusError),
+    /// A group that is gone could not be ended.
+    #[error(transparent)]
+    EndGroup(#[from] EndGroupError),
+    /// A defect of ours.
+    #[error("looking at the folders panicked: {0}")]
+    Panicked(#[from] tokio::task::JoinError),
+}
+
+/// A running pipeline.
+pub struct Engine {
+    context: Arc<WatcherContext>,
+    library: Option<Library>,
+    library_settings: LibrarySettings,
+    groups: BTreeMap<String, mpsc::Sender<Command>>,
+    group_tasks: JoinSet<()>,
+    groups_down: watch::Sender<bool>,
+    generation: watch::Sender<Arc<Generation>>,
+    stages: Vec<(watch::Sender<bool>, tokio::task::JoinHandle<()>)>,
+}
+
+impl Engine {
+    /// Loads rules and plugins and starts every stage.
+    pub async fn start(parts: EngineParts) -> Result<Self, EngineError> {
+        let EngineParts { bus, sandbox, sources, clock, library: library_settings, watcher, workers } = parts;
+        let memory_dir: PathBuf = library_settings.memory_dir.clone();
+        let mut library = Library::open(library_settings.clone(), sandbox, bus.clone()).await?;
+        library = scan(library).await?;
+        let accepted = library.accept(clock.now()).await?;
+        let first = accepted.unwrap_or_else(|| library.current());
+        let watermark = Arc::new(Watermark::default());
+        let workers = Arc::new(Semaphore::new(workers.max(1)));
+        let (generation, live) = watch::channel(Arc::new(first.clone()));
+        let context = Arc::new(WatcherContext {
+            bus: bus.clone(),
+            sources,
+            health: SourceHealth::open(bus.clone()).await?,
+            clock: clock.clone(),
+            watermark: watermark.clone(),
+            workers: workers.clone(),
+            settings: watcher,
+            evaluations: watch::Sender::new(0),
+        });
+        let mut stages = Vec::new();
+        let mut stage = |start: &dyn Fn(watch::Receiver<bool>) -> tokio::task::JoinHandle<()>| {
+            let (down, shutdown) = watch::channel(false);
+            stages.push((down, start(shutdown)));
+        };
+        stage(&|shutdown| {
+            let (bus, clock, watermark) = (bus.clone(), clock.clone(), watermark.clone());
+            let guardian = Guardian { bus, clock, watermark, workers: workers.clone(), generation: live.clone() };
+            tokio::spawn(run_guardian(guardian, shutdown))
+        });
+        stage(&|shutdown| tokio::spawn(run_brain(bus.clone(), shutdown)));
+        stage(&|shutdown| tokio::spawn(run_archive(bus.clone(), memory_dir.clone(), shutdown)));
+        let mut engine = Self {
+            context,
+            library: Some(library),
+            library_settings,
+            groups: BTreeMap::new(),
+            group_tasks: JoinSet::new(),
+            groups_down: watch::Sender::new(false),
+            generation,
+            stages,
+        };
+        engine.apply(first).await?;
+        Ok(engine)
+    }
+
+    /// Counts completed evaluations.
+    pub fn evaluations(&self) -> watch::Receiver<u64> {
+        self.context.evaluations.subscribe()
+    }
+
+    /// Takes edits of rules and plugins as they come. Returns only on an error that no edit can mend.
+    pub async fn follow_edits(&mut self) -> Result<(), EngineError> {
+        let mut dirs = vec![self.library_settings.rules_dir.clone()];
+        dirs.extend(self.library_settings.plugins_dir.clone());
+        let mut watch = FolderWatch::start(&dirs);
+        loop {
+            watch.changed().await;
+            self.reload().await?;
+        }
+    }
+
+    /// Looks at the folders now and applies what has changed.
+    pub async fn reload(&mut self) -> Result<(), EngineError> {
+        let Some(library) = self.library.take() else { return Ok(()) };
+        let mut library = match scan(library).await {
+            Ok(library) => library,
+            Err(ScanError::Folder(library, error)) => {
+                // The folder may come back; what runs goes on.
+                tracing::error!("rules and plugins cannot be looked at, what runs goes on: {error}");
+                self.library = Some(*library);
+                return Ok(());
+            }
+            Err(ScanError::Panicked(error)) => return Err(error.into()),
+        };
+        let accepted = library.accept(self.context.clock.now()).await;
+        self.library = Some(library);
+        match accepted {
+            Ok(Some(generation)) => self.apply(generation).await,
+            Ok(None) => Ok(()),
+            Err(error) => {
+                // Nothing was applied; the next look finds the same difference again.
+                tracing::error!("an edit could not be recorded and is not live yet: {error}");
+                Ok(())
+            }
+        }
+    }
+
+    async fn apply(&mut self, generation: Generation) -> Result<(), EngineError> {
+        let (bus, clock) = (self.context.bus.clone(), self.context.clock.clone());
+        for id in &generation.ended_groups {
+            match self.groups.remove(id) {
+                Some(group) => drop(group.send(Command::Remove(generation.number)).await),
+                None => end_stored_group(&*bus, id, clock.now(), generation.number).await?,
+            }
+        }
+        let (groups, correlations) = (generation.groups.len(), generation.correlations.len());
+        tracing::info!(generation = generation.number, groups, correlations, "rules and plugins are live");
+        self.generation.send_replace(Arc::new(generation.clone()));
+        for (id, plan) in generation.groups {
+            let running = self.groups.get(&id).filter(|group| !group.is_closed());
+            match running {
+                Some(group) => drop(group.send(Command::Adopt(plan)).await),
+                None => self.start_group(id, plan),
+            }
+        }
+        Ok(())
+    }
+
+    fn start_group(&mut self, id: String, plan: crate::watcher::GroupPlan) {
+        let (sender, commands) = mpsc::channel(COMMANDS_WAITING);
+        let shutdown = self.groups_down.subscribe();
+        self.group_tasks.spawn(run_group(self.context.clone(), plan, commands, shutdown));
+        self.groups.insert(id, sender);
+    }
+
+    /// Finishes what is in hand, commits, and ends every stage in order.
+    pub async fn shut_down(mut self) {
+        self.groups_down.send_replace(true);
+        while self.group_tasks.join_next().await.is_some() {}
+        for (down, stage) in self.stages {
+            down.send_replace(true);
+            if let Err(error) = stage.await {
+                tracing::error!("a stage ended badly: {error}");
+            }
+        }
+    }
+}
+
+enum ScanError {
+    Folder(Box<Library>, LibraryError),
+    Panicked(tokio::task::JoinError),
+}
+
+impl From<ScanError> for EngineError {
+    fn from(error: ScanError) -> Self {
+        match error {
+            ScanError::Folder(_, error) => error.into(),
+            ScanError::Panicked(error) => error.into(),
+        }
+    }
+}
+
+/// Reading, parsing and compiling block; they are kept off the threads that serve the groups.
+async fn scan(mut library: Library) -> Result<Library, ScanError> {
+    let scanned = tokio::task::spawn_blocking(move || match library.scan() {
+        Ok(()) => Ok(library),
+        Err(error) => Err(ScanError::Folder(Box::new(library), error)),
+    });
+    scanned.await.map_err(ScanError::Panicked)?
+}

@@ -1,0 +1,284 @@
+//! Completes a correlator's change into a revision of an incident: id, type, severity, key, summary, events.
+
+use std::collections::{BTreeMap, HashMap};
+
+use orion_model::{
+    Change, ChangeKind, Event, IdBuilder, Incident, IncidentStatus, Labels, LabelsBuilder, RecordId, Severity,
+    Timestamp,
+};
+use orion_rules::{Correlation, TemplateData};
+use orion_sandbox::Plugin;
+use serde::{Deserialize, Serialize};
+use serde_json::Map;
+
+use crate::draft::{Draft, NotWritable, key};
+
+/// First part of the state keys of open incidents.
+pub const OPEN_ROOM: &[u8] = b"open";
+/// First part of the state keys of incidents that closed lately.
+pub const CLOSED_ROOM: &[u8] = b"closed";
+
+/// How long a new incident is linked to the one of the same group that closed before: a day, so that what comes back
+/// every morning is seen to come back.
+const LINKED_FOR_MILLIS: i64 = 24 * 3_600_000;
+
+/// Most closed incidents of a correlation that are remembered for linking.
+const CLOSED_KEPT: usize = 10_000;
+
+/// The incidents of one correlation.
+#[derive(Debug, Default)]
+pub struct Incidents {
+    open: BTreeMap<String, Incident>,
+    closed: BTreeMap<String, Closed>,
+}
+
+/// What is remembered of a closed incident.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Closed {
+    incident_id: RecordId,
+    at: Timestamp,
+}
+
+/// What the events of a batch contribute to incidents.
+#[derive(Default)]
+pub struct BatchFacts<'a> {
+    /// The events, by bus position.
+    pub events: BTreeMap<u64, &'a Event>,
+    /// Ids of events of earlier batches that changes refer to, by bus position.
+    pub earlier: HashMap<u64, RecordId>,
+    /// The groups, by their text.
+    pub keys: BTreeMap<String, Labels>,
+}
+
+/// Whose incidents they are.
+#[derive(Clone, Copy)]
+pub struct Origin<'a> {
+    /// The correlation.
+    pub correlation: &'a Correlation,
+    /// Its correlator.
+    pub plugin: &'a Plugin,
+    /// The live generation.
+    pub generation: u64,
+}
+
+impl Incidents {
+    /// Whether none is open.
+    pub fn none_open(&self) -> bool {
+        self.open.is_empty()
+    }
+
+    /// Puts an open incident back as the store kept it.
+    pub fn restore_open(&mut self, key: &str, value: &[u8]) {
+        if let Ok(incident) = serde_json::from_slice(value) {
+            self.open.insert(key.to_owned(), incident);
+        }
+    }
+
+    /// Puts a closed one back.
+    pub fn restore_closed(&mut self, key: &str, value: &[u8]) {
+        if let Ok(closed) = serde_json::from_slice(value) {
+            self.closed.insert(key.to_owned(), closed);
+        }
+    }
+
+    /// Takes in a change. A change that fits no open incident is dropped: only a correlator at odds with itself says it.
+    pub fn apply(
+        &mut self,
+        draft: &mut Draft,
+        origin: Origin<'_>,
+        change: &Change,
+        facts: &BatchFacts<'_>,
+    ) -> Result<(), NotWritable> {
+        let is_open = self.open.contains_key(&change.key);
+        match (change.kind, is_open) {
+            (ChangeKind::Opened, false) => self.open_new(draft, origin, change, facts),
+            (ChangeKind::Opened | ChangeKind::Updated, true) => self.revise(draft, origin, change, facts, false),
+            (ChangeKind::Resolved, true) => self.revise(draft, origin, change, facts, true),
+            (ChangeKind::Updated | ChangeKind::Resolved, false) => {
+                let correlation = &origin.correlation.id;
+                tracing::warn!(correlation, key = change.key, "a change of an incident that is not open is dropped");
+                Ok(())
+            }
+        }
+    }
+
+    fn open_new(
+        &mut self,
+        draft: &mut Draft,
+        origin: Origin<'_>,
+        change: &Change,
+        facts: &BatchFacts<'_>,
+    ) -> Result<(), NotWritable> {
+        let Origin { correlation, plugin, generation } = origin;
+        let key = facts.keys.get(&change.key).cloned().unwrap_or_else(|| {
+            let told = if change.key.is_empty() { None } else { Some(("key", change.key.as_str())) };
+            told.into_iter().collect()
+        });
+        let event_ids = facts.ids(change);
+        let mut id = IdBuilder::new("incident").text(&correlation.id).text(&change.key);
+        id = match event_ids.first() {
+            Some(opening) => id.bytes(opening.as_bytes()),
+            // One that continues another is opened by time and not by an event.
+            None => id.number(change.timestamp.as_millis()),
+        };
+        let previous = self.closed.remove(&change.key);
+        if previous.is_some() {
+            draft.delete(closed_key(correlation, &change.key));
+        }
+        let previous = previous.filter(|closed| change.timestamp.millis_since(closed.at) <= LINKED_FOR_MILLIS);
+        let incident = Incident {
+            incident_id: id.finish(),
+            incident_type: correlation.incident.incident_type.clone(),
+            severity: correlation.incident.severity.unwrap_or(change.severity),
+            status: IncidentStatus::Opened,
+            revision: 1,
+            ts: change.timestamp,
+            opened_at: change.timestamp,
+            correlation: correlation.id.clone(),
+            summary: summary(correlation, &facts.labels_of(change, &key)),
+            key,
+            reason: change.reason.clone(),
+            event_count: event_ids.len() as u64,
+            event_ids,
+            previous: previous.map(|closed| closed.incident_id),
+            generation,
+            plugin: plugin.manifest().name.clone(),
+            plugin_digest: plugin.digest(),
+            data: data(change),
+        };
+        draft.incident(&incident)?;
+        self.keep_open(draft, correlation, change, incident)
+    }
+
+    fn revise(
+        &mut self,
+        draft: &mut Draft,
+        origin: Origin<'_>,
+        change: &Change,
+        facts: &BatchFacts<'_>,
+        resolved: bool,
+    ) -> Result<(), NotWritable> {
+        let Origin { correlation, plugin, generation } = origin;
+        let Some(mut incident) = self.open.remove(&change.key) else { return Ok(()) };
+        let severity = correlation.incident.severity.unwrap_or(change.severity.max(incident.severity));
+        incident.status = match (resolved, severity > incident.severity) {
+            (true, _) => IncidentStatus::Resolved,
+            (false, true) => IncidentStatus::Escalated,
+            (false, false) => IncidentStatus::Updated,
+        };
+        incident.severity = severity;
+        incident.revision = incident.revision.saturating_add(1);
+        incident.ts = change.timestamp.max(incident.ts);
+        incident.reason.clone_from(&change.reason);
+        incident.event_ids = facts.ids(change);
+        incident.event_count += incident.event_ids.len() as u64;
+        incident.generation = generation;
+        incident.plugin.clone_from(&plugin.manifest().name);
+        incident.plugin_digest = plugin.digest();
+        incident.data = data(change);
+        draft.incident(&incident)?;
+        if !resolved {
+            return self.keep_open(draft, correlation, change, incident);
+        }
+        draft.delete(open_key(correlation, &change.key));
+        let closed = Closed { incident_id: incident.incident_id, at: incident.ts };
+        draft.put(closed_key(correlation, &change.key), &closed)?;
+        self.closed.insert(change.key.clone(), closed);
+        self.discard_closed(draft, correlation, incident.ts);
+        Ok(())
+    }
+
+    fn keep_open(
+        &mut self,
+        draft: &mut Draft,
+        correlation: &Correlation,
+        change: &Change,
+        mut incident: Incident,
+    ) -> Result<(), NotWritable> {
+        incident.event_ids.clear();
+        draft.put(open_key(correlation, &change.key), &incident)?;
+        self.open.insert(change.key.clone(), incident);
+        Ok(())
+    }
+
+    fn discard_closed(&mut self, draft: &mut Draft, correlation: &Correlation, now: Timestamp) {
+        if self.closed.len() <= CLOSED_KEPT {
+            return;
+        }
+        let mut by_age: Vec<(Timestamp, String)> =
+            self.closed.iter().map(|(key, closed)| (closed.at, key.clone())).collect();
+        by_age.sort();
+        let surplus = self.closed.len() - CLOSED_KEPT / 2;
+        for (at, key) in by_age.into_iter().take(surplus) {
+            tracing::debug!(key, %at, %now, "a closed incident is no longer remembered for linking");
+            draft.delete(closed_key(correlation, &key));
+            self.closed.remove(&key);
+        }
+    }
+
+    /// The correlation is gone: its open incidents resolve, and everything is forgotten.
+    pub fn end(&mut self, draft: &mut Draft, origin: Origin<'_>, now: Timestamp) -> Result<(), NotWritable> {
+        for key in self.open.keys().cloned().collect::<Vec<_>>() {
+            let change = Change {
+                key,
+                kind: ChangeKind::Resolved,
+                severity: Severity::Info,
+                timestamp: now,
+                reason: "the correlation was removed".to_owned(),
+                positions: Vec::new(),
+                fields: Vec::new(),
+            };
+            self.apply(draft, origin, &change, &BatchFacts::default())?;
+        }
+        for key in std::mem::take(&mut self.closed).into_keys() {
+            draft.delete(closed_key(origin.correlation, &key));
+        }
+        Ok(())
+    }
+}
+
+impl BatchFacts<'_> {
+    fn ids(&self, change: &Change) -> Vec<RecordId> {
+        let id = |position| match self.events.get(position) {
+            Some(event) => Some(event.event_id),
+            None => self.earlier.get(position).copied(),
+        };
+        change.positions.iter().filter_map(id).collect()
+    }
+
+    /// The labels that all events of a change have in common, under those of the key.
+    fn labels_of(&self, change: &Change, key: &Labels) -> Labels {
+        let mut events = change.positions.iter().filter_map(|position| self.events.get(position));
+        let mut labels = LabelsBuilder::new();
+        if let Some(first) = events.next() {
+            let others: Vec<&&Event> = events.collect();
+            for (name, value) in first.labels.iter() {
+                if others.iter().all(|event| event.labels.get(name) == Some(value)) {
+                    labels.set(name, value);
+                }
+            }
+        }
+        for (name, value) in key.iter() {
+            labels.set(name, value);
+        }
+        labels.build()
+    }
+}
+
+fn summary(correlation: &Correlation, labels: &Labels) -> String {
+    let data = TemplateData { labels, value: f64::NAN, external_labels: &Labels::empty() };
+    let rendered = correlation.incident.summary.render(&data);
+    rendered.unwrap_or_else(|why| format!("<error expanding template: {why}>"))
+}
+
+fn data(change: &Change) -> Map<String, serde_json::Value> {
+    change.fields.iter().map(|field| (field.name.clone(), field.value.to_json())).collect()
+}
+
+fn open_key(correlation: &Correlation, group: &str) -> Vec<u8> {
+    key::of(&[OPEN_ROOM, correlation.id.as_bytes(), group.as_bytes()])
+}
+
+fn closed_key(correlation: &Correlation, group: &str) -> Vec<u8> {
+    key::of(&[CLOSED_ROOM, correlation.id.as_bytes(), group.as_bytes()])
+}

@@ -1,0 +1,10 @@
+//! Guardian: reads events in bus order, lets correlators look at them in batches, and commits what becomes of incidents.
+//!
+//! One consumer with one offset feeds all correlations, so the events, the state of every correlator and the incidents
+//! move in one transaction. A correlator that faults loses at most the batch it cannot take; the others go on.
+
+mod correlation;
+mod incident;
+mod run;
+
+pub use run::{Guardian, run_guardian};

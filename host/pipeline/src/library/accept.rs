@@ -1,0 +1,160 @@
+//! One validator for start, reload and `orion check`: a text becomes an accepted file, or a report of all that is wrong.
+//!
+//! Accepted means that it can run as it is: parsed, its sources known, its plugins found, and each plugin instance set up
+//! with the rule's parameters once.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use orion_rules::{Correlation, Diagnostic, Group, Level, RuleFile, parse_file, render};
+use orion_sandbox::Plugin;
+
+use super::shelf::Shelf;
+use crate::watcher::GroupPlan;
+
+/// What a file that says nothing gets, and what it may name.
+#[derive(Clone, Debug)]
+pub struct Defaults {
+    /// Time between instants of a group without `interval`.
+    pub interval_millis: i64,
+    /// Names of the sources there are.
+    pub sources: BTreeSet<String>,
+}
+
+/// A file that can run.
+#[derive(Clone)]
+pub struct Accepted {
+    /// The file.
+    pub file: RuleFile,
+    /// Its text, to be kept as last good.
+    pub text: String,
+    groups: Vec<(Arc<Group>, Vec<Plugin>)>,
+    correlations: Vec<CorrelationPlan>,
+    default_interval_millis: i64,
+}
+
+/// A correlation and its plugin.
+#[derive(Clone)]
+pub struct CorrelationPlan {
+    /// The correlation as the rule file has it.
+    pub correlation: Arc<Correlation>,
+    /// Its correlator.
+    pub plugin: Plugin,
+}
+
+/// What became of a text.
+pub struct Checked {
+    /// The file, when nothing is wrong with it.
+    pub accepted: Option<Accepted>,
+    /// Everything there is to say.
+    pub diagnostics: Vec<Diagnostic>,
+    /// The same for a person; empty when there is nothing.
+    pub report: String,
+}
+
+impl Checked {
+    /// The verdict on a file that cannot be read.
+    pub fn unreadable(name: &str, why: &str) -> Self {
+        let diagnostics = vec![problem(format!("{name} cannot be read: {why}"), None)];
+        let report = render(&diagnostics, name, "", false);
+        Self { accepted: None, diagnostics, report }
+    }
+}
+
+/// Judges a text under the name of its file.
+pub fn check(name: &str, text: &str, shelf: &Shelf, defaults: &Defaults) -> Checked {
+    let mut parsed = parse_file(name, text, shelf);
+    let mut accepted = None;
+    if let Some(file) = parsed.file {
+        match Accepted::assemble(file, text, shelf, defaults) {
+            Ok(whole) => accepted = Some(whole),
+            Err(problems) => parsed.diagnostics.extend(problems),
+        }
+    }
+    let report =
+        if parsed.diagnostics.is_empty() { String::new() } else { render(&parsed.diagnostics, name, text, false) };
+    Checked { accepted, diagnostics: parsed.diagnostics, report }
+}
+
+impl Accepted {
+    fn assemble(file: RuleFile, text: &str, shelf: &Shelf, defaults: &Defaults) -> Result<Self, Vec<Diagnostic>> {
+        let mut problems = Vec::new();
+        let mut groups = Vec::new();
+        for group in &file.groups {
+            if !defaults.sources.contains(&group.source) {
+                problems.push(unknown_source(group, defaults));
+            }
+            let plugins = group.rules.iter().map(|rule| {
+                let plugin = shelf.get(&rule.plugin)?;
+                let set_up = plugin.detector().map_err(|fault| fault.to_string());
+                set_up.and_then(|mut it| it.configure(&rule.parameters).map_err(|error| error.to_string()))?;
+                Ok(plugin.clone())
+            });
+            let named = group.rules.iter().map(|rule| (rule.name.as_str(), rule.line)).zip(plugins);
+            groups.push((Arc::new(group.clone()), sort_out(named, &mut problems)));
+        }
+        let mut correlations = Vec::new();
+        for correlation in &file.correlations {
+            let plugin = shelf.get(&correlation.plugin).and_then(|plugin| {
+                let set_up = plugin.correlator().map_err(|fault| fault.to_string());
+                set_up.and_then(|mut it| it.configure(&correlation.parameters).map_err(|error| error.to_string()))?;
+                Ok(plugin.clone())
+            });
+            let named = std::iter::once(((correlation.name.as_str(), correlation.line), plugin));
+            let plugins = sort_out(named, &mut problems);
+            let correlation = Arc::new(correlation.clone());
+            correlations
+                .extend(plugins.into_iter().map(|plugin| CorrelationPlan { correlation: correlation.clone(), plugin }));
+        }
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        let default_interval_millis = defaults.interval_millis;
+        Ok(Self { file, text: text.to_owned(), groups, correlations, default_interval_millis })
+    }
+
+    /// How much is in it, for a person: `12 rules, 2 correlations`.
+    pub fn counts(&self) -> String {
+        let rules: usize = self.file.groups.iter().map(|group| group.rules.len()).sum();
+        format!("{rules} rules, {} correlations", self.correlations.len())
+    }
+
+    /// The groups as plans of a generation.
+    pub fn group_plans(&self, generation: u64) -> impl Iterator<Item = GroupPlan> {
+        self.groups.iter().map(move |(group, plugins)| GroupPlan {
+            group: group.clone(),
+            plugins: plugins.clone(),
+            interval_millis: group.interval_millis.unwrap_or(self.default_interval_millis),
+            generation,
+        })
+    }
+
+    /// The correlations with their plugins.
+    pub fn correlation_plans(&self) -> impl Iterator<Item = CorrelationPlan> {
+        self.correlations.iter().cloned()
+    }
+}
+
+fn sort_out<'a>(
+    plugins: impl Iterator<Item = ((&'a str, usize), Result<Plugin, String>)>,
+    problems: &mut Vec<Diagnostic>,
+) -> Vec<Plugin> {
+    let mut good = Vec::new();
+    for ((name, line), plugin) in plugins {
+        match plugin {
+            Ok(plugin) => good.push(plugin),
+            Err(why) => problems.push(problem(format!("`{name}` in line {line} cannot be set up: {why}"), None)),
+        }
+    }
+    good
+}
+
+fn unknown_source(group: &Group, defaults: &Defaults) -> Diagnostic {
+    let known = defaults.sources.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+    let message = format!("group `{}` asks the source `{}`, which is not configured", group.name, group.source);
+    problem(message, Some(format!("configured: {known}")))
+}
+
+fn problem(message: String, help: Option<String>) -> Diagnostic {
+    Diagnostic { level: Level::Error, message, span: None, label: String::new(), help }
+}

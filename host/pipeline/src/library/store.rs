@@ -1,0 +1,242 @@
+//! What the library remembers over a restart: last good versions, the generation, and which refusals were said.
+//!
+//! Texts of rule files lie in the store, plugins as files under `last-good/` named by their digest: a component may
+//! have twenty megabytes, and one that is unchanged is not written again.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use orion_bus::{Bus, BusError};
+use orion_model::{Digest, RecordId, Timestamp};
+use orion_sandbox::Plugin;
+use serde::{Deserialize, Serialize};
+
+use super::LibraryError;
+use super::accept::Accepted;
+use super::folder::digest_of;
+use crate::condition::{self, Condition, Conditions};
+use crate::draft::{Draft, key};
+
+/// The owner under which the library commits.
+pub const OWNER: &str = "library";
+const RULE_ROOM: &[u8] = b"rules";
+const PLUGIN_ROOM: &[u8] = b"plugins";
+const RECORD: &[u8] = b"generation";
+const LAST_GOOD_DIR: &str = "last-good";
+
+/// One generation, as the store keeps it and people list it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct GenerationRecord {
+    /// Its number.
+    pub number: u64,
+    /// When it was accepted.
+    pub accepted_at: Timestamp,
+    /// Identity of everything that runs.
+    pub effective: RecordId,
+    /// The files behind it.
+    pub files: Vec<GenerationFile>,
+    /// Ids of the groups that run.
+    pub groups: BTreeSet<String>,
+}
+
+/// A file of a generation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct GenerationFile {
+    /// Its name.
+    pub name: String,
+    /// Digest of the version that runs; `None` when none ever was accepted.
+    pub digest: Option<Digest>,
+    /// Why the version in the folder does not run, when it does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<String>,
+}
+
+impl GenerationRecord {
+    /// Reads the record out of the library's state; `None` before the first generation.
+    pub fn find(state: &[(Vec<u8>, Vec<u8>)]) -> Option<Self> {
+        let (_, value) = state.iter().find(|(key, _)| key.as_slice() == RECORD)?;
+        serde_json::from_slice(value).ok()
+    }
+
+    fn none() -> Self {
+        let (files, groups) = (Vec::new(), BTreeSet::new());
+        Self { number: 0, accepted_at: Timestamp::default(), effective: RecordId::from_bytes([0; 16]), files, groups }
+    }
+}
+
+/// What the store had when it was opened.
+pub struct LastGood {
+    /// Text of each rule file.
+    pub rules: BTreeMap<String, String>,
+    /// Bytes of each plugin file.
+    pub plugins: BTreeMap<String, Vec<u8>>,
+}
+
+/// The library's part of the store.
+pub struct LibraryStore {
+    bus: Arc<dyn Bus>,
+    last_good_dir: PathBuf,
+    offset: Option<i64>,
+    /// The generation that runs.
+    pub record: GenerationRecord,
+    conditions: Conditions,
+    rules: BTreeMap<String, Digest>,
+    plugins: BTreeMap<String, Digest>,
+}
+
+impl LibraryStore {
+    /// Reads what is kept.
+    pub async fn open(bus: Arc<dyn Bus>, memory_dir: PathBuf) -> Result<(Self, LastGood), BusError> {
+        let loaded = bus.load(OWNER).await?;
+        let mut store = Self {
+            bus,
+            last_good_dir: memory_dir.join(LAST_GOOD_DIR),
+            offset: loaded.offset,
+            record: GenerationRecord::find(&loaded.state).unwrap_or_else(GenerationRecord::none),
+            conditions: Conditions::default(),
+            rules: BTreeMap::new(),
+            plugins: BTreeMap::new(),
+        };
+        let mut last_good = LastGood { rules: BTreeMap::new(), plugins: BTreeMap::new() };
+        for (state_key, value) in loaded.state {
+            let parts = key::split(&state_key, 2);
+            match parts.as_slice() {
+                [condition::ROOM, _] => store.conditions.restore(&value),
+                [RULE_ROOM, name] => store.recall_rule(name, value, &mut last_good),
+                [PLUGIN_ROOM, name] => store.recall_plugin(name, &value, &mut last_good),
+                _ => {}
+            }
+        }
+        Ok((store, last_good))
+    }
+
+    fn recall_rule(&mut self, name: &[u8], text: Vec<u8>, last_good: &mut LastGood) {
+        let name = String::from_utf8_lossy(name).into_owned();
+        self.rules.insert(name.clone(), digest_of(&text));
+        last_good.rules.insert(name, String::from_utf8_lossy(&text).into_owned());
+    }
+
+    fn recall_plugin(&mut self, name: &[u8], digest: &[u8], last_good: &mut LastGood) {
+        let name = String::from_utf8_lossy(name).into_owned();
+        let Ok(digest) = String::from_utf8_lossy(digest).parse::<Digest>() else { return };
+        match std::fs::read(self.plugin_path(digest)) {
+            // A file that someone changed is not what was accepted.
+            Ok(bytes) if digest_of(&bytes) == digest => {
+                self.plugins.insert(name.clone(), digest);
+                last_good.plugins.insert(name, bytes);
+            }
+            Ok(_) => tracing::warn!(file = name, "the kept last good version of the plugin was changed: not used"),
+            Err(error) => tracing::warn!(file = name, "the last good version of the plugin is gone: {error}"),
+        }
+    }
+
+    fn plugin_path(&self, digest: Digest) -> PathBuf {
+        self.last_good_dir.join(format!("{digest}.wasm"))
+    }
+
+    /// Keeps an accepted plugin's bytes. Blocking.
+    pub fn keep_plugin(&self, digest: Digest, bytes: &[u8]) -> Result<(), String> {
+        let path = self.plugin_path(digest);
+        if path.exists() {
+            return Ok(());
+        }
+        let partial = path.with_extension("partial");
+        let write = || {
+            std::fs::create_dir_all(&self.last_good_dir)?;
+            let mut file = std::fs::File::create(&partial)?;
+            file.write_all(bytes)?;
+            file.sync_all()?;
+            std::fs::rename(&partial, &path)
+        };
+        write().map_err(|error: std::io::Error| {
+            format!("its last good version cannot be kept in {}: {error}", path.display())
+        })
+    }
+
+    /// Commits the state of the library: what is new, what is gone, what is refused and what no longer is.
+    pub async fn keep<'a>(
+        &mut self,
+        record: GenerationRecord,
+        rules: impl Iterator<Item = (&'a str, &'a Accepted)> + Send,
+        plugins: impl Iterator<Item = (&'a str, &'a Plugin)> + Send,
+        now: Timestamp,
+        refusals: Vec<(Condition, String)>,
+    ) -> Result<(), LibraryError> {
+        let mut draft = Draft::default();
+        let texts: BTreeMap<&str, &Accepted> = rules.collect();
+        let kept_rules: BTreeMap<String, Digest> =
+            texts.iter().map(|(name, accepted)| ((*name).to_owned(), accepted.file.digest)).collect();
+        for (name, digest) in differing(&self.rules, &kept_rules) {
+            let state_key = key::of(&[RULE_ROOM, name.as_bytes()]);
+            match (digest, texts.get(name.as_str())) {
+                (Some(_), Some(accepted)) => draft.put_bytes(state_key, accepted.text.clone().into_bytes()),
+                _ => draft.delete(state_key),
+            }
+        }
+        let kept_plugins: BTreeMap<String, Digest> =
+            plugins.map(|(name, plugin)| (name.to_owned(), plugin.digest())).collect();
+        for (name, digest) in differing(&self.plugins, &kept_plugins) {
+            let state_key = key::of(&[PLUGIN_ROOM, name.as_bytes()]);
+            match digest {
+                Some(digest) => draft.put_bytes(state_key, digest.to_string().into_bytes()),
+                None => draft.delete(state_key),
+            }
+        }
+        self.say_refusals(&mut draft, refusals, now, record.number)?;
+        if record != self.record {
+            draft.put(RECORD.to_vec(), &record)?;
+        }
+        if !draft.is_empty() {
+            let offset = self.offset.map_or(0, |offset| offset + 1);
+            self.bus.commit(draft.into_commit(OWNER, self.offset, offset)).await?;
+            self.offset = Some(offset);
+        }
+        self.record = record;
+        self.rules = kept_rules;
+        self.plugins = kept_plugins;
+        self.discard_unused();
+        Ok(())
+    }
+
+    fn say_refusals(
+        &mut self,
+        draft: &mut Draft,
+        refusals: Vec<(Condition, String)>,
+        now: Timestamp,
+        generation: u64,
+    ) -> Result<(), LibraryError> {
+        let over = |condition: &&Condition| !refusals.iter().any(|(refused, _)| refused == *condition);
+        for condition in self.conditions.iter().filter(over).cloned().collect::<Vec<_>>() {
+            self.conditions.clear(draft, &condition, now, generation, "the file is accepted again, or gone")?;
+        }
+        for (condition, why) in refusals {
+            self.conditions.raise(draft, condition, now, generation, &why)?;
+        }
+        Ok(())
+    }
+
+    /// Plugins that no file's last good version is any more take only space.
+    fn discard_unused(&self) {
+        let used: BTreeSet<PathBuf> = self.plugins.values().map(|digest| self.plugin_path(*digest)).collect();
+        for entry in std::fs::read_dir(&self.last_good_dir).into_iter().flatten().flatten() {
+            let path = entry.path();
+            if !used.contains(&path)
+                && let Err(error) = std::fs::remove_file(&path)
+            {
+                tracing::warn!("{} is not needed any more and cannot be removed: {error}", path.display());
+            }
+        }
+    }
+}
+
+/// Names whose digest differs, each with the new digest.
+fn differing(old: &BTreeMap<String, Digest>, new: &BTreeMap<String, Digest>) -> Vec<(String, Option<Digest>)> {
+    let changed = new
+        .iter()
+        .filter(|(name, digest)| old.get(*name) != Some(digest))
+        .map(|(name, digest)| (name.clone(), Some(*digest)));
+    let gone = old.keys().filter(|name| !new.contains_key(*name)).map(|name| (name.clone(), None));
+    changed.chain(gone).collect()
+}

@@ -1,0 +1,81 @@
+//! What the stages behind the bus share: when to read again, when to commit though nothing happened, how to go on after
+//! an error.
+
+use std::time::Duration;
+
+use orion_bus::BusError;
+use tokio::sync::watch;
+
+use crate::draft::NotWritable;
+use crate::memory::MemoryError;
+
+/// Records read at once. Large enough that a call into a plugin and a commit are shared by many, small enough that a
+/// batch that faults is not much.
+pub const BATCH: usize = 256;
+
+/// How many records a stage may pass over without committing its offset: what it reads again after a crash.
+pub const QUIET_ENTRIES: u64 = 4_096;
+
+/// First and longest wait after an error.
+const RETRY_MILLIS: (u64, u64) = (200, 15_000);
+
+/// Why a step came to nothing. The stage starts again from what the store has.
+#[derive(Debug, thiserror::Error)]
+pub enum StageError {
+    /// The bus does not answer.
+    #[error(transparent)]
+    Bus(#[from] BusError),
+    /// Memory cannot be written.
+    #[error(transparent)]
+    Memory(#[from] MemoryError),
+    /// A defect of ours.
+    #[error(transparent)]
+    NotWritable(#[from] NotWritable),
+    /// A defect of ours.
+    #[error("the step panicked: {0}")]
+    Panicked(#[from] tokio::task::JoinError),
+}
+
+/// The rhythm of a stage.
+pub struct StageLoop {
+    name: &'static str,
+    appended: watch::Receiver<u64>,
+    shutdown: watch::Receiver<bool>,
+    retry_millis: u64,
+}
+
+impl StageLoop {
+    /// A stage that reads when something was appended, until it is shut down.
+    pub fn new(name: &'static str, appended: watch::Receiver<u64>, shutdown: watch::Receiver<bool>) -> Self {
+        Self { name, appended, shutdown, retry_millis: RETRY_MILLIS.0 }
+    }
+
+    /// Whether the stage is to end once it has read everything.
+    pub fn is_shut_down(&self) -> bool {
+        *self.shutdown.borrow()
+    }
+
+    /// Waits until there may be something to do.
+    pub async fn wait(&mut self) {
+        tokio::select! {
+            _ = self.appended.changed() => {}
+            _ = self.shutdown.wait_for(|down| *down) => {}
+        }
+    }
+
+    /// A step went well: the next error waits shortly again.
+    pub fn succeeded(&mut self) {
+        self.retry_millis = RETRY_MILLIS.0;
+    }
+
+    /// Waits after an error. `false` when the stage is to end instead: what it could not do is done at the next start.
+    pub async fn retry(&mut self, error: &StageError) -> bool {
+        tracing::error!(stage = self.name, retry_millis = self.retry_millis, "{error}");
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_millis(self.retry_millis)) => {}
+            _ = self.shutdown.wait_for(|down| *down) => return false,
+        }
+        self.retry_millis = (self.retry_millis * 2).min(RETRY_MILLIS.1);
+        true
+    }
+}

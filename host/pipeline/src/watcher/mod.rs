@@ -1,0 +1,16 @@
+//! Watcher: asks the sources, lets detectors look at the answers, and commits what they found as events.
+//!
+//! One task per rule group. An evaluation is: ask each distinct query of the group once for the instant, give every rule
+//! its answer on a worker thread, step the rules' lifecycles, commit events, state and instant in one transaction.
+
+mod event;
+mod group;
+mod health;
+mod plan;
+mod rule;
+mod run;
+
+pub use group::Group;
+pub use health::SourceHealth;
+pub use plan::{GroupPlan, RulePlan};
+pub use run::{Command, EndGroupError, WatcherContext, WatcherSettings, end_stored_group, run_group};

@@ -1,0 +1,356 @@
+//! One rule at work: its detector, what the detector knows, and the alerts its findings keep alive.
+//!
+//! A finding about a series that was found before costs one table look-up: the alert's handle is remembered under the
+//! series id, labels are neither built nor hashed again, nothing is rendered and nothing written.
+
+use std::collections::BTreeMap;
+
+use orion_model::{Finding, Frame, Labels, SeriesId, SeriesTable, StateEntry, Timestamp};
+use orion_rules::AlertRule;
+use orion_sandbox::{ConfigureError, Detector, Plugin, Report};
+
+use super::event::{Evaluation, alert_labels, removed};
+use super::plan::RulePlan;
+use crate::draft::{Draft, NotWritable, key};
+use crate::lifecycle::{Alert, DuplicateIdentity, Handle, Lifecycle, Outcome, SavedAlert, Sighting, Terms, Transition};
+
+/// First part of the state keys of alerts.
+pub const ALERT_ROOM: &[u8] = b"alert";
+/// First part of the state keys of what detectors keep.
+pub const PLUGIN_ROOM: &[u8] = b"plugin";
+
+/// A rule of a running group.
+pub struct RuleRun {
+    rule: AlertRule,
+    plugin: Plugin,
+    terms: Terms,
+    /// Which of the group's sessions it reads.
+    pub session: usize,
+    detector: Option<Detector>,
+    /// The generation of each series id as the detector was told it.
+    told: Vec<Option<u32>>,
+    told_revision: Option<u64>,
+    /// What the detector has asked to be kept; empty for a detector without state.
+    kept: BTreeMap<Vec<u8>, Vec<u8>>,
+    lifecycle: Lifecycle,
+    /// The alert that a series made last time, under its id.
+    handles: Vec<Option<(u32, Handle)>>,
+    identity_needs_value: bool,
+    findings: Vec<Finding>,
+}
+
+/// Why an evaluation of a rule came to nothing. The rule's state is as it was.
+#[derive(Debug, thiserror::Error)]
+pub enum RuleError {
+    /// The detector could not be set up, or its call was ended.
+    #[error(transparent)]
+    Plugin(#[from] ConfigureError),
+    /// Its findings cannot be told apart.
+    #[error(transparent)]
+    Duplicate(#[from] DuplicateIdentity),
+    /// A defect of ours.
+    #[error(transparent)]
+    NotWritable(#[from] NotWritable),
+}
+
+/// Where and when a rule is evaluated.
+#[derive(Clone, Copy)]
+pub struct Moment<'a> {
+    /// The source that was asked.
+    pub source: &'a str,
+    /// The instant.
+    pub instant: Timestamp,
+    /// The live generation.
+    pub generation: u64,
+}
+
+impl RuleRun {
+    /// A rule that has not been evaluated yet.
+    pub fn new(plan: RulePlan<'_>, limit: usize, session: usize) -> Self {
+        let mut run = Self {
+            rule: plan.rule.clone(),
+            plugin: plan.plugin.clone(),
+            terms: Terms::default(),
+            session,
+            detector: None,
+            told: Vec::new(),
+            told_revision: None,
+            kept: BTreeMap::new(),
+            lifecycle: Lifecycle::default(),
+            handles: Vec::new(),
+            identity_needs_value: false,
+            findings: Vec::new(),
+        };
+        run.adopt(plan, limit);
+        run
+    }
+
+    /// Goes on under an edited plan. Alerts stay; the detector is set up anew and given its state back, unless the new
+    /// version of the plugin keeps another kind of state: then that starts afresh.
+    pub fn adopt(&mut self, plan: RulePlan<'_>, limit: usize) {
+        if self.state_version() != plan.plugin.manifest().state_version && !self.kept.is_empty() {
+            tracing::warn!(rule = plan.rule.id, "the plugin's state version changed: its state starts afresh");
+            self.kept.clear();
+        }
+        self.terms =
+            Terms { for_millis: plan.rule.for_millis, keep_firing_for_millis: plan.rule.keep_firing_for_millis, limit };
+        self.identity_needs_value = plan.rule.labels.iter().any(|(_, template)| template.uses_value());
+        self.rule = plan.rule.clone();
+        self.plugin = plan.plugin.clone();
+        self.handles.clear();
+        self.forget_detector();
+    }
+
+    /// The rule.
+    pub fn rule(&self) -> &AlertRule {
+        &self.rule
+    }
+
+    /// Its detector's plugin.
+    pub fn plugin(&self) -> &Plugin {
+        &self.plugin
+    }
+
+    /// Whether its detector keeps state.
+    pub fn is_stateful(&self) -> bool {
+        self.state_version().is_some()
+    }
+
+    fn state_version(&self) -> Option<u32> {
+        self.plugin.manifest().state_version
+    }
+
+    /// Puts an alert back as the store kept it.
+    pub fn restore_alert(&mut self, saved: SavedAlert) {
+        self.lifecycle.restore(saved);
+    }
+
+    /// Puts a piece of detector state back as the store kept it.
+    pub fn restore_plugin_entry(&mut self, key: &[u8], value: &[u8]) {
+        self.kept.insert(key.to_vec(), value.to_vec());
+    }
+
+    /// Lets the detector look at a frame and takes in what it found. On an error nothing has changed.
+    pub fn evaluate(
+        &mut self,
+        table: &SeriesTable,
+        frame: &Frame,
+        at: Moment<'_>,
+        draft: &mut Draft,
+    ) -> Result<usize, RuleError> {
+        let report = match self.observe(table, frame) {
+            Ok(report) => report,
+            Err(error) => {
+                // Whatever it was in the middle of: the next evaluation starts from what was committed.
+                self.forget_detector();
+                return Err(error.into());
+            }
+        };
+        let findings = std::mem::take(&mut self.findings);
+        let outcome = self.step(table, &findings, at.instant);
+        let outcome = match outcome {
+            Ok(outcome) => outcome,
+            Err(error) => {
+                self.findings = findings;
+                return Err(error.into());
+            }
+        };
+        let turned_away = outcome.turned_away;
+        self.write(&outcome, table, frame, &findings, at, report, draft)?;
+        self.findings = findings;
+        Ok(turned_away)
+    }
+
+    /// Saves what the detector changed. Called after [`Self::evaluate`], also when that failed on duplicates.
+    pub fn checkpoint(&mut self, draft: &mut Draft) -> Result<(), RuleError> {
+        let Some(detector) = self.detector.as_mut().filter(|_| self.plugin.manifest().state_version.is_some()) else {
+            return Ok(());
+        };
+        let entries = match detector.checkpoint() {
+            Ok(entries) => entries,
+            Err(fault) => {
+                self.forget_detector();
+                return Err(ConfigureError::from(fault).into());
+            }
+        };
+        for StateEntry { key: name, value } in entries {
+            let key = key::of(&[PLUGIN_ROOM, self.rule.id.as_bytes(), &name]);
+            match value {
+                Some(value) => {
+                    draft.put_bytes(key, value.clone());
+                    self.kept.insert(name, value);
+                }
+                None => {
+                    draft.delete(key);
+                    self.kept.remove(&name);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The rule is gone: its firing alerts resolve, its state is forgotten.
+    pub fn end(&mut self, instant: Timestamp, generation: u64, draft: &mut Draft) -> Result<(), NotWritable> {
+        let outcome = self.lifecycle.end();
+        for (_, alert) in &outcome.transitions {
+            draft.event(&removed(&self.rule.id, alert, instant, generation))?;
+        }
+        for fingerprint in &outcome.dropped {
+            draft.delete(self.alert_key(&fingerprint.to_string()));
+        }
+        for name in std::mem::take(&mut self.kept).into_keys() {
+            draft.delete(key::of(&[PLUGIN_ROOM, self.rule.id.as_bytes(), &name]));
+        }
+        Ok(())
+    }
+
+    fn forget_detector(&mut self) {
+        self.detector = None;
+        self.told.clear();
+        self.told_revision = None;
+    }
+
+    fn observe(&mut self, table: &SeriesTable, frame: &Frame) -> Result<Report, ConfigureError> {
+        self.findings.clear();
+        let mut detector = match self.detector.take() {
+            Some(detector) => detector,
+            None => self.set_up()?,
+        };
+        self.tell_series(&mut detector, table)?;
+        let report = detector.observe(frame, &mut self.findings)?;
+        self.detector = Some(detector);
+        Ok(report)
+    }
+
+    fn set_up(&self) -> Result<Detector, ConfigureError> {
+        let mut detector = self.plugin.detector()?;
+        detector.configure(&self.rule.parameters)?;
+        if let Some(version) = self.state_version().filter(|_| !self.kept.is_empty()) {
+            let entry =
+                |(key, value): (&Vec<u8>, &Vec<u8>)| StateEntry { key: key.clone(), value: Some(value.clone()) };
+            let entries: Vec<StateEntry> = self.kept.iter().map(entry).collect();
+            detector.restore(version, &entries)?;
+        }
+        Ok(detector)
+    }
+
+    fn tell_series(&mut self, detector: &mut Detector, table: &SeriesTable) -> Result<(), ConfigureError> {
+        if self.told_revision == Some(table.revision()) {
+            return Ok(());
+        }
+        self.told.resize(table.capacity(), None);
+        let (mut dropped, mut defined) = (Vec::new(), Vec::new());
+        for (id, told) in (0..).zip(&mut self.told) {
+            let labels = table.labels(id);
+            let now = labels.and_then(|_| table.generation_of(id));
+            if *told != now {
+                if told.is_some() {
+                    dropped.push(id);
+                }
+                if let Some(labels) = labels {
+                    defined.push((id, labels));
+                }
+                *told = now;
+            }
+        }
+        if !dropped.is_empty() {
+            detector.drop_series(&dropped)?;
+        }
+        if !defined.is_empty() {
+            detector.define_series(defined.into_iter())?;
+        }
+        self.told_revision = Some(table.revision());
+        Ok(())
+    }
+
+    fn step(
+        &mut self,
+        table: &SeriesTable,
+        findings: &[Finding],
+        instant: Timestamp,
+    ) -> Result<Outcome, DuplicateIdentity> {
+        let mut step = self.lifecycle.begin(instant);
+        let mut fresh: Vec<Option<(SeriesId, u32)>> = Vec::new();
+        let nameless = Labels::empty();
+        self.handles.resize(table.capacity(), None);
+        for (index, finding) in (0_u32..).zip(findings) {
+            let series = finding.series.and_then(|id| Some((id, table.generation_of(id)?)));
+            let known = series.filter(|_| !self.identity_needs_value).and_then(|(id, generation)| {
+                let (of_generation, handle) = (*self.handles.get(id as usize)?)?;
+                (of_generation == generation).then_some(handle)
+            });
+            if let Some(handle) = known
+                && step.see(handle, finding.value, index)?
+            {
+                continue;
+            }
+            let labels = finding.series.and_then(|id| table.labels(id)).unwrap_or(&nameless);
+            match step.see_new(alert_labels(&self.rule, labels, finding.value), finding.value, index)? {
+                Sighting::New(_) => fresh.push(series),
+                Sighting::Known(handle) => remember(&mut self.handles, series, handle),
+            }
+        }
+        let outcome = step.finish(self.terms);
+        for (series, handle) in fresh.into_iter().zip(&outcome.admitted) {
+            if let Some(handle) = handle {
+                remember(&mut self.handles, series, *handle);
+            }
+        }
+        Ok(outcome)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "everything an event tells comes together here, once")]
+    fn write(
+        &self,
+        outcome: &Outcome,
+        table: &SeriesTable,
+        frame: &Frame,
+        findings: &[Finding],
+        at: Moment<'_>,
+        report: Report,
+        draft: &mut Draft,
+    ) -> Result<(), NotWritable> {
+        if !outcome.transitions.is_empty() {
+            let evaluation = self.evaluation(table, frame, at, report);
+            for (transition, alert) in &outcome.transitions {
+                let finding = match transition {
+                    Transition::Fired => findings.get(alert.sighting as usize),
+                    Transition::Resolved => None,
+                };
+                draft.event(&evaluation.event(*transition, alert, finding))?;
+            }
+        }
+        for alert in &outcome.saved {
+            draft.put(self.alert_key(&alert.fingerprint.to_string()), &Alert::save(alert))?;
+        }
+        for fingerprint in &outcome.dropped {
+            draft.delete(self.alert_key(&fingerprint.to_string()));
+        }
+        Ok(())
+    }
+
+    fn evaluation<'a>(&'a self, table: &SeriesTable, frame: &Frame, at: Moment<'a>, report: Report) -> Evaluation<'a> {
+        Evaluation {
+            rule: &self.rule,
+            plugin: &self.plugin,
+            source: at.source,
+            instant: at.instant,
+            data_instant: frame.instant,
+            generation: at.generation,
+            input_id: frame.input_id(table),
+            fuel: report.fuel,
+        }
+    }
+
+    fn alert_key(&self, fingerprint: &str) -> Vec<u8> {
+        key::of(&[ALERT_ROOM, self.rule.id.as_bytes(), fingerprint.as_bytes()])
+    }
+}
+
+fn remember(handles: &mut [Option<(u32, Handle)>], series: Option<(SeriesId, u32)>, handle: Handle) {
+    if let Some((id, generation)) = series
+        && let Some(place) = handles.get_mut(id as usize)
+    {
+        *place = Some((generation, handle));
+    }
+}

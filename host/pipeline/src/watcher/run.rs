@@ -1,0 +1,324 @@
+//! The loop of one rule group: wait for the slot, ask, compute, commit; take edits in between two evaluations.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use orion_bus::{Bus, BusError};
+use orion_model::{Clock, Frame, Timestamp};
+use orion_source::{QuerySession, Source, SourceError};
+use tokio::sync::{Semaphore, mpsc, watch};
+
+use super::group::{Answers, Group, Which, end_group, owner_of};
+use super::health::{HealthError, Report, SourceHealth};
+use super::plan::GroupPlan;
+use crate::clock::sleep_until;
+use crate::draft::NotWritable;
+use crate::watermark::Watermark;
+
+/// How many queries of one group are under way at once: enough to hide the network, few enough that a group with a
+/// hundred queries does not take all twenty places a Prometheus has.
+const QUERIES_AT_ONCE: usize = 4;
+
+/// How long evaluations in which nothing happened may go uncommitted. They are evaluated again after a crash, with the
+/// same result; committing each would be most of what a quiet rule costs.
+const QUIET_COMMIT_MILLIS: i64 = 10_000;
+
+/// First and longest wait after the store refused a commit.
+const RETRY_MILLIS: (u64, u64) = (200, 15_000);
+
+/// What the groups share.
+pub struct WatcherContext {
+    /// Where events go.
+    pub bus: Arc<dyn Bus>,
+    /// What is asked, by the name rule files use.
+    pub sources: BTreeMap<String, Arc<dyn Source>>,
+    /// Whether they answer.
+    pub health: SourceHealth,
+    /// The one clock.
+    pub clock: Arc<dyn Clock>,
+    /// How far observation has come.
+    pub watermark: Arc<Watermark>,
+    /// Places for detectors at work: as many as there are cores.
+    pub workers: Arc<Semaphore>,
+    /// Settings.
+    pub settings: WatcherSettings,
+    /// Counts evaluations that were completed; others wait on it.
+    pub evaluations: watch::Sender<u64>,
+}
+
+/// Settings of the Watcher.
+#[derive(Clone, Copy, Debug)]
+pub struct WatcherSettings {
+    /// How far back missed instants are evaluated.
+    pub catch_up_millis: i64,
+}
+
+impl Default for WatcherSettings {
+    /// An hour: a reboot, an upgrade, a power cut are covered, and a day away does not ask for ten thousand answers.
+    fn default() -> Self {
+        Self { catch_up_millis: 3_600_000 }
+    }
+}
+
+/// What a group's loop is told.
+pub enum Command {
+    /// Go on under this plan.
+    Adopt(GroupPlan),
+    /// The group is in no rule file any more; the number is the generation that dropped it.
+    Remove(u64),
+}
+
+/// Why a step came to nothing. The group starts again from what the store has.
+#[derive(Debug, thiserror::Error)]
+enum StepError {
+    #[error(transparent)]
+    Bus(#[from] BusError),
+    #[error(transparent)]
+    Health(#[from] HealthError),
+    #[error(transparent)]
+    End(#[from] EndGroupError),
+    #[error(transparent)]
+    NotWritable(#[from] NotWritable),
+    #[error("the evaluation panicked: {0}")]
+    Panicked(#[from] tokio::task::JoinError),
+}
+
+enum Ended {
+    Removed(u64),
+    ShutDown,
+}
+
+/// What a group does next.
+enum Next {
+    Look,
+    Adopt(GroupPlan),
+    End(Ended),
+}
+
+/// Runs a group until it is removed or `shutdown` turns true. What was begun is committed first.
+pub async fn run_group(
+    context: Arc<WatcherContext>,
+    plan: GroupPlan,
+    mut commands: mpsc::Receiver<Command>,
+    mut shutdown: watch::Receiver<bool>,
+) {
+    let id = plan.group.id.clone();
+    context.watermark.expect(&id);
+    run_until_ended(&context, plan, &mut commands, &mut shutdown).await;
+    context.watermark.forget(&id);
+}
+
+async fn run_until_ended(
+    context: &Arc<WatcherContext>,
+    mut plan: GroupPlan,
+    commands: &mut mpsc::Receiver<Command>,
+    shutdown: &mut watch::Receiver<bool>,
+) {
+    let id = plan.group.id.clone();
+    let mut retry_millis = RETRY_MILLIS.0;
+    loop {
+        let mut run = Run { context, plan: &mut plan, commands, shutdown };
+        let outcome = match run.until_ended(&mut retry_millis).await {
+            Ok(Ended::ShutDown) => return,
+            Ok(Ended::Removed(generation)) => run.remove(&id, generation).await,
+            Err(error) => Err(error),
+        };
+        let Err(error) = outcome else { return };
+        tracing::error!(group = id, retry_millis, "{error}");
+        tokio::select! {
+            () = tokio::time::sleep(std::time::Duration::from_millis(retry_millis)) => {}
+            _ = shutdown.wait_for(|down| *down) => return,
+        }
+        retry_millis = (retry_millis * 2).min(RETRY_MILLIS.1);
+    }
+}
+
+struct Run<'a> {
+    context: &'a Arc<WatcherContext>,
+    plan: &'a mut GroupPlan,
+    commands: &'a mut mpsc::Receiver<Command>,
+    shutdown: &'a mut watch::Receiver<bool>,
+}
+
+impl Run<'_> {
+    async fn until_ended(&mut self, retry_millis: &mut u64) -> Result<Ended, StepError> {
+        let loaded = self.context.bus.load(&owner_of(&self.plan.group.id)).await?;
+        let mut group = Box::new(Group::open(self.plan.clone(), loaded, self.context.clock.now())?);
+        let mut quiet_since = self.context.clock.now();
+        loop {
+            if let Some(last) = group.last() {
+                self.context.watermark.advance(&self.plan.group.id, group.slots().after(last));
+            }
+            let now = self.context.clock.now();
+            let due = group.slots().due(group.last(), now, self.context.settings.catch_up_millis);
+            if let Some((first, last, count)) = due.missed {
+                group.say_missed(first, last, count, now)?;
+            }
+            for instant in due.instants {
+                group = self.evaluate(group, instant, Which::All).await?;
+                *retry_millis = RETRY_MILLIS.0;
+                if *self.shutdown.borrow() || !self.commands.is_empty() {
+                    break;
+                }
+            }
+            let now = self.context.clock.now();
+            if !group.is_ahead_of_store() {
+                quiet_since = now;
+            }
+            let flush_at = quiet_since.plus_millis(QUIET_COMMIT_MILLIS);
+            if group.is_ahead_of_store() && flush_at <= now {
+                self.commit(&mut group).await?;
+                continue;
+            }
+            let wake_at = match group.last() {
+                Some(last) => group.slots().after(last),
+                None => now,
+            };
+            let wake_at = if group.is_ahead_of_store() { wake_at.min(flush_at) } else { wake_at };
+            let next = tokio::select! {
+                biased;
+                _ = self.shutdown.wait_for(|down| *down) => Next::End(Ended::ShutDown),
+                command = self.commands.recv() => match command {
+                    Some(Command::Adopt(plan)) => Next::Adopt(plan),
+                    Some(Command::Remove(generation)) => Next::End(Ended::Removed(generation)),
+                    None => Next::End(Ended::ShutDown),
+                },
+                () = sleep_until(&*self.context.clock, wake_at) => Next::Look,
+            };
+            match next {
+                Next::Look => {}
+                Next::Adopt(plan) => group = self.adopt(group, plan).await?,
+                Next::End(ended) => {
+                    self.commit_if_ahead(&mut group).await?;
+                    return Ok(ended);
+                }
+            }
+        }
+    }
+
+    /// Takes an edit, and evaluates what it touched at once, for the present slot: an operator who saved a rule wants to
+    /// see it work now and not at the end of the interval.
+    async fn adopt(&mut self, mut group: Box<Group>, plan: GroupPlan) -> Result<Box<Group>, StepError> {
+        *self.plan = plan.clone();
+        let now = self.context.clock.now();
+        let changed = group.adopt(plan, now)?;
+        let asks = self.plan.group.rules.iter().map(|rule| rule.expr.clone()).collect();
+        self.context.health.forget(&self.plan.group.id, &asks).await;
+        let Some(last) = group.last() else { return Ok(group) };
+        let instant = group.slots().at_or_before(now);
+        if instant > last {
+            // The slot is due for all of the group in a moment.
+            return Ok(group);
+        }
+        if changed.is_empty() {
+            self.commit_if_ahead(&mut group).await?;
+            return Ok(group);
+        }
+        self.evaluate(group, last, Which::Some(changed)).await
+    }
+
+    async fn evaluate(&self, mut group: Box<Group>, instant: Timestamp, which: Which) -> Result<Box<Group>, StepError> {
+        let answers = self.ask(&mut group, instant, &which).await?;
+        let place = self.context.workers.clone().acquire_owned().await;
+        let (mut group, outcome) = tokio::task::spawn_blocking(move || {
+            let outcome = group.compute(instant, &answers, &which);
+            drop(place);
+            (group, outcome)
+        })
+        .await?;
+        outcome?;
+        if !group.is_quiet() {
+            self.commit(&mut group).await?;
+        }
+        self.context.evaluations.send_modify(|count| *count += 1);
+        Ok(group)
+    }
+
+    async fn ask(&self, group: &mut Group, instant: Timestamp, which: &Which) -> Result<Answers, StepError> {
+        let plan = group.plan().group.clone();
+        let generation = group.plan().generation;
+        let mut answers: Answers = (0..group.session_count()).map(|_| None).collect();
+        let Some(source) = self.context.sources.get(&plan.source) else {
+            // Sources are checked when a file is accepted, and never go away while Orion runs.
+            return Ok(answers);
+        };
+        let data_instant = instant.plus_millis(-plan.query_offset_millis);
+        let places = Semaphore::new(QUERIES_AT_ONCE);
+        let mut asked = FuturesUnordered::new();
+        for (index, session) in group.questions(which) {
+            asked.push(ask_one(&**source, &places, index, session, data_instant));
+        }
+        while let Some((index, expr, answer)) = asked.next().await {
+            let report = Report { source: &plan.source, group: &plan.id, expr: &expr, instant, generation };
+            self.context.health.report(report, answer.as_ref().err()).await?;
+            if let Some(place) = answers.get_mut(index) {
+                *place = Some(answer);
+            }
+        }
+        Ok(answers)
+    }
+
+    async fn commit_if_ahead(&self, group: &mut Group) -> Result<(), StepError> {
+        if group.is_ahead_of_store() || !group.is_quiet() {
+            self.commit(group).await?;
+        }
+        Ok(())
+    }
+
+    async fn commit(&self, group: &mut Group) -> Result<(), StepError> {
+        let Some(commit) = group.commit() else { return Ok(()) };
+        let offset = commit.offset;
+        orion_bus::crash_point!("watcher::before_commit");
+        self.context.bus.commit(commit).await?;
+        orion_bus::crash_point!("watcher::after_commit");
+        group.committed(offset);
+        Ok(())
+    }
+
+    async fn remove(&self, id: &str, generation: u64) -> Result<(), StepError> {
+        self.context.health.forget(id, &BTreeSet::new()).await;
+        Ok(end_stored_group(&*self.context.bus, id, self.context.clock.now(), generation).await?)
+    }
+}
+
+type Answer = Result<Frame, SourceError>;
+
+async fn ask_one(
+    source: &dyn Source,
+    places: &Semaphore,
+    index: usize,
+    session: &mut QuerySession,
+    instant: Timestamp,
+) -> (usize, String, Answer) {
+    let place = places.acquire().await;
+    let answer = source.query(session, instant).await;
+    drop(place);
+    (index, session.expr().to_owned(), answer)
+}
+
+/// Ends what the store has of a group that is in no rule file any more.
+pub async fn end_stored_group(
+    bus: &dyn Bus,
+    group_id: &str,
+    now: Timestamp,
+    generation: u64,
+) -> Result<(), EndGroupError> {
+    let loaded = bus.load(&owner_of(group_id)).await?;
+    if let Some(commit) = end_group(group_id, loaded, now, generation)? {
+        bus.commit(commit).await?;
+    }
+    Ok(())
+}
+
+/// Why a group's end could not be recorded.
+#[derive(Debug, thiserror::Error)]
+pub enum EndGroupError {
+    /// The bus did not take it.
+    #[error(transparent)]
+    Bus(#[from] BusError),
+    /// A defect of ours.
+    #[error(transparent)]
+    NotWritable(#[from] NotWritable),
+}
