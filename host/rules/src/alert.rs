@@ -6,7 +6,7 @@ use orion_model::Kind;
 
 use crate::checker::Checker;
 use crate::expr;
-use crate::group::{DEFAULT_SOURCE, Inherited, LABELS, labels};
+use crate::group::{ANNOTATIONS, DEFAULT_SOURCE, Inherited, LABELS, labels};
 use crate::keys::{Fields, Text};
 use crate::rule::AlertRule;
 use crate::template::Template;
@@ -51,7 +51,7 @@ pub(crate) fn read(checker: &mut Checker<'_, '_>, node: &Node, inherited: &Inher
     let for_millis = fields.duration(&mut checker.report, "for").unwrap_or(0);
     let keep_firing_for_millis = fields.duration(&mut checker.report, "keep_firing_for").unwrap_or(0);
     let own_labels = fields.get("labels").map(|node| labels(checker, node, LABELS)).unwrap_or_default();
-    let annotations = fields.get("annotations").map(|node| labels(checker, node, "`annotations`")).unwrap_or_default();
+    let annotations = fields.get("annotations").map(|node| labels(checker, node, ANNOTATIONS)).unwrap_or_default();
     let chosen = checker.plugins.read(&mut checker.report, &fields, Kind::Detector, DEFAULT_PLUGIN, &[]);
 
     let name = name?.as_str();

@@ -128,7 +128,7 @@ fn incident(checker: &mut Checker<'_, '_>, outer: &Fields<'_>, name: Option<Text
     let severity = severity(checker, &fields);
     // Without a summary the correlation's name says what it is about.
     let summary = match fields.text(&mut checker.report, "summary").or(name) {
-        Some(text) => template(checker, text, text.as_str()),
+        Some(text) => template(checker, text),
         None => None,
     };
     Some(IncidentSpec { incident_type: incident_type?.as_str().to_owned(), severity: severity?, summary: summary? })

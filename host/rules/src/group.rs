@@ -1,6 +1,7 @@
 //! Groups of alerting rules: Prometheus' format key by key, and what Orion adds to it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use orion_model::Severity;
 
@@ -8,7 +9,7 @@ use crate::alert;
 use crate::checker::Checker;
 use crate::keys::{Fields, Text, nearest, text_of};
 use crate::rule::{AlertRule, Group};
-use crate::template::Template;
+use crate::template::{Template, TemplateError};
 use crate::tree::Node;
 
 /// The source a group asks when it names none.
@@ -16,6 +17,9 @@ pub(crate) const DEFAULT_SOURCE: &str = "prometheus";
 
 /// What messages call the labels of a rule or group.
 pub(crate) const LABELS: &str = "`labels`";
+
+/// What messages call annotations.
+pub(crate) const ANNOTATIONS: &str = "`annotations`";
 
 const KEYS: [&str; 7] = ["name", "interval", "query_offset", "limit", "labels", "source", "rules"];
 
@@ -120,7 +124,12 @@ pub(crate) fn labels<'n>(checker: &mut Checker<'_, '_>, node: &'n Node, what: &s
         label_name(checker, name, key, what);
         let Some(text) = text_of(&mut checker.report, value, &format!("`{name}`")) else { continue };
         let written = if value.is_null() { "" } else { text.as_str() };
-        let Some(template) = template(checker, text, written) else { continue };
+        let template = match Template::parse(written) {
+            Ok(template) => Some(template),
+            Err(error) if error.is_refusal && what == ANNOTATIONS => Some(keep(checker, text, written, &error)),
+            Err(error) => refuse(checker, text, &error),
+        };
+        let Some(template) = template else { continue };
         if (what, name) == (LABELS, "severity") {
             check_severity(checker, text, &template);
         }
@@ -148,15 +157,35 @@ pub(crate) fn is_classic_name(name: &str) -> bool {
 }
 
 /// Reads a template; what is wrong with it is said at the very place.
-pub(crate) fn template(checker: &mut Checker<'_, '_>, text: Text<'_>, written: &str) -> Option<Template> {
-    match Template::parse(written) {
-        Ok(template) => Some(template),
-        Err(error) => {
-            let at = checker.place(text, error.offset);
-            checker.report.error(&(at..at), error.message);
-            None
-        }
-    }
+pub(crate) fn template(checker: &mut Checker<'_, '_>, text: Text<'_>) -> Option<Template> {
+    Template::parse(text.as_str()).map_or_else(|error| refuse(checker, text, &error), Some)
+}
+
+fn refuse(checker: &mut Checker<'_, '_>, text: Text<'_>, error: &TemplateError) -> Option<Template> {
+    let at = place(checker, text, error.offset);
+    checker.report.error(&at, error.message.as_str());
+    None
+}
+
+/// The word at a place of a template, in the file.
+fn place(checker: &Checker<'_, '_>, text: Text<'_>, offset: usize) -> Range<usize> {
+    let rest = text.as_str().get(offset..).unwrap_or_default();
+    let in_word = |c: char| c.is_alphanumeric() || matches!(c, '_' | '$' | '.');
+    let word = rest.find(|c| !in_word(c)).unwrap_or(rest.len());
+    let start = checker.place(text, offset);
+    start..start + word
+}
+
+/// An annotation that asks for what Orion refuses is no reason to go without the alert: it stays as it is written.
+/// A label would be: labels are the identity of what is observed.
+fn keep(checker: &mut Checker<'_, '_>, text: Text<'_>, written: &str, error: &TemplateError) -> Template {
+    let at = place(checker, text, error.offset);
+    checker
+        .report
+        .warning(&at, error.message.as_str())
+        .label("not evaluated")
+        .help("this annotation is shown as it is written");
+    Template::verbatim(written)
 }
 
 /// A severity that nobody knows counts as `warning`; better said at load than found out at night.

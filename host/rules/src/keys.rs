@@ -1,5 +1,6 @@
 //! Reading a mapping key by key: what is unknown, doubled or of the wrong kind is said, the rest is read on.
 
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::ops::Range;
 
@@ -173,8 +174,11 @@ pub(crate) fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) 
         return None;
     }
     let lower = word.to_lowercase();
-    let distances = known.into_iter().map(|candidate| (strsim::damerau_levenshtein(&lower, candidate), candidate));
-    distances.filter(|(distance, _)| *distance <= (chars / 3).max(1)).min().map(|(_, candidate)| candidate)
+    let distance = |candidate: &str| strsim::damerau_levenshtein(&lower, candidate);
+    // Of equally near words the one that begins alike: people slip late in a word.
+    let alike = |candidate: &str| lower.chars().zip(candidate.chars()).take_while(|(a, b)| a == b).count();
+    let rated = known.into_iter().map(|candidate| (distance(candidate), Reverse(alike(candidate)), candidate));
+    rated.filter(|(distance, ..)| *distance <= (chars / 3).max(1)).min().map(|(.., candidate)| candidate)
 }
 
 #[cfg(test)]
@@ -231,6 +235,7 @@ mod tests {
     fn only_slips_of_the_hand_are_guessed() {
         assert_eq!(nearest("expression", ["expr", "for"]), None);
         assert_eq!(nearest("fro", ["expr", "for"]), Some("for"));
+        assert_eq!(nearest("rat", ["rad", "rate"]), Some("rate"));
         assert_eq!(nearest(&"x".repeat(100_000), [&*"x".repeat(100_000)]), None);
     }
 }

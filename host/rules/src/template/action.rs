@@ -17,7 +17,7 @@ pub(super) struct Action {
 
 impl Token {
     pub(super) fn error(&self, message: impl Into<String>) -> TemplateError {
-        TemplateError { offset: self.offset, message: message.into() }
+        TemplateError::new(self.offset, message)
     }
 
     pub(super) fn unexpected(&self) -> TemplateError {
@@ -48,13 +48,13 @@ impl Action {
 
     /// An error about the action as a whole.
     pub(super) fn error(&self, message: impl Into<String>) -> TemplateError {
-        TemplateError { offset: self.start, message: message.into() }
+        TemplateError::new(self.start, message)
     }
 
     /// An error about what comes next.
     pub(super) fn error_here(&self, message: impl Into<String>) -> TemplateError {
         let offset = self.tokens.front().map_or(self.end, |token| token.offset);
-        TemplateError { offset, message: message.into() }
+        TemplateError::new(offset, message)
     }
 
     pub(super) fn skip_spaces(&mut self) {

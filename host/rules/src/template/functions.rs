@@ -100,7 +100,7 @@ const fn f(name: &'static str, least: usize, most: usize, body: Body) -> Functio
 }
 
 /// Functions that Prometheus has and Orion refuses, and why.
-fn refused(name: &str) -> Option<&'static str> {
+pub(super) fn refused(name: &str) -> Option<&'static str> {
     match name {
         "query" => Some(
             "`query` is refused: a template only describes what the rule's query found, so that it reads the same \
@@ -121,9 +121,6 @@ fn refused(name: &str) -> Option<&'static str> {
 
 /// The function of that name, or what to say.
 pub(super) fn find(name: &str) -> Result<Function, String> {
-    if let Some(why) = refused(name) {
-        return Err(why.to_owned());
-    }
     FUNCTIONS.into_iter().find(|function| function.name == name).ok_or_else(|| {
         match nearest(name, FUNCTIONS.iter().map(|function| function.name)) {
             Some(near) => format!("no function `{name}`: did you mean `{near}`?"),

@@ -117,7 +117,7 @@ impl<'t> Cursor<'t> {
     }
 
     fn error(&self, offset: usize, message: impl Into<String>) -> TemplateError {
-        TemplateError { offset, message: message.into() }
+        TemplateError::new(offset, message)
     }
 
     /// The `-` of `{{- `, which needs white space after it: `{{-3}}` is a number.

@@ -42,7 +42,7 @@ pub(super) fn end_of_quoted(text: &str, quote: char) -> Option<usize> {
 }
 
 /// The text that escapes stand for, or the byte of the escape that means nothing.
-pub(super) fn unescape(text: &str, quote: char) -> Result<String, usize> {
+pub(crate) fn unescape(text: &str, quote: char) -> Result<String, usize> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut chars = text.char_indices();
     while let Some((at, c)) = chars.next() {

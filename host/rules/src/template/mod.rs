@@ -21,6 +21,7 @@ mod tests;
 
 use orion_model::Labels;
 
+pub(crate) use literal::unescape;
 use parse::Tree;
 
 /// Longer than any runbook that people put into an annotation.
@@ -53,6 +54,14 @@ pub struct TemplateError {
     pub offset: usize,
     /// What is wrong and what to do.
     pub message: String,
+    /// Whether Prometheus would take it: it asks for something that Orion refuses, such as `query`.
+    pub is_refusal: bool,
+}
+
+impl TemplateError {
+    pub(crate) fn new(offset: usize, message: impl Into<String>) -> Self {
+        Self { offset, message: message.into(), is_refusal: false }
+    }
 }
 
 /// What a template may speak of.
@@ -74,9 +83,14 @@ impl Template {
     pub fn parse(text: &str) -> Result<Self, TemplateError> {
         if text.len() > MAX_TEMPLATE_BYTES {
             let message = format!("this template has {} bytes; at most {MAX_TEMPLATE_BYTES} are read", text.len());
-            return Err(TemplateError { offset: 0, message });
+            return Err(TemplateError::new(0, message));
         }
         Ok(Self { tree: parse::parse(lex::lex(text)?)? })
+    }
+
+    /// A text that stays as it is written.
+    pub(crate) fn verbatim(text: &str) -> Self {
+        Self { tree: Tree::of_text(text) }
     }
 
     /// The text, when it holds no action and so renders to itself.

@@ -18,6 +18,11 @@ pub(super) struct Tree {
 }
 
 impl Tree {
+    /// A tree that is one text.
+    pub(super) fn of_text(text: &str) -> Self {
+        Self { nodes: vec![Node::Text(text.to_owned())], ..Self::default() }
+    }
+
     /// The whole text, when there is nothing to evaluate.
     pub(super) fn static_text(&self) -> Option<&str> {
         match self.nodes.as_slice() {
@@ -113,7 +118,7 @@ pub(super) fn parse(pieces: Vec<Piece>) -> Result<Tree, TemplateError> {
     for (name, offset) in &parser.calls {
         if !parser.tree.templates.contains_key(name) {
             let message = format!("no template `{name}` is defined in this text");
-            return Err(TemplateError { offset: *offset, message });
+            return Err(TemplateError::new(*offset, message));
         }
     }
     parser.tree.nodes = nodes;
@@ -140,7 +145,7 @@ struct Ending {
 
 impl Ending {
     fn error(&self, message: String) -> TemplateError {
-        TemplateError { offset: self.action.start, message }
+        TemplateError::new(self.action.start, message)
     }
 }
 
@@ -220,12 +225,12 @@ impl Parser {
     fn body(&mut self, start: usize, word: &str) -> Result<(Vec<Node>, Ending), TemplateError> {
         if self.depth >= MAX_NESTING {
             let message = format!("blocks stand more than {MAX_NESTING} deep in each other");
-            return Err(TemplateError { offset: start, message });
+            return Err(TemplateError::new(start, message));
         }
         self.depth += 1;
         let (nodes, ending) = self.list()?;
         self.depth -= 1;
-        let missing = || TemplateError { offset: start, message: format!("this `{word}` has no `{{{{ end }}}}`") };
+        let missing = || TemplateError::new(start, format!("this `{word}` has no `{{{{ end }}}}`"));
         Ok((nodes, ending.ok_or_else(missing)?))
     }
 
@@ -409,7 +414,10 @@ impl Parser {
             keyword if KEYWORDS.contains(&keyword) => {
                 return Err(token.error(format!("`{keyword}` cannot stand here")));
             }
-            name => Operand::Function(functions::find(name).map_err(|message| token.error(message))?),
+            name => match functions::refused(name) {
+                Some(why) => return Err(TemplateError { is_refusal: true, ..token.error(why) }),
+                None => Operand::Function(functions::find(name).map_err(|message| token.error(message))?),
+            },
         };
         match action.peek_here() {
             Some(TokenKind::Field(_)) => Err(token.error(format!("`{word}` has no fields"))),

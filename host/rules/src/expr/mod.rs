@@ -1,0 +1,244 @@
+//! Queries, checked when the rule is read and not first when it is asked.
+//!
+//! The parser of PromQL says whether a query is right, but hardly where it goes wrong; [`place`] finds that out. What
+//! the checker cannot judge (a function newer than it, a language other than PromQL) is a warning and never an error:
+//! the source has the last word.
+
+mod place;
+mod regex;
+mod tokens;
+
+#[cfg(test)]
+mod tests;
+
+use std::ops::Range;
+
+use promql_parser::parser::{self, value::ValueType};
+
+use crate::checker::Checker;
+use crate::keys::{Text, nearest};
+pub(crate) use place::SearchBudget;
+use tokens::{Brackets, Kind, Token};
+
+/// Longer queries are generated, and not looked at by people.
+pub const MAX_CHECKED_BYTES: usize = 64 * 1024;
+
+/// Words, texts and signs of a query that is checked: the parser builds a tree as deep as there are operators, and
+/// walks it by recursion.
+pub const MAX_CHECKED_TOKENS: usize = 2_000;
+
+/// Brackets within each other, for the same reason.
+pub const MAX_CHECKED_DEPTH: usize = 100;
+
+/// Something wrong with a query.
+#[derive(Debug, PartialEq, Eq)]
+struct Problem {
+    bytes: Range<usize>,
+    message: String,
+    help: Option<String>,
+    /// False when the query may well be right and only the checker does not know.
+    is_certain: bool,
+}
+
+impl Problem {
+    fn certain(bytes: Range<usize>, message: impl Into<String>) -> Self {
+        Self { bytes, message: message.into(), help: None, is_certain: true }
+    }
+
+    fn unsure(bytes: Range<usize>, message: impl Into<String>) -> Self {
+        Self { is_certain: false, ..Self::certain(bytes, message) }
+    }
+
+    fn with_help(self, help: Option<String>) -> Self {
+        Self { help, ..self }
+    }
+}
+
+/// Checks a query. `is_promql` is false for a source that may speak another language.
+pub(crate) fn check(checker: &mut Checker<'_, '_>, text: Text<'_>, is_promql: bool) {
+    for problem in problems(text.as_str(), &mut checker.search) {
+        let start = checker.place(text, problem.bytes.start);
+        let last = problem.bytes.end.saturating_sub(1).max(problem.bytes.start);
+        let end = checker.place(text, last).max(start);
+        let bytes = start..if problem.bytes.is_empty() { end } else { end + 1 };
+        if problem.is_certain && is_promql {
+            checker.report.error(&bytes, problem.message).maybe_help(problem.help);
+        } else {
+            let help =
+                problem.help.unwrap_or_else(|| "it is asked as it stands; the source has the last word".to_owned());
+            checker.report.warning(&bytes, format!("not understood by the checker: {}", problem.message)).help(help);
+        }
+    }
+}
+
+fn problems(query: &str, budget: &mut SearchBudget) -> Vec<Problem> {
+    let all = 0..query.trim_end().len();
+    if query.len() > MAX_CHECKED_BYTES {
+        let message = format!("a query of {} bytes; up to {MAX_CHECKED_BYTES} are checked", query.len());
+        return vec![Problem::unsure(all, message)];
+    }
+    let tokens = tokens::split(query);
+    match bracket_problem(query, &tokens) {
+        Ok(depth) if tokens.len() <= MAX_CHECKED_TOKENS && depth <= MAX_CHECKED_DEPTH => {}
+        Ok(_) => return vec![Problem::unsure(all, "a query too long or too deep to be checked")],
+        Err(problem) => return vec![problem],
+    }
+    // Patterns are checked apart: compiling one may cost more than all the rest, and engines differ in details.
+    let (query, mut problems) = regex::set_aside(query, &tokens);
+    match parser::parse(&query) {
+        Ok(expr) => problems.extend(result_problem(expr.value_type(), all)),
+        Err(message) => problems.push(explain(&query, &tokens, &message, budget)),
+    }
+    problems
+}
+
+/// The depth of the brackets, or what is wrong with brackets and quotes.
+fn bracket_problem(query: &str, tokens: &[Token]) -> Result<usize, Problem> {
+    let mut brackets = Brackets::default();
+    let mut deepest = 0;
+    for (index, token) in tokens.iter().enumerate() {
+        if token.kind == (Kind::Text { closed: false }) {
+            let quote = token.bytes.start..token.bytes.start + 1;
+            return Err(Problem::certain(quote, "this quote is never closed"));
+        }
+        let open = brackets.innermost();
+        if !brackets.take(query, index, token) {
+            let sign = query.get(token.bytes.clone()).unwrap_or_default();
+            let opener = open.and_then(|index| tokens.get(index)).and_then(|token| query.get(token.bytes.clone()));
+            let message = match opener {
+                Some(opener) => format!("`{sign}` closes nothing: `{opener}` is open here"),
+                None => format!("`{sign}` closes nothing"),
+            };
+            return Err(Problem::certain(token.bytes.clone(), message));
+        }
+        deepest = deepest.max(brackets.depth());
+    }
+    match brackets.innermost().and_then(|index| tokens.get(index)) {
+        Some(token) => {
+            let sign = query.get(token.bytes.clone()).unwrap_or_default();
+            Err(Problem::certain(token.bytes.clone(), format!("this `{sign}` is never closed")))
+        }
+        None => Ok(deepest),
+    }
+}
+
+/// An alert needs one sample a series; the rest parses and fails at every evaluation.
+fn result_problem(value_type: ValueType, all: Range<usize>) -> Option<Problem> {
+    let what = match value_type {
+        ValueType::Matrix => "a range of samples for each series",
+        ValueType::String => "a text",
+        ValueType::Scalar | ValueType::Vector => return None,
+    };
+    let message = format!("this query gives {what}, and an alert needs one sample for each series");
+    let help = "put a function around it, such as `rate(…)` or `max_over_time(…)`".to_owned();
+    Some(Problem::certain(all, message).with_help(Some(help)))
+}
+
+/// The parser's refusal, with its place.
+fn explain(query: &str, tokens: &[Token], message: &str, budget: &mut SearchBudget) -> Problem {
+    let bytes = place::find(query, tokens, message, budget);
+    let found = query.get(bytes.clone()).unwrap_or_default();
+    if let Some(name) = message.strip_prefix("unknown function with name '").and_then(|rest| rest.strip_suffix('\'')) {
+        return unknown_function(name, bytes);
+    }
+    if message.starts_with("unexpected character inside brackets") {
+        // Newer versions of Prometheus compute with durations there.
+        return Problem::unsure(bytes, message);
+    }
+    if !place::is_syntax(message) {
+        return Problem::certain(bytes, message);
+    }
+    let message = match found {
+        "" => "the query ends too early".to_owned(),
+        _ if message == place::NO_QUERY => format!("`{found}` is not expected here"),
+        _ => message.to_owned(),
+    };
+    Problem::certain(bytes, message)
+}
+
+/// Functions of PromQL, only to guess which one was meant.
+const FUNCTIONS: [&str; 74] = [
+    "abs",
+    "absent",
+    "absent_over_time",
+    "acos",
+    "acosh",
+    "asin",
+    "asinh",
+    "atan",
+    "atanh",
+    "avg_over_time",
+    "ceil",
+    "changes",
+    "clamp",
+    "clamp_max",
+    "clamp_min",
+    "cos",
+    "cosh",
+    "count_over_time",
+    "day_of_month",
+    "day_of_week",
+    "day_of_year",
+    "days_in_month",
+    "deg",
+    "delta",
+    "deriv",
+    "exp",
+    "floor",
+    "histogram_count",
+    "histogram_fraction",
+    "histogram_quantile",
+    "histogram_sum",
+    "hour",
+    "idelta",
+    "increase",
+    "irate",
+    "label_join",
+    "label_replace",
+    "last_over_time",
+    "ln",
+    "log10",
+    "log2",
+    "max_over_time",
+    "min_over_time",
+    "minute",
+    "month",
+    "pi",
+    "predict_linear",
+    "present_over_time",
+    "quantile_over_time",
+    "rad",
+    "rate",
+    "resets",
+    "round",
+    "scalar",
+    "sgn",
+    "sin",
+    "sinh",
+    "sort",
+    "sort_desc",
+    "sqrt",
+    "stddev_over_time",
+    "stdvar_over_time",
+    "sum_over_time",
+    "tan",
+    "tanh",
+    "time",
+    "timestamp",
+    "vector",
+    "year",
+    "sum",
+    "count",
+    "topk",
+    "bottomk",
+    "quantile",
+];
+
+/// A slip of the hand is an error; a name like none that is known may be newer than the checker.
+fn unknown_function(name: &str, bytes: Range<usize>) -> Problem {
+    let message = format!("there is no function `{name}`");
+    match nearest(name, FUNCTIONS) {
+        Some(near) => Problem::certain(bytes, message).with_help(Some(format!("did you mean `{near}`?"))),
+        None => Problem::unsure(bytes, message),
+    }
+}
