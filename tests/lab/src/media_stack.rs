@@ -25,6 +25,8 @@ const MIB: f64 = 1024.0 * 1024.0;
 /// What a container uses, as cAdvisor would see it.
 struct Profile {
     image: &'static str,
+    /// Where the real application listens; only for the name of its instance.
+    port: u16,
     cores: f64,
     memory_mib: f64,
     limit_mib: f64,
@@ -34,14 +36,14 @@ struct Profile {
 }
 
 fn profile(container: &str) -> Profile {
-    let (image, cores, memory_mib, limit_mib, network_bytes_per_second, period_seconds) = match container {
-        "jellyfin" => ("jellyfin/jellyfin:10.10.3", 0.42, 780.0, 2048.0, 3.1e6, 240.0),
-        "radarr" => ("linuxserver/radarr:5.14.0", 0.05, 310.0, 1024.0, 4.2e4, 300.0),
-        "sonarr" => ("linuxserver/sonarr:4.0.11", 0.06, 290.0, 1024.0, 3.9e4, 330.0),
-        "prowlarr" => ("linuxserver/prowlarr:1.26.1", 0.03, 180.0, 512.0, 2.1e4, 270.0),
-        _ => ("linuxserver/qbittorrent:5.0.2", 0.18, 520.0, 1536.0, 5.4e6, 210.0),
+    let (image, port, cores, memory_mib, limit_mib, network_bytes_per_second, period_seconds) = match container {
+        "jellyfin" => ("jellyfin/jellyfin:10.10.3", 8096, 0.42, 780.0, 2048.0, 3.1e6, 240.0),
+        "radarr" => ("linuxserver/radarr:5.14.0", 7878, 0.05, 310.0, 1024.0, 4.2e4, 300.0),
+        "sonarr" => ("linuxserver/sonarr:4.0.11", 8989, 0.06, 290.0, 1024.0, 3.9e4, 330.0),
+        "prowlarr" => ("linuxserver/prowlarr:1.26.1", 9696, 0.03, 180.0, 512.0, 2.1e4, 270.0),
+        _ => ("linuxserver/qbittorrent:5.0.2", 8080, 0.18, 520.0, 1536.0, 5.4e6, 210.0),
     };
-    Profile { image, cores, memory_mib, limit_mib, network_bytes_per_second, period_seconds }
+    Profile { image, port, cores, memory_mib, limit_mib, network_bytes_per_second, period_seconds }
 }
 
 /// When a running container was started, and what it had used before.
@@ -74,9 +76,11 @@ impl MediaStack {
     /// What a Prometheus needs to scrape all of it.
     pub fn scrape_config(&self, scrape_interval: Duration) -> ScrapeConfig {
         let config = ScrapeConfig::every(scrape_interval)
-            .target("cadvisor", self.cadvisor.address())
-            .target("node", self.node.address());
-        self.applications.values().fold(config, |config, exporter| config.target(exporter.job(), exporter.address()))
+            .target_called("cadvisor", "cadvisor:8080", self.cadvisor.address())
+            .target_called("node", "media-server:9100", self.node.address());
+        self.applications.iter().fold(config, |config, (name, exporter)| {
+            config.target_called(exporter.job(), &format!("{name}:{}", profile(name).port), exporter.address())
+        })
     }
 
     /// The exporter of an application, to set further metrics.
@@ -110,6 +114,17 @@ fn wave(seconds: f64, period_seconds: f64) -> f64 {
     0.5 - 0.5 * (TAU * seconds / period_seconds).cos()
 }
 
+/// How busy a container is, of what it may use.
+fn load(profile: &Profile, seconds: f64) -> f64 {
+    0.7 + 0.3 * wave(seconds, profile.period_seconds)
+}
+
+/// What it has used so far: the area under [`load`], because a counter that falls looks like a restart.
+fn cpu_seconds(profile: &Profile, seconds: f64) -> f64 {
+    let turns = TAU / profile.period_seconds;
+    profile.cores * (0.85 * seconds - 0.15 * (turns * seconds).sin() / turns)
+}
+
 fn application_metrics(name: &str, started: Instant) -> String {
     let seconds = started.elapsed().as_secs_f64();
     let profile = profile(name);
@@ -134,15 +149,15 @@ fn cadvisor_metrics(alive: &BTreeMap<&'static str, Instant>) -> String {
     for (name, started) in alive {
         let profile = profile(name);
         let seconds = started.elapsed().as_secs_f64();
-        let load = 0.7 + 0.3 * wave(seconds, profile.period_seconds);
+        let memory = profile.memory_mib * load(&profile, seconds) * MIB;
         let labels = format!("id=\"/docker/{name}\",image=\"{}\",name=\"{name}\"", profile.image);
         let received = seconds * profile.network_bytes_per_second;
         let samples = [
             ("container_last_seen", "", format!("{now_seconds}")),
             ("container_start_time_seconds", "", format!("{:.0}", now.as_secs_f64() - seconds)),
-            ("container_cpu_usage_seconds_total", ",cpu=\"total\"", format!("{:.3}", seconds * profile.cores * load)),
-            ("container_memory_usage_bytes", "", format!("{:.0}", profile.memory_mib * load * MIB)),
-            ("container_memory_working_set_bytes", "", format!("{:.0}", profile.memory_mib * load * 0.9 * MIB)),
+            ("container_cpu_usage_seconds_total", ",cpu=\"total\"", format!("{:.3}", cpu_seconds(&profile, seconds))),
+            ("container_memory_usage_bytes", "", format!("{memory:.0}")),
+            ("container_memory_working_set_bytes", "", format!("{:.0}", memory * 0.9)),
             ("container_spec_memory_limit_bytes", "", format!("{:.0}", profile.limit_mib * MIB)),
             ("container_network_receive_bytes_total", ",interface=\"eth0\"", format!("{received:.0}")),
             ("container_network_transmit_bytes_total", ",interface=\"eth0\"", format!("{:.0}", received * 0.8)),
@@ -159,6 +174,19 @@ fn cadvisor_metrics(alive: &BTreeMap<&'static str, Instant>) -> String {
 mod tests {
     use super::*;
     use crate::http::get;
+
+    #[test]
+    fn the_cpu_counter_of_a_container_grows_by_its_load() {
+        for name in CONTAINERS {
+            let profile = profile(name);
+            for second in 0..7_200 {
+                let now = f64::from(second);
+                let grown = cpu_seconds(&profile, now + 1.0) - cpu_seconds(&profile, now);
+                let expected = profile.cores * load(&profile, now + 0.5);
+                assert!((grown / expected - 1.0).abs() < 0.001, "{name} at {now}: {grown} for {expected}");
+            }
+        }
+    }
 
     fn seen(stack: &MediaStack) -> String {
         String::from_utf8(get(stack.cadvisor().address(), "/metrics").unwrap().1).unwrap()

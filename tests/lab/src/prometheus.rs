@@ -15,7 +15,8 @@ use crate::process::{Process, free_address, temporary_folder};
 /// What a Prometheus of the lab scrapes.
 #[derive(Clone, Debug)]
 pub struct ScrapeConfig {
-    targets: BTreeMap<String, Vec<SocketAddr>>,
+    /// By job: where, and what Prometheus is to call it if not by its address.
+    targets: BTreeMap<String, Vec<(SocketAddr, Option<String>)>>,
     scrape_interval: Duration,
 }
 
@@ -28,7 +29,14 @@ impl ScrapeConfig {
     /// And this target.
     #[must_use]
     pub fn target(mut self, job: &str, address: SocketAddr) -> Self {
-        self.targets.entry(job.to_owned()).or_default().push(address);
+        self.targets.entry(job.to_owned()).or_default().push((address, None));
+        self
+    }
+
+    /// And this target, with a label `instance` that does not tell which port was free today.
+    #[must_use]
+    pub fn target_called(mut self, job: &str, instance: &str, address: SocketAddr) -> Self {
+        self.targets.entry(job.to_owned()).or_default().push((address, Some(instance.to_owned())));
         self
     }
 
@@ -36,10 +44,12 @@ impl ScrapeConfig {
         let interval = self.scrape_interval.as_millis();
         let mut yaml = format!("global: {{ scrape_interval: {interval}ms, scrape_timeout: {interval}ms }}\n");
         yaml.push_str("scrape_configs:\n");
-        for (job, addresses) in &self.targets {
-            let addresses: Vec<String> = addresses.iter().map(|address| format!("\"{address}\"")).collect();
-            let _ =
-                writeln!(yaml, "- job_name: \"{job}\"\n  static_configs: [{{ targets: [{}] }}]", addresses.join(", "));
+        for (job, targets) in &self.targets {
+            let _ = writeln!(yaml, "- job_name: \"{job}\"\n  static_configs:");
+            for (address, instance) in targets {
+                let labels = instance.iter().map(|instance| format!("instance: \"{instance}\"")).collect::<String>();
+                let _ = writeln!(yaml, "  - {{ targets: [\"{address}\"], labels: {{ {labels} }} }}");
+            }
         }
         yaml
     }
@@ -53,7 +63,8 @@ pub struct Prometheus {
 }
 
 impl Prometheus {
-    /// Starts and waits until it answers.
+    /// Starts and waits until it answers. The first scrape comes some five seconds later: Prometheus collects its targets
+    /// at that pace.
     pub fn start(config: &ScrapeConfig) -> Result<Self, LabError> {
         let folder = temporary_folder()?;
         let config_file = folder.path().join("prometheus.yml");

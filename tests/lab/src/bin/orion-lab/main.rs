@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use tokio::signal::unix::{SignalKind, signal};
 
 /// How often the lab's Prometheus scrapes: three samples in each of the usual intervals of a rule group.
 const SCRAPE_INTERVAL: std::time::Duration = std::time::Duration::from_secs(5);
@@ -37,20 +38,50 @@ enum Failure {
     Recording(#[from] orion_source::RecordingError),
     #[error("{}: {why}", file.display())]
     File { file: PathBuf, why: String },
+    #[error("ended by a signal before the recording was complete; nothing was written")]
+    Interrupted,
     #[error("{0}")]
-    Usage(String),
+    Other(String),
 }
 
 fn main() -> ExitCode {
-    let done = match Arguments::parse().command {
-        Command::Record(settings) => record::run(&settings),
-        Command::Watch => watch::run(),
-    };
-    match done {
+    let arguments = Arguments::parse();
+    match run(&arguments.command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             eprintln!("orion-lab: {failure}");
             ExitCode::FAILURE
         }
+    }
+}
+
+fn run(command: &Command) -> Result<(), Failure> {
+    let failed = |why| Failure::Other(format!("the lab cannot wait for time and signals: {why}"));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
+    runtime.block_on(async {
+        let work = async {
+            match command {
+                Command::Record(settings) => record::run(settings).await,
+                Command::Watch => watch::run().await,
+            }
+        };
+        // What is not awaited further is dropped, and with it the servers and their folders: dying of the signal would
+        // leave them behind.
+        tokio::select! {
+            done = work => done,
+            ended = signalled() => match command {
+                Command::Record(_) => Err(ended.map_or_else(failed, |()| Failure::Interrupted)),
+                Command::Watch => ended.map_err(failed),
+            },
+        }
+    })
+}
+
+/// Ctrl-C, or a polite end from outside.
+async fn signalled() -> std::io::Result<()> {
+    let mut terminated = signal(SignalKind::terminate())?;
+    tokio::select! {
+        ended = tokio::signal::ctrl_c() => ended,
+        _ = terminated.recv() => Ok(()),
     }
 }

@@ -21,7 +21,7 @@ pub(crate) fn of_folder(folder: &Path) -> Result<Vec<String>, Failure> {
         collect(&text, &mut queries).map_err(|why| failed(file, &why))?;
     }
     if queries.is_empty() {
-        return Err(Failure::Usage(format!(
+        return Err(Failure::Other(format!(
             "no rule with an `expr` in {} rule files below {}",
             files.len(),
             folder.display()

@@ -48,12 +48,12 @@ fn interval(text: &str) -> Result<i64, String> {
 }
 
 /// Records, and says how it goes.
-pub(crate) fn run(settings: &Settings) -> Result<(), Failure> {
+pub(crate) async fn run(settings: &Settings) -> Result<(), Failure> {
     let queries = queries::of_folder(&settings.rules)?;
     let mut stack = MediaStack::start()?;
     let prometheus = Prometheus::start(&stack.scrape_config(SCRAPE_INTERVAL))?;
     println!("recording {} queries from {}", queries.len(), prometheus.url());
-    sleep_until(now().plus_millis(WARM_UP_MILLIS));
+    sleep_until(now().plus_millis(WARM_UP_MILLIS)).await;
 
     let mut writer = RecordingWriter::new(&settings.out, &settings.name, settings.interval);
     let steps = settings.minutes * 60_000 / settings.interval;
@@ -61,7 +61,7 @@ pub(crate) fn run(settings: &Settings) -> Result<(), Failure> {
     let step_at = |percent: i64| steps * percent / 100;
     for step in 0..=steps {
         let instant = first.plus_millis(step * settings.interval);
-        sleep_until(instant);
+        sleep_until(instant).await;
         for query in &queries {
             let answer = prometheus.query(query, Some(&instant.as_prometheus()))?;
             writer.push(query, instant, answer.as_bytes())?;
@@ -93,9 +93,9 @@ fn next_instant(now: Timestamp, interval: i64) -> Timestamp {
     Timestamp::from_millis((now.as_millis() + interval - 1) / interval * interval)
 }
 
-fn sleep_until(instant: Timestamp) {
+async fn sleep_until(instant: Timestamp) {
     let millis = instant.millis_since(now());
-    std::thread::sleep(Duration::from_millis(u64::try_from(millis).unwrap_or(0)));
+    tokio::time::sleep(Duration::from_millis(u64::try_from(millis).unwrap_or(0))).await;
 }
 
 #[cfg(test)]
