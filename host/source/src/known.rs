@@ -163,6 +163,24 @@ mod tests {
     }
 
     #[test]
+    fn the_order_of_the_last_answer_is_the_guess_for_the_next() {
+        let mut known = KnownSeries::default();
+        known.begin_answer();
+        for id in 0..4 {
+            known.remember(format!("{{{id}}}").as_bytes(), id);
+        }
+        for order in [[2, 0, 3, 1], [3, 2, 1, 0], [0, 1, 2, 3]] {
+            known.begin_answer();
+            for id in order {
+                assert_eq!(known.find(format!("{{{id}}}").as_bytes()), Some(id));
+            }
+            let guessed = std::iter::successors(Some(known.first), |&at| Some(known.entries[at].next));
+            let guessed: Vec<SeriesId> = guessed.take(4).map(|at| known.entries[at].id).collect();
+            assert_eq!(guessed, order);
+        }
+    }
+
+    #[test]
     fn a_series_is_noted_once_an_answer() {
         let mut known = KnownSeries::default();
         known.begin_answer();

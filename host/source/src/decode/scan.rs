@@ -332,6 +332,14 @@ mod tests {
     }
 
     #[test]
+    fn control_characters_are_refused_and_a_space_is_not() {
+        for byte in 0..=b' ' {
+            let text = format!("\"{}\"", char::from(byte));
+            assert_eq!(read(&text).is_ok(), byte == b' ', "{byte}");
+        }
+    }
+
+    #[test]
     fn skipping_stops_at_the_depth_limit_and_not_before() {
         let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
         assert!(Cursor::new(nested(32).as_bytes()).skip_value().is_ok());

@@ -82,14 +82,14 @@ pub enum RecordingError {
         answers: usize,
     },
     /// It is too large to be held.
-    #[error("recording {file} unpacks to more than {limit_bytes} bytes{}; record less", if *line { " in one line" } else { "" })]
+    #[error("recording {file}: {what} unpacks to more than {limit_bytes} bytes; record less")]
     TooLarge {
         /// Which file.
         file: String,
-        /// How many there may be.
+        /// The whole or a line.
+        what: &'static str,
+        /// How many bytes it may have.
         limit_bytes: usize,
-        /// Whether a single line was too long.
-        line: bool,
     },
     /// One line is wrong.
     #[error("recording {file}, line {line}: {why}")]

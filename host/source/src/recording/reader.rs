@@ -120,24 +120,27 @@ impl<R: Read> Lines<'_, R> {
         Ok(header)
     }
 
-    /// Whether there is another line after the first; says so when fewer or more come than announced.
+    /// Whether there is another line after the first. As many must come as the first line announces.
     fn next(&mut self, announced: usize) -> Result<bool, RecordingError> {
-        let whole = self.number.saturating_sub(1);
         self.fill().map_err(|failure| self.told(failure))?;
-        match (self.line.is_empty(), whole) {
-            (true, whole) if whole < announced => Err(self.told(Failure::Cut)),
-            (true, _) => Ok(false),
-            (false, whole) if whole >= announced => {
-                Err(self.wrong(format!("the first line announces {announced} answers, and here is another")))
-            }
-            (false, _) => Ok(true),
+        if self.line.is_empty() {
+            return if self.answers() < announced { Err(self.told(Failure::Cut)) } else { Ok(false) };
         }
+        if self.answers() > announced {
+            return Err(self.wrong(format!("the first line announces {announced} answers, and here is another")));
+        }
+        Ok(true)
+    }
+
+    /// How many lines after the first are whole.
+    fn answers(&self) -> usize {
+        self.number.saturating_sub(1)
     }
 
     /// Reads a line; it is empty only at the end.
     fn fill(&mut self) -> Result<(), Failure> {
         self.line.clear();
-        let allowed = MAX_LINE_BYTES.min(MAX_TOTAL_BYTES - self.total);
+        let allowed = MAX_LINE_BYTES.min(MAX_TOTAL_BYTES.saturating_sub(self.total));
         // One more than allowed, so that a line of just the length allowed is told from a longer one.
         let mut limited = self.reader.by_ref().take(allowed as u64 + 1);
         limited.read_until(b'\n', &mut self.line).map_err(|why| match why.kind() {
@@ -147,7 +150,10 @@ impl<R: Read> Lines<'_, R> {
         self.total += self.line.len();
         match self.line.last() {
             None => Ok(()),
-            Some(_) if self.line.len() > allowed => Err(Failure::TooLarge { line: allowed == MAX_LINE_BYTES }),
+            Some(_) if self.line.len() > allowed => Err(match allowed {
+                MAX_LINE_BYTES => Failure::TooLarge { what: "a line of it", limit_bytes: MAX_LINE_BYTES },
+                _ => Failure::TooLarge { what: "it", limit_bytes: MAX_TOTAL_BYTES },
+            }),
             Some(b'\n') => {
                 self.number += 1;
                 Ok(())
@@ -160,13 +166,8 @@ impl<R: Read> Lines<'_, R> {
         let file = self.file.to_owned();
         match failure {
             Failure::Io(why) => RecordingError::Io { file, why },
-            Failure::Cut => RecordingError::Truncated { file, answers: self.number.saturating_sub(1) },
-            Failure::TooLarge { line: true } => {
-                RecordingError::TooLarge { file, limit_bytes: MAX_LINE_BYTES, line: true }
-            }
-            Failure::TooLarge { line: false } => {
-                RecordingError::TooLarge { file, limit_bytes: MAX_TOTAL_BYTES, line: false }
-            }
+            Failure::Cut => RecordingError::Truncated { file, answers: self.answers() },
+            Failure::TooLarge { what, limit_bytes } => RecordingError::TooLarge { file, what, limit_bytes },
         }
     }
 
@@ -178,5 +179,5 @@ impl<R: Read> Lines<'_, R> {
 enum Failure {
     Io(std::io::Error),
     Cut,
-    TooLarge { line: bool },
+    TooLarge { what: &'static str, limit_bytes: usize },
 }

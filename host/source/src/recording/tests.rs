@@ -142,7 +142,7 @@ fn a_line_of_the_largest_length_is_read_and_a_longer_one_is_not() {
     };
     assert!(read_lines(&[HEADER, &line(MAX_LINE_BYTES), SECOND]).is_ok());
     let error = read_lines(&[HEADER, &line(MAX_LINE_BYTES + 1), SECOND]).unwrap_err();
-    assert!(matches!(error, RecordingError::TooLarge { line: true, .. }), "{error}");
+    assert!(matches!(error, RecordingError::TooLarge { limit_bytes: MAX_LINE_BYTES, .. }), "{error}");
 }
 
 #[test]
@@ -153,7 +153,7 @@ fn a_small_file_that_unpacks_to_a_huge_one_is_refused() {
     let mut lines = vec![header.as_str()];
     lines.extend(many.iter().map(String::as_str));
     let error = read_lines(&lines).unwrap_err();
-    assert!(matches!(error, RecordingError::TooLarge { line: false, .. }), "{error}");
+    assert!(matches!(error, RecordingError::TooLarge { limit_bytes: MAX_TOTAL_BYTES, .. }), "{error}");
 }
 
 #[test]
