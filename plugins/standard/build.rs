@@ -57,10 +57,7 @@ fn watch(root: &Path) {
 
 fn build(root: &Path, guests: &Path) -> Result<(), Box<dyn Error>> {
     let mut cargo = Command::new(env::var_os("CARGO").ok_or("cargo sets CARGO for build scripts")?);
-    cargo
-        .current_dir(root)
-        .args(["build", "--locked", "--profile", PROFILE, "--target", TARGET, "--target-dir"])
-        .arg(guests);
+    cargo.current_dir(root).args(["build", "--profile", PROFILE, "--target", TARGET, "--target-dir"]).arg(guests);
     for name in PLUGINS {
         cargo.args(["-p", &format!("orion-{name}")]);
     }

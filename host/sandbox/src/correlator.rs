@@ -56,7 +56,7 @@ impl Correlator {
         let exports = self.plugin.orion_plugin_correlator();
         let budget = self.guest.work(CALL, events.len());
         let before = changes.len();
-        self.guest.outbox().open(CALL, events.len(), changes);
+        self.guest.outbox().open(events.len(), changes);
         let answer = self.guest.call(budget, |store| exports.call_correlate(store, now.as_millis(), &events.columns));
         self.guest.outbox().close(changes);
         if answer.is_err() {

@@ -84,7 +84,7 @@ impl Detector {
         let budget = self.guest.work(CALL, frame.len());
         let before = findings.len();
         let Frame { instant, ids, timestamps, values, .. } = frame;
-        self.guest.outbox().open(CALL, frame.len(), findings);
+        self.guest.outbox().open(frame.len(), findings);
         let answer =
             self.guest.call(budget, |store| exports.call_observe(store, instant.as_millis(), ids, timestamps, values));
         self.guest.outbox().close(findings);

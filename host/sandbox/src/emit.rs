@@ -5,7 +5,6 @@
 
 use orion_model::{Change, ChangeKind, Field, Finding, Scalar, SeriesId, Severity, Timestamp};
 
-use crate::fault::Fault;
 use crate::limits::Limits;
 use crate::wit::correlator::orion::plugin::incidents;
 use crate::wit::detector::orion::plugin::findings;
@@ -14,14 +13,27 @@ use crate::wit::detector::orion::plugin::findings;
 const EARLIEST_MILLIS: i64 = 0;
 const LATEST_MILLIS: i64 = 253_402_300_799_999;
 
+/// Why something that was said is not taken. Which call said it, the one who made the call knows.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Rejection {
+    #[error("more than {limit} {what}")]
+    Quota { what: &'static str, limit: usize, setting: &'static str },
+    #[error("{0}")]
+    Malformed(String),
+}
+
 /// What one call may still say.
 struct Allowance {
     limits: Limits,
-    call: &'static str,
-    items: usize,
-    /// Findings or changes.
+    /// What is said here.
+    what: &'static str,
+    /// The call in which it is said; `None` while nothing may be.
+    listening: Option<Listening>,
+}
+
+/// What is left of a call's quotas.
+struct Listening {
     things: Quota,
-    /// Bytes of text.
     text: Quota,
 }
 
@@ -39,69 +51,74 @@ impl Quota {
         Self { what, limit, left: limit, setting }
     }
 
-    fn take(&mut self, amount: usize, call: &'static str, items: usize) -> Result<(), Fault> {
+    fn take(&mut self, amount: usize) -> Result<(), Rejection> {
         match self.left.checked_sub(amount) {
             Some(left) => {
                 self.left = left;
                 Ok(())
             }
-            None => Err(Fault::EmitQuota { call, what: self.what, limit: self.limit, items, setting: self.setting }),
+            None => Err(Rejection::Quota { what: self.what, limit: self.limit, setting: self.setting }),
         }
     }
 }
 
 impl Allowance {
-    fn nothing(limits: Limits, what: &'static str, setting: &'static str) -> Self {
-        let text = Quota::new("bytes of text", 0, "emitted_bytes");
-        Self { limits, call: "start", items: 0, things: Quota::new(what, 0, setting), text }
+    const fn new(limits: Limits, what: &'static str) -> Self {
+        Self { limits, what, listening: None }
     }
 
-    fn renew(&mut self, call: &'static str, items: usize, spare: usize) {
-        self.call = call;
-        self.items = items;
+    fn open(&mut self, items: usize, spare: usize, setting: &'static str) {
         let text = self.limits.emitted_bytes.saturating_add(self.limits.item_emitted_bytes.saturating_mul(items));
-        self.things = Quota::new(self.things.what, items.saturating_add(spare), self.things.setting);
-        self.text = Quota::new(self.text.what, text, self.text.setting);
+        self.listening = Some(Listening {
+            things: Quota::new(self.what, items.saturating_add(spare), setting),
+            text: Quota::new("bytes of text", text, "emitted_bytes"),
+        });
     }
 
-    fn thing(&mut self) -> Result<(), Fault> {
-        self.things.take(1, self.call, self.items)
+    fn close(&mut self) {
+        self.listening = None;
     }
 
-    fn malformed(&self, what: String) -> Fault {
-        Fault::EmitMalformed { call: self.call, what }
+    fn listening(&mut self) -> Result<&mut Listening, Rejection> {
+        let early = Rejection::Malformed(format!("nobody asked for {} here", self.what));
+        self.listening.as_mut().ok_or(early)
     }
 
-    fn at_most(&self, what: &str, found: usize, limit: usize, setting: &str) -> Result<(), Fault> {
+    fn thing(&mut self) -> Result<(), Rejection> {
+        self.listening()?.things.take(1)
+    }
+
+    fn at_most(what: &str, found: usize, limit: usize, setting: &str) -> Result<(), Rejection> {
         if found <= limit {
             return Ok(());
         }
-        Err(self.malformed(format!("{what} is {found}, at most {limit} are taken; the setting is `{setting}`")))
+        let why = format!("{what} is {found}, at most {limit} are taken; the setting is `{setting}`");
+        Err(Rejection::Malformed(why))
     }
 
-    fn text(&mut self, what: &str, text: &str, limit: usize, setting: &str) -> Result<(), Fault> {
-        self.at_most(what, text.len(), limit, setting)?;
-        self.text.take(text.len(), self.call, self.items)
+    fn text(&mut self, what: &str, text: &str, limit: usize, setting: &str) -> Result<(), Rejection> {
+        Self::at_most(what, text.len(), limit, setting)?;
+        self.listening()?.text.take(text.len())
     }
 
-    fn timestamp(&self, millis: i64) -> Result<Timestamp, Fault> {
+    fn timestamp(millis: i64) -> Result<Timestamp, Rejection> {
         if (EARLIEST_MILLIS..=LATEST_MILLIS).contains(&millis) {
             return Ok(Timestamp::from_millis(millis));
         }
-        Err(self.malformed(format!("timestamp {millis} is not between 1970 and 9999")))
+        Err(Rejection::Malformed(format!("timestamp {millis} is not between 1970 and 9999")))
     }
 
-    fn fields<F: Into<Field>>(&mut self, fields: Vec<F>) -> Result<Vec<Field>, Fault> {
-        self.at_most("the number of fields", fields.len(), self.limits.fields, "fields")?;
+    fn fields<F: Into<Field>>(&mut self, fields: Vec<F>) -> Result<Vec<Field>, Rejection> {
+        Self::at_most("the number of fields", fields.len(), self.limits.fields, "fields")?;
         let fields: Vec<Field> = fields.into_iter().map(Into::into).collect();
         for (index, field) in fields.iter().enumerate() {
             let (name, most) = (&field.name, self.limits.field_name_bytes);
             self.text("the length of a field's name", name, most, "field_name_bytes")?;
             if name.is_empty() {
-                return Err(self.malformed("a field without a name".to_owned()));
+                return Err(Rejection::Malformed("a field without a name".to_owned()));
             }
             if fields.iter().take(index).any(|earlier| earlier.name == *name) {
-                return Err(self.malformed(format!("field `{name}` stands twice")));
+                return Err(Rejection::Malformed(format!("field `{name}` stands twice")));
             }
             if let Scalar::Text(text) = &field.value {
                 self.text("the length of a field's text", text, self.limits.field_text_bytes, "field_text_bytes")?;
@@ -125,7 +142,7 @@ pub(crate) struct FindingBox {
 
 impl FindingBox {
     pub(crate) fn new(limits: Limits) -> Self {
-        let allowance = Allowance::nothing(limits, "findings", "spare_findings");
+        let allowance = Allowance::new(limits, "findings");
         Self { findings: Vec::new(), allowance, defined: SeriesSet::default() }
     }
 
@@ -135,31 +152,31 @@ impl FindingBox {
     }
 
     /// Makes room for one call about `samples`, appending to `findings`.
-    pub(crate) fn open(&mut self, call: &'static str, samples: usize, findings: &mut Vec<Finding>) {
-        self.allowance.renew(call, samples, self.allowance.limits.spare_findings);
+    pub(crate) fn open(&mut self, samples: usize, findings: &mut Vec<Finding>) {
+        self.allowance.open(samples, self.allowance.limits.spare_findings, "spare_findings");
         std::mem::swap(&mut self.findings, findings);
     }
 
     /// Ends the call: what it said is in `findings` again, and until the next one nothing more may be said.
     pub(crate) fn close(&mut self, findings: &mut Vec<Finding>) {
         std::mem::swap(&mut self.findings, findings);
-        self.allowance.things.left = 0;
+        self.allowance.close();
     }
 
-    fn check(&mut self, said: findings::Finding) -> Result<Finding, Fault> {
+    fn check(&mut self, said: findings::Finding) -> Result<Finding, Rejection> {
         let allowance = &mut self.allowance;
         allowance.thing()?;
         if let Some(series) = said.series
             && !self.defined.contains(series)
         {
-            return Err(allowance.malformed(format!("series {series} was not defined")));
+            return Err(Rejection::Malformed(format!("series {series} was not defined")));
         }
         let most = allowance.limits.message_bytes;
         allowance.text("the length of the message", &said.message, most, "message_bytes")?;
         Ok(Finding {
             series: said.series,
             severity: said.severity.map(Into::into),
-            timestamp: allowance.timestamp(said.timestamp)?,
+            timestamp: Allowance::timestamp(said.timestamp)?,
             value: canonical(said.value),
             score: said.score.map(canonical),
             message: said.message.into_boxed_str(),
@@ -184,30 +201,30 @@ pub(crate) struct ChangeBox {
 
 impl ChangeBox {
     pub(crate) fn new(limits: Limits) -> Self {
-        Self { changes: Vec::new(), allowance: Allowance::nothing(limits, "changes", "spare_changes") }
+        Self { changes: Vec::new(), allowance: Allowance::new(limits, "changes") }
     }
 
     /// Makes room for one call about `events`, appending to `changes`.
-    pub(crate) fn open(&mut self, call: &'static str, events: usize, changes: &mut Vec<Change>) {
-        self.allowance.renew(call, events, self.allowance.limits.spare_changes);
+    pub(crate) fn open(&mut self, events: usize, changes: &mut Vec<Change>) {
+        self.allowance.open(events, self.allowance.limits.spare_changes, "spare_changes");
         std::mem::swap(&mut self.changes, changes);
     }
 
     /// Ends the call: what it said is in `changes` again, and until the next one nothing more may be said.
     pub(crate) fn close(&mut self, changes: &mut Vec<Change>) {
         std::mem::swap(&mut self.changes, changes);
-        self.allowance.things.left = 0;
+        self.allowance.close();
     }
 
-    fn check(&mut self, said: incidents::Change) -> Result<Change, Fault> {
+    fn check(&mut self, said: incidents::Change) -> Result<Change, Rejection> {
         let allowance = &mut self.allowance;
         allowance.thing()?;
         let (key_bytes, reason_bytes) = (allowance.limits.key_bytes, allowance.limits.reason_bytes);
         allowance.text("the length of the key", &said.key, key_bytes, "key_bytes")?;
         allowance.text("the length of the reason", &said.reason, reason_bytes, "reason_bytes")?;
         let positions = allowance.limits.positions;
-        allowance.at_most("the number of positions", said.positions.len(), positions, "positions")?;
-        let timestamp = allowance.timestamp(said.timestamp)?;
+        Allowance::at_most("the number of positions", said.positions.len(), positions, "positions")?;
+        let timestamp = Allowance::timestamp(said.timestamp)?;
         let fields = allowance.fields(said.fields)?;
         let kind = match said.kind {
             incidents::ChangeKind::Opened => ChangeKind::Opened,

@@ -17,7 +17,7 @@ pub enum Fault {
         reason: String,
     },
     /// More work than the call may do.
-    #[error("`{call}` spent its fuel of {limit} on {items} items; raise `call_fuel` or `item_fuel` if it is worth it")]
+    #[error("`{call}` spent its fuel of {limit} on {items} items; {setting}")]
     FuelSpent {
         /// The function that was called.
         call: &'static str,
@@ -25,6 +25,8 @@ pub enum Fault {
         limit: u64,
         /// Samples, events or entries it was given.
         items: usize,
+        /// Which fields of `Limits` to look at, in words.
+        setting: &'static str,
     },
     /// More time than a call may take.
     #[error("`{call}` was still running after {limit_millis} ms; the setting is `call_millis`")]

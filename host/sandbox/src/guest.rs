@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use wasmtime::{ResourceLimiter, Store, Trap, WasmBacktrace};
 
+use crate::emit::Rejection;
 use crate::engine::Engine;
 use crate::fault::Fault;
 
@@ -28,6 +29,8 @@ pub(crate) struct Budget {
     pub(crate) items: usize,
     /// Fuel for all of it.
     pub(crate) fuel: u64,
+    /// Where that comes from, in words.
+    pub(crate) fuel_setting: &'static str,
     /// Bytes the host copies out of it in one go.
     pub(crate) copy_bytes: usize,
     /// The field of `Limits` that this comes from.
@@ -63,14 +66,21 @@ impl<O: Send + 'static> Guest<O> {
     /// The budget of calls that are not about samples or events.
     pub(crate) fn setup(&self, call: &'static str, items: usize) -> Budget {
         let limits = &self.engine().limits;
-        Budget { call, items, fuel: limits.setup_fuel, copy_bytes: limits.emit_copy_bytes, copy_setting: EMIT_COPY }
+        Budget {
+            call,
+            items,
+            fuel: limits.setup_fuel,
+            fuel_setting: "the setting is `setup_fuel`",
+            copy_bytes: limits.emit_copy_bytes,
+            copy_setting: "emit_copy_bytes",
+        }
     }
 
     /// The budget of `observe` and `correlate`.
     pub(crate) fn work(&self, call: &'static str, items: usize) -> Budget {
         let limits = &self.engine().limits;
         let fuel = limits.call_fuel.saturating_add(limits.item_fuel.saturating_mul(items as u64));
-        Budget { fuel, ..self.setup(call, items) }
+        Budget { fuel, fuel_setting: "the settings are `call_fuel` and `item_fuel`", ..self.setup(call, items) }
     }
 
     /// The budget of `checkpoint`, which hands over more than an `emit` does.
@@ -118,8 +128,17 @@ impl<O: Send + 'static> Guest<O> {
         if let Some(fault) = error.downcast_ref::<Fault>() {
             return fault.clone();
         }
+        match error.downcast_ref::<Rejection>() {
+            Some(&Rejection::Quota { what, limit, setting }) => {
+                return Fault::EmitQuota { call, what, limit, items: budget.items, setting };
+            }
+            Some(Rejection::Malformed(what)) => return Fault::EmitMalformed { call, what: what.clone() },
+            None => {}
+        }
         match error.downcast_ref::<Trap>() {
-            Some(Trap::OutOfFuel) => Fault::FuelSpent { call, limit: budget.fuel, items: budget.items },
+            Some(Trap::OutOfFuel) => {
+                Fault::FuelSpent { call, limit: budget.fuel, items: budget.items, setting: budget.fuel_setting }
+            }
             Some(Trap::Interrupt) => Fault::DeadlinePassed { call, limit_millis: self.engine().limits.call_millis },
             Some(trap) => Fault::Trap { call, reason: format!("{trap}{}", place(error)) },
             None => {
@@ -135,8 +154,6 @@ impl<O: Send + 'static> Guest<O> {
         }
     }
 }
-
-const EMIT_COPY: &str = "emit_copy_bytes";
 
 /// The engine has no types for these two errors. A test per message keeps them in step with it.
 const COPY_EXHAUSTED: &str = "fuel allocated for hostcalls";

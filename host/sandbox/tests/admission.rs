@@ -1,0 +1,190 @@
+//! What passes the door, what does not, and what is said about it.
+
+mod guests;
+
+use guests::*;
+use orion_model::Manifest;
+use orion_sandbox::{Fault, Limits, Sandbox, SandboxError, Settings};
+
+/// A component as text, with a manifest at its end.
+fn component(body: &str, manifest: &str) -> Vec<u8> {
+    let manifest: String = manifest.bytes().map(|byte| format!("\\{byte:02x}")).collect();
+    wat::parse_str(format!("(component {body} (@custom \"{}\" \"{manifest}\"))", Manifest::SECTION)).unwrap()
+}
+
+fn refusal(bytes: &[u8]) -> String {
+    sandbox(Limits::default()).load(bytes).err().unwrap().to_string()
+}
+
+#[test]
+fn a_certificate_says_what_was_proven_and_nothing_is_compiled_for_it() {
+    let bytes = DetectorGuest { observe: emit_plain(), ..Default::default() }.component();
+    let certificate = sandbox(Limits::default()).inspect(&bytes).unwrap();
+    assert_eq!(certificate.imports, ["orion:plugin/findings@1.0.0#emit"]);
+    assert_eq!(certificate.exports, ["orion:plugin/detector@1.0.0"]);
+    assert_eq!((certificate.size_bytes, certificate.contract), (bytes.len(), "v1"));
+    assert_eq!(certificate.manifest.name, "guest");
+    let json = serde_json::to_value(&certificate).unwrap();
+    assert_eq!(json["digest"], certificate.digest.to_string());
+    assert_eq!(json["manifest"]["kind"], "detector");
+}
+
+#[test]
+fn what_is_no_component_is_refused_by_what_it_is() {
+    insta::assert_snapshot!(refusal(b""), @"the file is not WebAssembly");
+    insta::assert_snapshot!(refusal(b"#!/bin/sh\nrm -rf /"), @"the file is not WebAssembly");
+    let module = wat::parse_str("(module)").unwrap();
+    insta::assert_snapshot!(refusal(&module), @"the file is a core module, not a component; `orion-kit build` makes a component of it");
+    let engine = wasmtime_elf();
+    insta::assert_snapshot!(refusal(&engine), @"the file is precompiled native code (.cwasm), which no sandbox can check; give the .wasm it was made from");
+}
+
+/// The beginning of a file that wasmtime would take for native code of its own.
+fn wasmtime_elf() -> Vec<u8> {
+    let dir = tempfile::tempdir().unwrap();
+    let sandbox = Sandbox::new(Settings { cache_dir: Some(dir.path().join("cache")), ..Settings::default() }).unwrap();
+    sandbox.load(&DetectorGuest::default().component()).unwrap();
+    // An ELF file with wasmtime's own ABI byte, which is how it knows them.
+    let mut elf = vec![0_u8; 64];
+    elf[..16].copy_from_slice(&[0x7f, b'E', b'L', b'F', 2, 1, 1, 200, 0, 0, 0, 0, 0, 0, 0, 0]);
+    elf[16..64].copy_from_slice(&[0; 48]);
+    elf[18] = 62;
+    elf[20] = 1;
+    elf[48] = 2;
+    elf[52] = 64;
+    elf
+}
+
+#[test]
+fn a_large_file_is_refused_before_it_is_read() {
+    let bytes = DetectorGuest::default().component();
+    let limits = |component_bytes| Limits { component_bytes, ..Limits::default() };
+    assert!(sandbox(limits(bytes.len())).inspect(&bytes).is_ok());
+    let refused = sandbox(limits(100)).inspect(&bytes[..101]).unwrap_err();
+    insta::assert_snapshot!(refused, @"the file has 101 bytes; at most 100 are loaded; the setting is `component_bytes`");
+}
+
+#[test]
+fn a_manifest_must_be_there_once_and_make_sense() {
+    let bare = wat::parse_str("(component)").unwrap();
+    insta::assert_snapshot!(refusal(&bare), @"the component carries no manifest; `orion-kit annotate` adds its plugin.toml");
+    let twice = component("(@custom \"orion:manifest\" \"\")", DETECTOR);
+    insta::assert_snapshot!(refusal(&twice), @"the component carries more than one manifest; build it anew");
+    let future = component("", &DETECTOR.replace("v1", "v7"));
+    insta::assert_snapshot!(refusal(&future), @"the plugin speaks contract `v7`; this Orion speaks `v1`");
+    assert!(refusal(&component("", "name = 5")).starts_with("the manifest cannot be read: "));
+    let oversized = component("", &format!("{DETECTOR}# {}", "x".repeat(Manifest::MAX_BYTES)));
+    assert!(refusal(&oversized).ends_with("at most 65536 are read"), "{}", refusal(&oversized));
+}
+
+#[test]
+fn a_manifest_of_a_nested_component_is_not_that_of_the_plugin() {
+    let nested = wat::parse_str("(component (component (@custom \"orion:manifest\" \"\")))").unwrap();
+    insta::assert_snapshot!(refusal(&nested), @"the component carries no manifest; `orion-kit annotate` adds its plugin.toml");
+}
+
+#[test]
+fn torn_and_twisted_bytes_are_refused_and_never_a_panic() {
+    let whole = DetectorGuest::default().component();
+    let sandbox = sandbox(Limits::default());
+    for length in (0..whole.len()).step_by(7) {
+        assert!(sandbox.inspect(&whole[..length]).is_err(), "{length}");
+    }
+    for index in (8..whole.len()).step_by(3) {
+        let mut twisted = whole.clone();
+        twisted[index] ^= 0x55;
+        // Whatever passes must still be a plugin that can do nothing but emit.
+        if let Ok(certificate) = sandbox.inspect(&twisted) {
+            assert!(certificate.imports.iter().all(|name| name == "orion:plugin/findings@1.0.0#emit"));
+        }
+    }
+}
+
+#[test]
+fn anything_but_the_one_emit_is_a_refused_import() {
+    let wasi = r#"(import "wasi:random/random@0.2.0" (instance (export "get-random-u64" (func (result u64)))))"#;
+    insta::assert_snapshot!(refusal(&component(wasi, DETECTOR)), @"a detector may import `orion:plugin/findings@1.0.0` and nothing else; this one imports `wasi:random/random@0.2.0#get-random-u64`");
+    let of_the_other_kind = r#"(import "orion:plugin/incidents@1.0.0" (instance (export "emit" (func))))"#;
+    insta::assert_snapshot!(refusal(&component(of_the_other_kind, DETECTOR)), @"a detector may import `orion:plugin/findings@1.0.0` and nothing else; this one imports `orion:plugin/incidents@1.0.0#emit`");
+    let more = r#"(import "orion:plugin/findings@1.0.0" (instance (export "emit" (func)) (export "read" (func))))"#;
+    insta::assert_snapshot!(refusal(&component(more, DETECTOR)), @"a detector may import `orion:plugin/findings@1.0.0` and nothing else; this one imports `orion:plugin/findings@1.0.0#emit`, `orion:plugin/findings@1.0.0#read`");
+    let function = r#"(import "emit" (func))"#;
+    insta::assert_snapshot!(refusal(&component(function, CORRELATOR)), @"a correlator may import `orion:plugin/incidents@1.0.0` and nothing else; this one imports `emit`");
+    let resource = r#"(import "orion:plugin/findings@1.0.0" (instance (export "emit" (func)) (export "file" (type (sub resource)))))"#;
+    assert!(refusal(&component(resource, DETECTOR)).starts_with("a detector may import"));
+}
+
+#[test]
+fn the_export_of_its_kind_must_be_there() {
+    insta::assert_snapshot!(refusal(&component("", DETECTOR)), @"a detector exports `orion:plugin/detector@1.0.0`; this one exports nothing");
+    let correlator = correlator("");
+    let renamed = String::from_utf8_lossy(&correlator).contains("correlator");
+    assert!(renamed);
+}
+
+#[test]
+fn functions_of_other_types_do_not_fit_the_contract() {
+    let body = r#"(instance $i) (export "orion:plugin/detector@1.0.0" (instance $i))"#;
+    let refused = refusal(&component(body, DETECTOR));
+    assert!(refused.starts_with("the component does not fit the contract: "), "{refused}");
+    let emit = r#"(import "orion:plugin/findings@1.0.0" (instance (export "emit" (func (param "f" u32)))))
+        (instance $i) (export "orion:plugin/detector@1.0.0" (instance $i))"#;
+    let refused = refusal(&component(emit, DETECTOR));
+    assert!(refused.starts_with("the component does not fit the contract: "), "{refused}");
+}
+
+#[test]
+fn what_could_differ_between_machines_is_not_valid_here() {
+    for module in [
+        "(memory i64 1)",
+        "(memory 1 1 shared)",
+        "(func (param v128) (drop (i32x4.relaxed_trunc_f32x4_s (local.get 0))))",
+        "(type (struct))",
+        "(tag)",
+    ] {
+        let refused = refusal(&component(&format!("(core module {module})"), DETECTOR));
+        assert!(refused.starts_with("the component is not valid: "), "{module}: {refused}");
+    }
+}
+
+#[test]
+fn a_plugin_of_the_other_kind_says_so() {
+    let plugin = DetectorGuest::default().load(Limits::default()).unwrap();
+    let fault = plugin.correlator().err().unwrap();
+    assert_eq!(fault.kind(), "contract");
+    insta::assert_snapshot!(fault, @"`guest` is a detector, and a correlator is needed here");
+    assert!(matches!(fault, Fault::WrongKind { .. }));
+}
+
+#[test]
+fn compiled_plugins_are_kept_and_found_again_in_a_folder_that_only_we_may_write() {
+    let dir = tempfile::tempdir().unwrap();
+    let cache_dir = dir.path().join("deep").join("compiled");
+    let open = || Sandbox::new(Settings { cache_dir: Some(cache_dir.clone()), ..Settings::default() });
+    let bytes = DetectorGuest::default().component();
+    open().unwrap().load(&bytes).unwrap();
+    let files = || walk(&cache_dir);
+    let before = files();
+    assert!(before > 0);
+    open().unwrap().load(&bytes).unwrap();
+    assert_eq!(files(), before);
+}
+
+fn walk(dir: &std::path::Path) -> usize {
+    let entries = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+    // Besides the code, wasmtime keeps a small file of statistics for each.
+    entries.map(|path| if path.is_dir() { walk(&path) } else { usize::from(path.extension().is_none()) }).sum()
+}
+
+#[cfg(unix)]
+#[test]
+fn a_cache_that_others_may_write_is_refused() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o777)).unwrap();
+    let refused =
+        Sandbox::new(Settings { cache_dir: Some(dir.path().to_owned()), ..Settings::default() }).err().unwrap();
+    let SandboxError::Cache { why, .. } = refused else { panic!("{refused}") };
+    insta::assert_snapshot!(why, @"others may write there (mode 777), and it holds native code; chmod 700");
+}
