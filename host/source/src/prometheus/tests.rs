@@ -179,6 +179,20 @@ async fn bytes_that_are_no_http_are_an_unreachable_source() {
     assert_eq!(refused(Reply::Raw(b"+OK redis\r\n".to_vec())).await.kind(), "unreachable");
 }
 
+#[tokio::test]
+async fn an_encrypted_address_is_never_spoken_to_in_the_clear() {
+    let server = MisbehavingServer::start(Reply::Json(ONE.to_owned())).unwrap();
+    match Prometheus::new("main", &server.url().replace("http:", "https:"), settings()) {
+        Ok(source) => {
+            let error = source.query(&mut QuerySession::new("up"), T0).await.unwrap_err();
+            assert_eq!(error.kind(), "unreachable", "{error}");
+            assert!(server.requests().iter().all(|request| !request.target.contains("query")));
+        }
+        // A machine without certificate authorities cannot check anybody, and says so at the start.
+        Err(error) => assert!(error.to_string().to_lowercase().contains("certificate"), "{error}"),
+    }
+}
+
 #[test]
 fn settings_that_cannot_work_are_refused_with_the_name_of_the_source() {
     let zero = PrometheusSettings { timeout_millis: 0, ..settings() };
