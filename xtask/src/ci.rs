@@ -3,11 +3,14 @@
 use crate::program::{Failure, cargo};
 use crate::{n0, setup};
 
+/// Compiled in for tests only: points at which they let orion crash.
+const CRASH_POINTS: &str = "orion/crash-points";
+
 /// The whole check.
 pub fn everything() -> Result<(), Failure> {
     cargo(["fmt", "--all", "--check"]).run()?;
     setup::everything()?;
-    cargo(["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"]).run()?;
+    cargo(["clippy", "--workspace", "--all-targets", "--features", CRASH_POINTS, "--", "--deny", "warnings"]).run()?;
     let document = cargo(["doc", "--workspace", "--no-deps", "--document-private-items"]);
     document.env("RUSTDOCFLAGS", "--deny warnings").run()?;
     setup::cargo_deny()?;
@@ -26,8 +29,8 @@ fn run_tests() -> Result<(), Failure> {
     // cargo-nextest leaves the examples in the documentation to cargo.
     cargo(["test", "--workspace", "--doc", "--quiet"]).run()?;
     if cargo(["nextest", "--version"]).succeeds() {
-        cargo(["nextest", "run", "--workspace"]).run()
+        cargo(["nextest", "run", "--workspace", "--features", CRASH_POINTS]).run()
     } else {
-        cargo(["test", "--workspace", "--all-targets"]).run()
+        cargo(["test", "--workspace", "--all-targets", "--features", CRASH_POINTS]).run()
     }
 }

@@ -1,0 +1,39 @@
+//! A healthy stack under all rules that ship: every rule is evaluated, and nothing is recorded.
+
+mod support;
+
+use std::time::Duration;
+
+use orion_lab::{MediaStack, Prometheus, RecordingProxy};
+use support::{Deployment, shipped_rules};
+
+/// Each group is evaluated at once at the start, and then at its slots; this many requests are several of each.
+const REQUESTS: usize = 200;
+
+#[test]
+fn a_healthy_stack_under_all_shipped_rules_records_nothing() {
+    let stack = MediaStack::start().unwrap();
+    let prometheus = Prometheus::start(&stack.scrape_config(Duration::from_secs(1))).unwrap();
+    prometheus.wait_for("count(up == 1)", "\"7\"", support::PATIENCE).unwrap();
+    let proxy = RecordingProxy::start(prometheus.address()).unwrap();
+    let deployment = Deployment::new(&proxy.url());
+    for name in ["media-stack.yaml", "host.yaml", "monitoring.yaml"] {
+        deployment.rule(name, &quickened(&shipped_rules(name)));
+    }
+    let orion = deployment.start();
+    deployment.wait_until("evaluations", |_| proxy.requests().len() >= REQUESTS);
+    assert!(orion.terminate().success());
+    assert_eq!(deployment.events(), Vec::<serde_json::Value>::new());
+    assert!(deployment.incidents().is_empty());
+    assert!(deployment.decisions().is_empty());
+    deployment.check_promises();
+}
+
+/// The same rules once a second.
+fn quickened(text: &str) -> String {
+    let quicken = |line: &str| match line.trim_start().starts_with("interval:") {
+        true => format!("{}interval: 1s\n", " ".repeat(line.len() - line.trim_start().len())),
+        false => format!("{line}\n"),
+    };
+    text.lines().map(quicken).collect()
+}

@@ -1,0 +1,210 @@
+//! A deployment of the real `orion` binary in a folder of its own, for tests of its behaviour.
+#![allow(dead_code, reason = "every test file includes this one and uses its own part of it")]
+#![expect(clippy::disallowed_types, reason = "these tests start the real binary; none of this is deployed")]
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// How long anything that a test waits for may take. Far more than it ever takes on a busy machine; a test that has to
+/// wait this long has failed.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Watches `up` of every target once a second, and makes one incident per service.
+pub const TARGETS: &str = r#"
+groups:
+  - name: targets
+    interval: 1s
+    rules:
+      - alert: TargetDown
+        expr: up == 0
+        labels: { severity: error, event_type: service_down, service: "{{ $labels.job }}" }
+        annotations: { summary: "{{ $labels.job }} does not answer" }
+correlations:
+  - name: service-outage
+    match: { event_type: service_down, severity: ">= error" }
+    group_by: [service]
+    plugin: grouping
+    with: { at_least: 1 }
+    incident: { type: service_outage, severity: critical, summary: "{{ $labels.service }} is out" }
+"#;
+
+/// A folder with rules, plugins and records.
+pub struct Deployment {
+    dir: TempDir,
+    prometheus_url: String,
+}
+
+/// A running `orion`. Killed when dropped.
+pub struct Running {
+    child: Child,
+    log: PathBuf,
+}
+
+impl Deployment {
+    pub fn new(prometheus_url: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        for folder in ["rules", "plugins"] {
+            std::fs::create_dir(dir.path().join(folder)).unwrap();
+        }
+        Self { dir, prometheus_url: prometheus_url.to_owned() }
+    }
+
+    pub fn path(&self, relative: &str) -> PathBuf {
+        self.dir.path().join(relative)
+    }
+
+    /// Writes a rule file as editors do: beside it, then in its place.
+    pub fn rule(&self, name: &str, text: &str) {
+        let partial = self.path(&format!("rules/.{name}.partial"));
+        std::fs::write(&partial, text).unwrap();
+        std::fs::rename(partial, self.path("rules").join(name)).unwrap();
+    }
+
+    pub fn start(&self) -> Running {
+        self.start_with(&[])
+    }
+
+    pub fn start_with(&self, env: &[(&str, &str)]) -> Running {
+        let log = self.path("orion.log");
+        let stderr = File::options().create(true).append(true).open(&log).unwrap();
+        let mut command = self.command(&["run", "--log-format", "text"]);
+        let child = command.envs(env.iter().copied()).stdout(Stdio::null()).stderr(stderr).spawn().unwrap();
+        Running { child, log }
+    }
+
+    /// Runs a command of `orion` to its end.
+    pub fn orion(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().unwrap()
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_orion"));
+        for name in ["ORION_AUTONOMY_LEVEL", "ORION_CRASH_AT", "ORION_LOG", "ORION_POLL_INTERVAL"] {
+            command.env_remove(name);
+        }
+        command
+            .args(arguments)
+            .current_dir(self.dir.path())
+            .env("PROMETHEUS_URL", &self.prometheus_url)
+            .env("ORION_DATA__DIR", self.dir.path());
+        command
+    }
+
+    pub fn events(&self) -> Vec<Value> {
+        self.lines("events")
+    }
+
+    pub fn incidents(&self) -> Vec<Value> {
+        self.lines("incidents")
+    }
+
+    pub fn decisions(&self) -> Vec<Value> {
+        self.lines("decisions")
+    }
+
+    /// Events of a type and status.
+    pub fn events_of(&self, event_type: &str, status: &str) -> Vec<Value> {
+        let wanted = |event: &Value| event["event_type"] == event_type && event["status"] == status;
+        self.events().into_iter().filter(wanted).collect()
+    }
+
+    /// Revisions of incidents of a type with a status.
+    pub fn incidents_of(&self, incident_type: &str, status: &str) -> Vec<Value> {
+        let wanted = |incident: &Value| incident["incident_type"] == incident_type && incident["status"] == status;
+        self.incidents().into_iter().filter(wanted).collect()
+    }
+
+    fn lines(&self, name: &str) -> Vec<Value> {
+        let text = std::fs::read_to_string(self.path(&format!("memory/{name}.jsonl"))).unwrap_or_default();
+        // A line that is being written has no end yet.
+        let complete = text.rfind('\n').map_or("", |end| &text[..end]);
+        complete.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// Waits until something holds of what was recorded.
+    pub fn wait_until(&self, what: &str, mut holds: impl FnMut(&Self) -> bool) {
+        wait_until(what, || holds(self), || std::fs::read_to_string(self.path("orion.log")).unwrap_or_default());
+    }
+
+    /// What must hold after every test: nothing but `NO_ACTION`, no actions, nothing recorded twice, chains intact.
+    pub fn check_promises(&self) {
+        for decision in self.decisions() {
+            assert_eq!(decision["decision_type"], "NO_ACTION");
+            assert_eq!(decision["autonomy_level"], "N0");
+        }
+        assert!(!self.path("memory/actions.jsonl").exists());
+        self.each_once("events", &["event_id"]);
+        self.each_once("incidents", &["incident_id", "revision"]);
+        self.each_once("decisions", &["decision_id"]);
+        for name in ["events", "incidents", "decisions"] {
+            let verified = orion_pipeline::memory::verify(&self.path(&format!("memory/{name}.jsonl"))).unwrap();
+            assert_eq!(verified.lines, self.lines(name).len() as u64, "{name}.jsonl");
+        }
+    }
+
+    fn each_once(&self, name: &str, id: &[&str]) {
+        let mut seen = BTreeSet::new();
+        for line in self.lines(name) {
+            let identity: Vec<String> = id.iter().map(|field| line[field].to_string()).collect();
+            assert!(seen.insert(identity), "{name}.jsonl holds twice: {line}");
+        }
+    }
+}
+
+impl Running {
+    /// As `kill -9`.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// SIGTERM, and how it ended.
+    pub fn terminate(mut self) -> ExitStatus {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        self.wait()
+    }
+
+    /// Waits for it to end by itself.
+    pub fn wait(&mut self) -> ExitStatus {
+        let mut status = None;
+        let child = &mut self.child;
+        wait_until(
+            "orion to end",
+            || {
+                status = child.try_wait().unwrap();
+                status.is_some()
+            },
+            || std::fs::read_to_string(&self.log).unwrap_or_default(),
+        );
+        status.unwrap()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Looks again and again until it holds; fails with what `context` knows when patience ends.
+pub fn wait_until(what: &str, mut holds: impl FnMut() -> bool, context: impl Fn() -> String) {
+    let began = Instant::now();
+    while !holds() {
+        assert!(began.elapsed() < PATIENCE, "waited in vain for {what}\n{}", context());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// The text of a shipped rule file.
+pub fn shipped_rules(name: &str) -> String {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    std::fs::read_to_string(root.join("rules").join(name)).unwrap()
+}

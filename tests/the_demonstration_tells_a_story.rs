@@ -1,0 +1,24 @@
+//! `orion demo --once` plays the recorded outage through the live code path, and ends with what there is to see.
+
+mod support;
+
+use support::Deployment;
+
+#[test]
+fn the_demonstration_ends_with_the_outage_of_jellyfin_and_where_its_records_lie() {
+    let deployment = Deployment::new("");
+    let output = deployment.orion(&["demo", "--once", "--speed", "600", "--data", "story"]);
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{stdout}\n{}", String::from_utf8_lossy(&output.stderr));
+    for part in ["service_down", "service_outage", "NO_ACTION", "jellyfin", "resolved after", "story/memory"] {
+        assert!(stdout.contains(part), "`{part}` is missing in\n{stdout}");
+    }
+    let decisions = std::fs::read_to_string(deployment.path("story/memory/decisions.jsonl")).unwrap();
+    assert!(decisions.lines().count() >= 1);
+    assert!(decisions.lines().all(|line| line.contains(r#""decision_type":"NO_ACTION""#)));
+    assert!(!deployment.path("story/memory/actions.jsonl").exists());
+
+    let again = deployment.orion(&["demo", "--once", "--data", "story"]);
+    assert_eq!(again.status.code(), Some(3));
+    assert!(String::from_utf8_lossy(&again.stderr).contains("holds records already"));
+}
