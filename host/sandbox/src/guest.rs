@@ -140,7 +140,7 @@ impl<O: Send + 'static> Guest<O> {
                 Fault::FuelSpent { call, limit: budget.fuel, items: budget.items, setting: budget.fuel_setting }
             }
             Some(Trap::Interrupt) => Fault::DeadlinePassed { call, limit_millis: self.engine().limits.call_millis },
-            Some(trap) => Fault::Trap { call, reason: format!("{trap}{}", place(error)) },
+            Some(trap) => Fault::Trap { call, reason: reason(*trap, error) },
             None => {
                 let what = format!("{}", error.root_cause());
                 if what.starts_with(COPY_EXHAUSTED) {
@@ -156,16 +156,18 @@ impl<O: Send + 'static> Guest<O> {
 }
 
 /// The engine has no types for these two errors. A test per message keeps them in step with it.
-const COPY_EXHAUSTED: &str = "fuel allocated for hostcalls";
+const COPY_EXHAUSTED: &str = "too much data is being copied";
 const TOO_MANY_PARTS: &str = "resource limit exceeded";
 
-/// Where it trapped, for plugins that still have their function names.
-fn place(error: &wasmtime::Error) -> String {
+/// What trapped, and where, for plugins that still have their function names.
+fn reason(trap: Trap, error: &wasmtime::Error) -> String {
+    let what = trap.to_string();
+    let what = what.trim_start_matches("wasm trap: ");
     let trace = error.downcast_ref::<WasmBacktrace>();
     let frame = trace.and_then(|trace| trace.frames().first());
     match frame.and_then(|frame| frame.func_name()) {
-        Some(name) => format!(", in `{name}`"),
-        None => String::new(),
+        Some(name) => format!("{what}, in `{name}`"),
+        None => what.to_owned(),
     }
 }
 
