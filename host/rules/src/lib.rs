@@ -25,6 +25,9 @@ mod source;
 mod template;
 mod tree;
 
+#[cfg(test)]
+mod tests;
+
 pub use catalog::PluginCatalog;
 pub use diagnostic::{Diagnostic, Level, Span, render};
 pub use event_type::default_event_type;

@@ -194,3 +194,97 @@ fn status(comparison: Option<Comparison>, operand: &str) -> Result<Condition, Re
         }),
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use orion_model::{IdBuilder, Timestamp};
+    use serde_json::{Map, json};
+
+    pub(crate) fn event(event_type: &str, severity: Severity) -> Event {
+        Event {
+            event_id: IdBuilder::new("test").finish(),
+            event_type: event_type.to_owned(),
+            severity,
+            status: Status::Firing,
+            ts: Timestamp::from_millis(0),
+            rule: "file/group/alert".to_owned(),
+            source: "prometheus".to_owned(),
+            generation: 1,
+            fingerprint: IdBuilder::new("test").finish().into(),
+            labels: [("service", "jellyfin"), ("port", "8096"), ("rule", "of the label")].into_iter().collect(),
+            annotations: Labels::empty(),
+            data: Map::from_iter([
+                ("value".to_owned(), json!(5.5)),
+                ("worst".to_owned(), json!("+Inf")),
+                ("service".to_owned(), json!("of the data")),
+                ("known".to_owned(), json!(true)),
+                ("nothing".to_owned(), json!(null)),
+            ]),
+            evidence: None,
+        }
+    }
+
+    fn holds(name: &str, texts: &[&str]) -> bool {
+        let mut matcher = EventMatcher::default();
+        let conditions = texts.iter().map(|text| condition(name, text, texts.len() > 1).unwrap());
+        matcher.add(name, conditions.collect());
+        matcher.matches(&event("service_down", Severity::Error))
+    }
+
+    #[test]
+    fn a_field_is_looked_up_in_the_event_then_its_labels_then_its_data() {
+        let key = |names: &[&str]| {
+            let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+            group_key(&event("service_down", Severity::Error), &names).to_string()
+        };
+        assert_eq!(key(&["rule", "service", "value"]), r#"{rule="file/group/alert", service="jellyfin", value="5.5"}"#);
+        assert_eq!(key(&["event_type", "severity", "status", "source"]).matches('=').count(), 4);
+        assert_eq!(key(&["absent", "nothing", "known"]), r#"{known="true"}"#);
+        assert_eq!(key(&[]), "{}");
+    }
+
+    #[test]
+    fn texts_are_equal_or_not() {
+        assert!(holds("service", &["jellyfin"]) && !holds("service", &["radarr"]));
+        assert!(holds("service", &["radarr", "jellyfin"]) && !holds("service", &["radarr", "sonarr"]));
+        assert!(holds("service", &["!= radarr"]) && !holds("service", &["!= jellyfin"]));
+        assert!(holds("service", &["== jellyfin"]));
+        assert!(holds("status", &["firing"]) && !holds("status", &["resolved"]) && holds("status", &["!= resolved"]));
+        assert!(holds("known", &["true"]));
+    }
+
+    #[test]
+    fn a_missing_field_is_an_empty_text_and_no_number() {
+        assert!(holds("absent", &[""]) && holds("absent", &["!= x"]) && !holds("absent", &["!="]));
+        assert!(!holds("absent", &["< 5"]) && !holds("absent", &["> 5"]) && !holds("service", &["> 5"]));
+        assert!(holds("nothing", &[""]));
+    }
+
+    #[test]
+    fn severities_compare_in_their_order() {
+        assert!(holds("severity", &[">= error"]) && holds("severity", &["> warning"]) && holds("severity", &["error"]));
+        assert!(
+            !holds("severity", &["> error"]) && !holds("severity", &["< error"]) && holds("severity", &["<= error"])
+        );
+        assert!(holds("severity", &["!= critical"]) && holds("severity", &["warning", "error"]));
+    }
+
+    #[test]
+    fn numbers_compare_as_numbers_wherever_they_stand() {
+        assert!(holds("value", &["> 5"]) && !holds("value", &["> 5.5"]) && holds("value", &[">= 5.5"]));
+        assert!(holds("value", &["5.50"]) && !holds("value", &["!= 5.5"]));
+        assert!(holds("port", &["< 9000"]) && !holds("port", &["8096.0"]));
+        assert!(holds("worst", &["> 1e300"]));
+    }
+
+    #[test]
+    fn every_field_must_hold() {
+        let mut matcher = EventMatcher::default();
+        assert!(matcher.matches(&event("x", Severity::Info)));
+        matcher.add("event_type", vec![Condition::Is("x".to_owned())]);
+        matcher.add("severity", vec![Condition::Severity(Comparison::AtLeast, Severity::Error)]);
+        assert!(matcher.matches(&event("x", Severity::Critical)));
+        assert!(!matcher.matches(&event("x", Severity::Warning)) && !matcher.matches(&event("y", Severity::Critical)));
+    }
+}

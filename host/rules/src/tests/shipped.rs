@@ -1,0 +1,89 @@
+//! The rule files that ship.
+
+use orion_model::{Labels, Severity};
+
+use super::accept;
+use crate::{Group, TemplateData};
+
+const FILES: [(&str, &str); 4] = [
+    ("media-stack.yaml", include_str!("../../../../rules/media-stack.yaml")),
+    ("host.yaml", include_str!("../../../../rules/host.yaml")),
+    ("monitoring.yaml", include_str!("../../../../rules/monitoring.yaml")),
+    ("orion.yaml", include_str!("../../../../rules/orion.yaml")),
+];
+
+#[test]
+fn there_is_nothing_to_say_about_them() {
+    for (_, text) in FILES {
+        accept(text);
+    }
+}
+
+#[test]
+fn every_alert_says_what_it_is_how_bad_and_what_to_know() {
+    for (name, text) in FILES {
+        for rule in accept(text).groups.into_iter().flat_map(|group: Group| group.rules) {
+            let label = |wanted: &str| rule.labels.iter().find(|(name, _)| name == wanted);
+            let severity = label("severity").and_then(|(_, text)| text.is_static());
+            assert!(severity.is_some_and(|word| word.parse::<Severity>().is_ok()), "{name}: {}", rule.name);
+            let event_type = label("event_type").and_then(|(_, text)| text.is_static()).unwrap();
+            assert!(event_type.bytes().all(|c| c.is_ascii_lowercase() || c == b'_'), "{name}: {}", rule.name);
+            let annotations: Vec<_> = rule.annotations.iter().map(|(name, _)| name.as_str()).collect();
+            assert_eq!(annotations, ["description", "summary"], "{name}: {}", rule.name);
+        }
+    }
+}
+
+#[test]
+fn every_text_of_them_renders() {
+    let labels: Labels = [("name", "jellyfin"), ("job", "cadvisor"), ("instance", "host:8080")].into_iter().collect();
+    let data = TemplateData { labels: &labels, value: 61.5, external_labels: &Labels::empty() };
+    for (name, text) in FILES {
+        let file = accept(text);
+        for rule in file.groups.iter().flat_map(|group| &group.rules) {
+            for (_, template) in rule.labels.iter().chain(&rule.annotations) {
+                assert!(template.render(&data).is_ok(), "{name}: {}", rule.name);
+            }
+        }
+        for correlation in &file.correlations {
+            assert!(correlation.incident.summary.render(&data).is_ok(), "{name}: {}", correlation.name);
+        }
+    }
+}
+
+/// An event that nothing reads is one nobody hears of; one that two read is told twice.
+#[test]
+fn every_event_type_is_read_by_exactly_one_correlation() {
+    let files: Vec<_> = FILES.iter().map(|(_, text)| accept(text)).collect();
+    let correlations: Vec<_> = files.iter().flat_map(|file| &file.correlations).collect();
+    for rule in files.iter().flat_map(|file| &file.groups).flat_map(|group| &group.rules) {
+        let label = |wanted: &str| {
+            let found = rule.labels.iter().find(|(name, _)| name == wanted);
+            found.and_then(|(_, text)| text.is_static()).unwrap().to_owned()
+        };
+        let event = crate::matcher::tests::event(&label("event_type"), label("severity").parse().unwrap());
+        let readers: Vec<_> =
+            correlations.iter().filter(|c| c.matcher.matches(&event)).map(|c| c.name.as_str()).collect();
+        assert_eq!(readers.len(), 1, "{}: {readers:?}", rule.name);
+    }
+}
+
+#[test]
+fn what_orion_says_of_itself_becomes_an_incident() {
+    let orion = accept(FILES[3].1);
+    for (event_type, incident_type) in [
+        ("external_api_failure", "prometheus_outage"),
+        ("query_failure", "rule_fault"),
+        ("rule_fault", "rule_fault"),
+        ("plugin_fault", "plugin_fault"),
+        ("rule_file_refused", "configuration_refused"),
+        ("plugin_refused", "configuration_refused"),
+        ("instants_missed", "evaluation_gap"),
+        ("alerts_limited", "alerts_limited"),
+    ] {
+        let event = crate::matcher::tests::event(event_type, Severity::Error);
+        let readers = orion.correlations.iter().filter(|correlation| correlation.matcher.matches(&event));
+        let types: Vec<_> = readers.map(|correlation| correlation.incident.incident_type.as_str()).collect();
+        assert_eq!(types, [incident_type], "{event_type}");
+    }
+}
