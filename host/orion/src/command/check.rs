@@ -54,7 +54,16 @@ fn shelf(plugins_dir: &Path) -> Result<Shelf, Failure> {
 }
 
 fn files_at(path: &Path) -> Result<Vec<PathBuf>, Failure> {
-    if path.is_dir() { rule_files(path).map_err(Failure::configuration) } else { Ok(vec![path.to_owned()]) }
+    if path.is_dir() {
+        return rule_files(path).map_err(Failure::configuration);
+    }
+    if !path.exists() {
+        return Err(Failure::Configuration(format!(
+            "{} does not exist: name a rule file or a folder of them",
+            path.display()
+        )));
+    }
+    Ok(vec![path.to_owned()])
 }
 
 fn check_file(path: &Path, shelf: &Shelf, defaults: &orion_pipeline::library::Defaults) -> Checked {

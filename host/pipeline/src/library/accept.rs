@@ -113,10 +113,11 @@ impl Accepted {
         Ok(Self { file, text: text.to_owned(), groups, correlations, default_interval_millis })
     }
 
-    /// How much is in it, for a person: `12 rules, 2 correlations`.
+    /// How much is in it, for a person: `12 rules, 1 correlation`.
     pub fn counts(&self) -> String {
-        let rules: usize = self.file.groups.iter().map(|group| group.rules.len()).sum();
-        format!("{rules} rules, {} correlations", self.correlations.len())
+        let counted = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+        let rules = self.file.groups.iter().map(|group| group.rules.len()).sum();
+        format!("{}, {}", counted(rules, "rule"), counted(self.correlations.len(), "correlation"))
     }
 
     /// The groups as plans of a generation.

@@ -48,11 +48,23 @@ struct Session {
     /// The generation of each series id that the store knows; kept only while a stateful detector reads the query.
     stored: Vec<Option<u32>>,
     stored_revision: Option<u64>,
+    /// What the source said about its last answer, so that the same words are logged once and not every interval.
+    warned: Vec<String>,
 }
 
 impl Session {
     fn new(expr: &str) -> Self {
-        Self { query: QuerySession::new(expr), stored: Vec::new(), stored_revision: None }
+        Self { query: QuerySession::new(expr), stored: Vec::new(), stored_revision: None, warned: Vec::new() }
+    }
+
+    fn note_warnings(&mut self, answer: &Result<Frame, SourceError>) {
+        let Ok(frame) = answer else { return };
+        if frame.warnings != self.warned {
+            for warning in &frame.warnings {
+                tracing::warn!(expr = self.query.expr(), "the source warns: {warning}");
+            }
+            self.warned.clone_from(&frame.warnings);
+        }
     }
 }
 
@@ -310,6 +322,9 @@ impl Group {
         which: &Which,
     ) -> Result<(), NotWritable> {
         let Self { plan, sessions, rules, conditions, .. } = self;
+        for (session, answer) in sessions.iter_mut().zip(answers) {
+            answer.iter().for_each(|answer| session.note_warnings(answer));
+        }
         let at = Moment { source: &plan.group.source, instant, generation: plan.generation };
         for (_, run) in rules.iter_mut().enumerate().filter(|(index, _)| which.has(*index)) {
             let (Some(Some(answer)), Some(session)) = (answers.get(run.session), sessions.get(run.session)) else {
