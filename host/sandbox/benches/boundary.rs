@@ -1,6 +1,8 @@
 //! What crossing the boundary costs: the same work inside and outside of the sandbox, the median of many calls.
 //! `cargo bench -p orion-sandbox`. Ratios are what counts; the numbers are those of one machine.
 
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a bench that cannot run should stop right there")]
+
 use std::hint::black_box;
 use std::time::Instant;
 

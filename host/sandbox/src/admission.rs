@@ -102,8 +102,7 @@ struct Outline<'a> {
 
 impl<'a> Outline<'a> {
     fn read(bytes: &'a [u8]) -> Result<Self, LoadError> {
-        let mut manifest = None;
-        let (mut imports, mut exports) = (Vec::new(), Vec::new());
+        let (mut manifests, mut imports, mut exports) = (Vec::new(), Vec::new(), Vec::new());
         // Sections of what is nested inside speak of the nested thing.
         let mut depth = 0_usize;
         for payload in Parser::new(0).parse_all(bytes) {
@@ -114,9 +113,7 @@ impl<'a> Outline<'a> {
                 Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
                 Payload::End(_) => depth = depth.saturating_sub(1),
                 Payload::CustomSection(section) if depth == 0 && section.name() == Manifest::SECTION => {
-                    if manifest.replace(section.data()).is_some() {
-                        return Err(LoadError::TwoManifests);
-                    }
+                    manifests.push(section.data());
                 }
                 Payload::ComponentImportSection(section) if depth == 0 => {
                     for import in section {
@@ -131,7 +128,11 @@ impl<'a> Outline<'a> {
                 _ => {}
             }
         }
-        Ok(Self { manifest: manifest.ok_or(LoadError::NoManifest)?, imports, exports })
+        match *manifests {
+            [] => Err(LoadError::NoManifest),
+            [manifest] => Ok(Self { manifest, imports, exports }),
+            _ => Err(LoadError::TwoManifests),
+        }
     }
 }
 

@@ -1,7 +1,5 @@
 //! Small guests, written by hand so that each does exactly one thing, and the means to load them.
 
-#![expect(dead_code, reason = "each test file uses its own part of this")]
-
 use orion_model::{Frame, Labels, Severity, Status, Timestamp};
 use orion_sandbox::{Detector, EventBatch, Fault, Limits, LoadError, Plugin, Sandbox, Settings};
 

@@ -1,8 +1,6 @@
 //! The standard plugins through the sandbox, against the same code called directly.
 
-mod guests;
-
-use guests::sandbox;
+use crate::guests::sandbox;
 use orion_model::{Change, ChangeKind, Frame, Labels, Parameter, ParameterValue, Severity, Status, Timestamp};
 use orion_plugin::testing::DetectorProbe;
 use orion_sandbox::{ConfigureError, Detector, EventBatch, Limits, Plugin};

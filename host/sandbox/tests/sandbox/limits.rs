@@ -1,8 +1,6 @@
 //! Every limit, once obeyed and once violated; and what is said when it is.
 
-mod guests;
-
-use guests::*;
+use crate::guests::*;
 use orion_model::{Labels, StateEntry, Timestamp};
 use orion_sandbox::{ConfigureError, Limits};
 

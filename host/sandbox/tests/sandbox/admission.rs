@@ -1,8 +1,6 @@
 //! What passes the door, what does not, and what is said about it.
 
-mod guests;
-
-use guests::*;
+use crate::guests::*;
 use orion_model::Manifest;
 use orion_sandbox::{Fault, Limits, Sandbox, SandboxError, Settings};
 
