@@ -1,13 +1,9 @@
 //! The process dies between any two stages, and after the next start everything is recorded exactly once.
-//!
-//! Built with the feature `crash-points`: without it there is no point to crash at, and this file is not compiled.
-
-mod support;
 
 use std::time::Duration;
 
+use crate::support::{self, Deployment, TARGETS};
 use orion_lab::{Exporter, Prometheus, ScrapeConfig};
-use support::{Deployment, TARGETS};
 
 /// Every point at which the way from a finding to a line in Memory can be cut.
 const POINTS: [&str; 10] = [

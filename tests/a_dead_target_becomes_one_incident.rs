@@ -1,12 +1,10 @@
 //! A target dies: one `service_down` event, one `service_outage` incident, one `NO_ACTION` decision, in all three files. It
 //! returns: the event and the incident resolve, and no further decision is made.
 
-mod support;
-
 use std::time::Duration;
 
+use crate::support::{self, Deployment, TARGETS};
 use orion_lab::{Exporter, Prometheus, ScrapeConfig};
-use support::{Deployment, TARGETS};
 
 #[test]
 fn a_dead_target_becomes_one_incident_with_one_no_action_and_resolves_when_it_returns() {

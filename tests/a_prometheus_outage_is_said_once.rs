@@ -1,12 +1,10 @@
 //! Prometheus dies: one `external_api_failure`, one `prometheus_outage` incident, one `NO_ACTION`, however many queries
 //! fail. It returns: that is recorded once, and observation goes on. Bad answers of every kind are such a failure too.
 
-mod support;
-
 use std::time::Duration;
 
+use crate::support::{self, Deployment, TARGETS};
 use orion_lab::{Exporter, MisbehavingServer, Prometheus, Reply, ScrapeConfig};
-use support::{Deployment, TARGETS};
 
 /// A second rule, so that more than one query fails.
 const MORE: &str = r#"

@@ -1,8 +1,6 @@
 //! What an operator reads from each command, word for word.
 
-mod support;
-
-use support::Deployment;
+use crate::support::{self, Deployment};
 
 fn stdout(deployment: &Deployment, arguments: &[&str], code: i32) -> String {
     let output = deployment.orion(arguments);

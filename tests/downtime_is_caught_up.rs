@@ -1,11 +1,9 @@
 //! What happened while Orion was down is found in the source's history when it returns, at the instants it happened.
 
-mod support;
-
 use std::time::Duration;
 
+use crate::support::{self, Deployment, TARGETS};
 use orion_lab::{Exporter, Prometheus, ScrapeConfig};
-use support::{Deployment, TARGETS};
 
 #[test]
 fn an_outage_that_began_and_ended_while_orion_was_down_is_recorded_at_its_own_time() {

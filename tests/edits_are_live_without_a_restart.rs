@@ -1,12 +1,10 @@
 //! A rule edit takes effect while Orion runs, and state of what was not touched is kept. A broken edit changes nothing, is
 //! said loudly, holds back no neighbour, and does not stop a start either.
 
-mod support;
-
 use std::time::Duration;
 
+use crate::support::{self, Deployment};
 use orion_lab::{Exporter, Prometheus, ScrapeConfig};
-use support::Deployment;
 
 fn rule(name: &str, bound: u32) -> String {
     format!(
@@ -100,6 +98,26 @@ fn a_corrupt_plugin_is_refused_and_its_last_good_version_runs_on() {
 
     std::fs::write(&file, standard.component).unwrap();
     deployment.wait_until("the mended plugin", |it| !it.events_of("plugin_refused", "resolved").is_empty());
+    assert!(orion.terminate().success());
+    deployment.check_promises();
+}
+
+#[test]
+fn a_rule_whose_plugin_file_is_removed_runs_on_with_it_also_over_a_restart() {
+    let (exporter, _prometheus, deployment) = lab();
+    let standard = orion_standard_plugins::STANDARD.iter().find(|plugin| plugin.name == "threshold").unwrap();
+    let file = deployment.path("plugins/mine.wasm");
+    std::fs::write(&file, standard.component).unwrap();
+    deployment.rule("load.yaml", &rule("Load", 7).replace("with:", "plugin: mine.wasm\n        with:"));
+    let orion = deployment.start();
+    deployment.wait_until("the store", |it| it.path("memory/events.jsonl").exists());
+
+    std::fs::remove_file(&file).unwrap();
+    deployment.wait_until("the refusal", |it| !it.events_of("rule_file_refused", "firing").is_empty());
+    assert!(orion.terminate().success());
+    let orion = deployment.start();
+    exporter.set("load", 8.0);
+    deployment.wait_until("the last good version", |it| !it.events_of("load", "firing").is_empty());
     assert!(orion.terminate().success());
     deployment.check_promises();
 }

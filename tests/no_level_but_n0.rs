@@ -1,8 +1,6 @@
 //! Orion starts at autonomy level N0 or not at all, and whatever it decides is `NO_ACTION`.
 
-mod support;
-
-use support::Deployment;
+use crate::support::Deployment;
 
 #[test]
 fn any_autonomy_level_but_n0_refuses_to_start_and_says_why() {

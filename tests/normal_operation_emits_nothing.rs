@@ -1,11 +1,9 @@
 //! A healthy stack under all rules that ship: every rule is evaluated, and nothing is recorded.
 
-mod support;
-
 use std::time::Duration;
 
+use crate::support::{self, Deployment, shipped_rules};
 use orion_lab::{MediaStack, Prometheus, RecordingProxy};
-use support::{Deployment, shipped_rules};
 
 /// Each group is evaluated at once at the start, and then at its slots; this many requests are several of each.
 const REQUESTS: usize = 200;

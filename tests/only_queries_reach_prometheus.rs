@@ -1,11 +1,9 @@
 //! Whatever happens, nothing but queries ever reaches Prometheus.
 
-mod support;
-
 use std::time::Duration;
 
+use crate::support::{self, Deployment, TARGETS};
 use orion_lab::{Exporter, Prometheus, RecordingProxy, ScrapeConfig};
-use support::{Deployment, TARGETS};
 
 #[test]
 fn only_get_and_query_requests_reach_prometheus_through_outage_edit_and_restart() {

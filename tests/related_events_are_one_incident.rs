@@ -1,11 +1,9 @@
 //! Events of one group are one incident, opened when there are enough of them, resolved when all are over.
 
-mod support;
-
 use std::time::Duration;
 
+use crate::support::{self, Deployment, TARGETS};
 use orion_lab::{Exporter, Prometheus, ScrapeConfig};
-use support::{Deployment, TARGETS};
 
 #[test]
 fn two_dead_services_are_one_incident_of_two_events_where_two_are_asked_for() {

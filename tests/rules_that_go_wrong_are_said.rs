@@ -1,11 +1,9 @@
 //! What is wrong with one rule is an event about that rule, said once, and no other rule suffers.
 
-mod support;
-
 use std::time::Duration;
 
+use crate::support::{self, Deployment};
 use orion_lab::{Exporter, Prometheus, ScrapeConfig};
-use support::Deployment;
 
 const RULES: &str = r#"
 groups:

@@ -1,8 +1,6 @@
 //! `orion demo --once` plays the recorded outage through the live code path, and ends with what there is to see.
 
-mod support;
-
-use support::Deployment;
+use crate::support::Deployment;
 
 #[test]
 fn the_demonstration_ends_with_the_outage_of_jellyfin_and_where_its_records_lie() {

@@ -1,12 +1,10 @@
 //! The detector `absence` finds a series that was there and is not, also when it went away while Orion was down: the
 //! series a stateful detector knows are kept with its state.
 
-mod support;
-
 use std::time::Duration;
 
+use crate::support::{self, Deployment};
 use orion_lab::{Exporter, Prometheus, ScrapeConfig};
-use support::Deployment;
 
 const ABSENT: &str = r#"
 groups:

@@ -1,5 +1,4 @@
 //! A deployment of the real `orion` binary in a folder of its own, for tests of its behaviour.
-#![allow(dead_code, reason = "every test file includes this one and uses its own part of it")]
 #![expect(clippy::disallowed_types, reason = "these tests start the real binary; none of this is deployed")]
 
 use std::collections::BTreeSet;

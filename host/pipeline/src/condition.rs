@@ -111,6 +111,12 @@ impl Conditions {
         }
     }
 
+    /// Those of a type that are about a rule, whatever else they say: the plugin of the rule may be another by now.
+    pub fn about_rule(&self, event_type: &str, rule: &str) -> Vec<Condition> {
+        let is_it = |held: &&Condition| held.event_type == event_type && held.labels.get("rule") == Some(rule);
+        self.holding.values().filter(is_it).cloned().collect()
+    }
+
     /// Those that hold.
     pub fn iter(&self) -> impl Iterator<Item = &Condition> {
         self.holding.values()
@@ -138,7 +144,8 @@ impl Conditions {
         if self.holds(&condition) {
             return Ok(());
         }
-        tracing::warn!(event_type = condition.event_type, labels = %condition.labels, "{message}");
+        let first_line = message.lines().next().unwrap_or_default();
+        tracing::warn!(event_type = condition.event_type, labels = %condition.labels, "{first_line}");
         draft.event(&condition.event(Status::Firing, at, generation, message))?;
         draft.put(condition.key(), &condition)?;
         self.holding.insert(condition.fingerprint(), condition);

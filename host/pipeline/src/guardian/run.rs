@@ -154,8 +154,7 @@ impl Desk {
             self.runs.insert(id.clone(), run);
         }
         for (id, run) in old {
-            let fault = fault_of(run.plan(), &id);
-            self.conditions.clear(&mut self.pending, &fault, now, self.generation, "the correlation was removed")?;
+            self.clear_faults(&id, now, "the correlation was removed")?;
             run.end(&mut self.pending, now, self.generation)?;
         }
         Ok(())
@@ -218,19 +217,26 @@ impl Desk {
         now: Timestamp,
     ) -> Result<(), NotWritable> {
         let Some(run) = self.runs.get_mut(id) else { return Ok(()) };
-        let fault = fault_of(run.plan(), id);
         match answer {
             Ok(answer) => {
                 let events = events.iter().map(|(position, event)| (*position, event)).collect();
                 let facts = BatchFacts { events, earlier: earlier.clone(), keys: BTreeMap::new() };
                 run.write(&mut self.pending, answer, facts, self.generation)?;
-                self.conditions.clear(&mut self.pending, &fault, now, self.generation, "the plugin works again")
+                self.clear_faults(id, now, "the plugin works again")
             }
             Err(error) => {
+                let fault = fault_of(run.plan(), id);
                 let message = format!("{error}; the correlation goes on without these {} events", events.len());
                 self.conditions.raise(&mut self.pending, fault, now, self.generation, &message)
             }
         }
+    }
+
+    fn clear_faults(&mut self, correlation: &str, now: Timestamp, message: &str) -> Result<(), NotWritable> {
+        for fault in self.conditions.about_rule(kind::PLUGIN_FAULT, correlation) {
+            self.conditions.clear(&mut self.pending, &fault, now, self.generation, message)?;
+        }
+        Ok(())
     }
 
     async fn commit(&mut self, bus: &dyn Bus) -> Result<(), StageError> {

@@ -113,6 +113,13 @@ impl Accepted {
         Ok(Self { file, text: text.to_owned(), groups, correlations, default_interval_millis })
     }
 
+    /// Whether any of its rules or correlations runs on this plugin.
+    pub fn uses(&self, plugin: &Plugin) -> bool {
+        let of_rules = self.groups.iter().flat_map(|(_, plugins)| plugins);
+        let mut all = of_rules.chain(self.correlations.iter().map(|plan| &plan.plugin));
+        all.any(|used| used.digest() == plugin.digest())
+    }
+
     /// How much is in it, for a person: `12 rules, 1 correlation`.
     pub fn counts(&self) -> String {
         let counted = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });

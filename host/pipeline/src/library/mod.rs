@@ -88,6 +88,8 @@ pub struct Library {
     standard: Shelf,
     rules: BTreeMap<String, RuleEntry>,
     plugins: BTreeMap<String, PluginEntry>,
+    /// Plugins whose files are gone, and which the last good version of some rule file still runs with.
+    removed_plugins: BTreeMap<String, Plugin>,
     store: LibraryStore,
 }
 
@@ -97,6 +99,12 @@ struct RuleEntry {
     seen: Option<Seen>,
     accepted: Option<Arc<Accepted>>,
     refused: Option<String>,
+}
+
+impl RuleEntry {
+    fn runs_last_good_with(&self, plugin: &Plugin) -> bool {
+        self.refused.is_some() && self.accepted.as_ref().is_some_and(|accepted| accepted.uses(plugin))
+    }
 }
 
 /// What is known of one plugin file.
@@ -124,7 +132,15 @@ impl Library {
         let standard = Shelf::of_standard(&sandbox, &settings.standard_plugins)
             .map_err(|(name, why)| LibraryError::Standard { name, why })?;
         let (store, last_good) = LibraryStore::open(bus, settings.memory_dir.clone()).await?;
-        let mut library = Self { settings, sandbox, standard, rules: BTreeMap::new(), plugins: BTreeMap::new(), store };
+        let mut library = Self {
+            settings,
+            sandbox,
+            standard,
+            rules: BTreeMap::new(),
+            plugins: BTreeMap::new(),
+            removed_plugins: BTreeMap::new(),
+            store,
+        };
         library.remember(last_good);
         Ok(library)
     }
@@ -166,16 +182,25 @@ impl Library {
     /// Looks at the folders. Blocking: reads, parses and compiles what has changed. Takes effect with [`Self::accept`].
     pub fn scan(&mut self) -> Result<(), LibraryError> {
         self.scan_plugins()?;
-        self.scan_rules()
+        self.scan_rules()?;
+        let rules = &self.rules;
+        let runs_with = |plugin: &Plugin| rules.values().any(|entry| entry.runs_last_good_with(plugin));
+        self.removed_plugins.retain(|_, plugin| runs_with(plugin));
+        Ok(())
     }
 
     fn scan_plugins(&mut self) -> Result<(), LibraryError> {
-        let Some(dir) = &self.settings.plugins_dir else {
-            self.plugins.clear();
-            return Ok(());
+        let files = match &self.settings.plugins_dir {
+            Some(dir) => folder::read(dir, folder::PLUGINS)?,
+            None => BTreeMap::new(),
         };
-        let files = folder::read(dir, folder::PLUGINS)?;
-        self.plugins.retain(|name, _| files.contains_key(name));
+        let gone: Vec<String> = self.plugins.keys().filter(|name| !files.contains_key(*name)).cloned().collect();
+        for name in gone {
+            if let Some(plugin) = self.plugins.remove(&name).and_then(|entry| entry.accepted) {
+                self.removed_plugins.insert(name, plugin);
+            }
+        }
+        self.removed_plugins.retain(|name, _| !files.contains_key(name));
         for (name, content) in files {
             let entry = self.plugins.entry(name.clone()).or_default();
             let digest = content.as_ref().ok().map(|bytes| digest_of(bytes));
@@ -269,6 +294,7 @@ impl Library {
         };
         let rules = self.rules.iter().filter_map(|(name, entry)| Some((name.as_str(), entry.accepted.as_deref()?)));
         let plugins = self.plugins.iter().filter_map(|(name, entry)| Some((name.as_str(), entry.accepted.as_ref()?)));
+        let plugins = plugins.chain(self.removed_plugins.iter().map(|(name, plugin)| (name.as_str(), plugin)));
         self.store.keep(record, rules, plugins, now, self.refusals()).await?;
         Ok(is_new.then_some(Generation { number, groups, correlations, ended_groups }))
     }

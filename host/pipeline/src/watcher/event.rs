@@ -56,8 +56,11 @@ fn render_into(into: &mut LabelsBuilder, templates: &[(String, orion_rules::Temp
 }
 
 impl Evaluation<'_> {
-    /// The event of a transition. `finding` is what made it, where there is one.
-    pub fn event(&self, transition: Transition, alert: &Alert, finding: Option<&Finding>) -> Event {
+    /// The event of a transition. `found` is the finding that made it and the labels of its series, where there is one;
+    /// annotations speak of those, as in Prometheus, and of the alert's own when it ends.
+    pub fn event(&self, transition: Transition, alert: &Alert, found: Option<(&Finding, Option<&Labels>)>) -> Event {
+        let finding = found.map(|(finding, _)| finding);
+        let labels = found.and_then(|(_, labels)| labels).unwrap_or(&alert.labels);
         let status = match transition {
             Transition::Fired => Status::Firing,
             Transition::Resolved => Status::Resolved,
@@ -65,7 +68,7 @@ impl Evaluation<'_> {
         // The value at which it fired also when it resolves: it is part of the state, so a restart does not change it.
         let value = alert.fired.map_or(alert.value, |(_, value)| value);
         let mut annotations = LabelsBuilder::new();
-        render_into(&mut annotations, &self.rule.annotations, &alert.labels, value);
+        render_into(&mut annotations, &self.rule.annotations, labels, value);
         let mut event = Event {
             event_id: event_id(&self.rule.id, self.instant, alert, status, self.generation),
             event_type: event_type(alert),

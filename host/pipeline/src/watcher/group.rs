@@ -523,11 +523,11 @@ impl RuleWatch<'_> {
         if conditions.is_empty() {
             return Ok(());
         }
-        self.clear(conditions, draft, kind::QUERY_FAILURE, Severity::Warning, "the query is answered again")?;
-        self.clear(conditions, draft, kind::PLUGIN_FAULT, Severity::Error, "the plugin works again")?;
-        self.clear(conditions, draft, kind::RULE_FAULT, Severity::Warning, "the findings can be told apart again")?;
+        self.clear(conditions, draft, kind::QUERY_FAILURE, "the query is answered again")?;
+        self.clear(conditions, draft, kind::PLUGIN_FAULT, "the plugin works again")?;
+        self.clear(conditions, draft, kind::RULE_FAULT, "the findings can be told apart again")?;
         if within_limit {
-            self.clear(conditions, draft, kind::ALERTS_LIMITED, Severity::Warning, "within the limit again")?;
+            self.clear(conditions, draft, kind::ALERTS_LIMITED, "within the limit again")?;
         }
         Ok(())
     }
@@ -554,10 +554,11 @@ impl RuleWatch<'_> {
         conditions: &mut Conditions,
         draft: &mut Draft,
         event_type: &str,
-        severity: Severity,
         message: &str,
     ) -> Result<(), NotWritable> {
-        let condition = self.condition(event_type, severity);
-        conditions.clear(draft, &condition, self.at.instant, self.at.generation, message)
+        for condition in conditions.about_rule(event_type, &self.run.rule().id) {
+            conditions.clear(draft, &condition, self.at.instant, self.at.generation, message)?;
+        }
+        Ok(())
     }
 }

@@ -313,11 +313,12 @@ impl RuleRun {
         if !outcome.transitions.is_empty() {
             let evaluation = self.evaluation(table, frame, at, report);
             for (transition, alert) in &outcome.transitions {
-                let finding = match transition {
+                let found = match transition {
                     Transition::Fired => findings.get(alert.sighting as usize),
                     Transition::Resolved => None,
                 };
-                draft.event(&evaluation.event(*transition, alert, finding))?;
+                let found = found.map(|finding| (finding, finding.series.and_then(|id| table.labels(id))));
+                draft.event(&evaluation.event(*transition, alert, found))?;
             }
         }
         for alert in &outcome.saved {

@@ -1,0 +1,94 @@
+//! A detector or correlator that traps ends its own call and nothing else: that is said once, every other rule goes on, and
+//! a mended plugin is live without a restart.
+
+use std::time::Duration;
+
+use crate::support::{self, Deployment};
+use orion_lab::{Exporter, Prometheus, ScrapeConfig};
+
+const RULES: &str = r#"
+groups:
+  - name: mixed
+    interval: 1s
+    rules:
+      - { alert: Trapping, expr: load, plugin: mine }
+      - { alert: Healthy, expr: load, with: { above: 1 } }
+correlations:
+  - name: trapping
+    match: { event_type: healthy }
+    plugin: traps
+    incident: { type: never, severity: info, summary: never }
+  - name: healthy
+    match: { event_type: healthy }
+    incident: { type: overload, severity: warning, summary: "load is high" }
+"#;
+
+fn manifest(name: &str, kind: &str) -> String {
+    format!("name = \"{name}\"\nkind = \"{kind}\"\nversion = \"1.0.0\"\ncontract = \"v1\"\nsummary = \"A test.\"\n")
+}
+
+/// What both kinds need of a module: memory, a heap, and an `ok` at address 0 for `configure`.
+const COMMON: &str = r#"
+    (memory (export "memory") 4)
+    (global $heap (mut i32) (i32.const 4096))
+    (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
+      (global.set $heap (i32.add (global.get $heap) (i32.and (i32.add (local.get 3) (i32.const 15)) (i32.const -8))))
+      (i32.sub (global.get $heap) (i32.and (i32.add (local.get 3) (i32.const 15)) (i32.const -8))))
+"#;
+
+fn trapping_detector(name: &str) -> Vec<u8> {
+    let text = format!(
+        r#"(module
+    (import "orion:plugin/findings@1.0.0" "emit" (func (param i32 i32 i32 i32 i64 f64 i32 f64 i32 i32 i32 i32)))
+    {COMMON}
+    (func (export "orion:plugin/detector@1.0.0#configure") (param i32 i32) (result i32) (i32.const 0))
+    (func (export "orion:plugin/detector@1.0.0#restore") (param i32 i32 i32) (result i32) (i32.const 0))
+    (func (export "orion:plugin/detector@1.0.0#define-series") (param i32 i32 i32 i32 i32 i32 i32 i32))
+    (func (export "orion:plugin/detector@1.0.0#drop-series") (param i32 i32))
+    (func (export "orion:plugin/detector@1.0.0#observe") (param i64 i32 i32 i32 i32 i32 i32) unreachable)
+    (func (export "orion:plugin/detector@1.0.0#checkpoint") (result i32) (i32.const 16)))"#
+    );
+    orion_componentize::componentize(&wat::parse_str(text).unwrap(), &manifest(name, "detector")).unwrap()
+}
+
+fn trapping_correlator(name: &str) -> Vec<u8> {
+    let text = format!(
+        r#"(module
+    (import "orion:plugin/incidents@1.0.0" "emit" (func (param i32 i32 i32 i32 i64 i32 i32 i32 i32 i32 i32)))
+    {COMMON}
+    (func (export "orion:plugin/correlator@1.0.0#configure") (param i32 i32) (result i32) (i32.const 0))
+    (func (export "orion:plugin/correlator@1.0.0#restore") (param i32 i32 i32) (result i32) (i32.const 0))
+    (func (export "orion:plugin/correlator@1.0.0#correlate") (param i32) unreachable)
+    (func (export "orion:plugin/correlator@1.0.0#checkpoint") (result i32) (i32.const 16)))"#
+    );
+    orion_componentize::componentize(&wat::parse_str(text).unwrap(), &manifest(name, "correlator")).unwrap()
+}
+
+#[test]
+fn a_trap_is_said_once_the_others_go_on_and_a_mended_plugin_is_live() {
+    let exporter = Exporter::start("app").unwrap();
+    exporter.set("load", 5.0);
+    let targets = ScrapeConfig::every(Duration::from_secs(1)).target("app", exporter.address());
+    let prometheus = Prometheus::start(&targets).unwrap();
+    prometheus.wait_for("load", "\"5\"", support::PATIENCE).unwrap();
+    let deployment = Deployment::new(&prometheus.url());
+    std::fs::write(deployment.path("plugins/mine.wasm"), trapping_detector("mine")).unwrap();
+    std::fs::write(deployment.path("plugins/traps.wasm"), trapping_correlator("traps")).unwrap();
+    deployment.rule("mixed.yaml", RULES);
+    let orion = deployment.start();
+    deployment.wait_until("the healthy correlation", |it| !it.incidents_of("overload", "opened").is_empty());
+    deployment.wait_until("both faults", |it| it.events_of("plugin_fault", "firing").len() == 2);
+    let faults = deployment.events_of("plugin_fault", "firing");
+    let fault = faults.iter().find(|event| event["labels"]["plugin"] == "mine").unwrap();
+    assert!(fault["data"]["message"].as_str().unwrap().contains("trapped"), "{fault:#}");
+    deployment.wait_until("their incidents", |it| it.incidents_of("plugin_fault", "opened").len() == 2);
+
+    let threshold = orion_standard_plugins::STANDARD.iter().find(|plugin| plugin.name == "threshold").unwrap();
+    std::fs::write(deployment.path("plugins/mine.wasm"), threshold.component).unwrap();
+    deployment.rule("mixed.yaml", &RULES.replace("plugin: mine", "plugin: mine.wasm"));
+    deployment.wait_until("the mended plugin", |it| !it.events_of("trapping", "firing").is_empty());
+    deployment.wait_until("the end of its fault", |it| !it.events_of("plugin_fault", "resolved").is_empty());
+    assert!(orion.terminate().success());
+    assert_eq!(deployment.events_of("plugin_fault", "firing").len(), 2);
+    deployment.check_promises();
+}

@@ -1,0 +1,20 @@
+//! How Orion behaves, one file each, against the real binary and real servers.
+//!
+//! One binary for all of them, because linking it is most of what building them costs. Built with the feature
+//! `crash-points`, without which a crash between two stages cannot be brought about.
+
+mod a_crash_loses_and_doubles_nothing;
+mod a_dead_target_becomes_one_incident;
+mod a_faulting_plugin_hurts_only_itself;
+mod a_prometheus_outage_is_said_once;
+mod commands_speak_plainly;
+mod downtime_is_caught_up;
+mod edits_are_live_without_a_restart;
+mod no_level_but_n0;
+mod normal_operation_emits_nothing;
+mod only_queries_reach_prometheus;
+mod related_events_are_one_incident;
+mod rules_that_go_wrong_are_said;
+mod support;
+mod the_demonstration_tells_a_story;
+mod what_is_absent_is_found;
