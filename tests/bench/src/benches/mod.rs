@@ -1,0 +1,91 @@
+//! The benchmarks, one file each, in the order of the way from an answer to the audit trail.
+
+mod active_alerts;
+mod answer_to_detector;
+mod bus;
+mod columns;
+mod grouping;
+mod hundred_rules;
+mod idle;
+mod small_rule;
+mod threshold_vs_native;
+
+use std::cell::OnceCell;
+use std::path::{Path, PathBuf};
+
+use orion_sandbox::{Sandbox, Settings};
+
+use crate::deployment;
+use crate::error::BenchError;
+use crate::report::Figure;
+
+/// One benchmark.
+pub struct Bench {
+    /// What `--only` calls it.
+    pub name: &'static str,
+    /// What it measures.
+    pub about: &'static str,
+    /// Measures it.
+    pub run: fn(&Context) -> Result<Vec<Figure>, BenchError>,
+}
+
+/// All of them.
+pub static ALL: [Bench; 9] = [
+    Bench { name: "columns", about: "samples from the host into a detector", run: columns::run },
+    Bench {
+        name: "threshold_vs_native",
+        about: "the threshold detector in the sandbox and the same code without one",
+        run: threshold_vs_native::run,
+    },
+    Bench {
+        name: "answer_to_detector",
+        about: "the bytes of an answer into a frame and through a detector",
+        run: answer_to_detector::run,
+    },
+    Bench { name: "grouping", about: "events through the grouping correlator", run: grouping::run },
+    Bench { name: "bus", about: "events onto the bus, synced, and off it again", run: bus::run },
+    Bench { name: "small_rule", about: "rules with small answers, with a real Prometheus", run: small_rule::run },
+    Bench {
+        name: "hundred_rules_one_question",
+        about: "a hundred rules that ask the same, with a real Prometheus",
+        run: hundred_rules::run,
+    },
+    Bench { name: "active_alerts", about: "fifty thousand alerts from tick to tick", run: active_alerts::run },
+    Bench { name: "idle", about: "memory, start and edits with all shipped rules", run: idle::run },
+];
+
+/// What benchmarks share, made when first needed.
+pub struct Context {
+    given: Option<PathBuf>,
+    orion: OnceCell<PathBuf>,
+    sandbox: OnceCell<Sandbox>,
+}
+
+impl Context {
+    /// With the binary to measure; without, it is built.
+    pub fn new(orion: Option<PathBuf>) -> Self {
+        Self { given: orion, orion: OnceCell::new(), sandbox: OnceCell::new() }
+    }
+
+    /// The binary as it is released. Absolute, because it is started in other folders.
+    fn orion(&self) -> Result<&Path, BenchError> {
+        if let Some(orion) = self.orion.get() {
+            return Ok(orion);
+        }
+        let orion = match &self.given {
+            Some(given) => given.clone(),
+            None => deployment::build()?,
+        };
+        let orion = orion.canonicalize().map_err(BenchError::failed(format!("find {}", orion.display())))?;
+        Ok(self.orion.get_or_init(|| orion))
+    }
+
+    /// The one sandbox of this process.
+    fn sandbox(&self) -> Result<&Sandbox, BenchError> {
+        if let Some(sandbox) = self.sandbox.get() {
+            return Ok(sandbox);
+        }
+        let sandbox = Sandbox::new(Settings::default()).map_err(BenchError::failed("start the sandbox"))?;
+        Ok(self.sandbox.get_or_init(|| sandbox))
+    }
+}
