@@ -121,3 +121,23 @@ fn a_rule_whose_plugin_file_is_removed_runs_on_with_it_also_over_a_restart() {
     assert!(orion.terminate().success());
     deployment.check_promises();
 }
+
+#[test]
+fn a_file_removed_while_orion_was_down_ends_its_alerts_and_returns_as_new() {
+    let (_exporter, _prometheus, deployment) = lab();
+    deployment.rule("load.yaml", &rule("Load", 2));
+    let orion = deployment.start();
+    deployment.wait_until("the alert", |it| it.events_of("load", "firing").len() == 1);
+    assert!(orion.terminate().success());
+
+    std::fs::remove_file(deployment.path("rules/load.yaml")).unwrap();
+    let orion = deployment.start();
+    deployment.wait_until("its end", |it| it.events_of("load", "resolved").len() == 1);
+    assert_eq!(deployment.events_of("load", "resolved")[0]["data"]["reason"], "the rule was removed");
+
+    deployment.rule("load.yaml", &rule("Load", 2));
+    deployment.wait_until("its return", |it| it.events_of("load", "firing").len() == 2);
+    assert!(orion.terminate().success());
+    assert!(deployment.events_of("instants_missed", "occurred").is_empty());
+    deployment.check_promises();
+}

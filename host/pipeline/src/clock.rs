@@ -16,25 +16,27 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock that began at another time and runs faster: what a recording is replayed by.
+/// A clock that runs from one time to another, faster than time does, and stands still there: what a recording is
+/// played by. Behind its end a recording has no answers, and asking for them would look like an outage.
 #[derive(Clone, Copy, Debug)]
 pub struct FastClock {
     begin: Timestamp,
+    end: Timestamp,
     began: Instant,
     speed: u32,
 }
 
 impl FastClock {
-    /// Starts now, says `begin`, and runs `speed` times as fast as time does.
-    pub fn start(begin: Timestamp, speed: u32) -> Self {
-        Self { begin, began: Instant::now(), speed: speed.max(1) }
+    /// Starts now, says `begin`, and runs `speed` times as fast as time does, until it says `end`.
+    pub fn start(begin: Timestamp, end: Timestamp, speed: u32) -> Self {
+        Self { begin, end, began: Instant::now(), speed: speed.max(1) }
     }
 }
 
 impl Clock for FastClock {
     fn now(&self) -> Timestamp {
         let passed = self.began.elapsed().saturating_mul(self.speed).as_millis();
-        self.begin.plus_millis(i64::try_from(passed).unwrap_or(i64::MAX))
+        self.begin.plus_millis(i64::try_from(passed).unwrap_or(i64::MAX)).min(self.end)
     }
 
     fn real_millis(&self, millis: i64) -> u64 {
@@ -50,5 +52,19 @@ pub async fn sleep_until(clock: &dyn Clock, at: Timestamp) {
             return;
         }
         tokio::time::sleep(Duration::from_millis(clock.real_millis(left).max(1))).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fast_clock_stops_at_its_end() {
+        let (begin, end) = (Timestamp::from_millis(1_000), Timestamp::from_millis(1_001));
+        let clock = FastClock::start(begin, end, 1_000_000);
+        std::thread::sleep(Duration::from_millis(1));
+        assert_eq!(clock.now(), end);
+        assert_eq!(clock.real_millis(1_500_000), 2);
     }
 }

@@ -11,7 +11,7 @@ use orion_bus::{Bus, BusError};
 use orion_model::Clock;
 use orion_sandbox::Sandbox;
 use orion_source::Source;
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 use crate::archive::run_archive;
@@ -22,9 +22,6 @@ use crate::watcher::{
     Command, EndGroupError, SourceHealth, WatcherContext, WatcherSettings, end_stored_group, run_group,
 };
 use crate::watermark::Watermark;
-
-/// Commands a group may have waiting. Edits come one at a time, settled; a group that is busy takes them one by one.
-const COMMANDS_WAITING: usize = 16;
 
 /// What the engine is made of.
 pub struct EngineParts {
@@ -66,7 +63,7 @@ pub struct Engine {
     context: Arc<WatcherContext>,
     library: Option<Library>,
     library_settings: LibrarySettings,
-    groups: BTreeMap<String, mpsc::Sender<Command>>,
+    groups: BTreeMap<String, watch::Sender<Command>>,
     group_tasks: JoinSet<()>,
     groups_down: watch::Sender<bool>,
     generation: watch::Sender<Arc<Generation>>,
@@ -167,7 +164,7 @@ impl Engine {
         let (bus, clock) = (self.context.bus.clone(), self.context.clock.clone());
         for id in &generation.ended_groups {
             match self.groups.remove(id) {
-                Some(group) => drop(group.send(Command::Remove(generation.number)).await),
+                Some(group) => drop(group.send_replace(Command::Remove(generation.number))),
                 None => end_stored_group(&*bus, id, clock.now(), generation.number).await?,
             }
         }
@@ -177,7 +174,7 @@ impl Engine {
         for (id, plan) in generation.groups {
             let running = self.groups.get(&id).filter(|group| !group.is_closed());
             match running {
-                Some(group) => drop(group.send(Command::Adopt(plan)).await),
+                Some(group) => drop(group.send_replace(Command::Adopt(plan))),
                 None => self.start_group(id, plan),
             }
         }
@@ -185,7 +182,7 @@ impl Engine {
     }
 
     fn start_group(&mut self, id: String, plan: crate::watcher::GroupPlan) {
-        let (sender, commands) = mpsc::channel(COMMANDS_WAITING);
+        let (sender, commands) = watch::channel(Command::Adopt(plan.clone()));
         let shutdown = self.groups_down.subscribe();
         self.group_tasks.spawn(run_group(self.context.clone(), plan, commands, shutdown));
         self.groups.insert(id, sender);

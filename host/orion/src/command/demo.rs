@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use orion_model::{Clock, Timestamp};
 use orion_pipeline::clock::{FastClock, SystemClock, sleep_until};
@@ -17,8 +17,8 @@ use crate::cli::{DataArgs, DemoArgs, Failure, Output, RuleArgs};
 use crate::setup::{self, PROMETHEUS, Pipeline, Plan};
 use crate::{feed, output, shipped};
 
-/// Evaluations of the last instants happen up to one interval after the recording ends, and correlators tick behind them.
-const AFTER_END_INTERVALS: i64 = 2;
+/// How long the last evaluations, and what follows from them, are given after the recording has ended.
+const LAST_WORDS_MILLIS: u64 = 500;
 
 /// Shows the recorded outage, or what PROMETHEUS_URL has to show.
 pub fn demo(args: &DemoArgs) -> Result<ExitCode, Failure> {
@@ -64,7 +64,10 @@ async fn show(plan: Plan, end_at: Option<Timestamp>, ending: Option<Timestamp>) 
     let end = async {
         let over = async {
             match end_at {
-                Some(at) => sleep_until(&*clock, at).await,
+                Some(at) => {
+                    sleep_until(&*clock, at).await;
+                    tokio::time::sleep(Duration::from_millis(LAST_WORDS_MILLIS)).await;
+                }
                 None => say_end(&*clock, ending).await,
             }
         };
@@ -118,9 +121,9 @@ impl Scene {
                 args.speed
             ),
             source: Arc::new(RecordingSource::new(recording, interval_millis)),
-            clock: Arc::new(FastClock::start(start, args.speed)),
+            clock: Arc::new(FastClock::start(start, end, args.speed)),
             interval_millis,
-            end_at: Some(end.plus_millis(AFTER_END_INTERVALS * interval_millis)),
+            end_at: Some(end),
         })
     }
 }

@@ -446,7 +446,8 @@ pub fn end_group(
     }
     draft.clear();
     draft.put_bytes(ENDED.to_vec(), Vec::new());
-    Ok(Some(draft.into_commit(&owner_of(group_id), Some(offset), offset)))
+    // Another offset, so that a group of the same id that was started meanwhile finds out and starts again from this.
+    Ok(Some(draft.into_commit(&owner_of(group_id), Some(offset), offset.saturating_add(1))))
 }
 
 fn end_saved(

@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use orion_bus::{Bus, BusError};
 use orion_model::{Clock, Frame, Timestamp};
 use orion_source::{QuerySession, Source, SourceError};
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{Semaphore, watch};
 
 use super::group::{Answers, Group, Which, end_group, owner_of};
 use super::health::{HealthError, Report, SourceHealth};
@@ -24,6 +25,10 @@ const QUERIES_AT_ONCE: usize = 4;
 /// How long evaluations in which nothing happened may go uncommitted. They are evaluated again after a crash, with the
 /// same result; committing each would be most of what a quiet rule costs.
 const QUIET_COMMIT_MILLIS: i64 = 10_000;
+
+/// How long answers are waited for once Orion is to end: most come within this time. What is abandoned is asked again
+/// after the next start; a source that hangs must not hold up the end.
+const LAST_ANSWERS_MILLIS: u64 = 8_000;
 
 /// First and longest wait after the store refused a commit.
 const RETRY_MILLIS: (u64, u64) = (200, 15_000);
@@ -62,7 +67,8 @@ impl Default for WatcherSettings {
     }
 }
 
-/// What a group's loop is told.
+/// What a group's loop is told. The latest counts: a plan is everything there is to know.
+#[derive(Clone)]
 pub enum Command {
     /// Go on under this plan.
     Adopt(GroupPlan),
@@ -81,6 +87,8 @@ enum StepError {
     End(#[from] EndGroupError),
     #[error(transparent)]
     NotWritable(#[from] NotWritable),
+    #[error("the source did not answer in time before the end; the instant is evaluated after the next start")]
+    Abandoned,
     #[error("the evaluation panicked: {0}")]
     Panicked(#[from] tokio::task::JoinError),
 }
@@ -101,7 +109,7 @@ enum Next {
 pub async fn run_group(
     context: Arc<WatcherContext>,
     plan: GroupPlan,
-    mut commands: mpsc::Receiver<Command>,
+    mut commands: watch::Receiver<Command>,
     mut shutdown: watch::Receiver<bool>,
 ) {
     let id = plan.group.id.clone();
@@ -113,7 +121,7 @@ pub async fn run_group(
 async fn run_until_ended(
     context: &Arc<WatcherContext>,
     mut plan: GroupPlan,
-    commands: &mut mpsc::Receiver<Command>,
+    commands: &mut watch::Receiver<Command>,
     shutdown: &mut watch::Receiver<bool>,
 ) {
     let id = plan.group.id.clone();
@@ -128,7 +136,7 @@ async fn run_until_ended(
         let Err(error) = outcome else { return };
         tracing::error!(group = id, retry_millis, "{error}");
         tokio::select! {
-            () = tokio::time::sleep(std::time::Duration::from_millis(retry_millis)) => {}
+            () = tokio::time::sleep(Duration::from_millis(retry_millis)) => {}
             _ = shutdown.wait_for(|down| *down) => return,
         }
         retry_millis = (retry_millis * 2).min(RETRY_MILLIS.1);
@@ -138,7 +146,7 @@ async fn run_until_ended(
 struct Run<'a> {
     context: &'a Arc<WatcherContext>,
     plan: &'a mut GroupPlan,
-    commands: &'a mut mpsc::Receiver<Command>,
+    commands: &'a mut watch::Receiver<Command>,
     shutdown: &'a mut watch::Receiver<bool>,
 }
 
@@ -159,7 +167,7 @@ impl Run<'_> {
             for instant in due.instants {
                 group = self.evaluate(group, instant, Which::All).await?;
                 *retry_millis = RETRY_MILLIS.0;
-                if *self.shutdown.borrow() || !self.commands.is_empty() {
+                if *self.shutdown.borrow() || self.commands.has_changed().unwrap_or(true) {
                     break;
                 }
             }
@@ -180,10 +188,12 @@ impl Run<'_> {
             let next = tokio::select! {
                 biased;
                 _ = self.shutdown.wait_for(|down| *down) => Next::End(Ended::ShutDown),
-                command = self.commands.recv() => match command {
-                    Some(Command::Adopt(plan)) => Next::Adopt(plan),
-                    Some(Command::Remove(generation)) => Next::End(Ended::Removed(generation)),
-                    None => Next::End(Ended::ShutDown),
+                changed = self.commands.changed() => match changed {
+                    Ok(()) => match self.commands.borrow_and_update().clone() {
+                        Command::Adopt(plan) => Next::Adopt(plan),
+                        Command::Remove(generation) => Next::End(Ended::Removed(generation)),
+                    },
+                    Err(_) => Next::End(Ended::ShutDown),
                 },
                 () = sleep_until(&*self.context.clock, wake_at) => Next::Look,
             };
@@ -220,7 +230,16 @@ impl Run<'_> {
     }
 
     async fn evaluate(&self, mut group: Box<Group>, instant: Timestamp, which: Which) -> Result<Box<Group>, StepError> {
-        let answers = self.ask(&mut group, instant, &which).await?;
+        let mut shutdown = self.shutdown.clone();
+        let too_late = async {
+            // A sender that is gone is the end as well.
+            let _ = shutdown.wait_for(|down| *down).await;
+            tokio::time::sleep(Duration::from_millis(LAST_ANSWERS_MILLIS)).await;
+        };
+        let answers = tokio::select! {
+            answers = self.ask(&mut group, instant, &which) => answers?,
+            () = too_late => return Err(StepError::Abandoned),
+        };
         let place = self.context.workers.clone().acquire_owned().await;
         let (mut group, outcome) = tokio::task::spawn_blocking(move || {
             let outcome = group.compute(instant, &answers, &which);

@@ -1,0 +1,26 @@
+//! SIGTERM ends Orion in good order and in time, also while its source hangs with a query in hand.
+
+use std::time::Duration;
+
+use orion_lab::{Exporter, Prometheus, ScrapeConfig};
+
+use crate::support::{self, Deployment, TARGETS};
+
+#[test]
+fn sigterm_ends_with_zero_while_prometheus_stands_still() {
+    let exporter = Exporter::start("jellyfin").unwrap();
+    let targets = ScrapeConfig::every(Duration::from_secs(1)).target("jellyfin", exporter.address());
+    let prometheus = Prometheus::start(&targets).unwrap();
+    prometheus.wait_for("up", "\"1\"", support::PATIENCE).unwrap();
+    let deployment = Deployment::new(&prometheus.url());
+    deployment.rule("targets.yaml", TARGETS);
+    // Far longer than the end may take: only giving up the query ends it in time.
+    let orion = deployment.start_with(&[("ORION_PROMETHEUS__TIMEOUT", "10m")]);
+    deployment.wait_until("the store", |it| it.path("memory/events.jsonl").exists());
+    prometheus.pause().unwrap();
+    // A slot passes, so that a query hangs.
+    std::thread::sleep(Duration::from_secs(2));
+    assert!(orion.terminate().success());
+    prometheus.resume().unwrap();
+    deployment.check_promises();
+}
