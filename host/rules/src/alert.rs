@@ -81,7 +81,9 @@ fn required<'n>(checker: &mut Checker<'_, '_>, fields: &Fields<'n>, name: &str) 
     };
     match fields.key(name) {
         _ if !missing => {}
-        Some(key) => drop(checker.report.error(&key.bytes, format!("`{name}` is empty"))),
+        Some(key) => {
+            checker.report.error(&key.bytes, format!("`{name}` is empty"));
+        }
         None if name == "alert" => {}
         None => {
             checker.report.error(&fields.bytes, format!("a rule needs `{name}`")).label(format!("no `{name}`"));

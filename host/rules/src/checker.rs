@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::catalog::PluginCatalog;
 use crate::diagnostic::Report;
-use crate::expr::SearchBudget;
+use crate::expr::Effort;
 use crate::keys::Text;
 use crate::parameters::Plugins;
 use crate::place;
@@ -17,8 +17,8 @@ pub(crate) struct Checker<'t, 'c> {
     pub(crate) report: Report<'t>,
     /// Plugins that rules may name.
     pub(crate) plugins: Plugins<'c>,
-    /// Work left for finding the places of errors in queries.
-    pub(crate) search: SearchBudget,
+    /// Work left for the queries of the file.
+    pub(crate) effort: Effort,
     /// Ids given, and how many rules asked for each.
     ids: BTreeMap<String, usize>,
 }
@@ -27,7 +27,7 @@ impl<'t, 'c> Checker<'t, 'c> {
     /// Nothing read yet.
     pub(crate) fn new(name: &'t str, text: &'t str, catalog: &'c dyn PluginCatalog) -> Self {
         let plugins = Plugins::new(catalog);
-        Self { name, report: Report::new(text), plugins, search: SearchBudget::default(), ids: BTreeMap::new() }
+        Self { name, report: Report::new(text), plugins, effort: Effort::default(), ids: BTreeMap::new() }
     }
 
     /// The id itself, or with `#2`, `#3`, … when it is taken: state is kept by id, and two rules must not share it.

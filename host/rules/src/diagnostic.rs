@@ -211,7 +211,9 @@ mod tests {
         let text = "x\n".repeat(MAX_DIAGNOSTICS);
         let many = |count: usize| {
             let mut report = Report::new(&text);
-            (0..count).rev().for_each(|at| drop(report.warning(&(at * 2..at * 2 + 1), "x")));
+            for at in (0..count).rev() {
+                report.warning(&(at * 2..at * 2 + 1), "x");
+            }
             report.finish()
         };
         assert_eq!(many(MAX_DIAGNOSTICS).len(), MAX_DIAGNOSTICS);

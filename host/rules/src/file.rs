@@ -93,7 +93,9 @@ impl<'n> Contents<'n> {
         let Some(fields) = Fields::known(&mut checker.report, document, "a PrometheusRule", &known) else { return };
         match fields.get("spec") {
             Some(spec) => self.read_groups(checker, spec, "`spec`", &["groups"]),
-            None => drop(checker.report.error(&kind.bytes, "a PrometheusRule needs `spec`")),
+            None => {
+                checker.report.error(&kind.bytes, "a PrometheusRule needs `spec`");
+            }
         }
     }
 }

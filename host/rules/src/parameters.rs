@@ -46,7 +46,9 @@ impl<'c> Plugins<'c> {
             Err(why) => {
                 let help = format!("known plugins: {}", self.catalog.names().join(", "));
                 match named {
-                    Some(text) => drop(report.error(text.bytes(), why).help(help)),
+                    Some(text) => {
+                        report.error(text.bytes(), why).help(help);
+                    }
                     None if self.missing.insert(default) => {
                         let message = format!("the standard plugin `{default}` is missing: {why}");
                         report.error(&fields.bytes, message).help(help);
@@ -94,7 +96,9 @@ fn given(report: &mut Report<'_>, fields: &Fields<'_>, manifest: &Manifest, suga
         }
         match parameter_value(value, spec).and_then(|value| spec.accept(value)) {
             Ok(value) => given.push(Parameter { name: name.to_owned(), value }),
-            Err(why) => drop(report.error(&value.bytes, format!("`{name}`: {why}")).label(spec.doc.as_str())),
+            Err(why) => {
+                report.error(&value.bytes, format!("`{name}`: {why}")).label(spec.doc.as_str());
+            }
         }
     }
     given

@@ -17,7 +17,7 @@ use promql_parser::parser::{self, value::ValueType};
 
 use crate::checker::Checker;
 use crate::keys::{Text, nearest};
-pub(crate) use place::SearchBudget;
+pub(crate) use place::Effort;
 use tokens::{Brackets, Kind, Token};
 
 /// Longer queries are generated, and not looked at by people.
@@ -25,7 +25,7 @@ pub const MAX_CHECKED_BYTES: usize = 64 * 1024;
 
 /// Words, texts and signs of a query that is checked: the parser builds a tree as deep as there are operators, and
 /// walks it by recursion.
-pub const MAX_CHECKED_TOKENS: usize = 2_000;
+pub const MAX_CHECKED_TOKENS: usize = 1_000;
 
 /// Brackets within each other, for the same reason.
 pub const MAX_CHECKED_DEPTH: usize = 100;
@@ -56,7 +56,7 @@ impl Problem {
 
 /// Checks a query. `is_promql` is false for a source that may speak another language.
 pub(crate) fn check(checker: &mut Checker<'_, '_>, text: Text<'_>, is_promql: bool) {
-    for problem in problems(text.as_str(), &mut checker.search) {
+    for problem in problems(text.as_str(), &mut checker.effort) {
         let start = checker.place(text, problem.bytes.start);
         let last = problem.bytes.end.saturating_sub(1).max(problem.bytes.start);
         let end = checker.place(text, last).max(start);
@@ -71,7 +71,7 @@ pub(crate) fn check(checker: &mut Checker<'_, '_>, text: Text<'_>, is_promql: bo
     }
 }
 
-fn problems(query: &str, budget: &mut SearchBudget) -> Vec<Problem> {
+fn problems(query: &str, effort: &mut Effort) -> Vec<Problem> {
     let all = 0..query.trim_end().len();
     if query.len() > MAX_CHECKED_BYTES {
         let message = format!("a query of {} bytes; up to {MAX_CHECKED_BYTES} are checked", query.len());
@@ -83,11 +83,15 @@ fn problems(query: &str, budget: &mut SearchBudget) -> Vec<Problem> {
         Ok(_) => return vec![Problem::unsure(all, "a query too long or too deep to be checked")],
         Err(problem) => return vec![problem],
     }
+    if !effort.may_check(tokens.len()) {
+        let message = "this file has more and longer queries than are checked; this one and further ones are not";
+        return if effort.is_news() { vec![Problem::unsure(all, message)] } else { Vec::new() };
+    }
     // Patterns are checked apart: compiling one may cost more than all the rest, and engines differ in details.
     let (query, mut problems) = regex::set_aside(query, &tokens);
     match parser::parse(&query) {
         Ok(expr) => problems.extend(result_problem(expr.value_type(), all)),
-        Err(message) => problems.push(explain(&query, &tokens, &message, budget)),
+        Err(message) => problems.push(explain(&query, &tokens, &message, effort)),
     }
     problems
 }
@@ -135,8 +139,8 @@ fn result_problem(value_type: ValueType, all: Range<usize>) -> Option<Problem> {
 }
 
 /// The parser's refusal, with its place.
-fn explain(query: &str, tokens: &[Token], message: &str, budget: &mut SearchBudget) -> Problem {
-    let bytes = place::find(query, tokens, message, budget);
+fn explain(query: &str, tokens: &[Token], message: &str, effort: &mut Effort) -> Problem {
+    let bytes = place::find(query, tokens, message, effort);
     let found = query.get(bytes.clone()).unwrap_or_default();
     if let Some(name) = message.strip_prefix("unknown function with name '").and_then(|rest| rest.strip_suffix('\'')) {
         return unknown_function(name, bytes);

@@ -14,26 +14,50 @@ use super::tokens::{Brackets, Token};
 /// The parser's answer to most mistakes of grammar.
 pub(super) const NO_QUERY: &str = "invalid promql query";
 
-/// Bytes that may be parsed again to find places, for a whole file: about a second of work. A file with more mistakes
-/// than that has its further ones shown by the whole query.
-const SEARCH_BYTES: usize = 512 * 1024;
-
-/// Work left for finding places.
-pub(crate) struct SearchBudget {
-    bytes: usize,
+/// Work on one file: how much of its queries is checked, and how much of that is done again to find places. Both are
+/// far above what files of thousands of rules need, and keep the worst file to some seconds.
+#[derive(Debug)]
+pub(crate) struct Effort {
+    check: usize,
+    search: usize,
+    is_told: bool,
 }
 
-impl Default for SearchBudget {
+/// The parser's time grows with the square of the number of tokens: a hundred million is about a second.
+const MAX_CHECK_TOKENS_SQUARED: usize = 300_000_000;
+
+/// Bytes parsed again, where those of long texts count more, for the same reason: about a second. A file with more
+/// mistakes than that has its further ones shown by the whole query.
+const MAX_SEARCH_BYTES: usize = 1024 * 1024;
+
+impl Default for Effort {
     fn default() -> Self {
-        Self { bytes: SEARCH_BYTES }
+        Self { check: MAX_CHECK_TOKENS_SQUARED, search: MAX_SEARCH_BYTES, is_told: false }
     }
 }
 
-impl SearchBudget {
+impl Effort {
+    /// Whether a query of so many tokens may still be checked.
+    pub(super) fn may_check(&mut self, tokens: usize) -> bool {
+        match self.check.checked_sub(tokens * tokens) {
+            Some(left) => {
+                self.check = left;
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Whether nobody was told yet that something is left out.
+    pub(super) fn is_news(&mut self) -> bool {
+        !std::mem::replace(&mut self.is_told, true)
+    }
+
     /// What the parser says of a text: nothing when it is right. `None` when there is no work left.
     fn parse(&mut self, text: &str) -> Option<Result<(), String>> {
         // Also a short text costs something.
-        self.bytes = self.bytes.checked_sub(text.len() + 32)?;
+        let cost = 32 + text.len() + text.len() * text.len() / 512;
+        self.search = self.search.checked_sub(cost)?;
         Some(parser::parse(text).map(drop))
     }
 }
@@ -50,22 +74,22 @@ pub(super) fn is_syntax(message: &str) -> bool {
 }
 
 /// The bytes to point at; the whole query when the place cannot be found.
-pub(super) fn find(query: &str, tokens: &[Token], message: &str, budget: &mut SearchBudget) -> Range<usize> {
+pub(super) fn find(query: &str, tokens: &[Token], message: &str, effort: &mut Effort) -> Range<usize> {
     let whole = 0..query.trim_end().len();
     let found = if is_syntax(message) {
-        first_unsound(query, tokens, budget)
+        first_unsound(query, tokens, effort)
     } else {
-        smallest_part(query, tokens, message, budget)
+        smallest_part(query, tokens, message, effort)
     };
     found.unwrap_or(whole)
 }
 
 /// The first token after which nothing helps; the end of the query when all of it is a sound beginning.
-fn first_unsound(query: &str, tokens: &[Token], budget: &mut SearchBudget) -> Option<Range<usize>> {
+fn first_unsound(query: &str, tokens: &[Token], effort: &mut Effort) -> Option<Range<usize>> {
     let (mut sound, mut unsound) = (0, tokens.len() + 1);
     while sound + 1 < unsound {
         let middle = sound.midpoint(unsound);
-        if is_sound(query, tokens.get(..middle)?, budget)? { sound = middle } else { unsound = middle }
+        if is_sound(query, tokens.get(..middle)?, effort)? { sound = middle } else { unsound = middle }
     }
     match tokens.get(sound) {
         Some(token) => Some(token.bytes.clone()),
@@ -80,16 +104,18 @@ const WITHIN: [&str; 16] = [
 ];
 const AFTER: [&str; 4] = ["", " x", " (x)", "[5m]"];
 
-fn is_sound(query: &str, tokens: &[Token], budget: &mut SearchBudget) -> Option<bool> {
+fn is_sound(query: &str, tokens: &[Token], effort: &mut Effort) -> Option<bool> {
     let mut brackets = Brackets::default();
     for (index, token) in tokens.iter().enumerate() {
         brackets.take(query, index, token);
     }
     let beginning = query.get(..tokens.last().map_or(0, |token| token.bytes.end))?;
     let closing = brackets.closing();
+    // Without an open bracket there is no inside and outside.
+    let after_closing = if closing.is_empty() { AFTER.get(..1)? } else { &AFTER };
     for within in WITHIN {
-        for after in AFTER {
-            let answer = budget.parse(&format!("{beginning}{within}{closing}{after}"))?;
+        for after in after_closing {
+            let answer = effort.parse(&format!("{beginning}{within}{closing}{after}"))?;
             // What is wrong in meaning is right in grammar.
             if answer.is_err_and(|said| is_syntax(&said)) {
                 continue;
@@ -101,20 +127,20 @@ fn is_sound(query: &str, tokens: &[Token], budget: &mut SearchBudget) -> Option<
 }
 
 /// The smallest run of tokens that alone draws the same complaint; and in it, the word that the complaint quotes.
-fn smallest_part(query: &str, tokens: &[Token], message: &str, budget: &mut SearchBudget) -> Option<Range<usize>> {
-    let complains = |from: usize, to: usize, budget: &mut SearchBudget| {
+fn smallest_part(query: &str, tokens: &[Token], message: &str, effort: &mut Effort) -> Option<Range<usize>> {
+    let complains = |from: usize, to: usize, effort: &mut Effort| {
         let part = part(query, tokens, from, to)?;
-        Some(budget.parse(&part)?.is_err_and(|said| said == message))
+        Some(effort.parse(&part)?.is_err_and(|said| said == message))
     };
     // The end: complaints come as soon as the part is complete, so this only ever begins once.
     let (mut without, mut with) = (0, tokens.len());
     while without + 1 < with {
         let middle = without.midpoint(with);
-        if complains(0, middle, budget)? { with = middle } else { without = middle }
+        if complains(0, middle, effort)? { with = middle } else { without = middle }
     }
     let mut from = 0;
     for candidate in (1..with).rev() {
-        if complains(candidate, with, budget)? {
+        if complains(candidate, with, effort)? {
             from = candidate;
             break;
         }

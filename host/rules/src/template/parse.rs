@@ -311,7 +311,9 @@ impl Parser {
             }
             commands.push(command);
             match action.peek() {
-                Some(TokenKind::Pipe) => drop(action.next()),
+                Some(TokenKind::Pipe) => {
+                    action.next();
+                }
                 _ => break,
             }
         }

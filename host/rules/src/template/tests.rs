@@ -153,6 +153,24 @@ fn templates_that_call_themselves_come_to_an_end() {
 }
 
 #[test]
+fn the_deepest_template_fits_a_small_stack() {
+    const STACK_BYTES: usize = 2 * 1024 * 1024;
+    let (open, close) = ("{{if 1}}".repeat(MAX_NESTING - 1), "{{end}}".repeat(MAX_NESTING - 1));
+    let deep = format!("{}$value{}", "(".repeat(MAX_NESTING), ")".repeat(MAX_NESTING));
+    let body = |inner: &str| format!("{open}{inner}{close}");
+    let calls = MAX_CALL_DEPTH;
+    let mut text: String = (1..calls)
+        .map(|at| {
+            format!("{{{{define \"t{at}\"}}}}{}{{{{end}}}}", body(&format!("{{{{template \"t{}\" .}}}}", at + 1)))
+        })
+        .collect();
+    text.push_str(&format!("{{{{define \"t{calls}\"}}}}{}{{{{end}}}}", body("end")));
+    text.push_str(&body(&format!("{{{{{deep}}}}}{{{{template \"t1\" .}}}}")));
+    let rendered = std::thread::Builder::new().stack_size(STACK_BYTES).spawn(move || render(&text)).unwrap().join();
+    assert_eq!(rendered.unwrap().unwrap(), "1234.5end");
+}
+
+#[test]
 fn the_text_that_comes_out_is_bounded() {
     let doubled = |times: usize| {
         let double = "{{ $x = print $x $x }}".repeat(times);
