@@ -2,6 +2,11 @@
 //!
 //! One binary for all of them, because linking it is most of what building them costs. Built with the feature
 //! `crash-points`, without which a crash between two stages cannot be brought about.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test that meets what it does not expect has failed"
+)]
 
 mod a_crash_loses_and_doubles_nothing;
 mod a_dead_target_becomes_one_incident;

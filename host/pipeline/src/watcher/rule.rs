@@ -257,7 +257,7 @@ impl RuleRun {
             detector.drop_series(&dropped)?;
         }
         if !defined.is_empty() {
-            detector.define_series(defined.into_iter())?;
+            detector.define_series(defined)?;
         }
         self.told_revision = Some(table.revision());
         Ok(())
