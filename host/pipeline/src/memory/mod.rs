@@ -1,7 +1,7 @@
 //! Memory: the audit trail that people read. Everything on the bus, as three files of one JSON object a line.
 //!
 //! The bus is the truth and these files are its projection: they can be deleted and come back, byte for byte. Each line
-//! holds the hash of the line before it and of itself, so that an edit, a deletion or a reordering shows; see [`verify`].
+//! holds the hash of the line before it and of itself, so that an edit, a deletion or a reordering shows; see [`verify()`].
 //! How far a file has come is told by its own last line, so a crash at any moment neither loses a record nor doubles one.
 
 mod line;
