@@ -36,17 +36,27 @@ struct Problem {
     bytes: Range<usize>,
     message: String,
     help: Option<String>,
-    /// False when the query may well be right and only the checker does not know.
-    is_certain: bool,
+    verdict: Verdict,
+}
+
+/// How sure the checker is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    /// No source takes the query.
+    Wrong,
+    /// Sources take it, but it cannot do what an alert is for.
+    Useless,
+    /// It may well be right; the checker does not know.
+    Unknown,
 }
 
 impl Problem {
     fn certain(bytes: Range<usize>, message: impl Into<String>) -> Self {
-        Self { bytes, message: message.into(), help: None, is_certain: true }
+        Self { bytes, message: message.into(), help: None, verdict: Verdict::Wrong }
     }
 
     fn unsure(bytes: Range<usize>, message: impl Into<String>) -> Self {
-        Self { is_certain: false, ..Self::certain(bytes, message) }
+        Self { verdict: Verdict::Unknown, ..Self::certain(bytes, message) }
     }
 
     fn with_help(self, help: Option<String>) -> Self {
@@ -61,12 +71,19 @@ pub(crate) fn check(checker: &mut Checker<'_, '_>, text: Text<'_>, is_promql: bo
         let last = problem.bytes.end.saturating_sub(1).max(problem.bytes.start);
         let end = checker.place(text, last).max(start);
         let bytes = start..if problem.bytes.is_empty() { end } else { end + 1 };
-        if problem.is_certain && is_promql {
-            checker.report.error(&bytes, problem.message).maybe_help(problem.help);
-        } else {
-            let help =
-                problem.help.unwrap_or_else(|| "it is asked as it stands; the source has the last word".to_owned());
-            checker.report.warning(&bytes, format!("not understood by the checker: {}", problem.message)).help(help);
+        match problem.verdict {
+            Verdict::Wrong if is_promql => {
+                checker.report.error(&bytes, problem.message).maybe_help(problem.help);
+            }
+            Verdict::Useless => {
+                checker.report.warning(&bytes, problem.message).maybe_help(problem.help);
+            }
+            Verdict::Wrong | Verdict::Unknown => {
+                let message = format!("not understood by the checker: {}", problem.message);
+                let help =
+                    problem.help.unwrap_or_else(|| "the source has the last word: it is asked as it stands".into());
+                checker.report.warning(&bytes, message).help(help);
+            }
         }
     }
 }
@@ -126,7 +143,7 @@ fn bracket_problem(query: &str, tokens: &[Token]) -> Result<usize, Problem> {
     }
 }
 
-/// An alert needs one sample a series; the rest parses and fails at every evaluation.
+/// An alert needs one sample a series. Prometheus loads the rest too, and fails at every evaluation.
 fn result_problem(value_type: ValueType, all: Range<usize>) -> Option<Problem> {
     let what = match value_type {
         ValueType::Matrix => "a range of samples for each series",
@@ -135,7 +152,7 @@ fn result_problem(value_type: ValueType, all: Range<usize>) -> Option<Problem> {
     };
     let message = format!("this query gives {what}, and an alert needs one sample for each series");
     let help = "put a function around it, such as `rate(…)` or `max_over_time(…)`".to_owned();
-    Some(Problem::certain(all, message).with_help(Some(help)))
+    Some(Problem { bytes: all, message, help: Some(help), verdict: Verdict::Useless })
 }
 
 /// The parser's refusal, with its place.

@@ -78,6 +78,12 @@ fn a_mistake_of_meaning_is_pointed_at() {
 }
 
 #[test]
+fn a_query_that_prometheus_loads_and_cannot_use_is_a_warning() {
+    assert_eq!(said("foo[5m]")[0].verdict, Verdict::Useless);
+    assert_eq!(said("\"x\"")[0].verdict, Verdict::Useless);
+}
+
+#[test]
 fn patterns_are_checked_apart() {
     for (query, found, is_certain) in [
         ("foo{a=~\"b(\"}", "(", true),
@@ -87,7 +93,11 @@ fn patterns_are_checked_apart() {
         ("foo{a=~\"[[]\"}", "[]", false),
     ] {
         let problem = said(query).remove(0);
-        assert_eq!((&query[problem.bytes.clone()], problem.is_certain), (found, is_certain), "{query}: {problem:?}");
+        assert_eq!(
+            (&query[problem.bytes.clone()], problem.verdict == Verdict::Wrong),
+            (found, is_certain),
+            "{query}: {problem:?}"
+        );
     }
     // A pattern that would take seconds to compile is only read.
     assert_eq!(said("foo{a=~\"((\\\\pL{99}){99}){99}\"}"), []);
@@ -97,7 +107,7 @@ fn patterns_are_checked_apart() {
 fn what_the_checker_may_not_know_is_no_error() {
     for query in ["brand_new_function(foo)", "rate(foo[5m * 2])", "holt_winters(foo[5m], 0.5, 0.5)"] {
         let problem = said(query).remove(0);
-        assert!(!problem.is_certain, "{query}: {problem:?}");
+        assert_eq!(problem.verdict, Verdict::Unknown, "{query}: {problem:?}");
     }
     assert!(said("rat(foo[5m])").remove(0).help.unwrap().contains("`rate`"));
 }
@@ -106,13 +116,13 @@ fn what_the_checker_may_not_know_is_no_error() {
 fn only_queries_of_a_bounded_size_are_checked() {
     let sum = |terms: usize| vec!["x"; terms].join("+");
     assert_eq!(said(&sum(MAX_CHECKED_TOKENS / 2)), []);
-    assert!(!said(&sum(MAX_CHECKED_TOKENS)).remove(0).is_certain);
+    assert_eq!(said(&sum(MAX_CHECKED_TOKENS)).remove(0).verdict, Verdict::Unknown);
     let nested = |depth: usize| format!("{}x{}", "(".repeat(depth), ")".repeat(depth));
     assert_eq!(said(&nested(MAX_CHECKED_DEPTH)), []);
-    assert!(!said(&nested(MAX_CHECKED_DEPTH + 1)).remove(0).is_certain);
+    assert_eq!(said(&nested(MAX_CHECKED_DEPTH + 1)).remove(0).verdict, Verdict::Unknown);
     let long = |bytes: usize| format!("x{{a=\"{}\"}}", "y".repeat(bytes - 7));
     assert_eq!(said(&long(MAX_CHECKED_BYTES)), []);
-    assert!(!said(&long(MAX_CHECKED_BYTES + 1)).remove(0).is_certain);
+    assert_eq!(said(&long(MAX_CHECKED_BYTES + 1)).remove(0).verdict, Verdict::Unknown);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Templates in labels, annotations and summaries: Go's text/template as Prometheus has it, bounded in every direction.
 //!
 //! People bring their alert files along, and an annotation must read the same here. So this is the language itself, not
-//! a likeness: text → pieces and tokens ([`lex`]) → a tree ([`parse`]) → text ([`eval`], [`functions`], [`format`]).
+//! a likeness: text → pieces and tokens ([`lex`]) → a tree ([`parse`]) → text ([`eval`], [`functions`], [`mod@format`]).
 //! A template is untrusted text: it may nest, loop, call itself and multiply texts only within the limits below.
 
 mod action;
