@@ -1,5 +1,6 @@
 //! The clocks that time comes from: the system's in a deployment, a faster one in a replay.
 
+use std::sync::OnceLock;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use orion_model::{Clock, Timestamp};
@@ -18,24 +19,27 @@ impl Clock for SystemClock {
 
 /// A clock that runs from one time to another, faster than time does, and stands still there: what a recording is
 /// played by. Behind its end a recording has no answers, and asking for them would look like an outage.
-#[derive(Clone, Copy, Debug)]
+///
+/// It begins when it is first looked at. What is set up before takes no time on it; otherwise a slow start would miss
+/// the beginning of what it is to show.
+#[derive(Debug)]
 pub struct FastClock {
     begin: Timestamp,
     end: Timestamp,
-    began: Instant,
+    began: OnceLock<Instant>,
     speed: u32,
 }
 
 impl FastClock {
-    /// Starts now, says `begin`, and runs `speed` times as fast as time does, until it says `end`.
-    pub fn start(begin: Timestamp, end: Timestamp, speed: u32) -> Self {
-        Self { begin, end, began: Instant::now(), speed: speed.max(1) }
+    /// Says `begin` when first asked, and runs `speed` times as fast as time does, until it says `end`.
+    pub fn new(begin: Timestamp, end: Timestamp, speed: u32) -> Self {
+        Self { begin, end, began: OnceLock::new(), speed: speed.max(1) }
     }
 }
 
 impl Clock for FastClock {
     fn now(&self) -> Timestamp {
-        let passed = self.began.elapsed().saturating_mul(self.speed).as_millis();
+        let passed = self.began.get_or_init(Instant::now).elapsed().saturating_mul(self.speed).as_millis();
         self.begin.plus_millis(i64::try_from(passed).unwrap_or(i64::MAX)).min(self.end)
     }
 
@@ -60,11 +64,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_fast_clock_stops_at_its_end() {
-        let (begin, end) = (Timestamp::from_millis(1_000), Timestamp::from_millis(1_001));
-        let clock = FastClock::start(begin, end, 1_000_000);
+    fn a_fast_clock_begins_when_looked_at_and_stops_at_its_end() {
+        let (begin, end) = (Timestamp::from_millis(1_000), Timestamp::from_millis(500_000));
+        let clock = FastClock::new(begin, end, 1_000);
         std::thread::sleep(Duration::from_millis(1));
+        assert!(clock.now() < end);
+        std::thread::sleep(Duration::from_millis(500));
         assert_eq!(clock.now(), end);
-        assert_eq!(clock.real_millis(1_500_000), 2);
+        assert_eq!(FastClock::new(begin, end, 1_000_000).real_millis(1_500_000), 2);
     }
 }

@@ -1,12 +1,12 @@
 //! A real Prometheus whose share in the work is known.
 
-use std::io::{Read, Write};
-use std::net::SocketAddr;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use orion_lab::{Exporter, Prometheus, ScrapeConfig};
 
-use crate::cpu::ProcessId;
+use crate::cpu::{self, ProcessId};
 use crate::deployment::PATIENCE;
 use crate::error::BenchError;
 
@@ -24,12 +24,12 @@ pub struct Measured {
     idle: f64,
 }
 
-/// What two processes did in a while.
+/// What was done in a while.
 pub struct Spent {
     /// Queries that Prometheus answered.
     pub queries: f64,
-    /// CPU time of Orion.
-    pub orion: Duration,
+    /// CPU time of the one who asked.
+    pub asking: Duration,
     /// CPU time of Prometheus beyond what it takes without Orion.
     pub prometheus: Duration,
 }
@@ -64,7 +64,7 @@ impl Measured {
         let idle = took.mul_f64(self.idle);
         Ok(Spent {
             queries,
-            orion: orion_after - orion_before,
+            asking: orion_after - orion_before,
             prometheus: (own_after - own_before).saturating_sub(idle),
         })
     }
@@ -78,14 +78,55 @@ impl Measured {
         Ok(count.unwrap_or(0.0))
     }
 
+    /// What it costs to ask these questions at this pace over one kept connection and to look at nothing: nobody who asks
+    /// this Prometheus on this machine gets away with less. CPU time of the asking thread, and of Prometheus.
+    pub fn bare(&self, exprs: &[String], every: Duration, how_long: Duration) -> Result<Spent, BenchError> {
+        const WHAT: &str = "ask Prometheus over a bare socket";
+        let connection = TcpStream::connect(self.prometheus.address()).map_err(BenchError::failed(WHAT))?;
+        connection.set_nodelay(true).map_err(BenchError::failed(WHAT))?;
+        let mut reader = BufReader::new(&connection);
+        let (began, own_before, before) = (Instant::now(), self.process.cpu()?, cpu::of_this_thread());
+        let mut queries = 0_u32;
+        for expr in exprs.iter().cycle() {
+            ask(&connection, &mut reader, expr).map_err(BenchError::failed(WHAT))?;
+            queries += 1;
+            let next = every * queries;
+            if next > how_long {
+                break;
+            }
+            std::thread::sleep(next.saturating_sub(began.elapsed()));
+        }
+        let (asking, own_after) = (cpu::of_this_thread() - before, self.process.cpu()?);
+        let idle = began.elapsed().mul_f64(self.idle);
+        let prometheus = (own_after - own_before).saturating_sub(idle);
+        Ok(Spent { queries: f64::from(queries), asking, prometheus })
+    }
+
     /// Says it in a note.
     pub fn idle_note(&self) -> String {
         format!("Prometheus alone: {:.1} ms CPU/s, subtracted", self.idle * 1_000.0)
     }
 }
 
+/// One query, its answer read and thrown away.
+fn ask(mut connection: &TcpStream, reader: &mut impl BufRead, expr: &str) -> std::io::Result<()> {
+    let query = url::form_urlencoded::Serializer::new(String::new()).append_pair("query", expr).finish();
+    write!(connection, "GET /api/v1/query?{query} HTTP/1.1\r\nHost: prometheus\r\n\r\n")?;
+    let (mut line, mut length) = (String::new(), 0_u64);
+    loop {
+        line.clear();
+        if reader.read_line(&mut line)? == 0 || line.trim().is_empty() {
+            break;
+        }
+        let value = line.to_ascii_lowercase();
+        let value = value.strip_prefix("content-length:").and_then(|value| value.trim().parse().ok());
+        length = value.unwrap_or(length);
+    }
+    std::io::copy(&mut reader.take(length), &mut std::io::sink()).map(drop)
+}
+
 fn get(address: SocketAddr, path: &str) -> std::io::Result<String> {
-    let mut connection = std::net::TcpStream::connect(address)?;
+    let mut connection = TcpStream::connect(address)?;
     write!(connection, "GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n")?;
     let mut answer = String::new();
     connection.read_to_string(&mut answer)?;

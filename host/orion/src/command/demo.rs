@@ -115,13 +115,15 @@ impl Scene {
     fn recorded(args: &DemoArgs) -> Result<Self, Failure> {
         let recording = Recording::read(PROMETHEUS, shipped::RECORDING).map_err(Failure::configuration)?;
         let (start, end, interval_millis) = (recording.start(), recording.end(), recording.interval_millis());
+        // The first slot of a group may lie up to an interval before the time it is started at.
+        let begin = start.plus_millis(interval_millis);
         Ok(Self {
             introduction: format!(
                 "A recording of a real outage of a small media stack, {start} to {end}, {} times as fast",
                 args.speed
             ),
             source: Arc::new(RecordingSource::new(recording, interval_millis)),
-            clock: Arc::new(FastClock::start(start, end, args.speed)),
+            clock: Arc::new(FastClock::new(begin, end, args.speed)),
             interval_millis,
             end_at: Some(end),
         })

@@ -35,11 +35,11 @@ pub fn run(context: &Context) -> Result<Vec<Figure>, BenchError> {
         Figure::new(
             "an instant, orion and Prometheus",
             Target::AtMost(MOST_MILLIS),
-            millis(spent.orion + spent.prometheus),
+            millis(spent.asking + spent.prometheus),
             "ms CPU",
         )
         .note(format!("{instants} instants; {}", prometheus.idle_note())),
-        Figure::new("an instant, orion", Target::None, millis(spent.orion), "ms CPU"),
+        Figure::new("an instant, orion", Target::None, millis(spent.asking), "ms CPU"),
     ])
 }
 

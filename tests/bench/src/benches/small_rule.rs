@@ -13,6 +13,7 @@ use crate::report::{Figure, Target};
 
 const GROUPS: usize = 50;
 const WATCHED: Duration = Duration::from_secs(20);
+const BARE_WATCHED: Duration = Duration::from_secs(10);
 const MOST_ORION_MILLIS: f64 = 0.15;
 const MOST_MILLIS: f64 = 0.35;
 
@@ -26,19 +27,35 @@ pub fn run(context: &Context) -> Result<Vec<Figure>, BenchError> {
     let prometheus = Measured::start(&exporter, "count(load)", &format!("\"{GROUPS}\""))?;
     let deployment = Deployment::new(context.orion()?, &prometheus.url())?;
     deployment.rule_file("small.yaml", &rules())?;
+    let exprs: Vec<String> = (0..GROUPS).map(expr).collect();
+    let pace = Duration::from_secs(1).div_f64(GROUPS as f64);
+    let bare = prometheus.bare(&exprs, pace, BARE_WATCHED)?;
     let spent = deployment.explained(watch(&deployment, &prometheus, &exporter))?;
     let evaluations = spent.queries;
     let millis = |time: Duration| time.as_secs_f64() * 1_000.0 / evaluations;
+    let bare_millis = |time: Duration| time.as_secs_f64() * 1_000.0 / bare.queries;
     Ok(vec![
-        Figure::new("an evaluation, orion", Target::AtMost(MOST_ORION_MILLIS), millis(spent.orion), "ms CPU")
+        Figure::new("an evaluation, orion", Target::AtMost(MOST_ORION_MILLIS), millis(spent.asking), "ms CPU")
             .note(format!("{GROUPS} groups, {evaluations} evaluations in {} s", WATCHED.as_secs())),
         Figure::new(
             "an evaluation, orion and Prometheus",
             Target::AtMost(MOST_MILLIS),
-            millis(spent.orion + spent.prometheus),
+            millis(spent.asking + spent.prometheus),
             "ms CPU",
         )
         .note(prometheus.idle_note()),
+        Figure::new(
+            "the same question over a bare socket, both",
+            Target::None,
+            bare_millis(bare.asking + bare.prometheus),
+            "ms CPU",
+        )
+        .note(format!(
+            "{:.3} ms to ask, {:.3} ms in Prometheus, at the same pace; for orion {:.3} ms in Prometheus",
+            bare_millis(bare.asking),
+            bare_millis(bare.prometheus),
+            millis(spent.prometheus)
+        )),
     ])
 }
 
@@ -64,8 +81,12 @@ fn watch(deployment: &Deployment, prometheus: &Measured, exporter: &Exporter) ->
 
 fn set_all(exporter: &Exporter, value: f64) {
     for group in 0..GROUPS {
-        exporter.set(&format!("load{{app=\"{group}\"}}"), value);
+        exporter.set(&expr(group), value);
     }
+}
+
+fn expr(group: usize) -> String {
+    format!("load{{app=\"{group}\"}}")
 }
 
 fn rules() -> String {
@@ -73,8 +94,9 @@ fn rules() -> String {
     for group in 0..GROUPS {
         let _ = write!(
             text,
-            "  - name: app-{group}\n    interval: 1s\n    rules:\n      - alert: TooMuch\n        expr: \
-             load{{app=\"{group}\"}}\n        with: {{ above: 100 }}\n"
+            "  - name: app-{group}\n    interval: 1s\n    rules:\n      - alert: TooMuch\n        expr: {}\n\
+             \x20       with: {{ above: 100 }}\n",
+            expr(group)
         );
     }
     text
