@@ -20,6 +20,7 @@ fn main() {
         sandbox.load(standard.component).unwrap()
     };
     instances(&plugin("threshold"));
+    columns(&sandbox);
     frames(&plugin("threshold"));
     events(&plugin("grouping"));
 }
@@ -41,44 +42,85 @@ fn instances(plugin: &Plugin) {
     println!("instance: {:.1} µs", median(|| drop(black_box(plugin.detector().unwrap()))) / 1e3);
 }
 
-fn frames(plugin: &Plugin) {
-    let labels: Labels = [("instance", "a"), ("job", "node")].into_iter().collect();
-    for series in [0_u32, 1_000, 10_000, 100_000] {
-        let frame = Frame {
-            instant: Timestamp::from_millis(60_000),
-            ids: (0..series).collect(),
-            timestamps: vec![60_000; series as usize],
-            // One in a hundred is beyond the bound.
-            values: (0..series).map(|id| f64::from(id % 100)).collect(),
-            warnings: vec![],
-        };
-        let mut inside = plugin.detector().unwrap();
-        inside.configure(&[Parameter { name: "above".to_owned(), value: ParameterValue::Number(98.5) }]).unwrap();
-        inside.define_series((0..series).map(|id| (id, &labels))).unwrap();
-        let mut findings = Vec::new();
-        let mut fuel = 0;
-        let in_sandbox = median(|| {
-            findings.clear();
-            fuel = inside.observe(&frame, &mut findings).unwrap().fuel;
-            black_box(&findings);
+/// A detector that takes its columns and does nothing: what is left is the crossing itself.
+const IDLE: &str = r#"(module
+  (memory (export "memory") 64)
+  (global $heap (mut i32) (i32.const 4096))
+  (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
+    (global.set $heap (i32.and (i32.add (global.get $heap) (i32.const 7)) (i32.const -8)))
+    (global.get $heap) (global.set $heap (i32.add (global.get $heap) (local.get 3))))
+  (func (export "orion:plugin/detector@1.0.0#configure") (param i32 i32) (result i32) (i32.const 0))
+  (func (export "orion:plugin/detector@1.0.0#restore") (param i32 i32 i32) (result i32) (i32.const 0))
+  (func (export "orion:plugin/detector@1.0.0#define-series") (param i32 i32 i32 i32 i32 i32 i32 i32))
+  (func (export "orion:plugin/detector@1.0.0#drop-series") (param i32 i32))
+  (func (export "orion:plugin/detector@1.0.0#observe") (param i64 i32 i32 i32 i32 i32 i32)
+    (global.set $heap (i32.const 4096)))
+  (func (export "orion:plugin/detector@1.0.0#checkpoint") (result i32) (i32.const 16)))"#;
+
+const IDLE_MANIFEST: &str = r#"
+name = "idle"
+kind = "detector"
+version = "1.0.0"
+contract = "v1"
+summary = "Does nothing."
+"#;
+
+fn columns(sandbox: &Sandbox) {
+    let module = wat::parse_str(IDLE).unwrap();
+    let component = orion_componentize::componentize(&module, IDLE_MANIFEST).unwrap();
+    let mut detector = sandbox.load(&component).unwrap().detector().unwrap();
+    for series in [1_000, 10_000, 100_000] {
+        let frame = frame(series);
+        let call = median(|| {
+            black_box(detector.observe(&frame, &mut Vec::new()).unwrap());
         });
-        let mut outside = DetectorProbe::<orion_threshold::Threshold>::new(&[("above", 98.5.into())]).unwrap();
-        let native = median(|| {
-            let Frame { ids, timestamps, values, .. } = &frame;
-            // A call outside gets columns of its own too, as any caller across a boundary does.
-            let (ids, timestamps, values) = (ids.clone(), timestamps.clone(), values.clone());
-            black_box(outside.observe_columns(60_000, &ids, &timestamps, &values));
-        });
-        let each = f64::from(series.max(1));
-        println!(
-            "threshold, {series} series: {:.2} ns/sample in the sandbox, {:.2} native, ×{:.2}; {:.1} µs a call, {:.1} fuel/sample",
-            in_sandbox / each,
-            native / each,
-            in_sandbox / native,
-            in_sandbox / 1e3,
-            fuel as f64 / each,
-        );
+        println!("columns, {series} series: {:.2} ns/sample", call / f64::from(series));
     }
+}
+
+fn frame(series: u32) -> Frame {
+    Frame {
+        instant: Timestamp::from_millis(60_000),
+        ids: (0..series).collect(),
+        timestamps: vec![60_000; series as usize],
+        // One in a hundred is beyond the bound.
+        values: (0..series).map(|id| f64::from(id % 100)).collect(),
+        warnings: vec![],
+    }
+}
+
+fn frames(plugin: &Plugin) {
+    // Values are 0 to 99: beyond this bound are none of them, one in a hundred, all.
+    for (name, bound) in [("nothing found", 99.5), ("1 % found", 98.5), ("all found", -1.0)] {
+        for series in [1_000, 10_000, 100_000] {
+            threshold(plugin, name, bound, &frame(series));
+        }
+    }
+}
+
+fn threshold(plugin: &Plugin, name: &str, bound: f64, frame: &Frame) {
+    let labels: Labels = [("instance", "a"), ("job", "node")].into_iter().collect();
+    let mut inside = plugin.detector().unwrap();
+    inside.configure(&[Parameter { name: "above".to_owned(), value: ParameterValue::Number(bound) }]).unwrap();
+    inside.define_series(frame.ids.iter().map(|id| (*id, &labels))).unwrap();
+    let mut findings = Vec::new();
+    let mut fuel = 0;
+    let in_sandbox = median(|| {
+        findings.clear();
+        fuel = inside.observe(frame, &mut findings).unwrap().fuel;
+        black_box(&findings);
+    });
+    let mut outside = DetectorProbe::<orion_threshold::Threshold>::new(&[("above", bound.into())]).unwrap();
+    let Frame { ids, timestamps, values, .. } = frame;
+    let native = median(|| drop(black_box(outside.observe_columns(60_000, ids, timestamps, values))));
+    let each = frame.len() as f64;
+    println!(
+        "threshold, {name}, {each} series: {:.2} ns/sample in the sandbox, {:.2} native, ×{:.2}; {:.1} fuel/sample",
+        in_sandbox / each,
+        native / each,
+        in_sandbox / native,
+        fuel as f64 / each,
+    );
 }
 
 fn events(plugin: &Plugin) {

@@ -3,9 +3,13 @@
 use std::rc::Rc;
 
 use crate::finding::Finding;
+use crate::values::{LANES, Values, Wanted};
 
 /// A series: the same number from frame to frame, as long as the host does not drop it.
 pub type SeriesId = u32;
+
+/// Values looked at before anything is decided. Enough that what a loop costs besides does not show.
+const RUN: usize = 16;
 
 /// The answer to the rule's query at one instant.
 pub struct Frame<'a> {
@@ -44,8 +48,37 @@ impl<'a> Frame<'a> {
 
     /// The samples, in the order of the answer.
     pub fn samples(&self) -> impl Iterator<Item = Sample<'a>> + use<'a> {
+        Self::zip(self.ids, self.timestamps, self.values, self.book)
+    }
+
+    /// The samples whose value is wanted, in the order of the answer. Values are looked at in runs, so that a frame in which
+    /// next to nothing is wanted costs next to nothing: use this where most samples are fine.
+    pub fn samples_where<W>(&self, wanted: W) -> impl Iterator<Item = Sample<'a>> + use<'a, W>
+    where
+        W: Fn(Values) -> Wanted + Copy,
+    {
         let book = self.book;
-        let columns = self.ids.iter().zip(self.timestamps).zip(self.values);
+        let (ids, last_ids) = self.ids.as_chunks::<RUN>();
+        let (timestamps, last_timestamps) = self.timestamps.as_chunks::<RUN>();
+        let (values, last_values) = self.values.as_chunks::<RUN>();
+        let any = move |run: &[f64; RUN]| {
+            let pairs = run.as_chunks::<LANES>().0;
+            pairs.iter().fold(Wanted::none(), |any, pair| any | wanted(Values::of(pair))).any()
+        };
+        let runs = ids.iter().zip(timestamps).zip(values).filter(move |(_, values)| any(values));
+        let runs = runs.map(|((ids, timestamps), values)| (&ids[..], &timestamps[..], &values[..]));
+        let runs = runs.chain(std::iter::once((last_ids, last_timestamps, last_values)));
+        let samples = runs.flat_map(move |(ids, timestamps, values)| Self::zip(ids, timestamps, values, book));
+        samples.filter(move |sample| wanted(Values::of(&[sample.value; LANES])).any())
+    }
+
+    fn zip(
+        ids: &'a [SeriesId],
+        timestamps: &'a [i64],
+        values: &'a [f64],
+        book: &'a SeriesBook,
+    ) -> impl Iterator<Item = Sample<'a>> + use<'a> {
+        let columns = ids.iter().zip(timestamps).zip(values);
         columns.map(move |((&id, &timestamp), &value)| Sample { id, timestamp, value, book })
     }
 
@@ -170,5 +203,52 @@ impl SeriesBook {
             let name = row.first as usize + label * 2;
             Some((row.told.piece(name), row.told.piece(name + 1)))
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn pieces<'a>(book: &mut SeriesBook, series: &[(SeriesId, &[(&'a str, &'a str)])]) {
+        let mut text = Vec::new();
+        let mut ends = Vec::new();
+        for piece in series.iter().flat_map(|(_, labels)| labels.iter()).flat_map(|(name, value)| [name, value]) {
+            text.extend_from_slice(piece.as_bytes());
+            ends.push(u32::try_from(text.len()).unwrap());
+        }
+        let ids: Vec<_> = series.iter().map(|(id, _)| *id).collect();
+        let counts: Vec<_> = series.iter().map(|(_, labels)| u32::try_from(labels.len()).unwrap()).collect();
+        book.define(&ids, &counts, text, ends);
+    }
+
+    #[test]
+    fn a_series_has_the_labels_it_was_last_given_and_none_once_it_is_dropped() {
+        let mut book = SeriesBook::new();
+        pieces(&mut book, &[(4, &[("host", "ä"), ("job", "b")]), (1, &[]), (2, &[("job", "c")])]);
+        pieces(&mut book, &[(2, &[("host", "d"), ("job", "e")])]);
+        let frame = Frame::new(0, &[], &[], &[], &book);
+        assert_eq!(frame.series(4).labels().collect::<Vec<_>>(), [("host", "ä"), ("job", "b")]);
+        assert_eq!(frame.series(1).labels().count(), 0);
+        assert_eq!((frame.series(2).label("job"), frame.series(2).label("zone")), (Some("e"), None));
+        book.drop_series(&[2, 77]);
+        let frame = Frame::new(0, &[], &[], &[], &book);
+        assert_eq!((frame.series(2).label("job"), frame.series(77).label("job")), (None, None));
+    }
+
+    proptest! {
+        #[test]
+        fn looking_in_runs_finds_what_looking_one_by_one_finds(values in proptest::collection::vec(0_u8..4, 0..70)) {
+            let values: Vec<_> = values.into_iter().map(f64::from).collect();
+            let ids: Vec<_> = (0..u32::try_from(values.len()).unwrap()).collect();
+            let timestamps: Vec<_> = ids.iter().map(|id| i64::from(*id)).collect();
+            let book = SeriesBook::new();
+            let frame = Frame::new(0, &ids, &timestamps, &values, &book);
+            let seen = |sample: Sample<'_>| (sample.series().id(), sample.timestamp, sample.value.to_bits());
+            let runs: Vec<_> = frame.samples_where(|values| values.at_least(3.0) | values.equal_to(1.0)).map(seen).collect();
+            prop_assert_eq!(runs, frame.samples().filter(|sample| sample.value == 3.0 || sample.value == 1.0).map(seen).collect::<Vec<_>>());
+        }
     }
 }

@@ -43,6 +43,7 @@ mod severity;
 mod state;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;
+mod values;
 
 pub use change::{Change, ChangeKind, Changes};
 pub use event::{Batch, Event, Status};
@@ -51,6 +52,7 @@ pub use frame::{Frame, Sample, Series, SeriesId};
 pub use parameters::{Parameter, ParameterValue, Parameters, Refused, format_duration};
 pub use severity::Severity;
 pub use state::{Entry, SeriesState, State, Stateful, Stored};
+pub use values::{Values, Wanted};
 
 /// Reads frames, emits findings.
 pub trait Detector: Sized {

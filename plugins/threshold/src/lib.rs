@@ -4,29 +4,37 @@
 //! Several bounds are alternatives: `above: 90` with `below: 10` finds what has left the band between them. NaN is not a
 //! number and breaches no bound.
 
-use orion_plugin::{Detector, Findings, Frame, Parameters, Refused};
+use orion_plugin::{Detector, Findings, Frame, Parameters, Refused, Values, Wanted};
 
-/// The bounds. One that was not given is NaN, which no value is above, below or equal to.
+/// The bounds as three comparisons: most values breach nothing, and what each of them costs is what a frame costs. A
+/// number that is none is a bound that no value breaches.
 #[derive(Clone, Copy)]
 struct Bounds {
-    above: f64,
-    at_least: f64,
-    below: f64,
-    at_most: f64,
+    /// This or more.
+    high: f64,
+    /// This or less.
+    low: f64,
+    /// Exactly this.
     equal: f64,
-    not_equal: f64,
 }
 
 impl Bounds {
-    /// Without branches, because most values breach nothing and a row of comparisons is cheaper than guessing.
-    fn breached_by(&self, value: f64) -> bool {
-        (value > self.above)
-            | (value >= self.at_least)
-            | (value < self.below)
-            | (value <= self.at_most)
-            | (value == self.equal)
-            | (value > self.not_equal)
-            | (value < self.not_equal)
+    fn breached_by(self, values: Values) -> Wanted {
+        values.at_least(self.high) | values.at_most(self.low) | values.equal_to(self.equal)
+    }
+
+    /// More than a number is the next one or more. Nothing is more than infinity.
+    fn raise(&mut self, above: f64) {
+        if above < f64::INFINITY {
+            self.high = self.high.min(above.next_up());
+        }
+    }
+
+    /// Less than a number is the one before it or less.
+    fn lower(&mut self, below: f64) {
+        if below > f64::NEG_INFINITY {
+            self.low = self.low.max(below.next_down());
+        }
     }
 }
 
@@ -35,27 +43,28 @@ pub struct Threshold(Option<Bounds>);
 
 impl Detector for Threshold {
     fn configure(parameters: &Parameters) -> Result<Self, Refused> {
-        const NAMES: [&str; 6] = ["above", "at_least", "below", "at_most", "equal", "not_equal"];
-        let mut bounds = [None; NAMES.len()];
-        for (bound, name) in bounds.iter_mut().zip(NAMES) {
-            *bound = parameters.number(name)?;
-            if bound.is_some_and(f64::is_nan) {
-                return Err(format!("`{name}` is not a number").into());
-            }
-        }
-        if bounds.iter().all(Option::is_none) {
+        let bound = |name: &str| match parameters.number(name)? {
+            Some(bound) if bound.is_nan() => Err(Refused(format!("`{name}` is not a number"))),
+            bound => Ok(bound),
+        };
+        let (above, at_least, below) = (bound("above")?, bound("at_least")?, bound("below")?);
+        let (at_most, equal, not_equal) = (bound("at_most")?, bound("equal")?, bound("not_equal")?);
+        if [above, at_least, below, at_most, equal, not_equal].iter().all(Option::is_none) {
             return Ok(Self(None));
         }
-        let [above, at_least, below, at_most, equal, not_equal] = bounds.map(|bound| bound.unwrap_or(f64::NAN));
-        Ok(Self(Some(Bounds { above, at_least, below, at_most, equal, not_equal })))
+        let or_none = |bound: Option<f64>| bound.unwrap_or(f64::NAN);
+        let mut bounds = Bounds { high: or_none(at_least), low: or_none(at_most), equal: or_none(equal) };
+        above.into_iter().chain(not_equal).for_each(|above| bounds.raise(above));
+        below.into_iter().chain(not_equal).for_each(|below| bounds.lower(below));
+        Ok(Self(Some(bounds)))
     }
 
     fn observe(&mut self, frame: &Frame<'_>, findings: &mut Findings) {
-        let Some(bounds) = self.0 else {
-            return frame.samples().for_each(|sample| findings.emit(sample.finding()));
-        };
-        for sample in frame.samples().filter(|sample| bounds.breached_by(sample.value)) {
-            findings.emit(sample.finding());
+        match self.0 {
+            None => frame.samples().for_each(|sample| findings.emit(sample.finding())),
+            Some(bounds) => frame
+                .samples_where(|values| bounds.breached_by(values))
+                .for_each(|sample| findings.emit(sample.finding())),
         }
     }
 }
@@ -111,7 +120,9 @@ mod tests {
     proptest! {
         #[test]
         fn a_value_is_found_exactly_when_one_of_its_bounds_says_so(
-            bounds in proptest::collection::vec(proptest::option::of(-3.0..3.0_f64), 6),
+            bounds in proptest::collection::vec(proptest::option::of(prop_oneof![
+                -3.0..3.0_f64, (-3_i8..3).prop_map(f64::from), Just(f64::INFINITY), Just(f64::NEG_INFINITY), Just(-0.0), Just(f64::MAX),
+            ]), 6),
             values in proptest::collection::vec(prop_oneof![
                 -4.0..4.0_f64,
                 (-3_i8..3).prop_map(f64::from),
