@@ -14,6 +14,7 @@ pub mod guardian;
 pub mod library;
 mod lifecycle;
 pub mod memory;
+mod plugin_state;
 mod schedule;
 mod stage;
 pub mod watcher;

@@ -7,11 +7,9 @@ use orion_rules::group_key;
 use orion_sandbox::{ConfigureError, Correlator, EventBatch};
 
 use super::incident::{BatchFacts, Incidents, Origin};
-use crate::draft::{Draft, NotWritable, key};
+use crate::draft::{Draft, NotWritable};
 use crate::library::CorrelationPlan;
-
-/// First part of the state keys of what correlators keep.
-pub const PLUGIN_ROOM: &[u8] = b"plugin";
+use crate::plugin_state::PluginState;
 
 /// How often a batch is tried before the correlation goes on without it: a fault may depend on the state the correlator
 /// was in, and a fresh instance has none but what was kept.
@@ -21,7 +19,7 @@ const STRIKES: usize = 3;
 pub struct CorrelationRun {
     plan: CorrelationPlan,
     correlator: Option<Correlator>,
-    kept: BTreeMap<Vec<u8>, Vec<u8>>,
+    state: PluginState,
     incidents: Incidents,
     batch: EventBatch,
 }
@@ -39,19 +37,13 @@ pub struct Answer {
 impl CorrelationRun {
     /// A correlation that has read nothing yet.
     pub fn new(plan: CorrelationPlan) -> Self {
-        let (kept, incidents, batch) = (BTreeMap::new(), Incidents::default(), EventBatch::new());
-        Self { plan, correlator: None, kept, incidents, batch }
+        let state = PluginState::new(&plan.correlation.id);
+        Self { plan, correlator: None, state, incidents: Incidents::default(), batch: EventBatch::new() }
     }
 
     /// Goes on under an edited plan. Open incidents stay; the correlator is set up anew and given its state back.
-    pub fn adopt(&mut self, plan: CorrelationPlan) {
-        let version = |plan: &CorrelationPlan| plan.plugin.manifest().state_version;
-        let same_state =
-            version(&self.plan) == version(&plan) && self.plan.plugin.manifest().name == plan.plugin.manifest().name;
-        if !same_state && !self.kept.is_empty() {
-            tracing::warn!(correlation = plan.correlation.id, "another kind of state: it starts afresh");
-            self.kept.clear();
-        }
+    pub fn adopt(&mut self, plan: CorrelationPlan, draft: &mut Draft) {
+        self.state.adapt(plan.plugin.manifest(), draft);
         self.correlator = None;
         self.plan = plan;
     }
@@ -66,14 +58,19 @@ impl CorrelationRun {
         &mut self.incidents
     }
 
-    /// Puts a piece of correlator state back as the store kept it.
-    pub fn restore_plugin_entry(&mut self, key: &[u8], value: &[u8]) {
-        self.kept.insert(key.to_vec(), value.to_vec());
+    /// The correlator's state, to be filled from the store.
+    pub fn state(&mut self) -> &mut PluginState {
+        &mut self.state
+    }
+
+    /// The store was read: state that is not the correlator's is forgotten.
+    pub fn restored(&mut self, draft: &mut Draft) {
+        self.state.adapt(self.plan.plugin.manifest(), draft);
     }
 
     /// Whether time alone can change something.
     pub fn has_timers(&self) -> bool {
-        !self.kept.is_empty() || !self.incidents.none_open()
+        !self.state.is_empty() || !self.incidents.none_open()
     }
 
     /// Gives the correlator those of the events that it reads. `None` when it reads none of them.
@@ -137,11 +134,8 @@ impl CorrelationRun {
     fn set_up(&self) -> Result<Correlator, ConfigureError> {
         let mut correlator = self.plan.plugin.correlator()?;
         correlator.configure(&self.plan.correlation.parameters)?;
-        if let Some(version) = self.plan.plugin.manifest().state_version.filter(|_| !self.kept.is_empty()) {
-            let entry =
-                |(key, value): (&Vec<u8>, &Vec<u8>)| StateEntry { key: key.clone(), value: Some(value.clone()) };
-            let entries: Vec<StateEntry> = self.kept.iter().map(entry).collect();
-            correlator.restore(version, &entries)?;
+        if let Some(version) = self.plan.plugin.manifest().state_version.filter(|_| !self.state.is_empty()) {
+            correlator.restore(version, &self.state.entries())?;
         }
         Ok(correlator)
     }
@@ -161,19 +155,7 @@ impl CorrelationRun {
         for change in &answer.changes {
             self.incidents.apply(draft, origin, change, &facts)?;
         }
-        for StateEntry { key: name, value } in answer.entries {
-            let state_key = self.plugin_key(&name);
-            match value {
-                Some(value) => {
-                    draft.put_bytes(state_key, value.clone());
-                    self.kept.insert(name, value);
-                }
-                None => {
-                    draft.delete(state_key);
-                    self.kept.remove(&name);
-                }
-            }
-        }
+        self.state.take(plugin.manifest(), answer.entries, draft);
         Ok(())
     }
 
@@ -182,13 +164,7 @@ impl CorrelationRun {
         let correlation = self.plan.correlation.clone();
         let plugin = self.plan.plugin.clone();
         self.incidents.end(draft, Origin { correlation: &correlation, plugin: &plugin, generation }, now)?;
-        for name in std::mem::take(&mut self.kept).into_keys() {
-            draft.delete(self.plugin_key(&name));
-        }
+        self.state.forget(draft);
         Ok(())
-    }
-
-    fn plugin_key(&self, name: &[u8]) -> Vec<u8> {
-        key::of(&[PLUGIN_ROOM, self.plan.correlation.id.as_bytes(), name])
     }
 }

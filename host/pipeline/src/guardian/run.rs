@@ -8,11 +8,12 @@ use orion_model::{Clock, Event, Severity, Timestamp};
 use orion_sandbox::ConfigureError;
 use tokio::sync::{Semaphore, watch};
 
-use super::correlation::{Answer, CorrelationRun, PLUGIN_ROOM};
+use super::correlation::{Answer, CorrelationRun};
 use super::incident::{BatchFacts, CLOSED_ROOM, OPEN_ROOM};
 use crate::condition::{self, Condition, Conditions, kind};
 use crate::draft::{Draft, NotWritable, key};
 use crate::library::{CorrelationPlan, Generation};
+use crate::plugin_state::{OWNER_ROOM, PLUGIN_ROOM};
 use crate::stage::{BATCH, QUIET_ENTRIES, StageError, StageLoop};
 use crate::watermark::Watermark;
 
@@ -114,6 +115,7 @@ impl Desk {
                     continue;
                 }
                 [room, id, name] => (*room, String::from_utf8_lossy(id).into_owned(), *name),
+                [OWNER_ROOM, id] => (OWNER_ROOM, String::from_utf8_lossy(id).into_owned(), &[][..]),
                 _ => continue,
             };
             let run = match self.runs.get_mut(&id) {
@@ -129,9 +131,13 @@ impl Desk {
             match room {
                 OPEN_ROOM => run.incidents().restore_open(&String::from_utf8_lossy(name), &value),
                 CLOSED_ROOM => run.incidents().restore_closed(&String::from_utf8_lossy(name), &value),
-                PLUGIN_ROOM => run.restore_plugin_entry(name, &value),
+                PLUGIN_ROOM => run.state().restore_entry(name, &value),
+                OWNER_ROOM => run.state().restore_owner(&value),
                 _ => {}
             }
+        }
+        for run in self.runs.values_mut() {
+            run.restored(&mut self.pending);
         }
         for run in gone.into_values() {
             run.end(&mut self.pending, now, self.generation)?;
@@ -146,7 +152,7 @@ impl Desk {
             let run = match old.remove(id) {
                 Some(run) if is_same(run.plan(), plan) => run,
                 Some(mut run) => {
-                    run.adopt(plan.clone());
+                    run.adopt(plan.clone(), &mut self.pending);
                     run
                 }
                 None => CorrelationRun::new(plan.clone()),

@@ -9,19 +9,18 @@ use orion_bus::{Commit, Loaded};
 use orion_model::{Frame, IdBuilder, Labels, SeriesId, Severity, Timestamp};
 use orion_source::{QuerySession, SourceError};
 
-use super::event::removed;
+use super::ended::{ENDED, end_saved, owner_of};
 use super::plan::GroupPlan;
-use super::rule::{ALERT_ROOM, Moment, PLUGIN_ROOM, RuleError, RuleRun};
+use super::rule::{ALERT_ROOM, Moment, RuleRun};
+use super::rule_watch::RuleWatch;
 use crate::condition::{self, Condition, Conditions, kind};
 use crate::draft::{Draft, NotWritable, key};
-use crate::lifecycle::{Lifecycle, SavedAlert};
+use crate::lifecycle::SavedAlert;
+use crate::plugin_state::{OWNER_ROOM, PLUGIN_ROOM};
 use crate::schedule::Slots;
 
 /// First part of the state keys of series tables that stateful detectors rely on.
 const SERIES_ROOM: &[u8] = b"series";
-
-/// The state key that says: this group was removed, and should it return, the time in between is not caught up.
-const ENDED: &[u8] = b"ended";
 
 /// One answer per session; `None` for a session that was not asked.
 pub type Answers = Vec<Option<Result<Frame, SourceError>>>;
@@ -207,7 +206,7 @@ impl Group {
                 Some(mut run) => {
                     run.session = session;
                     if !same.contains(&rule.rule.id) {
-                        run.adopt(rule, plan.group.limit);
+                        run.adopt(rule, plan.group.limit, &mut self.pending);
                     }
                     run
                 }
@@ -260,8 +259,12 @@ impl Group {
                     self.last = None;
                     self.pending.delete(state_key);
                 }
-                [PLUGIN_ROOM, rule, name] => match self.run_of(rule).filter(|run| run.is_stateful()) {
-                    Some(run) => run.restore_plugin_entry(name, &value),
+                [PLUGIN_ROOM, rule, name] => match self.run_of(rule) {
+                    Some(run) => run.state().restore_entry(name, &value),
+                    None => self.pending.delete(state_key),
+                },
+                [OWNER_ROOM, rule] => match self.run_of(rule) {
+                    Some(run) => run.state().restore_owner(&value),
                     None => self.pending.delete(state_key),
                 },
                 [SERIES_ROOM, expr, id] => {
@@ -271,6 +274,9 @@ impl Group {
                 }
                 _ => self.pending.delete(state_key),
             }
+        }
+        for run in &mut self.rules {
+            run.restored(&mut self.pending);
         }
         Ok(())
     }
@@ -413,153 +419,6 @@ impl Group {
     }
 }
 
-/// The owner under which a group commits.
-pub fn owner_of(group_id: &str) -> String {
-    format!("group/{group_id}")
-}
-
-/// The commit that ends a group which is in no rule file any more, from what the store has of it: its alerts resolve,
-/// its state is forgotten. `None` when there is nothing to end.
-pub fn end_group(
-    group_id: &str,
-    loaded: Loaded,
-    now: Timestamp,
-    generation: u64,
-) -> Result<Option<Commit>, NotWritable> {
-    let is_ended = loaded.state.iter().all(|(key, _)| key.as_slice() == ENDED);
-    let Some(offset) = loaded.offset.filter(|_| !is_ended || loaded.state.is_empty()) else { return Ok(None) };
-    let mut draft = Draft::default();
-    let mut conditions = Conditions::default();
-    for (state_key, value) in loaded.state {
-        match key::split(&state_key, 3).as_slice() {
-            [condition::ROOM, ..] => conditions.restore(&value),
-            [ALERT_ROOM, rule, _] => {
-                if let Ok(saved) = serde_json::from_slice(&value) {
-                    end_saved(rule, saved, now, generation, &mut draft)?;
-                }
-            }
-            _ => {}
-        }
-    }
-    for condition in conditions.iter().cloned().collect::<Vec<_>>() {
-        conditions.clear(&mut draft, &condition, now, generation, "the group was removed")?;
-    }
-    draft.clear();
-    draft.put_bytes(ENDED.to_vec(), Vec::new());
-    // Another offset, so that a group of the same id that was started meanwhile finds out and starts again from this.
-    Ok(Some(draft.into_commit(&owner_of(group_id), Some(offset), offset.saturating_add(1))))
-}
-
-fn end_saved(
-    rule: &[u8],
-    saved: SavedAlert,
-    now: Timestamp,
-    generation: u64,
-    draft: &mut Draft,
-) -> Result<(), NotWritable> {
-    let mut lifecycle = Lifecycle::default();
-    lifecycle.restore(saved);
-    for (_, alert) in lifecycle.end().transitions {
-        draft.event(&removed(&String::from_utf8_lossy(rule), &alert, now, generation))?;
-    }
-    Ok(())
-}
-
 fn expr_id(expr: &str) -> String {
     IdBuilder::new("expr").text(expr).finish().to_string()
-}
-
-/// One rule's part in an evaluation, with what Orion observes of the rule itself.
-struct RuleWatch<'a> {
-    run: &'a mut RuleRun,
-    at: Moment<'a>,
-}
-
-impl RuleWatch<'_> {
-    fn evaluate(
-        self,
-        query: &QuerySession,
-        answer: &Result<Frame, SourceError>,
-        conditions: &mut Conditions,
-        draft: &mut Draft,
-    ) -> Result<(), NotWritable> {
-        let frame = match answer {
-            Ok(frame) => frame,
-            // A source that is down is said once for the source, not for each rule.
-            Err(error) if !error.is_query_fault() => return Ok(()),
-            Err(error) => {
-                let refused = self.condition(kind::QUERY_FAILURE, Severity::Warning);
-                return self.raise(conditions, draft, refused, &error.to_string());
-            }
-        };
-        let outcome = self.run.evaluate(&query.table, frame, self.at, draft);
-        let outcome = self.run.checkpoint(draft).and(outcome);
-        self.say(outcome, conditions, draft)
-    }
-
-    fn say(
-        &self,
-        outcome: Result<usize, RuleError>,
-        conditions: &mut Conditions,
-        draft: &mut Draft,
-    ) -> Result<(), NotWritable> {
-        let (event_type, severity, message) = match outcome {
-            Ok(turned_away) => {
-                self.clear_all(turned_away == 0, conditions, draft)?;
-                if turned_away == 0 {
-                    return Ok(());
-                }
-                let message = format!("{turned_away} alerts are over the limit of the group and were not admitted");
-                (kind::ALERTS_LIMITED, Severity::Warning, message)
-            }
-            Err(RuleError::Plugin(error)) => (kind::PLUGIN_FAULT, Severity::Error, error.to_string()),
-            Err(RuleError::Duplicate(error)) => (kind::RULE_FAULT, Severity::Warning, error.to_string()),
-            Err(RuleError::NotWritable(error)) => return Err(error),
-        };
-        self.raise(conditions, draft, self.condition(event_type, severity), &message)
-    }
-
-    /// The evaluation succeeded. In a healthy group nothing holds, and this costs nothing.
-    fn clear_all(&self, within_limit: bool, conditions: &mut Conditions, draft: &mut Draft) -> Result<(), NotWritable> {
-        if conditions.is_empty() {
-            return Ok(());
-        }
-        self.clear(conditions, draft, kind::QUERY_FAILURE, "the query is answered again")?;
-        self.clear(conditions, draft, kind::PLUGIN_FAULT, "the plugin works again")?;
-        self.clear(conditions, draft, kind::RULE_FAULT, "the findings can be told apart again")?;
-        if within_limit {
-            self.clear(conditions, draft, kind::ALERTS_LIMITED, "within the limit again")?;
-        }
-        Ok(())
-    }
-
-    fn condition(&self, event_type: &str, severity: Severity) -> Condition {
-        let rule = self.run.rule();
-        let plugin = &self.run.plugin().manifest().name;
-        let labels = [("rule", &*rule.id), ("alertname", &rule.name), ("plugin", plugin), ("source", self.at.source)];
-        Condition::new(event_type, severity, self.at.source, labels)
-    }
-
-    fn raise(
-        &self,
-        conditions: &mut Conditions,
-        draft: &mut Draft,
-        condition: Condition,
-        message: &str,
-    ) -> Result<(), NotWritable> {
-        conditions.raise(draft, condition, self.at.instant, self.at.generation, message)
-    }
-
-    fn clear(
-        &self,
-        conditions: &mut Conditions,
-        draft: &mut Draft,
-        event_type: &str,
-        message: &str,
-    ) -> Result<(), NotWritable> {
-        for condition in conditions.about_rule(event_type, &self.run.rule().id) {
-            conditions.clear(draft, &condition, self.at.instant, self.at.generation, message)?;
-        }
-        Ok(())
-    }
 }

@@ -3,11 +3,13 @@
 //! One task per rule group. An evaluation is: ask each distinct query of the group once for the instant, give every rule
 //! its answer on a worker thread, step the rules' lifecycles, commit events, state and instant in one transaction.
 
+mod ended;
 mod event;
 mod group;
 mod health;
 mod plan;
 mod rule;
+mod rule_watch;
 mod run;
 
 pub use group::Group;

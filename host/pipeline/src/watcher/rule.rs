@@ -3,9 +3,7 @@
 //! A finding about a series that was found before costs one table look-up: the alert's handle is remembered under the
 //! series id, labels are neither built nor hashed again, nothing is rendered and nothing written.
 
-use std::collections::BTreeMap;
-
-use orion_model::{Finding, Frame, Labels, SeriesId, SeriesTable, StateEntry, Timestamp};
+use orion_model::{Finding, Frame, Labels, SeriesId, SeriesTable, Timestamp};
 use orion_rules::AlertRule;
 use orion_sandbox::{ConfigureError, Detector, Plugin, Report};
 
@@ -13,11 +11,10 @@ use super::event::{Evaluation, alert_labels, removed};
 use super::plan::RulePlan;
 use crate::draft::{Draft, NotWritable, key};
 use crate::lifecycle::{Alert, DuplicateIdentity, Handle, Lifecycle, Outcome, SavedAlert, Sighting, Terms, Transition};
+use crate::plugin_state::PluginState;
 
 /// First part of the state keys of alerts.
 pub const ALERT_ROOM: &[u8] = b"alert";
-/// First part of the state keys of what detectors keep.
-pub const PLUGIN_ROOM: &[u8] = b"plugin";
 
 /// A rule of a running group.
 pub struct RuleRun {
@@ -30,8 +27,8 @@ pub struct RuleRun {
     /// The generation of each series id as the detector was told it.
     told: Vec<Option<u32>>,
     told_revision: Option<u64>,
-    /// What the detector has asked to be kept; empty for a detector without state.
-    kept: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// What the detector has asked to be kept.
+    state: PluginState,
     lifecycle: Lifecycle,
     /// The alert that a series made last time, under its id.
     handles: Vec<Option<(u32, Handle)>>,
@@ -75,23 +72,24 @@ impl RuleRun {
             detector: None,
             told: Vec::new(),
             told_revision: None,
-            kept: BTreeMap::new(),
+            state: PluginState::new(&plan.rule.id),
             lifecycle: Lifecycle::default(),
             handles: Vec::new(),
             identity_needs_value: false,
             findings: Vec::new(),
         };
-        run.adopt(plan, limit);
+        run.take_plan(plan, limit);
         run
     }
 
     /// Goes on under an edited plan. Alerts stay; the detector is set up anew and given its state back, unless the new
     /// version of the plugin keeps another kind of state: then that starts afresh.
-    pub fn adopt(&mut self, plan: RulePlan<'_>, limit: usize) {
-        if self.state_version() != plan.plugin.manifest().state_version && !self.kept.is_empty() {
-            tracing::warn!(rule = plan.rule.id, "the plugin's state version changed: its state starts afresh");
-            self.kept.clear();
-        }
+    pub fn adopt(&mut self, plan: RulePlan<'_>, limit: usize, draft: &mut Draft) {
+        self.state.adapt(plan.plugin.manifest(), draft);
+        self.take_plan(plan, limit);
+    }
+
+    fn take_plan(&mut self, plan: RulePlan<'_>, limit: usize) {
         self.terms =
             Terms { for_millis: plan.rule.for_millis, keep_firing_for_millis: plan.rule.keep_firing_for_millis, limit };
         self.identity_needs_value = plan.rule.labels.iter().any(|(_, template)| template.uses_value());
@@ -125,9 +123,14 @@ impl RuleRun {
         self.lifecycle.restore(saved);
     }
 
-    /// Puts a piece of detector state back as the store kept it.
-    pub fn restore_plugin_entry(&mut self, key: &[u8], value: &[u8]) {
-        self.kept.insert(key.to_vec(), value.to_vec());
+    /// The detector's state, to be filled from the store.
+    pub fn state(&mut self) -> &mut PluginState {
+        &mut self.state
+    }
+
+    /// The store was read: state that is not the detector's is forgotten.
+    pub fn restored(&mut self, draft: &mut Draft) {
+        self.state.adapt(self.plugin.manifest(), draft);
     }
 
     /// Lets the detector look at a frame and takes in what it found. On an error nothing has changed.
@@ -173,19 +176,7 @@ impl RuleRun {
                 return Err(ConfigureError::from(fault).into());
             }
         };
-        for StateEntry { key: name, value } in entries {
-            let key = key::of(&[PLUGIN_ROOM, self.rule.id.as_bytes(), &name]);
-            match value {
-                Some(value) => {
-                    draft.put_bytes(key, value.clone());
-                    self.kept.insert(name, value);
-                }
-                None => {
-                    draft.delete(key);
-                    self.kept.remove(&name);
-                }
-            }
-        }
+        self.state.take(self.plugin.manifest(), entries, draft);
         Ok(())
     }
 
@@ -198,9 +189,7 @@ impl RuleRun {
         for fingerprint in &outcome.dropped {
             draft.delete(self.alert_key(&fingerprint.to_string()));
         }
-        for name in std::mem::take(&mut self.kept).into_keys() {
-            draft.delete(key::of(&[PLUGIN_ROOM, self.rule.id.as_bytes(), &name]));
-        }
+        self.state.forget(draft);
         Ok(())
     }
 
@@ -225,11 +214,8 @@ impl RuleRun {
     fn set_up(&self) -> Result<Detector, ConfigureError> {
         let mut detector = self.plugin.detector()?;
         detector.configure(&self.rule.parameters)?;
-        if let Some(version) = self.state_version().filter(|_| !self.kept.is_empty()) {
-            let entry =
-                |(key, value): (&Vec<u8>, &Vec<u8>)| StateEntry { key: key.clone(), value: Some(value.clone()) };
-            let entries: Vec<StateEntry> = self.kept.iter().map(entry).collect();
-            detector.restore(version, &entries)?;
+        if let Some(version) = self.state_version().filter(|_| !self.state.is_empty()) {
+            detector.restore(version, &self.state.entries())?;
         }
         Ok(detector)
     }

@@ -11,7 +11,8 @@ use orion_model::{Clock, Frame, Timestamp};
 use orion_source::{QuerySession, Source, SourceError};
 use tokio::sync::{Semaphore, watch};
 
-use super::group::{Answers, Group, Which, end_group, owner_of};
+use super::ended::{end_group, owner_of};
+use super::group::{Answers, Group, Which};
 use super::health::{HealthError, Report, SourceHealth};
 use super::plan::GroupPlan;
 use crate::clock::sleep_until;

@@ -1,0 +1,155 @@
+//! What a plugin instance has asked to be kept: a copy of what the store has, so that an instance that faulted or was
+//! edited is replaced and given its state back without a look into the store.
+//!
+//! State belongs to a plugin and its state version. Under another plugin, or another version, it starts afresh: bytes
+//! that mean something else are worse than none.
+
+use std::collections::BTreeMap;
+
+use orion_model::{Manifest, StateEntry};
+
+use crate::draft::{Draft, key};
+
+/// First part of the state keys of what plugins keep.
+pub const PLUGIN_ROOM: &[u8] = b"plugin";
+/// First part of the state keys that say whose state it is.
+pub const OWNER_ROOM: &[u8] = b"plugin-owner";
+
+/// The kept state of one rule's or correlation's plugin.
+#[derive(Debug)]
+pub struct PluginState {
+    /// The rule or correlation.
+    id: String,
+    /// `name/state-version` of the plugin that wrote it.
+    owner: Option<String>,
+    kept: BTreeMap<Vec<u8>, Vec<u8>>,
+}
+
+impl PluginState {
+    /// Of the rule or correlation with this id.
+    pub fn new(id: &str) -> Self {
+        Self { id: id.to_owned(), owner: None, kept: BTreeMap::new() }
+    }
+
+    /// Whether nothing is kept.
+    pub fn is_empty(&self) -> bool {
+        self.kept.is_empty()
+    }
+
+    /// Puts an entry back as the store has it.
+    pub fn restore_entry(&mut self, name: &[u8], value: &[u8]) {
+        self.kept.insert(name.to_vec(), value.to_vec());
+    }
+
+    /// Puts back whose state it is.
+    pub fn restore_owner(&mut self, owner: &[u8]) {
+        self.owner = Some(String::from_utf8_lossy(owner).into_owned());
+    }
+
+    /// Starts afresh, visibly, when what is kept is not this plugin's. Called once the store was read, and on every edit.
+    pub fn adapt(&mut self, manifest: &Manifest, draft: &mut Draft) {
+        let is_its = self.owner == owner_of(manifest);
+        if is_its || (self.owner.is_none() && self.kept.is_empty()) {
+            return;
+        }
+        if !self.kept.is_empty() {
+            let (was, is) = (self.owner.as_deref().unwrap_or("nobody"), &manifest.name);
+            tracing::warn!(rule = self.id, "state of {was} means nothing to the present {is}: it starts afresh");
+        }
+        self.forget(draft);
+    }
+
+    /// The entries, for `restore`.
+    pub fn entries(&self) -> Vec<StateEntry> {
+        let entry = |(key, value): (&Vec<u8>, &Vec<u8>)| StateEntry { key: key.clone(), value: Some(value.clone()) };
+        self.kept.iter().map(entry).collect()
+    }
+
+    /// Takes what a checkpoint returned.
+    pub fn take(&mut self, manifest: &Manifest, entries: Vec<StateEntry>, draft: &mut Draft) {
+        if entries.is_empty() {
+            return;
+        }
+        if self.owner.is_none()
+            && let Some(owner) = owner_of(manifest)
+        {
+            draft.put_bytes(self.owner_key(), owner.clone().into_bytes());
+            self.owner = Some(owner);
+        }
+        for StateEntry { key: name, value } in entries {
+            let state_key = self.entry_key(&name);
+            match value {
+                Some(value) => {
+                    draft.put_bytes(state_key, value.clone());
+                    self.kept.insert(name, value);
+                }
+                None => {
+                    draft.delete(state_key);
+                    self.kept.remove(&name);
+                }
+            }
+        }
+    }
+
+    /// Forgets everything.
+    pub fn forget(&mut self, draft: &mut Draft) {
+        for name in std::mem::take(&mut self.kept).into_keys() {
+            draft.delete(self.entry_key(&name));
+        }
+        if self.owner.take().is_some() {
+            draft.delete(self.owner_key());
+        }
+    }
+
+    fn entry_key(&self, name: &[u8]) -> Vec<u8> {
+        key::of(&[PLUGIN_ROOM, self.id.as_bytes(), name])
+    }
+
+    fn owner_key(&self) -> Vec<u8> {
+        key::of(&[OWNER_ROOM, self.id.as_bytes()])
+    }
+}
+
+/// `None` for a plugin that keeps no state.
+fn owner_of(manifest: &Manifest) -> Option<String> {
+    Some(format!("{}/{}", manifest.name, manifest.state_version?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn manifest(name: &str, state_version: u32) -> Manifest {
+        let text = format!(
+            "name = \"{name}\"\nkind = \"detector\"\nversion = \"1\"\ncontract = \"v1\"\nsummary = \"\"\nstate-version = {state_version}"
+        );
+        Manifest::from_toml(text.as_bytes()).unwrap()
+    }
+
+    fn kept_by(name: &str, state_version: u32) -> PluginState {
+        let mut state = PluginState::new("f/g/r");
+        let entry = StateEntry { key: vec![0, 1], value: Some(vec![2]) };
+        state.take(&manifest(name, state_version), vec![entry], &mut Draft::default());
+        state
+    }
+
+    #[test]
+    fn state_is_given_back_to_the_same_plugin_and_version_and_to_no_other() {
+        let cases = [("a", 1, false), ("a", 2, true), ("b", 1, true)];
+        for (name, state_version, afresh) in cases {
+            let mut state = kept_by("a", 1);
+            let mut draft = Draft::default();
+            state.adapt(&manifest(name, state_version), &mut draft);
+            assert_eq!((state.is_empty(), draft.is_empty()), (afresh, !afresh), "{name} {state_version}");
+        }
+    }
+
+    #[test]
+    fn a_forgotten_entry_is_forgotten_by_the_store_too() {
+        let mut state = kept_by("a", 1);
+        let mut draft = Draft::default();
+        state.take(&manifest("a", 1), vec![StateEntry { key: vec![0, 1], value: None }], &mut draft);
+        assert!(state.is_empty() && !draft.is_empty());
+        assert_eq!(state.entries(), []);
+    }
+}
