@@ -20,7 +20,8 @@ pub struct Limits {
     pub tables: usize,
     /// Live component-model handles. The contract has none; toolchains keep a few of their own.
     pub component_handles: usize,
-    /// Native stack of a call. Deep recursion ends here instead of in the host's own stack.
+    /// Native stack of a call. Deep recursion ends here instead of in the host's own stack, so the thread that calls needs
+    /// more than this: two megabytes, as Rust gives a thread, are plenty.
     pub stack_bytes: usize,
     /// Work of one call of `observe` or `correlate`, before anything is added per sample. Python spends 2 million
     /// on an empty frame.

@@ -1,6 +1,7 @@
 //! The sandbox itself, and plugins that passed its door: compiled, linked to `emit` and nothing else, started once to
 //! see that they can, and ready to make instances.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -86,6 +87,12 @@ struct Loaded {
     engine: Arc<Engine>,
     certificate: Certificate,
     code: Code,
+}
+
+impl fmt::Debug for Plugin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Plugin({} {})", self.manifest().name, self.digest())
+    }
 }
 
 enum Code {

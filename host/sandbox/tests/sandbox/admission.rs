@@ -2,7 +2,7 @@
 
 use crate::guests::*;
 use orion_model::Manifest;
-use orion_sandbox::{Fault, Limits, Sandbox, SandboxError, Settings};
+use orion_sandbox::{Correlator, Detector, Fault, Limits, Plugin, Sandbox, SandboxError, Settings};
 
 /// A component as text, with a manifest at its end.
 fn component(body: &str, manifest: &str) -> Vec<u8> {
@@ -138,6 +138,19 @@ fn what_could_differ_between_machines_is_not_valid_here() {
         let refused = refusal(&component(&format!("(core module {module})"), DETECTOR));
         assert!(refused.starts_with("the component is not valid: "), "{module}: {refused}");
     }
+}
+
+#[test]
+fn plugins_are_shared_between_threads_and_instances_move_between_them() {
+    const fn shared<T: Send + Sync>() {}
+    const fn moved<T: Send>() {}
+    shared::<Sandbox>();
+    shared::<Plugin>();
+    moved::<Detector>();
+    moved::<Correlator>();
+    let plugin = DetectorGuest::default().load(Limits::default()).unwrap();
+    let mut detector = std::thread::spawn(move || plugin.detector().unwrap()).join().unwrap();
+    assert!(detector.observe(&frame(1), &mut Vec::new()).is_ok());
 }
 
 #[test]
