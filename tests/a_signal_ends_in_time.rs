@@ -24,3 +24,20 @@ fn sigterm_ends_with_zero_while_prometheus_stands_still() {
     prometheus.resume().unwrap();
     deployment.check_promises();
 }
+
+#[test]
+fn sigterm_at_any_moment_of_the_start_ends_with_zero() {
+    let deployment = Deployment::new("http://127.0.0.1:9");
+    deployment.rule("targets.yaml", TARGETS);
+    // The log line is the first thing it says; from there on somebody listens.
+    for millis in [0, 20, 100, 300, 600] {
+        std::fs::remove_file(deployment.path("orion.log")).unwrap_or_default();
+        let orion = deployment.start();
+        let says_hello =
+            |it: &Deployment| std::fs::read_to_string(it.path("orion.log")).is_ok_and(|log| !log.is_empty());
+        deployment.wait_until("its first words", says_hello);
+        std::thread::sleep(Duration::from_millis(millis));
+        assert!(orion.terminate().success(), "{millis} ms after its first words");
+    }
+    deployment.check_promises();
+}

@@ -13,7 +13,7 @@ use orion_pipeline::library::{Defaults, LibrarySettings};
 use orion_pipeline::watcher::WatcherSettings;
 use orion_sandbox::{Limits, Sandbox, Settings};
 use orion_source::{Prometheus, PrometheusSettings, Source};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::cli::{Failure, RuleArgs, WatchArgs};
 use crate::shipped;
@@ -137,15 +137,26 @@ pub fn close(bus: Arc<SqliteBus>) -> Result<(), Failure> {
     Arc::into_inner(bus).map_or(Ok(()), |bus| bus.close().map_err(Failure::configuration))
 }
 
-/// Waits for SIGTERM or SIGINT.
-pub async fn signalled() {
-    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        // Without handlers the signals end the process at once; the store survives that as well.
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = terminate.recv() => tracing::info!("SIGTERM: finishing what is in hand"),
-        _ = interrupt.recv() => tracing::info!("SIGINT: finishing what is in hand"),
+/// SIGTERM and SIGINT, caught from the moment this exists. It is made before anything is started: a signal that comes
+/// while Orion starts must find somebody who listens, or it ends the process in the middle.
+pub struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    /// Begins to listen. Needs a runtime.
+    pub fn catch() -> Result<Self, Failure> {
+        let listen =
+            |kind| signal(kind).map_err(|error| Failure::Configuration(format!("signals cannot be caught: {error}")));
+        Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
+    }
+
+    /// Waits for one of them.
+    pub async fn received(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => tracing::info!("SIGTERM: finishing what is in hand"),
+            _ = self.interrupt.recv() => tracing::info!("SIGINT: finishing what is in hand"),
+        }
     }
 }

@@ -14,7 +14,7 @@ use tokio::sync::watch;
 
 use super::incident::{list_table, read_stories};
 use crate::cli::{DataArgs, DemoArgs, Failure, Output, RuleArgs};
-use crate::setup::{self, PROMETHEUS, Pipeline, Plan};
+use crate::setup::{self, PROMETHEUS, Pipeline, Plan, Signals};
 use crate::{feed, output, shipped};
 
 /// How long the last evaluations, and what follows from them, are given after the recording has ended.
@@ -57,6 +57,7 @@ pub fn demo(args: &DemoArgs) -> Result<ExitCode, Failure> {
 }
 
 async fn show(plan: Plan, end_at: Option<Timestamp>, ending: Option<Timestamp>) -> Result<(), Failure> {
+    let mut signals = Signals::catch()?;
     let clock = plan.clock.clone();
     let pipeline = Pipeline::start(plan).await?;
     let (done, is_done) = watch::channel(false);
@@ -73,7 +74,7 @@ async fn show(plan: Plan, end_at: Option<Timestamp>, ending: Option<Timestamp>) 
         };
         tokio::select! {
             () = over => {}
-            () = setup::signalled() => {}
+            () = signals.received() => {}
         }
     };
     let bus = pipeline.run_until(end).await?;

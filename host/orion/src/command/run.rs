@@ -6,7 +6,7 @@ use std::sync::Arc;
 use orion_pipeline::clock::SystemClock;
 
 use crate::cli::{Failure, RunArgs};
-use crate::setup::{self, Pipeline, Plan};
+use crate::setup::{self, Pipeline, Plan, Signals};
 
 /// Runs until SIGTERM or SIGINT.
 pub fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
@@ -19,6 +19,7 @@ pub fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
         catch_up_millis: args.watch.catch_up,
     };
     setup::runtime()?.block_on(async {
+        let mut signals = Signals::catch()?;
         tracing::info!(
             version = env!("CARGO_PKG_VERSION"),
             autonomy_level = "N0",
@@ -27,7 +28,7 @@ pub fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
             "Orion observes; people act"
         );
         let pipeline = Pipeline::start(plan).await?;
-        setup::close(pipeline.run_until(setup::signalled()).await?)
+        setup::close(pipeline.run_until(signals.received()).await?)
     })?;
     Ok(ExitCode::SUCCESS)
 }

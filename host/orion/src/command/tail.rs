@@ -8,7 +8,7 @@ use orion_bus::SqliteBus;
 use crate::cli::{Failure, TailArgs};
 use crate::feed::print_entry;
 use crate::output::form;
-use crate::setup;
+use crate::setup::{self, Signals};
 
 /// Records read at once.
 const BATCH: usize = 256;
@@ -39,11 +39,12 @@ pub fn tail(args: &TailArgs) -> Result<ExitCode, Failure> {
         return Ok(ExitCode::SUCCESS);
     }
     setup::runtime()?.block_on(async {
+        let mut signals = Signals::catch()?;
         let mut look = tokio::time::interval(Duration::from_millis(LOOK_MILLIS));
         loop {
             tokio::select! {
                 _ = look.tick() => print_new()?,
-                () = setup::signalled() => return Ok(ExitCode::SUCCESS),
+                () = signals.received() => return Ok(ExitCode::SUCCESS),
             }
         }
     })
