@@ -41,6 +41,7 @@ mod parameters;
 pub mod runner;
 mod severity;
 mod state;
+mod stored;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;
 mod values;
@@ -51,7 +52,8 @@ pub use finding::{Field, Finding, Findings, Scalar};
 pub use frame::{Frame, Sample, Series, SeriesId};
 pub use parameters::{Parameter, ParameterValue, Parameters, Refused, format_duration};
 pub use severity::Severity;
-pub use state::{Entry, SeriesState, State, Stateful, Stored};
+pub use state::{Entry, SeriesState, State, Stateful};
+pub use stored::Stored;
 pub use values::{Values, Wanted};
 
 /// Reads frames, emits findings.
