@@ -23,9 +23,16 @@ pub struct Manifest {
     /// Version of the state that `checkpoint` returns; absent for a plugin that keeps none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state_version: Option<u32>,
+    /// Whether a detector looks at labels. One that does not is not told them, which saves a copy of every label.
+    #[serde(default = "yes", skip_serializing_if = "Clone::clone")]
+    pub reads_labels: bool,
     /// What `with:` may say.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub parameters: Vec<ParameterSpec>,
+}
+
+const fn yes() -> bool {
+    true
 }
 
 /// What a plugin reads and emits.

@@ -28,10 +28,12 @@ const SHUT_DOWN_MILLIS: u64 = 25_000;
 /// Threads for blocking work besides plugin calls: the store, the JSONL files, looking at folders.
 const BLOCKING_THREADS: usize = 16;
 
-/// A runtime sized for a machine that has other things to do.
+/// A runtime sized for a machine that has other things to do. Its threads only wait for sources and the store; plugins
+/// run elsewhere. One of them for two cores: with more, an evaluation wanders between them, and waking one costs more
+/// than the evaluation.
 pub fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
     tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(workers().clamp(1, 4))
+        .worker_threads((workers() / 2).clamp(1, 4))
         .max_blocking_threads(BLOCKING_THREADS + workers())
         .enable_all()
         .build()

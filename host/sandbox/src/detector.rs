@@ -16,13 +16,18 @@ use crate::wit::values::detector as values;
 pub struct Detector {
     guest: Guest<FindingBox>,
     plugin: DetectorPlugin,
+    reads_labels: bool,
 }
 
 impl Detector {
-    pub(crate) fn start(engine: &Arc<Engine>, code: &DetectorPluginPre<Room<FindingBox>>) -> Result<Self, Fault> {
+    pub(crate) fn start(
+        engine: &Arc<Engine>,
+        code: &DetectorPluginPre<Room<FindingBox>>,
+        reads_labels: bool,
+    ) -> Result<Self, Fault> {
         let mut guest = Guest::new(engine, FindingBox::new(engine.limits.clone()));
         let (plugin, _) = guest.call(guest.setup("start", 0), |store| code.instantiate(store))?;
-        Ok(Self { guest, plugin })
+        Ok(Self { guest, plugin, reads_labels })
     }
 
     /// Hands it the rule's parameters.
@@ -43,8 +48,14 @@ impl Detector {
         answer.map_err(ConfigureError::Refused)
     }
 
-    /// Tells it which labels ids stand for, in as many calls as keep each small.
+    /// Tells it which labels ids stand for, in as many calls as keep each small. A detector whose manifest says that it
+    /// reads no labels is not called; the ids count as defined all the same.
     pub fn define_series<'a>(&mut self, series: impl IntoIterator<Item = (SeriesId, &'a Labels)>) -> Result<(), Fault> {
+        if !self.reads_labels {
+            let defined = self.guest.outbox().defined();
+            series.into_iter().for_each(|(id, _)| defined.insert(id));
+            return Ok(());
+        }
         let most = self.guest.engine().limits.define_bytes;
         let mut told = Definitions::default();
         for (id, labels) in series {
@@ -69,9 +80,11 @@ impl Detector {
 
     /// Tells it that ids no longer stand for what they stood for.
     pub fn drop_series(&mut self, ids: &[SeriesId]) -> Result<(), Fault> {
-        let exports = self.plugin.orion_plugin_detector();
-        let budget = self.guest.setup("drop-series", ids.len());
-        self.guest.call(budget, |store| exports.call_drop_series(store, ids))?;
+        if self.reads_labels {
+            let exports = self.plugin.orion_plugin_detector();
+            let budget = self.guest.setup("drop-series", ids.len());
+            self.guest.call(budget, |store| exports.call_drop_series(store, ids))?;
+        }
         let defined = self.guest.outbox().defined();
         ids.iter().for_each(|id| defined.remove(*id));
         Ok(())

@@ -119,7 +119,7 @@ impl Plugin {
     /// A new instance of a detector.
     pub fn detector(&self) -> Result<Detector, Fault> {
         match &self.0.code {
-            Code::Detector(code) => Detector::start(&self.0.engine, code),
+            Code::Detector(code) => Detector::start(&self.0.engine, code, self.manifest().reads_labels),
             Code::Correlator(_) => Err(self.wrong_kind(Kind::Detector)),
         }
     }
