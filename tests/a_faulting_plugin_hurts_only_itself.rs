@@ -64,6 +64,51 @@ fn trapping_correlator(name: &str) -> Vec<u8> {
     orion_componentize::componentize(&wat::parse_str(text).unwrap(), &manifest(name, "correlator")).unwrap()
 }
 
+/// Works for some ten million units of fuel, and then says one thing.
+fn slow_detector(name: &str) -> Vec<u8> {
+    let text = format!(
+        r#"(module
+    (import "orion:plugin/findings@1.0.0" "emit"
+      (func $emit (param i32 i32 i32 i32 i64 f64 i32 f64 i32 i32 i32 i32)))
+    {COMMON}
+    (func (export "orion:plugin/detector@1.0.0#configure") (param i32 i32) (result i32) (i32.const 0))
+    (func (export "orion:plugin/detector@1.0.0#restore") (param i32 i32 i32) (result i32) (i32.const 0))
+    (func (export "orion:plugin/detector@1.0.0#define-series") (param i32 i32 i32 i32 i32 i32 i32 i32))
+    (func (export "orion:plugin/detector@1.0.0#drop-series") (param i32 i32))
+    (func (export "orion:plugin/detector@1.0.0#observe") (param $now i64) (param i32 i32 i32 i32 i32 i32)
+      (local $i i32)
+      (local.set $i (i32.const 3000000))
+      (loop $next
+        (local.set $i (i32.sub (local.get $i) (i32.const 1)))
+        (br_if $next (local.get $i)))
+      (call $emit (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (local.get $now) (f64.const 1)
+        (i32.const 0) (f64.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0)))
+    (func (export "orion:plugin/detector@1.0.0#checkpoint") (result i32) (i32.const 16)))"#
+    );
+    orion_componentize::componentize(&wat::parse_str(text).unwrap(), &manifest(name, "detector")).unwrap()
+}
+
+#[test]
+fn a_plugin_that_needs_more_than_a_moment_is_given_it_each_time() {
+    let exporter = Exporter::start("app").unwrap();
+    let targets = ScrapeConfig::every(Duration::from_secs(1)).target("app", exporter.address());
+    let prometheus = Prometheus::start(&targets).unwrap();
+    prometheus.wait_for("up", "\"1\"", support::PATIENCE).unwrap();
+    let deployment = Deployment::new(&prometheus.url());
+    std::fs::write(deployment.path("plugins/slow.wasm"), slow_detector("slow")).unwrap();
+    // It fires at its third evaluation. The first sets it up; the second is tried briefly, and then in full.
+    let rule = "      - { alert: Slow, expr: up, plugin: slow, for: 2s }\n";
+    deployment.rule("slow.yaml", &format!("groups:\n  - name: slow\n    interval: 1s\n    rules:\n{rule}"));
+    let orion = deployment.start();
+    deployment.wait_until("its alert", |it| !it.events_of("slow", "firing").is_empty());
+    assert!(orion.terminate().success());
+    let fired = &deployment.events_of("slow", "firing")[0];
+    assert!(fired["evidence"]["fuel"].as_u64().unwrap() > 2_000_000, "{fired:#}");
+    assert!(deployment.events_of("plugin_fault", "firing").is_empty());
+    assert!(deployment.events_of("slow", "resolved").is_empty());
+    deployment.check_promises();
+}
+
 #[test]
 fn a_trap_is_said_once_the_others_go_on_and_a_mended_plugin_is_live() {
     let exporter = Exporter::start("app").unwrap();

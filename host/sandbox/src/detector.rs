@@ -7,7 +7,7 @@ use orion_model::{Finding, Frame, Labels, Parameter, SeriesId, StateEntry};
 use crate::emit::FindingBox;
 use crate::engine::Engine;
 use crate::fault::{ConfigureError, Fault};
-use crate::guest::{Guest, Report, Room};
+use crate::guest::{Budget, Guest, Report, Room};
 use crate::wit::detector::{DetectorPlugin, DetectorPluginPre};
 use crate::wit::values::detector as values;
 
@@ -92,9 +92,20 @@ impl Detector {
 
     /// Shows it a frame. What it finds is appended to `findings`; after a fault nothing is.
     pub fn observe(&mut self, frame: &Frame, findings: &mut Vec<Finding>) -> Result<Report, Fault> {
+        self.observe_within(u64::MAX, frame, findings)
+    }
+
+    /// As [`Self::observe`], with no more than this much fuel if that is less than a frame of this size may cost.
+    pub fn observe_within(
+        &mut self,
+        most_fuel: u64,
+        frame: &Frame,
+        findings: &mut Vec<Finding>,
+    ) -> Result<Report, Fault> {
         const CALL: &str = "observe";
         let exports = self.plugin.orion_plugin_detector();
         let budget = self.guest.work(CALL, frame.len());
+        let budget = Budget { fuel: budget.fuel.min(most_fuel), ..budget };
         let before = findings.len();
         let Frame { instant, ids, timestamps, values, .. } = frame;
         self.guest.outbox().open(frame.len(), findings);

@@ -11,7 +11,7 @@ use orion_source::{QuerySession, SourceError};
 
 use super::ended::{ENDED, end_saved, owner_of};
 use super::plan::GroupPlan;
-use super::rule::{ALERT_ROOM, Moment, RuleRun};
+use super::rule::{ALERT_ROOM, BRIEF_SAMPLES, Effort, Moment, RuleRun};
 use super::rule_watch::RuleWatch;
 use crate::condition::{self, Condition, Conditions, kind};
 use crate::draft::{Draft, NotWritable, key};
@@ -77,6 +77,11 @@ pub enum Which {
 }
 
 impl Which {
+    /// Whether it is about no rule at all.
+    pub fn is_none(&self) -> bool {
+        matches!(self, Self::Some(indices) if indices.is_empty())
+    }
+
     fn has(&self, index: usize) -> bool {
         match self {
             Self::All => true,
@@ -311,10 +316,30 @@ impl Group {
         self.sessions.len()
     }
 
-    /// Takes in the answers for an instant. Everything that changed is in the draft for [`Self::commit`].
-    pub fn compute(&mut self, instant: Timestamp, answers: &Answers, which: &Which) -> Result<(), NotWritable> {
+    /// Whether the answers are likely to take no more than a moment.
+    pub fn is_brief(&self, answers: &Answers, which: &Which) -> bool {
+        let mut samples = 0;
+        let mut rules = self.rules.iter().enumerate().filter(|(index, _)| which.has(*index));
+        rules.all(|(_, run)| match (answers.get(run.session), self.sessions.get(run.session)) {
+            (Some(Some(Ok(frame))), Some(session)) => {
+                samples += frame.len();
+                samples <= BRIEF_SAMPLES && run.is_brief(&session.query.table, frame)
+            }
+            _ => true,
+        })
+    }
+
+    /// Takes in the answers for an instant. Everything that changed is in the draft for [`Self::commit`]. Returns the rules
+    /// that need more than a moment, where no more was given.
+    pub fn compute(
+        &mut self,
+        instant: Timestamp,
+        answers: &Answers,
+        which: &Which,
+        effort: Effort,
+    ) -> Result<BTreeSet<usize>, NotWritable> {
         let mut draft = std::mem::take(&mut self.pending);
-        let result = self.compute_into(&mut draft, instant, answers, which);
+        let result = self.compute_into(&mut draft, instant, answers, which, effort);
         self.pending = draft;
         self.last = self.last.max(Some(instant));
         result
@@ -326,20 +351,25 @@ impl Group {
         instant: Timestamp,
         answers: &Answers,
         which: &Which,
-    ) -> Result<(), NotWritable> {
+        effort: Effort,
+    ) -> Result<BTreeSet<usize>, NotWritable> {
         let Self { plan, sessions, rules, conditions, .. } = self;
         for (session, answer) in sessions.iter_mut().zip(answers) {
             answer.iter().for_each(|answer| session.note_warnings(answer));
         }
         let at = Moment { source: &plan.group.source, instant, generation: plan.generation };
-        for (_, run) in rules.iter_mut().enumerate().filter(|(index, _)| which.has(*index)) {
+        let mut need_time = BTreeSet::new();
+        for (index, run) in rules.iter_mut().enumerate().filter(|(index, _)| which.has(*index)) {
             let (Some(Some(answer)), Some(session)) = (answers.get(run.session), sessions.get(run.session)) else {
                 continue;
             };
             let watch = RuleWatch { run, at };
-            watch.evaluate(&session.query, answer, conditions, draft)?;
+            if !watch.evaluate(&session.query, answer, effort, conditions, draft)? {
+                need_time.insert(index);
+            }
         }
-        self.store_series(draft)
+        self.store_series(draft)?;
+        Ok(need_time)
     }
 
     /// Instants that were too far back to be evaluated are said.

@@ -5,7 +5,7 @@
 
 use orion_model::{Finding, Frame, Labels, SeriesId, SeriesTable, Timestamp};
 use orion_rules::AlertRule;
-use orion_sandbox::{ConfigureError, Detector, Plugin, Report};
+use orion_sandbox::{ConfigureError, Detector, Fault, Plugin, Report};
 
 use super::event::{Evaluation, alert_labels, removed};
 use super::plan::RulePlan;
@@ -33,8 +33,26 @@ pub struct RuleRun {
     /// The alert that a series made last time, under its id.
     handles: Vec<Option<(u32, Handle)>>,
     identity_needs_value: bool,
+    /// It took longer than a moment once; until it is edited it is not tried briefly again.
+    slow: bool,
     findings: Vec<Finding>,
 }
+
+/// How long an evaluation may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effort {
+    /// A moment, on the thread that serves the groups: handing a small frame to a worker and back costs more than the
+    /// evaluation itself. What needs longer says so and is done again in full.
+    Brief,
+    /// All that a plugin may take, on a worker thread.
+    Full,
+}
+
+/// Fuel of a moment: about two milliseconds. A plugin that spins holds up the thread of the groups for no longer.
+const BRIEF_FUEL: u64 = 2_000_000;
+
+/// Samples of a moment; a detector's own work on them is measured in microseconds.
+pub const BRIEF_SAMPLES: usize = 2_000;
 
 /// Why an evaluation of a rule came to nothing. The rule's state is as it was.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +63,9 @@ pub enum RuleError {
     /// Its findings cannot be told apart.
     #[error(transparent)]
     Duplicate(#[from] DuplicateIdentity),
+    /// It takes longer than a moment.
+    #[error("the evaluation takes longer than a moment")]
+    NeedsTime,
     /// A defect of ours.
     #[error(transparent)]
     NotWritable(#[from] NotWritable),
@@ -76,6 +97,7 @@ impl RuleRun {
             lifecycle: Lifecycle::default(),
             handles: Vec::new(),
             identity_needs_value: false,
+            slow: false,
             findings: Vec::new(),
         };
         run.take_plan(plan, limit);
@@ -96,6 +118,7 @@ impl RuleRun {
         self.rule = plan.rule.clone();
         self.plugin = plan.plugin.clone();
         self.handles.clear();
+        self.slow = false;
         self.forget_detector();
     }
 
@@ -133,16 +156,31 @@ impl RuleRun {
         self.state.adapt(self.plugin.manifest(), draft);
     }
 
+    /// Whether looking at this frame is likely to take no more than a moment: everything is set up, and nothing is saved.
+    pub fn is_brief(&self, table: &SeriesTable, frame: &Frame) -> bool {
+        self.detector.is_some()
+            && !self.slow
+            && !self.is_stateful()
+            && self.told_revision == Some(table.revision())
+            && frame.len() <= BRIEF_SAMPLES
+    }
+
     /// Lets the detector look at a frame and takes in what it found. On an error nothing has changed.
     pub fn evaluate(
         &mut self,
         table: &SeriesTable,
         frame: &Frame,
         at: Moment<'_>,
+        effort: Effort,
         draft: &mut Draft,
     ) -> Result<usize, RuleError> {
-        let report = match self.observe(table, frame) {
+        let report = match self.observe(table, frame, effort) {
             Ok(report) => report,
+            Err(ConfigureError::Fault(Fault::FuelSpent { .. })) if effort == Effort::Brief => {
+                self.slow = true;
+                self.forget_detector();
+                return Err(RuleError::NeedsTime);
+            }
             Err(error) => {
                 // Whatever it was in the middle of: the next evaluation starts from what was committed.
                 self.forget_detector();
@@ -199,14 +237,17 @@ impl RuleRun {
         self.told_revision = None;
     }
 
-    fn observe(&mut self, table: &SeriesTable, frame: &Frame) -> Result<Report, ConfigureError> {
+    fn observe(&mut self, table: &SeriesTable, frame: &Frame, effort: Effort) -> Result<Report, ConfigureError> {
         self.findings.clear();
         let mut detector = match self.detector.take() {
             Some(detector) => detector,
             None => self.set_up()?,
         };
         self.tell_series(&mut detector, table)?;
-        let report = detector.observe(frame, &mut self.findings)?;
+        let report = match effort {
+            Effort::Brief => detector.observe_within(BRIEF_FUEL, frame, &mut self.findings)?,
+            Effort::Full => detector.observe(frame, &mut self.findings)?,
+        };
         self.detector = Some(detector);
         Ok(report)
     }

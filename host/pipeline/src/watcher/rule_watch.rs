@@ -4,7 +4,7 @@
 use orion_model::{Frame, Severity};
 use orion_source::{QuerySession, SourceError};
 
-use super::rule::{Moment, RuleError, RuleRun};
+use super::rule::{Effort, Moment, RuleError, RuleRun};
 use crate::condition::{Condition, Conditions, kind};
 use crate::draft::{Draft, NotWritable};
 
@@ -17,26 +17,32 @@ pub struct RuleWatch<'a> {
 }
 
 impl RuleWatch<'_> {
-    /// Takes in the answer to the rule's query.
+    /// Takes in the answer to the rule's query. `false`: it needs more than a moment, and nothing has changed.
     pub fn evaluate(
         self,
         query: &QuerySession,
         answer: &Result<Frame, SourceError>,
+        effort: Effort,
         conditions: &mut Conditions,
         draft: &mut Draft,
-    ) -> Result<(), NotWritable> {
+    ) -> Result<bool, NotWritable> {
         let frame = match answer {
             Ok(frame) => frame,
             // A source that is down is said once for the source, not for each rule.
-            Err(error) if !error.is_query_fault() => return Ok(()),
+            Err(error) if !error.is_query_fault() => return Ok(true),
             Err(error) => {
                 let refused = self.condition(kind::QUERY_FAILURE, Severity::Warning);
-                return self.raise(conditions, draft, refused, &error.to_string());
+                self.raise(conditions, draft, refused, &error.to_string())?;
+                return Ok(true);
             }
         };
-        let outcome = self.run.evaluate(&query.table, frame, self.at, draft);
+        let outcome = self.run.evaluate(&query.table, frame, self.at, effort, draft);
+        if matches!(outcome, Err(RuleError::NeedsTime)) {
+            return Ok(false);
+        }
         let outcome = self.run.checkpoint(draft).and(outcome);
-        self.say(outcome, conditions, draft)
+        self.say(outcome, conditions, draft)?;
+        Ok(true)
     }
 
     fn say(
@@ -56,6 +62,8 @@ impl RuleWatch<'_> {
             }
             Err(RuleError::Plugin(error)) => (kind::PLUGIN_FAULT, Severity::Error, error.to_string()),
             Err(RuleError::Duplicate(error)) => (kind::RULE_FAULT, Severity::Warning, error.to_string()),
+            // Said before; here it has nothing left to say.
+            Err(RuleError::NeedsTime) => return Ok(()),
             Err(RuleError::NotWritable(error)) => return Err(error),
         };
         self.raise(conditions, draft, self.condition(event_type, severity), &message)

@@ -15,6 +15,7 @@ use super::ended::{end_group, owner_of};
 use super::group::{Answers, Group, Which};
 use super::health::{HealthError, Report, SourceHealth};
 use super::plan::GroupPlan;
+use super::rule::Effort;
 use crate::clock::sleep_until;
 use crate::draft::NotWritable;
 use crate::watermark::Watermark;
@@ -241,18 +242,35 @@ impl Run<'_> {
             answers = self.ask(&mut group, instant, &which) => answers?,
             () = too_late => return Err(StepError::Abandoned),
         };
+        let rest = match group.is_brief(&answers, &which) {
+            true => Which::Some(group.compute(instant, &answers, &which, Effort::Brief)?),
+            false => which,
+        };
+        if !rest.is_none() {
+            group = self.compute_on_worker(group, instant, answers, rest).await?;
+        }
+        if !group.is_quiet() {
+            self.commit(&mut group).await?;
+        }
+        self.context.evaluations.send_modify(|count| *count += 1);
+        Ok(group)
+    }
+
+    async fn compute_on_worker(
+        &self,
+        mut group: Box<Group>,
+        instant: Timestamp,
+        answers: Answers,
+        which: Which,
+    ) -> Result<Box<Group>, StepError> {
         let place = self.context.workers.clone().acquire_owned().await;
-        let (mut group, outcome) = tokio::task::spawn_blocking(move || {
-            let outcome = group.compute(instant, &answers, &which);
+        let (group, outcome) = tokio::task::spawn_blocking(move || {
+            let outcome = group.compute(instant, &answers, &which, Effort::Full);
             drop(place);
             (group, outcome)
         })
         .await?;
         outcome?;
-        if !group.is_quiet() {
-            self.commit(&mut group).await?;
-        }
-        self.context.evaluations.send_modify(|count| *count += 1);
         Ok(group)
     }
 

@@ -79,6 +79,10 @@ pub const SPIN: &str = "(loop $forever (br $forever))";
 
 impl DetectorGuest {
     pub fn component(&self) -> Vec<u8> {
+        self.component_with(DETECTOR)
+    }
+
+    pub fn component_with(&self, manifest: &str) -> Vec<u8> {
         let Self { items, configure, restore, define_series, observe, checkpoint, pages } = self;
         let pages = pages + 1;
         let text = format!(
@@ -94,7 +98,7 @@ impl DetectorGuest {
   (func (export "orion:plugin/detector@1.0.0#observe") (param i64 i32 i32 i32 i32 i32 i32) {observe})
   (func (export "orion:plugin/detector@1.0.0#checkpoint") (result i32) {checkpoint} (i32.const 16)))"#
         );
-        orion_componentize::componentize(&wat::parse_str(text).unwrap(), DETECTOR).unwrap()
+        orion_componentize::componentize(&wat::parse_str(text).unwrap(), manifest).unwrap()
     }
 
     pub fn load(&self, limits: Limits) -> Result<Plugin, LoadError> {

@@ -4,5 +4,6 @@
 
 mod admission;
 mod guests;
+mod labels;
 mod limits;
 mod standard;
