@@ -26,7 +26,7 @@ const QUERIES_AT_ONCE: usize = 4;
 
 /// How long evaluations in which nothing happened may go uncommitted. They are evaluated again after a crash, with the
 /// same result; committing each would be most of what a quiet rule costs.
-const QUIET_COMMIT_MILLIS: i64 = 10_000;
+const QUIET_COMMIT_MILLIS: i64 = 30_000;
 
 /// How long answers are waited for once Orion is to end: most come within this time. What is abandoned is asked again
 /// after the next start; a source that hangs must not hold up the end.
