@@ -17,11 +17,6 @@ use clap::Parser;
 
 use crate::cli::{Cli, Command, Failure};
 
-/// The system's allocator keeps a pool for each thread and gives little back: after a burst of fifty thousand alerts a
-/// quarter of the memory was such pools.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
