@@ -99,6 +99,8 @@ pub enum ParameterType {
     Duration,
     /// A list of texts.
     Texts,
+    /// A mapping of texts to one or more texts each; the plugin gets texts, a key and a value in turns.
+    Map,
 }
 
 impl ParameterType {
@@ -111,6 +113,7 @@ impl ParameterType {
             Self::Flag => "true or false",
             Self::Duration => "a duration such as 15m",
             Self::Texts => "a list of texts",
+            Self::Map => "a mapping of texts",
         }
     }
 }
@@ -213,6 +216,7 @@ impl ParameterSpec {
             },
             (ParameterType::Texts, ParameterValue::Texts(texts)) => ParameterValue::Texts(texts),
             (ParameterType::Texts, ParameterValue::Text(text)) => ParameterValue::Texts(vec![text]),
+            (ParameterType::Map, ParameterValue::Texts(pairs)) if pairs.len() % 2 == 0 => ParameterValue::Texts(pairs),
             (_, other) => return Err(wrong(&other)),
         };
         self.within_bounds(&value)?;
@@ -292,6 +296,18 @@ mod tests {
         assert_eq!(refuse("above", ParameterValue::Text("x".into())), "expected a number, found \"x\"");
         assert_eq!(refuse("hold", ParameterValue::Text("1ms".into())), "must be at least 1s");
         assert_eq!(refuse("above", ParameterValue::Number(f64::NAN)), "must be at most 100");
+    }
+
+    #[test]
+    fn a_map_is_keys_and_values_in_turns() {
+        let map = THRESHOLD.replace("type = \"number\"", "type = \"map\"").replace("max = 100", "default = ['a', 'b']");
+        let manifest = Manifest::from_toml(map.as_bytes()).unwrap();
+        let texts = |texts: &[&str]| ParameterValue::Texts(texts.iter().map(|text| (*text).to_owned()).collect());
+        assert_eq!(manifest.complete(&[])[0].value, texts(&["a", "b"]));
+        let spec = manifest.parameter("above").unwrap();
+        assert_eq!(spec.accept(texts(&[])), Ok(texts(&[])));
+        assert_eq!(spec.accept(texts(&["a"])), Err("expected a mapping of texts, found [\"a\"]".to_owned()));
+        assert!(Manifest::from_toml(map.replace("['a', 'b']", "['a']").as_bytes()).is_err());
     }
 
     #[test]

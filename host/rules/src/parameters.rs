@@ -94,14 +94,47 @@ fn given(report: &mut Report<'_>, fields: &Fields<'_>, manifest: &Manifest, suga
             report.error(&key.bytes, message).help("keep one of the two");
             continue;
         }
-        match parameter_value(value, spec).and_then(|value| spec.accept(value)) {
-            Ok(value) => given.push(Parameter { name: name.to_owned(), value }),
-            Err(why) => {
-                report.error(&value.bytes, format!("`{name}`: {why}")).label(spec.doc.as_str());
-            }
+        if let Some(value) = read_value(report, name, value, spec) {
+            given.push(Parameter { name: name.to_owned(), value });
         }
     }
     given
+}
+
+/// The value as the plugin gets it; what is wrong with it is said.
+fn read_value(report: &mut Report<'_>, name: &str, node: &Node, spec: &ParameterSpec) -> Option<ParameterValue> {
+    let value = match spec.type_ {
+        ParameterType::Map => Ok(map_value(report, name, node)?),
+        _ => parameter_value(node, spec),
+    };
+    let refuse = |why| {
+        report.error(&node.bytes, format!("`{name}`: {why}")).label(spec.doc.as_str());
+    };
+    value.and_then(|value| spec.accept(value)).map_err(refuse).ok()
+}
+
+/// A mapping as keys and values in turns, a key once for each of its values: nothing else crosses to a plugin.
+fn map_value(report: &mut Report<'_>, name: &str, node: &Node) -> Option<ParameterValue> {
+    let fields = Fields::any(report, node, &format!("`{name}`"))?;
+    let mut pairs = Vec::new();
+    let mut sound = true;
+    for (key, _, value) in fields.iter() {
+        let items = match &value.value {
+            Value::List(items) => items.as_slice(),
+            _ => std::slice::from_ref(value),
+        };
+        for item in items {
+            if let Some(text) = item_text(item) {
+                pairs.extend([key.to_owned(), text]);
+            } else {
+                sound = false;
+                let message =
+                    format!("`{key}` in `{name}` must be a text or a list of texts, but is {}", item.described());
+                report.error(&item.bytes, message);
+            }
+        }
+    }
+    sound.then_some(ParameterValue::Texts(pairs))
 }
 
 fn unknown(report: &mut Report<'_>, key: &Node, name: &str, manifest: &Manifest) {

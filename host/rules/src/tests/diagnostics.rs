@@ -43,7 +43,7 @@ correlations:
             "Error 9:22 `annotations` must be a mapping, but is a list",
             "Error 10:9 a rule needs `expr`",
             "Error 11:9 unknown key `exprr` in a rule; did you mean `expr`?",
-            "Error 12:17 there is no plugin `treshold`; known plugins: threshold, absence, anomaly, grouping",
+            "Error 12:17 there is no plugin `treshold`; known plugins: threshold, absence, anomaly, grouping, topology",
             "Error 14:5 a correlation needs `incident`; say what it makes: `incident: { type: service_outage, severity: critical, summary: … }`",
             "Error 15:24 `eror` is no severity: use info, warning, error or critical; did you mean `error`?",
             "Error 16:5 the correlator `grouping` has no parameter `lateness`; `grouping` takes at_least, window, idle, max",
@@ -136,6 +136,26 @@ fn parameters_are_checked_against_the_manifest() {
         ["Error 7:20 `season`: expected a duration such as 15m, found \"never\""]
     );
     assert_eq!(with("grouping", "{}"), ["Error 6:13 `grouping` is a correlator, but a detector is needed here"]);
+}
+
+#[test]
+fn a_mapping_is_checked_entry_by_entry() {
+    let with = |map: &str| {
+        said(&parse(&format!(
+            "correlations:\n- name: x\n  match: {{}}\n  plugin: topology\n  with:\n    depends_on: {map}\n  incident: {{type: x}}\n"
+        )))
+    };
+    assert_eq!(with("{radarr: [qbittorrent, 5], sonarr: qbittorrent, qbittorrent: []}"), [] as [&str; 0]);
+    assert_eq!(
+        with("{radarr: {a: b}, sonarr: [a, [b], ], prowlarr: , lidarr: a, lidarr: b}"),
+        [
+            "Error 6:26 `radarr` in `depends_on` must be a text or a list of texts, but is a mapping",
+            "Error 6:46 `sonarr` in `depends_on` must be a text or a list of texts, but is a list",
+            "Error 6:62 `prowlarr` in `depends_on` must be a text or a list of texts, but is nothing",
+            "Error 6:77 `lidarr` stands twice in `depends_on`; keep one of the two",
+        ]
+    );
+    assert_eq!(with("[radarr, sonarr]"), ["Error 6:17 `depends_on` must be a mapping, but is a list"]);
 }
 
 #[test]

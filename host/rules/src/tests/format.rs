@@ -191,3 +191,20 @@ fn a_summary_may_be_left_to_the_name() {
     assert_eq!(file.correlations[0].incident.severity, None);
     assert!(file.correlations[0].group_by.is_empty());
 }
+
+#[test]
+fn a_mapping_reaches_the_plugin_as_keys_and_values_in_turns() {
+    let file = accept(
+        "correlations:
+- name: x
+  match: {}
+  plugin: topology
+  with:
+    depends_on: { radarr: [qbittorrent, prowlarr], 8080: gluetun, gluetun: [] }
+  incident: { type: x }
+",
+    );
+    let texts = ["radarr", "qbittorrent", "radarr", "prowlarr", "8080", "gluetun"].map(str::to_owned).to_vec();
+    let depends_on = Parameter { name: "depends_on".into(), value: ParameterValue::Texts(texts) };
+    assert_eq!(file.correlations[0].parameters, [depends_on]);
+}

@@ -58,6 +58,7 @@ pub(crate) fn catalog() -> Catalog {
                 ("max", "duration", "default = '24h'"),
             ],
         ),
+        manifest("name = 'topology'\nkind = 'correlator'", &[("depends_on", "map", "required = true")]),
     ])
 }
 
