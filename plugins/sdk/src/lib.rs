@@ -36,7 +36,10 @@ mod frame;
 #[doc(hidden)]
 pub mod guest;
 mod hash;
+mod history;
+mod journal;
 mod parameters;
+mod robust;
 #[doc(hidden)]
 pub mod runner;
 mod severity;
@@ -45,16 +48,21 @@ mod stored;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;
 mod values;
+mod words;
 
 pub use change::{Change, ChangeKind, Changes};
 pub use event::{Batch, Event, Status};
 pub use finding::{Field, Finding, Findings, Scalar};
 pub use frame::{Frame, Sample, Series, SeriesId};
+pub use history::History;
+pub use journal::{Journaled, Learned, Step};
 pub use parameters::{Parameter, ParameterValue, Parameters, Refused, format_duration};
+pub use robust::{Bulk, MAD_TO_DEVIATION, median, spread_around};
 pub use severity::Severity;
 pub use state::{Entry, SeriesState, State, Stateful};
 pub use stored::Stored;
 pub use values::{Values, Wanted};
+pub use words::{format_about, format_instant, format_number};
 
 /// Reads frames, emits findings.
 pub trait Detector: Sized {

@@ -36,7 +36,7 @@ fn read_entry<K: Stored, V: Stored>(entry: &Entry) -> Result<(K, V), Refused> {
     read().ok_or_else(|| "the saved state is not what this plugin wrote; reset it".into())
 }
 
-fn check_version(found: u32, own: u32) -> Result<(), Refused> {
+pub(crate) fn check_version(found: u32, own: u32) -> Result<(), Refused> {
     if found == own {
         return Ok(());
     }

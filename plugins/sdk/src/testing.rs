@@ -129,6 +129,45 @@ impl<D: Detector> DetectorProbe<D> {
     }
 }
 
+/// A frame as tests write it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TestFrame {
+    /// Its instant, at which all samples were taken.
+    pub now: i64,
+    /// What is in it.
+    pub samples: Vec<(SeriesId, f64)>,
+    /// Whether the instance ends after it, and another goes on from what was saved.
+    pub restart: bool,
+}
+
+/// Shows frames to one instance, and to a row of instances that each start from what the one before had saved. Both must
+/// find the same; how much that is comes back, so that a test can say that there was something to find.
+///
+/// # Panics
+///
+/// When a restart changes what is found.
+pub fn found_through_restarts<D: Detector>(
+    given: &[(&str, ParameterValue)],
+    version: u32,
+    frames: &[TestFrame],
+) -> Result<usize, Refused> {
+    let mut whole = DetectorProbe::<D>::new(given)?;
+    let mut part = DetectorProbe::<D>::new(given)?;
+    let mut saved = Saved::default();
+    let mut found = 0;
+    for TestFrame { now, samples, restart } in frames {
+        let findings = part.observe(*now, samples);
+        assert_eq!(findings, whole.observe(*now, samples), "at {now}");
+        found += findings.len();
+        saved.keep(part.checkpoint());
+        if *restart {
+            part = DetectorProbe::new(given)?;
+            part.restore(version, &saved)?;
+        }
+    }
+    Ok(found)
+}
+
 /// An event as tests write it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TestEvent {

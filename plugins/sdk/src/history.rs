@@ -1,0 +1,141 @@
+//! The past of a series in a bounded number of samples, evenly thinned: when it is full, every second one goes, and new ones
+//! are kept half as often.
+
+use crate::stored::Stored;
+
+/// Samples of the last while.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct History {
+    /// Oldest first.
+    kept: Vec<(i64, f64)>,
+    /// Least time between two that are kept, in milliseconds.
+    spacing: i64,
+}
+
+impl History {
+    /// Adds a sample, newer than all before it, unless it is too close to the last one that was kept; forgets what is
+    /// older than `span` but for the latest of that, from which the series came into the span; and keeps no more than
+    /// `most`. Whether it was kept.
+    pub fn push(&mut self, timestamp: i64, value: f64, span: i64, most: usize) -> bool {
+        self.forget_before(timestamp.saturating_sub(span));
+        let last = self.kept.last();
+        if last.is_some_and(|(last, _)| timestamp.saturating_sub(*last) < self.spacing) {
+            return false;
+        }
+        self.kept.push((timestamp, value));
+        if self.kept.len() > most {
+            self.thin(span, most);
+        }
+        true
+    }
+
+    /// Keeps the latest that is as old as `start` or older, and what is younger.
+    fn forget_before(&mut self, start: i64) {
+        let gone = self.kept.partition_point(|(timestamp, _)| *timestamp <= start).saturating_sub(1);
+        self.kept.drain(..gone);
+        if self.kept.len() <= 1 {
+            self.spacing = 0;
+        }
+    }
+
+    /// The latest stays, and of those before it every second one.
+    fn thin(&mut self, span: i64, most: usize) {
+        let evenly = span / i64::try_from(most).unwrap_or(i64::MAX).max(1);
+        self.spacing = self.spacing.saturating_mul(2).clamp(evenly.max(1), span.max(1));
+        let last = self.kept.len().saturating_sub(1);
+        let mut place = 0..;
+        self.kept.retain(|_| place.next().is_some_and(|place: usize| (last - place).is_multiple_of(2)));
+    }
+
+    /// What is kept, oldest first.
+    pub fn samples(&self) -> &[(i64, f64)] {
+        &self.kept
+    }
+
+    /// What is kept of (`now` − `span`, `now`], oldest first.
+    pub fn within(&self, now: i64, span: i64) -> &[(i64, f64)] {
+        let first = self.kept.partition_point(|(timestamp, _)| *timestamp <= now.saturating_sub(span));
+        self.kept.get(first..).unwrap_or_default()
+    }
+
+    /// The latest that is kept of what was at or before an instant.
+    pub fn at_or_before(&self, instant: i64) -> Option<(i64, f64)> {
+        let after = self.kept.partition_point(|(timestamp, _)| *timestamp <= instant);
+        self.kept.get(after.checked_sub(1)?).copied()
+    }
+
+    /// Forgets everything.
+    pub fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Adds the same to all values: the series went on at another level.
+    pub fn shift(&mut self, by: f64) {
+        self.kept.iter_mut().for_each(|(_, value)| *value += by);
+    }
+}
+
+impl Stored for History {
+    fn write(&self, out: &mut Vec<u8>) {
+        self.spacing.write(out);
+        self.kept.write(out);
+    }
+
+    fn read(from: &mut &[u8]) -> Option<Self> {
+        Some(Self { spacing: i64::read(from)?, kept: Vec::read(from)? })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn up_to_the_most_every_sample_is_kept_and_beyond_every_second_one() {
+        let mut history = History::default();
+        (1..=8).for_each(|time| assert!(history.push(time * 10, 0.0, 10_000, 8)));
+        assert_eq!(history.samples().len(), 8);
+        assert!(history.push(90, 0.0, 10_000, 8));
+        let times: Vec<_> = history.samples().iter().map(|(time, _)| *time).collect();
+        assert_eq!(times, [10, 30, 50, 70, 90]);
+    }
+
+    #[test]
+    fn the_sample_from_which_the_span_was_entered_is_kept_and_those_before_it_are_not() {
+        let mut history = History::default();
+        for time in [10, 20, 30, 40] {
+            assert!(history.push(time, time as f64, 20, 8));
+        }
+        assert_eq!(history.samples(), [(20, 20.0), (30, 30.0), (40, 40.0)]);
+        assert_eq!(history.within(40, 20), [(30, 30.0), (40, 40.0)]);
+        assert_eq!(history.at_or_before(20), Some((20, 20.0)));
+        assert_eq!(history.at_or_before(19), None);
+    }
+
+    proptest! {
+        #[test]
+        fn a_history_is_bounded_and_reaches_over_its_span_without_a_hole_of_its_own(
+            steps in proptest::collection::vec(1_i64..20, 1..400), most in 4_usize..40,
+        ) {
+            let span = 400;
+            let mut history = History::default();
+            let mut times = vec![];
+            let mut now = 0;
+            for step in steps {
+                now += step;
+                times.push(now);
+                history.push(now, now as f64, span, most);
+                prop_assert!(history.samples().len() <= most);
+                prop_assert!(history.samples().is_sorted_by(|one, other| one.0 < other.0));
+                prop_assert!(history.samples().iter().all(|(time, value)| times.contains(time) && *value == *time as f64));
+                // Two neighbours are no further apart than two thinnings and the steps of the series itself explain.
+                let widest = 4 * span / i64::try_from(most).unwrap() + 3 * 20;
+                let mut ends = history.samples().iter().map(|(time, _)| *time).chain([now]).collect::<Vec<_>>();
+                ends.insert(0, times[0].max(now - span));
+                prop_assert!(ends.windows(2).all(|pair| pair[1] - pair[0] <= widest), "{:?} {}", ends, widest);
+            }
+        }
+    }
+}
