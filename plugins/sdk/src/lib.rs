@@ -57,7 +57,7 @@ pub use frame::{Frame, Sample, Series, SeriesId};
 pub use history::History;
 pub use journal::{Journaled, Learned, Step};
 pub use parameters::{Parameter, ParameterValue, Parameters, Refused, format_duration};
-pub use robust::{Bulk, MAD_TO_DEVIATION, median, spread_around};
+pub use robust::{Bulk, MAD_TO_DEVIATION, Margin, median, spread_around};
 pub use severity::Severity;
 pub use state::{Entry, SeriesState, State, Stateful};
 pub use stored::Stored;
