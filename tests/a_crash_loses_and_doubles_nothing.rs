@@ -54,3 +54,52 @@ fn crash_at(prometheus: &Prometheus, point: &str) -> Deployment {
     orion.kill();
     deployment
 }
+
+const OVERLOAD: &str = r#"
+groups:
+  - name: overload
+    interval: 1s
+    rules:
+      - alert: Overloaded
+        expr: load > 1
+        labels: { worker: "{{ $labels.worker }}" }
+"#;
+
+/// More alerts than one commit takes: the first is followed by two more.
+const OVERLOADED: usize = 2_500;
+
+#[test]
+fn a_crash_between_the_parts_of_a_large_instant_loses_nothing_and_doubles_nothing() {
+    let exporter = Exporter::start("app").unwrap();
+    let set_load = |load: f64| {
+        (0..OVERLOADED).for_each(|worker| exporter.set(&format!("load{{worker=\"{worker}\"}}"), load));
+    };
+    set_load(2.0);
+    let targets = ScrapeConfig::every(Duration::from_secs(1)).target("app", exporter.address());
+    let prometheus = Prometheus::start(&targets).unwrap();
+    prometheus.wait_for("count(load > 1)", "\"2500\"", support::PATIENCE).unwrap();
+    let deployment = Deployment::new(&prometheus.url());
+    deployment.rule("overload.yaml", OVERLOAD);
+
+    crash_between_parts(&deployment, 1);
+    crash_between_parts(&deployment, 2);
+    let orion = deployment.start();
+    deployment.wait_until("all alerts", |it| it.events_of("overloaded", "firing").len() >= OVERLOADED);
+    orion.kill();
+
+    set_load(0.0);
+    crash_between_parts(&deployment, 2);
+    let orion = deployment.start();
+    deployment.wait_until("all ends", |it| it.events_of("overloaded", "resolved").len() >= OVERLOADED);
+    assert!(orion.terminate().success());
+    for status in ["firing", "resolved"] {
+        assert_eq!(deployment.events_of("overloaded", status).len(), OVERLOADED, "{status}");
+    }
+    deployment.check_promises();
+}
+
+/// Starts Orion and lets it die when it has committed that many parts of an instant, and not the last.
+fn crash_between_parts(deployment: &Deployment, parts: u32) {
+    let mut orion = deployment.start_with(&[("ORION_CRASH_AT", &format!("watcher::after_part:{parts}"))]);
+    assert!(!orion.wait().success(), "it did not crash after {parts} parts");
+}

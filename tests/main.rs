@@ -16,6 +16,7 @@ mod a_signal_ends_in_time;
 mod commands_speak_plainly;
 mod downtime_is_caught_up;
 mod edits_are_live_without_a_restart;
+mod missing_data_is_not_recovery;
 mod no_level_but_n0;
 mod normal_operation_emits_nothing;
 mod only_queries_reach_prometheus;

@@ -28,6 +28,9 @@ pub struct Frame {
     pub warnings: Vec<String>,
 }
 
+/// How Prometheus begins a warning that is about the query and not about the answer.
+const REMARK_ON_THE_QUERY: &str = "PromQL ";
+
 impl Frame {
     /// Number of samples.
     pub fn len(&self) -> usize {
@@ -37,6 +40,12 @@ impl Frame {
     /// Whether the answer holds nothing.
     pub fn is_empty(&self) -> bool {
         self.ids.is_empty()
+    }
+
+    /// Whether series may be missing that would be in a whole answer: some part of what is behind the source did not answer.
+    /// What Prometheus remarks about the query itself stands among the warnings as well, and says nothing of the kind.
+    pub fn is_partial(&self) -> bool {
+        self.warnings.iter().any(|warning| !warning.starts_with(REMARK_ON_THE_QUERY))
     }
 
     /// Samples in answer order: id, timestamp, value.
@@ -202,6 +211,14 @@ mod tests {
         others.sort_unstable();
         assert_eq!(others, [0, 1]);
         assert_eq!(table.define(&labels("d"), T0), 3);
+    }
+
+    #[test]
+    fn an_answer_is_partial_when_the_source_warns_of_more_than_the_query() {
+        let warned = |warning: &str| Frame { warnings: vec![warning.to_owned()], ..Frame::default() };
+        assert!(warned("receive series from store: deadline exceeded").is_partial());
+        assert!(!warned("PromQL warning: quantile value should be between 0 and 1").is_partial());
+        assert!(!Frame::default().is_partial());
     }
 
     #[test]

@@ -25,6 +25,12 @@ impl Draft {
         self.records.is_empty() && self.state.is_empty()
     }
 
+    /// Goes on with all of another.
+    pub fn append(&mut self, other: Self) {
+        self.records.extend(other.records);
+        self.state.extend(other.state);
+    }
+
     /// Appends an event.
     pub fn event(&mut self, event: &Event) -> Result<(), NotWritable> {
         let body = text("event", event)?;

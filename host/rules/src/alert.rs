@@ -7,16 +7,34 @@ use orion_model::Kind;
 use crate::checker::Checker;
 use crate::expr;
 use crate::group::{ANNOTATIONS, DEFAULT_SOURCE, Inherited, LABELS, labels};
-use crate::keys::{Fields, Text};
-use crate::rule::AlertRule;
+use crate::keys::{Fields, Text, nearest};
+use crate::rule::{AlertRule, NoData, OnEmpty};
 use crate::template::Template;
 use crate::tree::Node;
 
 /// The detector of a rule that names none: every series of the answer is a finding, as in Prometheus.
 const DEFAULT_PLUGIN: &str = "threshold";
 
-const KEYS: [&str; 9] =
-    ["alert", "expr", "for", "keep_firing_for", "labels", "annotations", "plugin", "with", "record"];
+const KEYS: [&str; 11] = [
+    "alert",
+    "expr",
+    "for",
+    "keep_firing_for",
+    "labels",
+    "annotations",
+    "plugin",
+    "with",
+    "missing_for",
+    "on_empty",
+    "record",
+];
+
+/// How many evaluations an alert outlives without its data where the rule says nothing: one lost scrape or restart of an
+/// exporter is not the end of an outage, and a series that is gone for good does not stay for long.
+const DEFAULT_MISSING_FOR: u32 = 2;
+
+/// More would be `on_empty: keep` in other words.
+const MOST_MISSING_FOR: u32 = 1_000;
 
 /// What an item was.
 pub(crate) enum Read {
@@ -52,6 +70,7 @@ pub(crate) fn read(checker: &mut Checker<'_, '_>, node: &Node, inherited: &Inher
     let keep_firing_for_millis = fields.duration(&mut checker.report, "keep_firing_for").unwrap_or(0);
     let own_labels = fields.get("labels").map(|node| labels(checker, node, LABELS)).unwrap_or_default();
     let annotations = fields.get("annotations").map(|node| labels(checker, node, ANNOTATIONS)).unwrap_or_default();
+    let no_data = no_data(checker, &fields);
     let chosen = checker.plugins.read(&mut checker.report, &fields, Kind::Detector, DEFAULT_PLUGIN, &[]);
 
     let name = name?.as_str();
@@ -64,12 +83,49 @@ pub(crate) fn read(checker: &mut Checker<'_, '_>, node: &Node, inherited: &Inher
         expr: expr?.as_str().to_owned(),
         for_millis,
         keep_firing_for_millis,
+        no_data,
         labels: owned(labels),
         annotations: owned(annotations),
         plugin: chosen.plugin,
         parameters: chosen.parameters,
         line: checker.report.source.line(fields.bytes.start),
     })))
+}
+
+fn no_data(checker: &mut Checker<'_, '_>, fields: &Fields<'_>) -> NoData {
+    let given = missing_for(checker, fields);
+    let absent_is_missing = given.is_some() || fields.key("plugin").is_some();
+    let unsaid = if absent_is_missing { OnEmpty::Missing } else { OnEmpty::Resolve };
+    let on_empty = on_empty(checker, fields).unwrap_or(unsaid);
+    NoData { missing_for: given.unwrap_or(DEFAULT_MISSING_FOR), absent_is_missing, on_empty }
+}
+
+fn missing_for(checker: &mut Checker<'_, '_>, fields: &Fields<'_>) -> Option<u32> {
+    let text = fields.text(&mut checker.report, "missing_for")?;
+    let count = text.as_str().parse().ok().filter(|count| *count <= MOST_MISSING_FOR);
+    if count.is_none() {
+        let message = format!("`missing_for` counts evaluations, 0 to {MOST_MISSING_FOR}, but is `{}`", text.as_str());
+        checker
+            .report
+            .error(text.bytes(), message)
+            .help("how many evaluations an alert outlives without its data, such as `missing_for: 2`");
+    }
+    count
+}
+
+fn on_empty(checker: &mut Checker<'_, '_>, fields: &Fields<'_>) -> Option<OnEmpty> {
+    const WORDS: [(&str, OnEmpty); 3] =
+        [("keep", OnEmpty::Keep), ("resolve", OnEmpty::Resolve), ("fire", OnEmpty::Fire)];
+    let text = fields.text(&mut checker.report, "on_empty")?;
+    let found = WORDS.iter().find(|(word, _)| *word == text.as_str());
+    if found.is_none() {
+        let near = nearest(text.as_str(), WORDS.map(|(word, _)| word));
+        checker
+            .report
+            .error(text.bytes(), format!("`on_empty` is `keep`, `resolve` or `fire`, but here `{}`", text.as_str()))
+            .maybe_help(near.map(|near| format!("did you mean `{near}`?")));
+    }
+    found.map(|(_, meaning)| *meaning)
 }
 
 /// A text that must be there and not be empty.

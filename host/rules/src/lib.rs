@@ -33,5 +33,5 @@ pub use diagnostic::{Diagnostic, Level, Span, render};
 pub use event_type::default_event_type;
 pub use file::{Parsed, parse_file};
 pub use matcher::{EventMatcher, group_key};
-pub use rule::{AlertRule, Correlation, Group, IncidentSpec, RuleFile};
+pub use rule::{AlertRule, Correlation, Group, IncidentSpec, NoData, OnEmpty, RuleFile};
 pub use template::{Template, TemplateData, TemplateError};

@@ -51,6 +51,8 @@ pub struct AlertRule {
     pub for_millis: i64,
     /// How long it fires on after the finding is gone.
     pub keep_firing_for_millis: i64,
+    /// What becomes of its alerts when data are missing.
+    pub no_data: NoData,
     /// Labels of the rule over those of its group, by name.
     pub labels: Vec<(String, Template)>,
     /// Annotations, by name.
@@ -61,6 +63,33 @@ pub struct AlertRule {
     pub parameters: Vec<Parameter>,
     /// Where the rule stands, counted from 1.
     pub line: usize,
+}
+
+/// What becomes of alerts whose data are missing.
+///
+/// A rule in Prometheus' own format says nothing of it: there a series that is not in the answer is one that recovered. Of
+/// a rule that gives its series to a detector this would be a guess: a series that nobody sends any more has not recovered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoData {
+    /// How many evaluations an alert outlives without its data.
+    pub missing_for: u32,
+    /// Whether a series that is not in a whole answer is missing. Otherwise it is over, as in Prometheus.
+    pub absent_is_missing: bool,
+    /// What an empty answer means.
+    pub on_empty: OnEmpty,
+}
+
+/// What an empty answer means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnEmpty {
+    /// The data of all series are missing, for `missing_for` evaluations.
+    Missing,
+    /// Alerts stay as they are for as long as the answer is empty.
+    Keep,
+    /// Everything is over, as in Prometheus.
+    Resolve,
+    /// Having no data is an alert of its own; the others miss their data.
+    Fire,
 }
 
 /// One correlation: which events, how they are grouped, the correlator that reads them, and the incident it makes.

@@ -61,8 +61,8 @@ pub fn end_saved(
 ) -> Result<(), NotWritable> {
     let mut lifecycle = Lifecycle::default();
     lifecycle.restore(saved);
-    for (_, alert) in lifecycle.end().transitions {
-        draft.event(&removed(&String::from_utf8_lossy(rule), &alert, now, generation))?;
+    for changed in lifecycle.end().iter().filter(|changed| changed.transition.is_some()) {
+        draft.event(&removed(&String::from_utf8_lossy(rule), &changed.alert, now, generation))?;
     }
     Ok(())
 }

@@ -7,7 +7,7 @@ use orion_rules::{AlertRule, TemplateData, default_event_type};
 use orion_sandbox::Plugin;
 use serde_json::Map;
 
-use crate::lifecycle::{Alert, Transition};
+use crate::lifecycle::{Alert, Ending, Transition};
 
 /// The label that holds the name of an alert, as in Prometheus.
 const ALERT_NAME: &str = "alertname";
@@ -63,7 +63,7 @@ impl Evaluation<'_> {
         let labels = found.and_then(|(_, labels)| labels).unwrap_or(&alert.labels);
         let status = match transition {
             Transition::Fired => Status::Firing,
-            Transition::Resolved => Status::Resolved,
+            Transition::Resolved(_) => Status::Resolved,
         };
         // The value at which it fired also when it resolves: it is part of the state, so a restart does not change it.
         let value = alert.fired.map_or(alert.value, |(_, value)| value);
@@ -86,13 +86,13 @@ impl Evaluation<'_> {
         };
         event.put_number("value", value);
         event.data.insert("active_since".to_owned(), alert.since.to_string().into());
-        match finding {
-            Some(finding) => put_finding(&mut event, finding),
-            None => {
-                if let Some((at, _)) = alert.fired {
-                    event.data.insert("fired_at".to_owned(), at.to_string().into());
-                }
-            }
+        match transition {
+            Transition::Fired => match finding {
+                Some(finding) => put_finding(&mut event, finding),
+                // The rule has it that no data are a finding.
+                None => drop(event.data.insert("reason".to_owned(), "empty".into())),
+            },
+            Transition::Resolved(ending) => put_ending(&mut event, alert, ending),
         }
         event
     }
@@ -153,6 +153,20 @@ fn event_type(alert: &Alert) -> String {
 
 fn severity(alert: &Alert) -> Severity {
     alert.labels.get("severity").and_then(|word| word.parse().ok()).unwrap_or(Severity::Warning)
+}
+
+fn put_ending(event: &mut Event, alert: &Alert, ending: Ending) {
+    if let Some((at, _)) = alert.fired {
+        event.data.insert("fired_at".to_owned(), at.to_string().into());
+    }
+    let reason = match ending {
+        // What everybody expects of an end needs no reason.
+        Ending::Recovered => return,
+        Ending::Missing => "missing",
+        Ending::Demoted => "the rule's `for` was raised",
+        Ending::Removed => "the rule was removed",
+    };
+    event.data.insert("reason".to_owned(), reason.into());
 }
 
 fn put_finding(event: &mut Event, finding: &Finding) {

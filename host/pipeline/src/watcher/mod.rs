@@ -3,10 +3,12 @@
 //! One task per rule group. An evaluation is: ask each distinct query of the group once for the instant, give every rule
 //! its answer on a worker thread, step the rules' lifecycles, commit events, state and instant in one transaction.
 
+mod absence;
 mod ended;
 mod event;
 mod group;
 mod health;
+mod outcome;
 mod plan;
 mod rule;
 mod rule_watch;
@@ -14,5 +16,6 @@ mod run;
 
 pub use group::Group;
 pub use health::SourceHealth;
+pub use outcome::{HEALTH_ROOM, Outcome, RuleHealth};
 pub use plan::{GroupPlan, RulePlan};
 pub use run::{Command, EndGroupError, WatcherContext, WatcherSettings, end_stored_group, run_group};

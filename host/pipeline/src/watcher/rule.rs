@@ -2,15 +2,22 @@
 //!
 //! A finding about a series that was found before costs one table look-up: the alert's handle is remembered under the
 //! series id, labels are neither built nor hashed again, nothing is rendered and nothing written.
+//!
+//! What changed is kept as it is until [`RuleRun::write_changes`] asks for it, part by part: fifty thousand alerts that fire
+//! at once are fifty megabytes of text, which need not be there at one time.
 
-use orion_model::{Finding, Frame, Labels, SeriesId, SeriesTable, Timestamp};
-use orion_rules::AlertRule;
+use orion_model::{Finding, Frame, Labels, RecordId, SeriesId, SeriesTable, Timestamp};
+use orion_rules::{AlertRule, OnEmpty};
 use orion_sandbox::{ConfigureError, Detector, Fault, Plugin, Report};
 
+use super::absence::AnswerOf;
 use super::event::{Evaluation, alert_labels, removed};
+use super::outcome::{KeptHealth, Verdict};
 use super::plan::RulePlan;
 use crate::draft::{Draft, NotWritable, key};
-use crate::lifecycle::{Alert, DuplicateIdentity, Handle, Lifecycle, Outcome, SavedAlert, Sighting, Terms, Transition};
+use crate::lifecycle::{
+    Changed, DuplicateIdentity, Handle, Lifecycle, Outcome, SavedAlert, SeriesKey, Sighting, Terms, Transition,
+};
 use crate::plugin_state::PluginState;
 
 /// First part of the state keys of alerts.
@@ -36,7 +43,25 @@ pub struct RuleRun {
     /// It took longer than a moment once; until it is edited it is not tried briefly again.
     slow: bool,
     findings: Vec<Finding>,
+    /// What the last evaluation changed and nobody has written down yet.
+    unwritten: std::vec::IntoIter<Changed>,
+    /// What the events of the last evaluation have in common.
+    facts: Option<Facts>,
+    health: KeptHealth,
 }
+
+/// What the events of one evaluation have in common.
+#[derive(Clone, Copy)]
+struct Facts {
+    instant: Timestamp,
+    data_instant: Timestamp,
+    generation: u64,
+    input_id: RecordId,
+    fuel: u64,
+}
+
+/// The place of a finding that no detector made: there were no data, and that is a finding of its own.
+const NO_FINDING: u32 = u32::MAX;
 
 /// How long an evaluation may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,6 +107,15 @@ pub struct Moment<'a> {
     pub generation: u64,
 }
 
+/// What an evaluation came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Evaluated {
+    /// How many findings there were.
+    pub findings: usize,
+    /// How many alerts were turned away because of the limit.
+    pub turned_away: usize,
+}
+
 impl RuleRun {
     /// A rule that has not been evaluated yet.
     pub fn new(plan: RulePlan<'_>, limit: usize, session: usize) -> Self {
@@ -99,6 +133,9 @@ impl RuleRun {
             identity_needs_value: false,
             slow: false,
             findings: Vec::new(),
+            unwritten: Vec::new().into_iter(),
+            facts: None,
+            health: KeptHealth::default(),
         };
         run.take_plan(plan, limit);
         run
@@ -112,12 +149,17 @@ impl RuleRun {
     }
 
     fn take_plan(&mut self, plan: RulePlan<'_>, limit: usize) {
-        self.terms =
-            Terms { for_millis: plan.rule.for_millis, keep_firing_for_millis: plan.rule.keep_firing_for_millis, limit };
+        self.terms = Terms {
+            for_millis: plan.rule.for_millis,
+            keep_firing_for_millis: plan.rule.keep_firing_for_millis,
+            missing_for: plan.rule.no_data.missing_for,
+            limit,
+        };
         self.identity_needs_value = plan.rule.labels.iter().any(|(_, template)| template.uses_value());
         self.rule = plan.rule.clone();
         self.plugin = plan.plugin.clone();
         self.handles.clear();
+        self.lifecycle.forget_series();
         self.slow = false;
         self.forget_detector();
     }
@@ -165,15 +207,15 @@ impl RuleRun {
             && frame.len() <= BRIEF_SAMPLES
     }
 
-    /// Lets the detector look at a frame and takes in what it found. On an error nothing has changed.
+    /// Lets the detector look at a frame and takes in what it found; what changed is there for [`Self::write_changes`]. On an
+    /// error nothing has changed.
     pub fn evaluate(
         &mut self,
         table: &SeriesTable,
         frame: &Frame,
         at: Moment<'_>,
         effort: Effort,
-        draft: &mut Draft,
-    ) -> Result<usize, RuleError> {
+    ) -> Result<Evaluated, RuleError> {
         let report = match self.observe(table, frame, effort) {
             Ok(report) => report,
             Err(ConfigureError::Fault(Fault::FuelSpent { .. })) if effort == Effort::Brief => {
@@ -188,18 +230,79 @@ impl RuleRun {
             }
         };
         let findings = std::mem::take(&mut self.findings);
-        let outcome = self.step(table, &findings, at.instant);
-        let outcome = match outcome {
-            Ok(outcome) => outcome,
-            Err(error) => {
-                self.findings = findings;
-                return Err(error.into());
-            }
-        };
-        let turned_away = outcome.turned_away;
-        self.write(&outcome, table, frame, &findings, at, report, draft)?;
+        let outcome = self.step(table, frame, &findings, at.instant);
+        let evaluated = Evaluated { findings: findings.len(), turned_away: 0 };
         self.findings = findings;
-        Ok(turned_away)
+        let outcome = outcome?;
+        if !outcome.changed.is_empty() {
+            self.facts = Some(Facts {
+                instant: at.instant,
+                data_instant: frame.instant,
+                generation: at.generation,
+                input_id: frame.input_id(table),
+                fuel: report.fuel,
+            });
+        }
+        self.unwritten = outcome.changed.into_iter();
+        Ok(Evaluated { turned_away: outcome.turned_away, ..evaluated })
+    }
+
+    /// How many changes nobody has written down yet.
+    pub fn unwritten(&self) -> usize {
+        self.unwritten.len()
+    }
+
+    /// Writes down changes while there is room. An event and what the store keeps of its alert go together, so that no crash
+    /// comes between them. `table` is as it was for the evaluation.
+    pub fn write_changes(
+        &mut self,
+        source: &str,
+        table: &SeriesTable,
+        room: &mut usize,
+        draft: &mut Draft,
+    ) -> Result<(), NotWritable> {
+        let Some(facts) = self.facts else { return Ok(()) };
+        while *room > 0
+            && let Some(changed) = self.unwritten.next()
+        {
+            *room -= 1;
+            if let Some(transition) = changed.transition {
+                self.write_event(source, facts, table, transition, &changed, draft)?;
+            }
+            let key = self.alert_key(&changed.alert.fingerprint.to_string());
+            match changed.is_over {
+                true => draft.delete(key),
+                false => draft.put(key, &changed.save())?,
+            }
+        }
+        Ok(())
+    }
+
+    fn write_event(
+        &self,
+        source: &str,
+        facts: Facts,
+        table: &SeriesTable,
+        transition: Transition,
+        changed: &Changed,
+        draft: &mut Draft,
+    ) -> Result<(), NotWritable> {
+        let found = match transition {
+            Transition::Fired => self.findings.get(changed.alert.sighting as usize),
+            Transition::Resolved(_) => None,
+        };
+        let found = found.map(|finding| (finding, finding.series.and_then(|id| table.labels(id))));
+        let evaluation = Evaluation {
+            rule: &self.rule,
+            plugin: &self.plugin,
+            source,
+            instant: facts.instant,
+            data_instant: facts.data_instant,
+            generation: facts.generation,
+            input_id: facts.input_id,
+            fuel: facts.fuel,
+        };
+        draft.event(&evaluation.event(transition, &changed.alert, found))
     }
 
     /// Saves what the detector changed. Called after [`Self::evaluate`], also when that failed on duplicates.
@@ -218,16 +321,32 @@ impl RuleRun {
         Ok(())
     }
 
+    /// Takes in what the evaluation came to.
+    pub fn note(
+        &mut self,
+        verdict: Verdict,
+        instant: Timestamp,
+        late: bool,
+        draft: &mut Draft,
+    ) -> Result<(), NotWritable> {
+        self.health.note(&self.rule.id, verdict, instant, late, draft)
+    }
+
+    /// Puts the rule's health back as the store has it.
+    pub fn restore_health(&mut self, value: &[u8]) {
+        self.health.restore(value);
+    }
+
     /// The rule is gone: its firing alerts resolve, its state is forgotten.
     pub fn end(&mut self, instant: Timestamp, generation: u64, draft: &mut Draft) -> Result<(), NotWritable> {
-        let outcome = self.lifecycle.end();
-        for (_, alert) in &outcome.transitions {
-            draft.event(&removed(&self.rule.id, alert, instant, generation))?;
-        }
-        for fingerprint in &outcome.dropped {
-            draft.delete(self.alert_key(&fingerprint.to_string()));
+        for Changed { alert, transition, .. } in self.lifecycle.end() {
+            if transition.is_some() {
+                draft.event(&removed(&self.rule.id, &alert, instant, generation))?;
+            }
+            draft.delete(self.alert_key(&alert.fingerprint.to_string()));
         }
         self.state.forget(draft);
+        self.health.forget(&self.rule.id, draft);
         Ok(())
     }
 
@@ -293,11 +412,12 @@ impl RuleRun {
     fn step(
         &mut self,
         table: &SeriesTable,
+        frame: &Frame,
         findings: &[Finding],
         instant: Timestamp,
     ) -> Result<Outcome, DuplicateIdentity> {
         let mut step = self.lifecycle.begin(instant);
-        let mut fresh: Vec<Option<(SeriesId, u32)>> = Vec::new();
+        let mut fresh: Vec<Option<SeriesKey>> = Vec::new();
         let nameless = Labels::empty();
         self.handles.resize(table.capacity(), None);
         for (index, finding) in (0_u32..).zip(findings) {
@@ -312,62 +432,25 @@ impl RuleRun {
                 continue;
             }
             let labels = finding.series.and_then(|id| table.labels(id)).unwrap_or(&nameless);
-            match step.see_new(alert_labels(&self.rule, labels, finding.value), finding.value, index)? {
+            match step.see_new(alert_labels(&self.rule, labels, finding.value), series, finding.value, index)? {
                 Sighting::New(_) => fresh.push(series),
                 Sighting::Known(handle) => remember(&mut self.handles, series, handle),
             }
         }
-        let outcome = step.finish(self.terms);
+        if frame.is_empty() && findings.is_empty() && self.rule.no_data.on_empty == OnEmpty::Fire {
+            let labels = alert_labels(&self.rule, &nameless, f64::NAN);
+            if let Sighting::New(_) = step.see_new(labels, None, f64::NAN, NO_FINDING)? {
+                fresh.push(None);
+            }
+        }
+        let mut answer = AnswerOf::new(&self.rule, self.identity_needs_value, table, frame);
+        let outcome = step.finish(self.terms, |alert| answer.absence(alert));
         for (series, handle) in fresh.into_iter().zip(&outcome.admitted) {
             if let Some(handle) = handle {
                 remember(&mut self.handles, series, *handle);
             }
         }
         Ok(outcome)
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "everything an event tells comes together here, once")]
-    fn write(
-        &self,
-        outcome: &Outcome,
-        table: &SeriesTable,
-        frame: &Frame,
-        findings: &[Finding],
-        at: Moment<'_>,
-        report: Report,
-        draft: &mut Draft,
-    ) -> Result<(), NotWritable> {
-        if !outcome.transitions.is_empty() {
-            let evaluation = self.evaluation(table, frame, at, report);
-            for (transition, alert) in &outcome.transitions {
-                let found = match transition {
-                    Transition::Fired => findings.get(alert.sighting as usize),
-                    Transition::Resolved => None,
-                };
-                let found = found.map(|finding| (finding, finding.series.and_then(|id| table.labels(id))));
-                draft.event(&evaluation.event(*transition, alert, found))?;
-            }
-        }
-        for alert in &outcome.saved {
-            draft.put(self.alert_key(&alert.fingerprint.to_string()), &Alert::save(alert))?;
-        }
-        for fingerprint in &outcome.dropped {
-            draft.delete(self.alert_key(&fingerprint.to_string()));
-        }
-        Ok(())
-    }
-
-    fn evaluation<'a>(&'a self, table: &SeriesTable, frame: &Frame, at: Moment<'a>, report: Report) -> Evaluation<'a> {
-        Evaluation {
-            rule: &self.rule,
-            plugin: &self.plugin,
-            source: at.source,
-            instant: at.instant,
-            data_instant: frame.instant,
-            generation: at.generation,
-            input_id: frame.input_id(table),
-            fuel: report.fuel,
-        }
     }
 
     fn alert_key(&self, fingerprint: &str) -> Vec<u8> {

@@ -4,7 +4,8 @@
 use orion_model::{Frame, Severity};
 use orion_source::{QuerySession, SourceError};
 
-use super::rule::{Effort, Moment, RuleError, RuleRun};
+use super::outcome::{Outcome, Verdict};
+use super::rule::{Effort, Evaluated, Moment, RuleError, RuleRun};
 use crate::condition::{Condition, Conditions, kind};
 use crate::draft::{Draft, NotWritable};
 
@@ -17,7 +18,8 @@ pub struct RuleWatch<'a> {
 }
 
 impl RuleWatch<'_> {
-    /// Takes in the answer to the rule's query. `false`: it needs more than a moment, and nothing has changed.
+    /// Takes in the answer to the rule's query, and says what it came to. `None`: it needs more than a moment, and nothing has
+    /// changed.
     pub fn evaluate(
         self,
         query: &QuerySession,
@@ -25,24 +27,29 @@ impl RuleWatch<'_> {
         effort: Effort,
         conditions: &mut Conditions,
         draft: &mut Draft,
-    ) -> Result<bool, NotWritable> {
+    ) -> Result<Option<Verdict>, NotWritable> {
         let frame = match answer {
             Ok(frame) => frame,
-            // A source that is down is said once for the source, not for each rule.
-            Err(error) if !error.is_query_fault() => return Ok(true),
             Err(error) => {
-                let refused = self.condition(kind::QUERY_FAILURE, Severity::Warning);
-                self.raise(conditions, draft, refused, &error.to_string())?;
-                return Ok(true);
+                // A source that is down is said once for the source, not for each rule.
+                if error.is_query_fault() {
+                    let refused = self.condition(kind::QUERY_FAILURE, Severity::Warning);
+                    self.raise(conditions, draft, refused, &error.to_string())?;
+                }
+                return Ok(Some(Verdict::error(error.to_string())));
             }
         };
-        let outcome = self.run.evaluate(&query.table, frame, self.at, effort, draft);
-        if matches!(outcome, Err(RuleError::NeedsTime)) {
-            return Ok(false);
+        let evaluated = self.run.evaluate(&query.table, frame, self.at, effort);
+        if matches!(evaluated, Err(RuleError::NeedsTime)) {
+            return Ok(None);
         }
-        let outcome = self.run.checkpoint(draft).and(outcome);
-        self.say(outcome, conditions, draft)?;
-        Ok(true)
+        let evaluated = self.run.checkpoint(draft).and(evaluated);
+        let verdict = match &evaluated {
+            Ok(evaluated) => Verdict { outcome: outcome_of(frame, *evaluated), message: None },
+            Err(error) => Verdict::error(error.to_string()),
+        };
+        self.say(evaluated.map(|evaluated| evaluated.turned_away), conditions, draft)?;
+        Ok(Some(verdict))
     }
 
     fn say(
@@ -111,5 +118,14 @@ impl RuleWatch<'_> {
             conditions.clear(draft, &condition, self.at.instant, self.at.generation, message)?;
         }
         Ok(())
+    }
+}
+
+fn outcome_of(frame: &Frame, evaluated: Evaluated) -> Outcome {
+    match evaluated.findings {
+        _ if frame.is_partial() => Outcome::Partial,
+        0 if frame.is_empty() => Outcome::Empty,
+        0 => Outcome::Ok,
+        _ => Outcome::Breach,
     }
 }

@@ -12,7 +12,7 @@ use orion_source::{QuerySession, Source, SourceError};
 use tokio::sync::{Semaphore, watch};
 
 use super::ended::{end_group, owner_of};
-use super::group::{Answers, Group, Which};
+use super::group::{Answers, Evaluating, Group, Which};
 use super::health::{HealthError, Report, SourceHealth};
 use super::plan::GroupPlan;
 use super::rule::Effort;
@@ -179,7 +179,7 @@ impl Run<'_> {
             }
             let flush_at = quiet_since.plus_millis(QUIET_COMMIT_MILLIS);
             if group.is_ahead_of_store() && flush_at <= now {
-                self.commit(&mut group).await?;
+                group = self.commit(group).await?;
                 continue;
             }
             let wake_at = match group.last() {
@@ -203,7 +203,7 @@ impl Run<'_> {
                 Next::Look => {}
                 Next::Adopt(plan) => group = self.adopt(group, plan).await?,
                 Next::End(ended) => {
-                    self.commit_if_ahead(&mut group).await?;
+                    self.commit_if_ahead(group).await?;
                     return Ok(ended);
                 }
             }
@@ -225,8 +225,7 @@ impl Run<'_> {
             return Ok(group);
         }
         if changed.is_empty() {
-            self.commit_if_ahead(&mut group).await?;
-            return Ok(group);
+            return self.commit_if_ahead(group).await;
         }
         self.evaluate(group, last, Which::Some(changed)).await
     }
@@ -242,15 +241,19 @@ impl Run<'_> {
             answers = self.ask(&mut group, instant, &which) => answers?,
             () = too_late => return Err(StepError::Abandoned),
         };
+        let late = group.slots().after(instant) <= self.context.clock.now();
         let rest = match group.is_brief(&answers, &which) {
-            true => Which::Some(group.compute(instant, &answers, &which, Effort::Brief)?),
+            true => {
+                let briefly = Evaluating { instant, late, which: &which, effort: Effort::Brief };
+                Which::Some(group.compute(briefly, &answers)?)
+            }
             false => which,
         };
         if !rest.is_none() {
-            group = self.compute_on_worker(group, instant, answers, rest).await?;
+            group = self.compute_on_worker(group, instant, late, answers, rest).await?;
         }
-        if !group.is_quiet() {
-            self.commit(&mut group).await?;
+        while !group.is_quiet() {
+            group = self.commit(group).await?;
         }
         self.context.evaluations.send_modify(|count| *count += 1);
         Ok(group)
@@ -258,20 +261,33 @@ impl Run<'_> {
 
     async fn compute_on_worker(
         &self,
-        mut group: Box<Group>,
+        group: Box<Group>,
         instant: Timestamp,
+        late: bool,
         answers: Answers,
         which: Which,
     ) -> Result<Box<Group>, StepError> {
+        let compute = move |group: &mut Group| {
+            let evaluating = Evaluating { instant, late, which: &which, effort: Effort::Full };
+            group.compute(evaluating, &answers)
+        };
+        let (group, _) = self.on_worker(group, compute).await?;
+        Ok(group)
+    }
+
+    async fn on_worker<T: Send + 'static>(
+        &self,
+        mut group: Box<Group>,
+        work: impl FnOnce(&mut Group) -> Result<T, NotWritable> + Send + 'static,
+    ) -> Result<(Box<Group>, T), StepError> {
         let place = self.context.workers.clone().acquire_owned().await;
         let (group, outcome) = tokio::task::spawn_blocking(move || {
-            let outcome = group.compute(instant, &answers, &which, Effort::Full);
+            let outcome = work(&mut group);
             drop(place);
             (group, outcome)
         })
         .await?;
-        outcome?;
-        Ok(group)
+        Ok((group, outcome?))
     }
 
     async fn ask(&self, group: &mut Group, instant: Timestamp, which: &Which) -> Result<Answers, StepError> {
@@ -298,21 +314,34 @@ impl Run<'_> {
         Ok(answers)
     }
 
-    async fn commit_if_ahead(&self, group: &mut Group) -> Result<(), StepError> {
-        if group.is_ahead_of_store() || !group.is_quiet() {
-            self.commit(group).await?;
+    async fn commit_if_ahead(&self, mut group: Box<Group>) -> Result<Box<Group>, StepError> {
+        // A group that was never evaluated has no instant to commit under; what it would say is said with the first.
+        while group.last().is_some() && (group.is_ahead_of_store() || !group.is_quiet()) {
+            group = self.commit(group).await?;
         }
-        Ok(())
+        Ok(group)
     }
 
-    async fn commit(&self, group: &mut Group) -> Result<(), StepError> {
-        let Some(commit) = group.commit() else { return Ok(()) };
+    async fn commit(&self, mut group: Box<Group>) -> Result<Box<Group>, StepError> {
+        let commit = match group.is_briefly_written() {
+            true => group.next_commit()?,
+            false => {
+                let (back, commit) = self.on_worker(group, Group::next_commit).await?;
+                group = back;
+                commit
+            }
+        };
+        let Some(commit) = commit else { return Ok(group) };
         let offset = commit.offset;
         orion_bus::crash_point!("watcher::before_commit");
         self.context.bus.commit(commit).await?;
-        orion_bus::crash_point!("watcher::after_commit");
+        if group.is_quiet() {
+            orion_bus::crash_point!("watcher::after_commit");
+        } else {
+            orion_bus::crash_point!("watcher::after_part");
+        }
         group.committed(offset);
-        Ok(())
+        Ok(group)
     }
 
     async fn remove(&self, id: &str, generation: u64) -> Result<(), StepError> {

@@ -1,0 +1,66 @@
+//! The group as the store has it.
+
+use orion_bus::Loaded;
+use orion_model::Timestamp;
+
+use super::Group;
+use super::session::SERIES_ROOM;
+use crate::condition;
+use crate::draft::{NotWritable, key};
+use crate::lifecycle::SavedAlert;
+use crate::plugin_state::{OWNER_ROOM, PLUGIN_ROOM};
+use crate::watcher::ended::{ENDED, end_saved};
+use crate::watcher::outcome::HEALTH_ROOM;
+use crate::watcher::rule::{ALERT_ROOM, RuleRun};
+
+impl Group {
+    pub(super) fn restore(&mut self, loaded: Loaded, now: Timestamp) -> Result<(), NotWritable> {
+        for (state_key, value) in loaded.state {
+            let parts = key::split(&state_key, 3);
+            match parts.as_slice() {
+                [condition::ROOM, ..] => self.conditions.restore(&value),
+                [ALERT_ROOM, rule, _] => match serde_json::from_slice::<SavedAlert>(&value) {
+                    Ok(saved) => match self.run_of(rule) {
+                        Some(run) => run.restore_alert(saved),
+                        // The rule went away while Orion was down.
+                        None => {
+                            end_saved(rule, saved, now, self.plan.generation, &mut self.pending)?;
+                            self.pending.delete(state_key);
+                        }
+                    },
+                    Err(_) => self.pending.delete(state_key),
+                },
+                [ENDED] => {
+                    self.last = None;
+                    self.pending.delete(state_key);
+                }
+                [PLUGIN_ROOM, rule, name] => match self.run_of(rule) {
+                    Some(run) => run.state().restore_entry(name, &value),
+                    None => self.pending.delete(state_key),
+                },
+                [HEALTH_ROOM, rule] => match self.run_of(rule) {
+                    Some(run) => run.restore_health(&value),
+                    None => self.pending.delete(state_key),
+                },
+                [OWNER_ROOM, rule] => match self.run_of(rule) {
+                    Some(run) => run.state().restore_owner(&value),
+                    None => self.pending.delete(state_key),
+                },
+                [SERIES_ROOM, expr, id] => {
+                    if !self.restore_series(expr, id, &value) {
+                        self.pending.delete(state_key);
+                    }
+                }
+                _ => self.pending.delete(state_key),
+            }
+        }
+        for run in &mut self.rules {
+            run.restored(&mut self.pending);
+        }
+        Ok(())
+    }
+
+    fn run_of(&mut self, rule: &[u8]) -> Option<&mut RuleRun> {
+        self.rules.iter_mut().find(|run| run.rule().id.as_bytes() == rule)
+    }
+}
