@@ -5,7 +5,7 @@ use std::ops::Range;
 use orion_model::Kind;
 
 use crate::checker::Checker;
-use crate::expr;
+use crate::expr::{self, Names};
 use crate::group::{ANNOTATIONS, DEFAULT_SOURCE, Inherited, LABELS, labels};
 use crate::keys::{Fields, Text, nearest};
 use crate::rule::{AlertRule, NoData, OnEmpty};
@@ -63,13 +63,13 @@ pub(crate) fn read(checker: &mut Checker<'_, '_>, node: &Node, inherited: &Inher
     }
     let name = required(checker, &fields, "alert");
     let expr = required(checker, &fields, "expr");
-    if let Some(expr) = expr {
-        expr::check(checker, expr, inherited.source == DEFAULT_SOURCE);
-    }
+    let facts = expr.map(|expr| expr::check(checker, expr, inherited.source == DEFAULT_SOURCE));
     let for_millis = fields.duration(&mut checker.report, "for").unwrap_or(0);
     let keep_firing_for_millis = fields.duration(&mut checker.report, "keep_firing_for").unwrap_or(0);
-    let own_labels = fields.get("labels").map(|node| labels(checker, node, LABELS)).unwrap_or_default();
-    let annotations = fields.get("annotations").map(|node| labels(checker, node, ANNOTATIONS)).unwrap_or_default();
+    let found = facts.as_ref().map_or(&Names::Any, |facts| &facts.labels);
+    let own_labels = fields.get("labels").map(|node| labels(checker, node, LABELS, found)).unwrap_or_default();
+    let annotations =
+        fields.get("annotations").map(|node| labels(checker, node, ANNOTATIONS, found)).unwrap_or_default();
     let no_data = no_data(checker, &fields);
     let chosen = checker.plugins.read(&mut checker.report, &fields, Kind::Detector, DEFAULT_PLUGIN, &[]);
 

@@ -8,13 +8,18 @@ use sha2::{Digest as _, Sha256};
 use crate::catalog::PluginCatalog;
 use crate::checker::Checker;
 use crate::diagnostic::Diagnostic;
-use crate::keys::{Fields, text_of};
+use crate::keys::{Fields, nearest, text_of};
 use crate::rule::{Correlation, Group, RuleFile};
 use crate::tree::{self, Node, Value};
 use crate::{correlation, group};
 
 /// The Kubernetes resource that holds rules under `spec`.
 const PROMETHEUS_RULE: &str = "PrometheusRule";
+
+const RULES_ARE_READ_FROM: &str = "rules are read from kind: PrometheusRule";
+
+/// What `kubectl get -o yaml` prints several resources as: the first for any kind, the second for this one alone.
+const LISTS: [&str; 2] = ["List", "PrometheusRuleList"];
 
 /// What became of a text.
 #[derive(Clone, Debug)]
@@ -44,6 +49,7 @@ pub fn parse_file(name: &str, text: &str, catalog: &dyn PluginCatalog) -> Parsed
         digest: Digest::from_bytes(Sha256::digest(text.as_bytes()).into()),
         groups: contents.groups,
         correlations: contents.correlations,
+        recording_rules: checker.recording_rules,
     });
     Parsed { file, diagnostics: checker.report.finish() }
 }
@@ -67,32 +73,66 @@ impl<'n> Contents<'n> {
             return;
         }
         match kind(document) {
-            None => self.read_groups(checker, document, "a rule file", &["groups", "correlations"]),
+            None => {
+                let mut names = std::mem::take(&mut self.group_names);
+                self.read_groups(checker, document, "a rule file", &["groups", "correlations"], &mut names);
+                self.group_names = names;
+            }
             Some(kind) => self.read_resource(checker, document, kind),
         }
     }
 
-    fn read_groups(&mut self, checker: &mut Checker<'_, '_>, node: &'n Node, what: &str, known: &[&str]) {
+    fn read_groups(
+        &mut self,
+        checker: &mut Checker<'_, '_>,
+        node: &'n Node,
+        what: &str,
+        known: &[&str],
+        group_names: &mut BTreeSet<&'n str>,
+    ) {
         let Some(fields) = Fields::known(&mut checker.report, node, what, known) else { return };
         for group in fields.list(&mut checker.report, "groups") {
-            self.groups.extend(group::read(checker, group, &mut self.group_names));
+            self.groups.extend(group::read(checker, group, group_names));
         }
         for correlation in fields.list(&mut checker.report, "correlations") {
             self.correlations.extend(correlation::read(checker, correlation, &mut self.correlation_names));
         }
     }
 
-    fn read_resource(&mut self, checker: &mut Checker<'_, '_>, document: &'n Node, kind: &Node) {
+    fn read_resource(&mut self, checker: &mut Checker<'_, '_>, resource: &'n Node, kind: &Node) {
         let Some(word) = text_of(&mut checker.report, kind, "`kind`") else { return };
-        if word.as_str() != PROMETHEUS_RULE {
-            let message = format!("a `{}` holds no rules and is skipped", word.as_str());
-            checker.report.note(word.bytes(), message).help(format!("rules are read from kind: {PROMETHEUS_RULE}"));
-            return;
+        match word.as_str() {
+            PROMETHEUS_RULE => self.read_prometheus_rule(checker, resource, kind),
+            list if LISTS.contains(&list) => self.read_list(checker, resource, list),
+            other => {
+                let message = format!("a `{other}` holds no rules and is skipped");
+                match nearest(other, LISTS.into_iter().chain([PROMETHEUS_RULE])) {
+                    Some(near) => checker.report.warning(word.bytes(), message).help(format!("did you mean `{near}`?")),
+                    None => checker.report.note(word.bytes(), message).help(RULES_ARE_READ_FROM),
+                };
+            }
         }
+    }
+
+    fn read_list(&mut self, checker: &mut Checker<'_, '_>, list: &'n Node, what: &str) {
+        let known = ["apiVersion", "kind", "metadata", "items"];
+        let Some(fields) = Fields::known(&mut checker.report, list, &format!("a {what}"), &known) else { return };
+        for item in fields.list(&mut checker.report, "items") {
+            match kind(item) {
+                Some(kind) => self.read_resource(checker, item, kind),
+                None => {
+                    checker.report.error(&item.bytes, format!("an item of a {what} needs `kind`")).label("no `kind`");
+                }
+            }
+        }
+    }
+
+    fn read_prometheus_rule(&mut self, checker: &mut Checker<'_, '_>, resource: &'n Node, kind: &Node) {
         let known = ["apiVersion", "kind", "metadata", "spec", "status"];
-        let Some(fields) = Fields::known(&mut checker.report, document, "a PrometheusRule", &known) else { return };
+        let Some(fields) = Fields::known(&mut checker.report, resource, "a PrometheusRule", &known) else { return };
         match fields.get("spec") {
-            Some(spec) => self.read_groups(checker, spec, "`spec`", &["groups"]),
+            // Each resource is a file of its own to whoever loads it, so names of groups are unique within it only.
+            Some(spec) => self.read_groups(checker, spec, "`spec`", &["groups"], &mut BTreeSet::new()),
             None => {
                 checker.report.error(&kind.bytes, "a PrometheusRule needs `spec`");
             }

@@ -44,7 +44,7 @@ impl<'c> Plugins<'c> {
         let manifest = match self.catalog.manifest(plugin) {
             Ok(manifest) => manifest,
             Err(why) => {
-                let help = format!("known plugins: {}", self.catalog.names().join(", "));
+                let help = self.help_for_missing(plugin, kind);
                 match named {
                     Some(text) => {
                         report.error(text.bytes(), why).help(help);
@@ -68,6 +68,16 @@ impl<'c> Plugins<'c> {
         let parameters = manifest.complete(&given);
         require(report, fields, manifest, &parameters);
         Some(Chosen { plugin: plugin.to_owned(), parameters })
+    }
+
+    /// The plugin that was probably meant, or all of its kind.
+    fn help_for_missing(&self, named: &str, kind: Kind) -> String {
+        let mut names = self.catalog.names();
+        names.retain(|name| self.catalog.manifest(name).is_ok_and(|manifest| manifest.kind == kind));
+        match nearest(named, names.iter().map(String::as_str)) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("known {}s: {}", kind.as_str(), names.join(", ")),
+        }
     }
 }
 
@@ -107,8 +117,13 @@ fn read_value(report: &mut Report<'_>, name: &str, node: &Node, spec: &Parameter
         ParameterType::Map => Ok(map_value(report, name, node)?),
         _ => parameter_value(node, spec),
     };
+    let near = match &node.value {
+        Value::Scalar(scalar) => nearest(&scalar.text, spec.choices.iter().map(String::as_str)),
+        _ => None,
+    };
     let refuse = |why| {
-        report.error(&node.bytes, format!("`{name}`: {why}")).label(spec.doc.as_str());
+        let help = near.map(|near| format!("did you mean `{near}`?"));
+        report.error(&node.bytes, format!("`{name}`: {why}")).label(spec.doc.as_str()).maybe_help(help);
     };
     value.and_then(|value| spec.accept(value)).map_err(refuse).ok()
 }

@@ -16,6 +16,8 @@ pub struct RuleFile {
     pub groups: Vec<Group>,
     /// Correlations, in file order.
     pub correlations: Vec<Correlation>,
+    /// How many recording rules were read and left alone.
+    pub recording_rules: usize,
 }
 
 /// Rules that are evaluated together, at one instant, in file order.

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use orion_pipeline::library::{Checked, Shelf, check as check_text, read_rule_file, rule_files};
+use orion_pipeline::library::{Accepted, Checked, Shelf, check as check_text, read_rule_file, rule_files};
 use serde_json::{Value, json};
 
 use crate::cli::{CheckArgs, EXIT_BAD_RULE, Failure};
@@ -87,6 +87,15 @@ fn value(path: &Path, checked: &Checked) -> Value {
     json!({
         "file": path.display().to_string(),
         "ok": checked.accepted.is_some(),
+        "counts": checked.accepted.as_ref().map(counts),
         "diagnostics": diagnostics.collect::<Vec<_>>(),
+    })
+}
+
+fn counts(accepted: &Accepted) -> Value {
+    json!({
+        "alerts": accepted.file.groups.iter().map(|group| group.rules.len()).sum::<usize>(),
+        "recording_rules": accepted.file.recording_rules,
+        "correlations": accepted.file.correlations.len(),
     })
 }

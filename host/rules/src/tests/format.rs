@@ -208,3 +208,24 @@ fn a_mapping_reaches_the_plugin_as_keys_and_values_in_turns() {
     let depends_on = Parameter { name: "depends_on".into(), value: ParameterValue::Texts(texts) };
     assert_eq!(file.correlations[0].parameters, [depends_on]);
 }
+
+#[test]
+fn a_list_of_resources_is_read_item_by_item() {
+    let rule = |name: &str| {
+        format!("- kind: PrometheusRule\n  spec: {{groups: [{{name: a, rules: [{{alert: {name}, expr: up}}]}}]}}\n")
+    };
+    let of = |kind: &str, items: &str| parse(&format!("kind: {kind}\nitems:\n{items}"));
+    for kind in ["List", "PrometheusRuleList"] {
+        let file = of(kind, &(rule("One") + &rule("Two"))).file.unwrap();
+        let ids: Vec<_> = file.groups.iter().map(|group| group.id.as_str()).collect();
+        assert_eq!(ids, ["test.yaml/a", "test.yaml/a#2"]);
+    }
+    assert_eq!(
+        said(&of("List", "- kind: Secret\n- spec: {}\n- kind: PrometheusRule\n")),
+        [
+            "Note 3:9 a `Secret` holds no rules and is skipped; rules are read from kind: PrometheusRule",
+            "Error 4:3 an item of a List needs `kind`",
+            "Error 5:9 a PrometheusRule needs `spec`",
+        ]
+    );
+}

@@ -1,5 +1,6 @@
 //! Rule files as a whole: what is taken, what is said, and how much work any text can cause.
 
+mod conformance;
 mod diagnostics;
 mod format;
 mod shipped;
