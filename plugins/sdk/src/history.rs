@@ -24,7 +24,7 @@ impl History {
         }
         self.kept.push((timestamp, value));
         if self.kept.len() > most {
-            self.thin(span, most);
+            self.thin(span);
         }
         true
     }
@@ -38,10 +38,12 @@ impl History {
         }
     }
 
-    /// The latest stays, and of those before it every second one.
-    fn thin(&mut self, span: i64, most: usize) {
-        let evenly = span / i64::try_from(most).unwrap_or(i64::MAX).max(1);
-        self.spacing = self.spacing.saturating_mul(2).clamp(evenly.max(1), span.max(1));
+    /// The latest stays, and of those before it every second one; new ones are kept as far apart as these are now.
+    fn thin(&mut self, span: i64) {
+        let ends = self.kept.first().zip(self.kept.last());
+        let reach = ends.map_or(0, |(first, last)| last.0.saturating_sub(first.0));
+        let steps = i64::try_from(self.kept.len()).unwrap_or(i64::MAX).saturating_sub(1).max(1);
+        self.spacing = (reach / steps).saturating_mul(2).clamp(1, span.max(1));
         let last = self.kept.len().saturating_sub(1);
         let mut place = 0..;
         self.kept.retain(|_| place.next().is_some_and(|place: usize| (last - place).is_multiple_of(2)));
