@@ -10,8 +10,8 @@ use crate::checker::Checker;
 use crate::diagnostic::Diagnostic;
 use crate::keys::{Fields, nearest, text_of};
 use crate::rule::{Correlation, Group, RuleFile};
-use crate::tree::{self, Node, Value};
-use crate::{correlation, group};
+use crate::tree::{self, Node};
+use crate::{correlation, group, sigma};
 
 /// The Kubernetes resource that holds rules under `spec`.
 const PROMETHEUS_RULE: &str = "PrometheusRule";
@@ -35,12 +35,17 @@ pub fn parse_file(name: &str, text: &str, catalog: &dyn PluginCatalog) -> Parsed
     let (documents, syntax_error) = tree::parse(text);
     let mut checker = Checker::new(name, text, catalog);
     let mut contents = Contents::default();
-    for document in &documents {
-        contents.read_document(&mut checker, document);
+    let mut sigma = sigma::Documents::default();
+    for document in documents.iter().filter(|document| sigma::is_document(document)) {
+        sigma.add(document, sigma::is_correlation(document));
     }
+    for document in &documents {
+        contents.read_document(&mut checker, document, &sigma);
+    }
+    log_rules(&mut checker, &documents);
     if let Some(error) = syntax_error {
         checker.report.error(&error.bytes, error.message).maybe_help(error.help);
-    } else if contents.is_empty() && !checker.report.has_errors() {
+    } else if contents.is_empty() && !documents.iter().any(sigma::is_document) && !checker.report.has_errors() {
         checker.report.note(&(0..0), "this file holds no rules");
     }
     let accepted = !checker.report.has_errors();
@@ -52,6 +57,20 @@ pub fn parse_file(name: &str, text: &str, catalog: &dyn PluginCatalog) -> Parsed
         recording_rules: checker.recording_rules,
     });
     Parsed { file, diagnostics: checker.report.finish() }
+}
+
+/// One sentence a file, as for recording rules.
+fn log_rules(checker: &mut Checker<'_, '_>, documents: &[Node]) {
+    let is_log_rule = |document: &&Node| sigma::is_document(document) && !sigma::is_correlation(document);
+    let mut rules = documents.iter().filter(is_log_rule);
+    let Some(first) = rules.next() else { return };
+    let message = match rules.count() {
+        0 => "this Sigma rule is not evaluated: Orion reads no logs".to_owned(),
+        more => format!("{} Sigma rules of this file are not evaluated: Orion reads no logs", more + 1),
+    };
+    let help = "an alert whose `event_type` is the name of the rule takes its place in correlations";
+    let first_line = checker.report.source.line_bytes(checker.report.source.line(first.bytes.start));
+    checker.report.note(&first_line, message).help(help);
 }
 
 /// What the documents of a file held so far.
@@ -68,11 +87,18 @@ impl<'n> Contents<'n> {
         self.groups.is_empty() && self.correlations.is_empty()
     }
 
-    fn read_document(&mut self, checker: &mut Checker<'_, '_>, document: &'n Node) {
+    /// Only Kubernetes resources have a `kind`.
+    fn read_document(&mut self, checker: &mut Checker<'_, '_>, document: &'n Node, sigma: &sigma::Documents<'n>) {
         if document.is_null() {
             return;
         }
-        match kind(document) {
+        if sigma::is_document(document) {
+            if sigma::is_correlation(document) {
+                self.correlations.extend(sigma::read(checker, document, sigma, &mut self.correlation_names));
+            }
+            return;
+        }
+        match document.entry("kind") {
             None => {
                 let mut names = std::mem::take(&mut self.group_names);
                 self.read_groups(checker, document, "a rule file", &["groups", "correlations"], &mut names);
@@ -118,7 +144,7 @@ impl<'n> Contents<'n> {
         let known = ["apiVersion", "kind", "metadata", "items"];
         let Some(fields) = Fields::known(&mut checker.report, list, &format!("a {what}"), &known) else { return };
         for item in fields.list(&mut checker.report, "items") {
-            match kind(item) {
+            match item.entry("kind") {
                 Some(kind) => self.read_resource(checker, item, kind),
                 None => {
                     checker.report.error(&item.bytes, format!("an item of a {what} needs `kind`")).label("no `kind`");
@@ -138,11 +164,4 @@ impl<'n> Contents<'n> {
             }
         }
     }
-}
-
-/// The value of `kind:`, which only Kubernetes resources have.
-fn kind(document: &Node) -> Option<&Node> {
-    let Value::Map(pairs) = &document.value else { return None };
-    let is_kind = |key: &Node| matches!(&key.value, Value::Scalar(scalar) if scalar.text == "kind");
-    pairs.iter().find(|(key, _)| is_kind(key)).map(|(_, value)| value)
 }

@@ -11,7 +11,7 @@ use crate::expr::Names;
 use crate::keys::{Fields, Text, nearest, text_of};
 use crate::rule::{AlertRule, Group};
 use crate::template::{Template, TemplateError};
-use crate::tree::Node;
+use crate::tree::{Node, Value};
 
 /// The source a group asks when it names none.
 pub(crate) const DEFAULT_SOURCE: &str = "prometheus";
@@ -56,6 +56,7 @@ pub(crate) fn read<'n>(checker: &mut Checker<'_, '_>, node: &'n Node, names: &mu
         labels,
     };
     let rules = rules(checker, &fields, &inherited);
+    overridden_labels(checker, &fields);
     Some(Group {
         id: inherited.id,
         name: name?.to_owned(),
@@ -116,6 +117,23 @@ fn rules(checker: &mut Checker<'_, '_>, fields: &Fields<'_>, inherited: &Inherit
         checker.report.note(first, message);
     }
     rules
+}
+
+/// A label of the group that every one of its alerts has its own of is one nobody gets.
+fn overridden_labels(checker: &mut Checker<'_, '_>, fields: &Fields<'_>) {
+    let Some(Value::Map(labels)) = fields.get("labels").map(|node| &node.value) else { return };
+    let alerts: Vec<&Node> = match fields.get("rules").map(|node| &node.value) {
+        Some(Value::List(rules)) => rules.iter().filter(|rule| rule.entry("alert").is_some()).collect(),
+        _ => return,
+    };
+    let has_own = |rule: &&Node, name: &str| rule.entry("labels").and_then(|labels| labels.entry(name)).is_some();
+    for (key, _) in labels {
+        let Value::Scalar(name) = &key.value else { continue };
+        if !alerts.is_empty() && alerts.iter().all(|rule| has_own(rule, &name.text)) {
+            let message = format!("no alert of this group gets the label `{}`: each has its own", name.text);
+            checker.report.warning(&key.bytes, message).label("has no effect");
+        }
+    }
 }
 
 /// Reads `labels:` or `annotations:`: names to templates. `found` are the labels that there can be to print.

@@ -2,6 +2,7 @@
 
 use orion_model::{Digest, Parameter, Severity};
 
+use crate::group_by::GroupName;
 use crate::matcher::EventMatcher;
 use crate::template::Template;
 
@@ -104,7 +105,7 @@ pub struct Correlation {
     /// Which events it reads.
     pub matcher: EventMatcher,
     /// What must be equal for events to belong together.
-    pub group_by: Vec<String>,
+    pub group_by: Vec<GroupName>,
     /// The correlator, as the file calls it.
     pub plugin: String,
     /// Its parameters, checked and completed from the manifest.

@@ -23,7 +23,7 @@ pub(crate) struct Facts {
     /// Why it never gives a sample, if it never does.
     pub(super) never: Option<String>,
     /// Whether its samples are the 0 and 1 of a comparison, so that none is ever missing.
-    pub(super) is_truth: bool,
+    pub(crate) is_truth: bool,
     values: Values,
     /// One number, and no series.
     is_scalar: bool,
@@ -313,6 +313,9 @@ fn of_call(call: &Call, arguments: &[Facts]) -> Facts {
         ("min_over_time" | "max_over_time" | "last_over_time" | "first_over_time", Some(inner)) => {
             Facts { is_truth: false, ..inner }
         }
+        ("histogram_quantile" | "histogram_fraction", Some(inner)) => {
+            Facts { labels: inner.labels.clone().without(&["le".to_owned()]), ..inner.of_any_value() }
+        }
         ("count_over_time", Some(inner)) => {
             Facts { values: Values::between(1.0, f64::INFINITY), is_truth: false, ..inner }
         }
@@ -328,7 +331,7 @@ fn of_call(call: &Call, arguments: &[Facts]) -> Facts {
 }
 
 /// Functions whose samples have the labels of the series they are given, or fewer.
-const KEEPS_LABELS: [&str; 35] = [
+const KEEPS_LABELS: [&str; 33] = [
     "abs",
     "avg_over_time",
     "ceil",
@@ -341,8 +344,6 @@ const KEEPS_LABELS: [&str; 35] = [
     "floor",
     "histogram_avg",
     "histogram_count",
-    "histogram_fraction",
-    "histogram_quantile",
     "histogram_sum",
     "double_exponential_smoothing",
     "holt_winters",
@@ -406,7 +407,7 @@ mod tests {
             ("sum by (a) (x) unless y", "a"),
             ("label_replace(sum by (a) (x), \"b\", \"$1\", \"a\", \"(.*)\")", "a,b"),
             ("label_join(sum(x), \"b\", \"-\")", "b"),
-            ("histogram_quantile(0.9, sum by (le, a) (rate(x_bucket[5m])))", "a,le"),
+            ("histogram_quantile(0.9, sum by (le, a) (rate(x_bucket[5m])))", "a"),
             ("max_over_time(sum by (a) (x)[5m:])", "a"),
             ("absent(sum by (a) (x))", "any"),
             ("vector(1)", ""),

@@ -3,7 +3,7 @@
 use orion_model::{Parameter, ParameterValue, Severity};
 
 use super::{accept, parse, said};
-use crate::Level;
+use crate::{GroupName, Level};
 
 const WHOLE: &str = r#"
 groups:
@@ -59,7 +59,7 @@ fn a_whole_file_means_what_it_says() {
     );
     let correlation = &file.correlations[0];
     assert_eq!((correlation.id.as_str(), correlation.plugin.as_str()), ("test.yaml/service-outage", "grouping"));
-    assert_eq!(correlation.group_by, ["service"]);
+    assert_eq!(correlation.group_by, [GroupName::plain("service")]);
     assert_eq!(correlation.parameters[0].value, ParameterValue::Integer(2));
     assert_eq!(correlation.parameters[1].value, ParameterValue::Integer(300_000));
     assert_eq!(correlation.parameters[3].value, ParameterValue::Integer(86_400_000));
