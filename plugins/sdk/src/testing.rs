@@ -253,7 +253,7 @@ impl<C: Correlator> CorrelatorProbe<C> {
 
     /// Shows it events with all that they have, or with none that time has passed.
     pub fn tell(&mut self, now: i64, events: &[ToldEvent]) -> Vec<Change> {
-        self.tell_columns(now, &told_columns(events))
+        self.tell_batch(now, &TestBatch::of(events))
     }
 
     /// Says that time has passed.
@@ -261,9 +261,10 @@ impl<C: Correlator> CorrelatorProbe<C> {
         self.tell(now, &[])
     }
 
-    fn tell_columns(&mut self, now: i64, columns: &Columns) -> Vec<Change> {
+    /// Shows it events as a host holds them.
+    pub fn tell_batch(&mut self, now: i64, batch: &TestBatch) -> Vec<Change> {
         let mut changes = Changes::default();
-        self.runner.correlate(now, columns, &mut changes);
+        self.runner.correlate(now, &batch.0, &mut changes);
         changes.said
     }
 
@@ -278,9 +279,20 @@ impl<C: Correlator> CorrelatorProbe<C> {
     }
 }
 
-fn told_columns(events: &[ToldEvent]) -> Columns {
-    let mut columns = Columns::default();
-    for told in events {
+/// Events as the columns in which a host holds them.
+#[derive(Default)]
+pub struct TestBatch(Columns);
+
+impl TestBatch {
+    /// Of these events.
+    pub fn of(events: &[ToldEvent]) -> Self {
+        let mut batch = Self::default();
+        events.iter().for_each(|told| batch.add(told));
+        batch
+    }
+
+    fn add(&mut self, told: &ToldEvent) {
+        let columns = &mut self.0;
         let event = &told.event;
         columns.positions.push(event.position);
         columns.timestamps.push(event.timestamp);
@@ -295,5 +307,4 @@ fn told_columns(events: &[ToldEvent]) -> Columns {
             columns.ends.push(u32::try_from(columns.text.len()).unwrap_or(u32::MAX));
         }
     }
-    columns
 }

@@ -102,6 +102,13 @@ impl Incident {
         incident
     }
 
+    /// How what it is about stands now. A late event may show that it never was so; the incident ends no sooner than it began.
+    pub fn stands(&mut self, held: Option<Held>) {
+        let Some(held) = held else { return };
+        let least = self.held.until.min(self.opened);
+        self.held = Held { until: held.until.max(least), ..held };
+    }
+
     /// Takes another event. Whether it made the incident worse.
     pub fn join<R>(&mut self, member: &Moment<R>, waits_for_alerts: bool) -> bool {
         let rose = member.severity > self.severity;

@@ -89,7 +89,8 @@ impl<R: Role, T: Track<R>> Timeline<R, T> {
             match follow(&mut track, next) {
                 Some(held) => {
                     if before.is_none() && outcome.first.is_none() {
-                        outcome.first = Some((next.time, members(&track)));
+                        let members = members(&track);
+                        outcome.first = (!members.is_empty()).then_some((next.time, members));
                     }
                     outcome.held = Some(held);
                 }

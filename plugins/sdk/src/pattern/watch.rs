@@ -41,7 +41,7 @@ pub trait Pattern: Sized {
     /// The next event. Whether the pattern is fulfilled with it, and until when if nothing more comes.
     fn follow(&self, track: &mut Self::Track, moment: &Moment<Self::Role>) -> Option<Held>;
 
-    /// The events by which it is fulfilled.
+    /// The events by which it is fulfilled. None at all: an incident that is open goes on, and none opens by the last one.
     fn members(&self, track: &Self::Track) -> Vec<Moment<Self::Role>>;
 
     /// Whether a further event can undo it. Then it is not followed event by event, but judged when a window has passed
@@ -169,7 +169,7 @@ impl<P: Pattern> Watch<P> {
         let members = |track: &P::Track| pattern.members(track);
         let outcome = case.timeline.insert(moment, life.lateness_millis, before, follow, members);
         if let Some(incident) = &mut case.incident {
-            incident.held = outcome.held.unwrap_or(incident.held);
+            incident.stands(outcome.held);
             self.grow(id, &moment);
         } else if let (Some((time, members)), Some(held)) = (outcome.first, outcome.held) {
             self.open(id, time, held, &members);

@@ -54,14 +54,20 @@ impl Naive<'_> {
         let mut keys: BTreeMap<String, Key> = BTreeMap::new();
         for told in events {
             let key = keys.entry(told.event.key.clone()).or_default();
-            self.end(key, told.event.timestamp);
-            if told.event.status == Status::Resolved {
-                self.resolve(key, told);
+            let is_end = told.event.status == Status::Resolved;
+            let resolves = is_end && self.waits_for_alerts;
+            let plays = (!is_end || self.reads_resolved) && (self.rank)(told).is_some();
+            // An event that plays no part does not tell the time either.
+            if resolves || plays {
+                self.end(key, told.event.timestamp);
             }
-            if told.event.status != Status::Resolved || self.reads_resolved {
+            if resolves {
+                self.resolve(key, told);
+                self.end(key, told.event.timestamp);
+            }
+            if plays {
                 self.join(key, told);
             }
-            self.end(key, told.event.timestamp);
         }
         keys.values_mut().for_each(|key| self.end(key, end));
         let told = keys.into_iter().map(|(name, key)| (name, key.told()));
@@ -92,7 +98,7 @@ impl Naive<'_> {
             match (self.holds)(history) {
                 Some(holding) => {
                     until = Some(holding.until);
-                    if index >= place && first.is_none() {
+                    if index >= place && first.is_none() && !holding.members.is_empty() {
                         first = Some((time, holding.members));
                     }
                 }
@@ -100,7 +106,8 @@ impl Naive<'_> {
             }
         }
         if let Some(open) = &mut key.open {
-            open.until = until.unwrap_or(open.until);
+            // A late event may show that it never held; it ends no sooner than it began.
+            open.until = until.unwrap_or(i64::MIN).max(open.until.min(open.since));
             open.add(told, self.waits_for_alerts && key.resolved.iter().all(|ended| !ended.is_of(told)));
         } else if let (Some((since, members)), Some(until)) = (first, until) {
             let (positions, live, severity) = (Vec::new(), Vec::new(), Severity::Info);
