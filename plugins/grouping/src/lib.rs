@@ -68,10 +68,7 @@ impl Stateful for Grouping {
 
 impl Grouping {
     fn join(&mut self, event: &Event<'_>) {
-        if let Some(known) = self.groups.find(event.key()) {
-            self.end_until(known, event.timestamp);
-        }
-        let id = self.groups.find(event.key()).unwrap_or_else(|| self.enter(event));
+        let id = self.known(event).unwrap_or_else(|| self.enter(event));
         let Some(group) = self.groups.get_mut(id) else { return };
         let joined = group.join(event, &self.settings);
         if group.is_due(&self.settings) {
@@ -85,6 +82,13 @@ impl Grouping {
             }
         }
         self.look_after(id);
+    }
+
+    /// The group of an event, unless it ended before it.
+    fn known(&mut self, event: &Event<'_>) -> Option<Id> {
+        let id = self.groups.find(event.key())?;
+        self.end_until(id, event.timestamp);
+        self.groups.get(id).map(|_| id)
     }
 
     fn enter(&mut self, event: &Event<'_>) -> Id {
@@ -102,10 +106,7 @@ impl Grouping {
     }
 
     fn resolve(&mut self, event: &Event<'_>) {
-        if let Some(known) = self.groups.find(event.key()) {
-            self.end_until(known, event.timestamp);
-        }
-        let Some(id) = self.groups.find(event.key()) else { return };
+        let Some(id) = self.known(event) else { return };
         // Looked at first: an end that changes nothing here is not saved.
         if !self.groups.get(id).is_some_and(|group| group.fires(event.fingerprint)) {
             return;

@@ -20,100 +20,125 @@ pub(crate) struct Member {
 }
 
 /// Members by their fingerprints.
-pub(crate) enum Members {
+pub(crate) struct Members {
+    /// How many fire: asked for with every event.
+    firing: usize,
+    row: Row,
+}
+
+enum Row {
     /// Sorted by fingerprint.
     Few(Few<(u64, Member)>),
     Many(Box<Many>),
 }
 
 #[derive(Default)]
-pub(crate) struct Many {
+struct Many {
     members: BTreeMap<u64, Member>,
-    firing: usize,
     /// Members that do not fire, by time: these leave with the window.
     fading: BTreeSet<(i64, u64)>,
 }
 
 impl Members {
     pub(crate) const fn new() -> Self {
-        Self::Few(Few::None)
+        Self { firing: 0, row: Row::Few(Few::None) }
     }
 
     pub(crate) fn len(&self) -> usize {
-        match self {
-            Self::Few(few) => few.len(),
-            Self::Many(many) => many.members.len(),
+        match &self.row {
+            Row::Few(few) => few.len(),
+            Row::Many(many) => many.members.len(),
         }
     }
 
     pub(crate) fn get(&self, fingerprint: u64) -> Option<&Member> {
-        match self {
-            Self::Few(few) => few.iter().find(|(own, _)| *own == fingerprint).map(|(_, member)| member),
-            Self::Many(many) => many.members.get(&fingerprint),
+        match &self.row {
+            Row::Few(few) => few.iter().find(|(own, _)| *own == fingerprint).map(|(_, member)| member),
+            Row::Many(many) => many.members.get(&fingerprint),
         }
     }
 
     /// By fingerprint.
     pub(crate) fn iter(&self) -> Box<dyn Iterator<Item = (u64, &Member)> + '_> {
-        match self {
-            Self::Few(few) => Box::new(few.iter().map(|(fingerprint, member)| (*fingerprint, member))),
-            Self::Many(many) => Box::new(many.members.iter().map(|(fingerprint, member)| (*fingerprint, member))),
+        match &self.row {
+            Row::Few(few) => Box::new(few.iter().map(|(fingerprint, member)| (*fingerprint, member))),
+            Row::Many(many) => Box::new(many.members.iter().map(|(fingerprint, member)| (*fingerprint, member))),
         }
     }
 
     /// How many fire.
-    pub(crate) fn firing(&self) -> usize {
-        match self {
-            Self::Few(few) => few.iter().filter(|(_, member)| member.firing).count(),
-            Self::Many(many) => many.firing,
-        }
+    pub(crate) const fn firing(&self) -> usize {
+        self.firing
     }
 
     /// How many do not.
     pub(crate) fn fading(&self) -> usize {
-        self.len() - self.firing()
+        self.len() - self.firing
     }
 
     /// Of those that do not fire the one that is there for longest.
     pub(crate) fn oldest_fading(&self) -> Option<(i64, u64)> {
-        match self {
-            Self::Few(few) => fading(few).min(),
-            Self::Many(many) => many.fading.first().copied(),
+        match &self.row {
+            Row::Few(few) => fading(few).min(),
+            Row::Many(many) => many.fading.first().copied(),
         }
     }
 
     /// Of those that do not fire the one that came last.
     pub(crate) fn newest_fading(&self) -> Option<(i64, u64)> {
-        match self {
-            Self::Few(few) => fading(few).max(),
-            Self::Many(many) => many.fading.last().copied(),
+        match &self.row {
+            Row::Few(few) => fading(few).max(),
+            Row::Many(many) => many.fading.last().copied(),
         }
     }
 
     /// Puts a member in, or in the place of what it was.
     pub(crate) fn place(&mut self, fingerprint: u64, member: Member) {
-        if let Self::Few(few) = self {
-            if let Some((_, known)) = few.iter_mut().find(|(own, _)| *own == fingerprint) {
-                *known = member;
-                return;
-            }
+        let before = match &mut self.row {
+            Row::Few(few) => few.iter_mut().find(|(own, _)| *own == fingerprint).map(|(_, known)| known),
+            Row::Many(_) => None,
+        };
+        if let Some(known) = before {
+            self.firing = self.firing - usize::from(known.firing) + usize::from(member.firing);
+            *known = member;
+            return;
+        }
+        self.remove_of_many(fingerprint);
+        self.firing += usize::from(member.firing);
+        self.add(fingerprint, member);
+    }
+
+    /// Puts in a member that is not there.
+    fn add(&mut self, fingerprint: u64, member: Member) {
+        if let Row::Few(few) = &mut self.row {
             if few.len() < FEW {
                 few.insert(few.partition_point(|(own, _)| *own < fingerprint), (fingerprint, member));
                 return;
             }
             let mut many = Box::new(Many::default());
-            few.iter().for_each(|(fingerprint, member)| many.place(*fingerprint, *member));
-            *self = Self::Many(many);
+            few.iter().for_each(|(fingerprint, member)| many.add(*fingerprint, *member));
+            self.row = Row::Many(many);
         }
-        if let Self::Many(many) = self {
-            many.place(fingerprint, member);
+        if let Row::Many(many) = &mut self.row {
+            many.add(fingerprint, member);
         }
     }
 
     pub(crate) fn remove(&mut self, fingerprint: u64) {
-        match self {
-            Self::Few(few) => few.retain(|(own, _)| *own != fingerprint),
-            Self::Many(many) => many.remove(fingerprint),
+        if let Row::Few(few) = &mut self.row {
+            let firing = few.iter().any(|(own, member)| *own == fingerprint && member.firing);
+            self.firing -= usize::from(firing);
+            few.retain(|(own, _)| *own != fingerprint);
+        }
+        self.remove_of_many(fingerprint);
+    }
+
+    fn remove_of_many(&mut self, fingerprint: u64) {
+        if let Row::Many(many) = &mut self.row
+            && let Some(before) = many.members.remove(&fingerprint)
+        {
+            self.firing -= usize::from(before.firing);
+            many.fading.remove(&(before.time, fingerprint));
         }
     }
 
@@ -131,21 +156,10 @@ fn fading(few: &Few<(u64, Member)>) -> impl Iterator<Item = (i64, u64)> {
 }
 
 impl Many {
-    fn place(&mut self, fingerprint: u64, member: Member) {
-        self.remove(fingerprint);
-        if member.firing {
-            self.firing += 1;
-        } else {
+    fn add(&mut self, fingerprint: u64, member: Member) {
+        if !member.firing {
             self.fading.insert((member.time, fingerprint));
         }
         self.members.insert(fingerprint, member);
-    }
-
-    fn remove(&mut self, fingerprint: u64) {
-        match self.members.remove(&fingerprint) {
-            Some(before) if before.firing => self.firing -= 1,
-            Some(before) => drop(self.fading.remove(&(before.time, fingerprint))),
-            None => {}
-        }
     }
 }

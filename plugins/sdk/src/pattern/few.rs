@@ -82,35 +82,38 @@ impl<T> Few<T> {
 
     /// Puts an item at the end.
     pub fn push(&mut self, item: T) {
-        self.insert(self.len(), item);
+        match self {
+            Self::Many(items) => items.push_back(item),
+            Self::None | Self::One(_) => self.insert(1, item),
+        }
     }
 
     /// Puts an item at a place; beyond the end is the end.
     pub fn insert(&mut self, index: usize, item: T) {
-        let mut items = match std::mem::take(self) {
-            Self::None => {
-                *self = Self::One(item);
-                return;
+        if let Self::Many(items) = self {
+            items.insert(index.min(items.len()), item);
+            return;
+        }
+        *self = match std::mem::take(self) {
+            Self::One(first) => {
+                let pair = if index == 0 { [item, first] } else { [first, item] };
+                Self::Many(Box::new(VecDeque::from(pair)))
             }
-            Self::One(first) => Box::new(VecDeque::from([first])),
-            Self::Many(items) => items,
+            Self::None | Self::Many(_) => Self::One(item),
         };
-        items.insert(index.min(items.len()), item);
-        *self = Self::Many(items);
     }
 
     /// Takes the first.
     pub fn pop_first(&mut self) -> Option<T> {
+        if let Self::Many(items) = self
+            && items.len() > 1
+        {
+            return items.pop_front();
+        }
         match std::mem::take(self) {
             Self::None => None,
             Self::One(item) => Some(item),
-            Self::Many(mut items) => {
-                let first = items.pop_front();
-                if !items.is_empty() {
-                    *self = Self::Many(items);
-                }
-                first
-            }
+            Self::Many(mut items) => items.pop_front(),
         }
     }
 
