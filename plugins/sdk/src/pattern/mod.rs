@@ -12,6 +12,7 @@ mod incident;
 mod moment;
 mod outbox;
 mod selector;
+mod shelf;
 mod timeline;
 mod watch;
 
@@ -22,5 +23,6 @@ pub use incident::{End, Incident, Life};
 pub use moment::{Moment, Role};
 pub use outbox::{Growth, Mark, Outbox, Step};
 pub use selector::{Selector, Selectors};
+pub use shelf::Shelf;
 pub use timeline::{Held, Outcome, Timeline, Track};
 pub use watch::{Pattern, Watch};

@@ -2,6 +2,7 @@
 //!
 //! Terms are separated by spaces and must all hold. A word alone is an event type. `=` and `!=` take alternatives
 //! with `|` between them, and `*` stands for any text; a value with spaces, `|` or `*` of its own stands in double quotes.
+//! The end of an alert is selected only where the `status` is spoken of, and then by name: `status=resolved`.
 //! `severity` and `value` also compare with `>`, `>=`, `<`, `<=`. Names are those of the event first, then its labels.
 
 use std::iter::Peekable;
@@ -78,9 +79,16 @@ impl Selector {
         &self.text
     }
 
-    /// Whether an event is one of them.
+    /// Whether an event is one of them. The end of an alert is only where the selector speaks of the status.
     pub fn selects(&self, event: &Event<'_>) -> bool {
-        self.terms.iter().all(|term| term.holds(event))
+        let speaks_of_it = |term: &Term| matches!(term, Term::Status { .. });
+        let is_meant = event.status != Status::Resolved || self.terms.iter().any(speaks_of_it);
+        is_meant && self.terms.iter().all(|term| term.holds(event))
+    }
+
+    /// Whether an event is one of them, or the end of one.
+    pub fn concerns(&self, event: &Event<'_>) -> bool {
+        self.terms.iter().all(|term| matches!(term, Term::Status { .. }) || term.holds(event))
     }
 }
 
