@@ -102,7 +102,9 @@ impl Season {
     }
 
     fn settle(&mut self, cycle: Cycle, visit: &Visit) {
+        // Where numbers end there is no mean, and one that is none would stay for ever.
         if visit.samples > 0
+            && (visit.mean as f32).is_finite()
             && let Some(level) = self.levels.get_mut(cycle.place(visit.hour))
         {
             level.visited(visit.mean);

@@ -274,3 +274,16 @@ fn the_frames_of_the_restarts_have_something_to_find() {
     let found = found_through_restarts::<Anomaly>(&[("season", "day".into())], STATE_VERSION, &frames);
     assert!(found.is_ok_and(|found| found > 5));
 }
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+
+    #[test]
+    fn values_of_any_size_are_taken(values in proptest::collection::vec(any::<f64>(), 1..400)) {
+        let mut probe = probe(&[("season", "day".into()), ("warm_up", 0_i64.into()), ("warm_up_samples", 8_i64.into())]);
+        for (minute, value) in (0..).zip(values) {
+            let findings = probe.observe(minute * 10 * MINUTE, &[(0, value)]);
+            prop_assert!(findings.len() <= 1);
+        }
+    }
+}

@@ -105,7 +105,7 @@ pub fn repetition(samples: Samples<'_>) -> Option<f64> {
     let left: Vec<_> = samples.iter().map(|(_, value)| (value - bulk.median).clamp(-most, most)).collect();
     let both: f64 = left.iter().zip(left.iter().skip(1)).map(|(one, next)| one * next).sum();
     let all: f64 = left.iter().map(|value| value * value).sum();
-    Some(if all > 0.0 { (both / all).clamp(0.0, MOST_REPEATED) } else { 0.0 })
+    Some(if all > 0.0 && all.is_finite() { (both / all).clamp(0.0, MOST_REPEATED) } else { 0.0 })
 }
 
 /// How many samples are worth as much as independent ones: as many as an autoregressive series of that correlation has.

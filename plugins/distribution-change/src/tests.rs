@@ -203,3 +203,16 @@ proptest! {
         prop_assert!(now < HOUR + 15 * MINUTE || found > 0);
     }
 }
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+
+    #[test]
+    fn values_of_any_size_are_taken(values in proptest::collection::vec(any::<f64>(), 1..400)) {
+        let mut probe = probe(&[("recent", HOUR.into()), ("reference", (4 * HOUR).into()), ("warm_up", HOUR.into())]);
+        for (minute, value) in (0..).zip(values) {
+            let findings = probe.observe(minute * 10 * MINUTE, &[(0, value)]);
+            prop_assert!(findings.len() <= 1);
+        }
+    }
+}

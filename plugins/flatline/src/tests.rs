@@ -168,3 +168,16 @@ fn the_frames_of_the_restarts_have_something_to_find() {
     let frames: Vec<_> = (0..30).map(frame).collect();
     assert_eq!(found_through_restarts::<Flatline>(&given, STATE_VERSION, &frames), Ok(11));
 }
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+
+    #[test]
+    fn values_of_any_size_are_taken(values in proptest::collection::vec(any::<f64>(), 1..400)) {
+        let mut probe = probe(&[("moves", 1_i64.into())]);
+        for (minute, value) in (0..).zip(values) {
+            let findings = probe.observe(minute * 10 * MINUTE, &[(0, value)]);
+            prop_assert!(findings.len() <= 1);
+        }
+    }
+}

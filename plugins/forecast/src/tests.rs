@@ -162,7 +162,7 @@ fn what_cannot_be_meant_is_refused_in_words() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(40))]
+    #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
     fn a_restart_after_any_frame_changes_nothing(
@@ -180,5 +180,18 @@ proptest! {
         }).collect();
         let found = found_through_restarts::<Forecast>(&given, STATE_VERSION, &frames).unwrap();
         prop_assert!(now < 1_000_000 || found > 0);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(8))]
+
+    #[test]
+    fn values_of_any_size_are_taken(values in proptest::collection::vec(any::<f64>(), 1..400)) {
+        let mut probe = probe(&[("limit", 0.0.into())]);
+        for (minute, value) in (0..).zip(values) {
+            let findings = probe.observe(minute * 10 * MINUTE, &[(0, value)]);
+            prop_assert!(findings.len() <= 1);
+        }
     }
 }

@@ -177,3 +177,16 @@ proptest! {
         }
     }
 }
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+
+    #[test]
+    fn values_of_any_size_are_taken(values in proptest::collection::vec(any::<f64>(), 1..400)) {
+        let mut probe = probe(&[("at_least", 1.0.into())]);
+        for (minute, value) in (0..).zip(values) {
+            let findings = probe.observe(minute * 10 * MINUTE, &[(0, value)]);
+            prop_assert!(findings.len() <= 1);
+        }
+    }
+}

@@ -31,7 +31,7 @@ pub struct Step {
 }
 
 /// Frames in the ring. Twice as many would halve what blocks cost, and make a restart read and learn twice as much.
-const FRAMES: u64 = 16;
+const FRAMES: u64 = 32;
 
 /// Series in a block: one bit of a word each.
 const BLOCK: u32 = u64::BITS;
