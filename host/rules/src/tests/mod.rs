@@ -2,6 +2,7 @@
 
 mod diagnostics;
 mod format;
+mod no_data;
 mod shipped;
 mod work;
 
