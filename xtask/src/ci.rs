@@ -1,7 +1,7 @@
 //! What the build server checks: the quick and frequent failures first, the test runner's summary last.
 
 use crate::program::{Failure, cargo};
-use crate::{n0, setup};
+use crate::{conformance, n0, setup};
 
 /// Compiled in for tests only: points at which they let orion crash.
 const CRASH_POINTS: &str = "orion/crash-points";
@@ -16,6 +16,7 @@ pub fn everything() -> Result<(), Failure> {
     setup::cargo_deny()?;
     cargo(["deny", "check", "bans", "licenses", "sources"]).run()?;
     n0::check()?;
+    conformance::of_environment()?;
     run_tests()
 }
 

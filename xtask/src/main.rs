@@ -2,9 +2,11 @@
 #![expect(clippy::disallowed_types, reason = "this is a contributor's tool; it starts programs and is never deployed")]
 
 mod ci;
+mod conformance;
 mod n0;
 mod program;
 mod setup;
+mod target;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -21,7 +23,7 @@ struct Task {
 enum Run {
     /// Takes no arguments of its own.
     Alone(fn() -> Result<(), Failure>),
-    /// Hands everything behind its name to the program it starts.
+    /// Takes what stands behind its name; most hand it to the program they start.
     With(fn(&[String]) -> Result<(), Failure>),
 }
 
@@ -47,6 +49,13 @@ const TASKS: &[Task] = &[
     Task { name: "lab", help: "Starts the lab: real servers to watch, with the arguments given.", run: Run::With(lab) },
     Task { name: "bench", help: "Measures Orion as it is released, with the arguments given.", run: Run::With(bench) },
     Task {
+        name: "conformance",
+        help: "Shows rule files that people have to `orion check`: those of host/rules/conformance, and with `--rules DIR` those of a\n\
+               folder and the folders within. Counts files, alerts, recording rules and warnings; an error fails the task.\n\
+               `--output json` says the same as data.",
+        run: Run::With(conformance::run),
+    },
+    Task {
         name: "n0",
         help: "Proves that the released orion cannot start a process: the linked binary imports no call that could.",
         run: Run::Alone(n0::check),
@@ -54,7 +63,7 @@ const TASKS: &[Task] = &[
     Task {
         name: "ci",
         help: "Everything the build server checks: format, lints, documentation, licences and sources of what is built in,\n\
-               n0, tests. Installs cargo-deny when it is missing.",
+               n0, conformance with the folder that ORION_PUBLIC_RULES names, tests. Installs cargo-deny when it is missing.",
         run: Run::Alone(ci::everything),
     },
 ];

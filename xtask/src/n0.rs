@@ -1,9 +1,8 @@
 //! The proof that the deployed binary starts no process. Lints forbid it in our own code; this looks at what was linked, so
 //! that a dependency cannot bring it in either.
 
-use std::path::PathBuf;
-
 use crate::program::{Failure, cargo, program};
+use crate::target;
 
 /// How a program on Linux starts another through its C library.
 const STARTERS: [&str; 8] = ["exec", "fexec", "fork", "vfork", "posix_spawn", "system", "popen", "wordexp"];
@@ -11,7 +10,7 @@ const STARTERS: [&str; 8] = ["exec", "fexec", "fork", "vfork", "posix_spawn", "s
 /// Builds orion as it is released and looks at what it imports.
 pub fn check() -> Result<(), Failure> {
     cargo(["build", "--release", "--package", "orion"]).run()?;
-    let orion = target_folder()?.join("release").join("orion");
+    let orion = target::folder()?.join("release").join("orion");
     let imports = program("nm").args(["-D", "--undefined-only"]).args([orion]).output()?;
     let found = starters(&imports);
     if !found.is_empty() {
@@ -25,14 +24,6 @@ pub fn check() -> Result<(), Failure> {
 fn starters(imports: &str) -> Vec<&str> {
     let name = |line| str::split_whitespace(line).next_back()?.split('@').next();
     imports.lines().filter_map(name).filter(|name| STARTERS.iter().any(|starter| name.starts_with(starter))).collect()
-}
-
-fn target_folder() -> Result<PathBuf, Failure> {
-    let metadata = cargo(["metadata", "--format-version", "1", "--no-deps", "--offline"]).output()?;
-    let folder = metadata.split_once("\"target_directory\":\"").and_then(|(_, rest)| rest.split_once('"'));
-    let (folder, _) =
-        folder.ok_or_else(|| Failure::NotUnderstood("cargo metadata".to_owned(), "it names no target_directory"))?;
-    Ok(PathBuf::from(folder))
 }
 
 #[cfg(test)]
@@ -49,10 +40,5 @@ mod tests {
     #[test]
     fn what_only_sounds_alike_is_not() {
         assert_eq!(starters("  U pthread_atfork@GLIBC_2.34\n  U sysconf@GLIBC_2.2.5\n  w __gmon_start__\n\n"), [""; 0]);
-    }
-
-    #[test]
-    fn the_folder_of_builds_is_known() {
-        assert!(target_folder().unwrap().is_absolute());
     }
 }

@@ -10,8 +10,8 @@ pub enum Failure {
     /// No task has that name.
     #[error("there is no task `{0}`; `cargo xtask --help` lists them")]
     UnknownTask(String),
-    /// The task takes none.
-    #[error("`{0}` takes no argument, found `{1}`")]
+    /// The task does not take it.
+    #[error("`{0}` does not take the argument `{1}`, or not so; `cargo xtask --help` says what it takes")]
     UnexpectedArgument(&'static str, String),
     /// The program could not be started.
     #[error("cannot start `{0}`: {1}")]
@@ -22,9 +22,12 @@ pub enum Failure {
     /// A program printed something that cannot be understood.
     #[error("cannot understand what `{0}` printed: {1}")]
     NotUnderstood(String, &'static str),
-    /// Something must be installed by hand.
+    /// Something is not there and must be brought by hand.
     #[error("{0}")]
     Missing(String),
+    /// Rule files that `orion check` refuses.
+    #[error("{0} errors in rule files that should be taken as they are")]
+    Refused(usize),
     /// The deployed binary could act.
     #[error(
         "orion imports what starts processes: {0}. Find who brought it in with \
@@ -81,14 +84,27 @@ impl Program {
     }
 
     /// Runs it out of sight and gives what it printed.
-    pub fn output(mut self) -> Result<String, Failure> {
+    pub fn output(self) -> Result<String, Failure> {
+        let line = self.line();
+        let (succeeded, printed) = self.printed()?;
+        if succeeded { Ok(printed) } else { Err(Failure::Failed(line)) }
+    }
+
+    /// Runs it out of sight and gives what it printed, for one that also has something to say when it fails.
+    pub fn answer(self) -> Result<String, Failure> {
+        let line = self.line();
+        let (succeeded, printed) = self.printed()?;
+        if succeeded || !printed.is_empty() { Ok(printed) } else { Err(Failure::Failed(line)) }
+    }
+
+    /// Whether it says that all is well, and what it printed.
+    fn printed(mut self) -> Result<(bool, String), Failure> {
         let line = self.line();
         let output = self.command.stderr(Stdio::inherit()).output();
         let output = output.map_err(|error| Failure::NotStarted(line.clone(), error))?;
-        if !output.status.success() {
-            return Err(Failure::Failed(line));
-        }
-        String::from_utf8(output.stdout).map_err(|_| Failure::NotUnderstood(line, "it is not UTF-8 text"))
+        let printed = String::from_utf8(output.stdout);
+        let printed = printed.map_err(|_| Failure::NotUnderstood(line, "it is not UTF-8 text"))?;
+        Ok((output.status.success(), printed))
     }
 
     /// Whether it can be started and says that all is well; prints nothing.

@@ -128,6 +128,9 @@ pub struct CheckArgs {
     pub paths: Vec<PathBuf>,
     #[command(flatten)]
     pub rules: RuleArgs,
+    /// Fail on warnings, too
+    #[arg(long)]
+    pub strict: bool,
     /// How the result looks [default: table on a terminal, ndjson elsewhere]
     #[arg(long, value_enum)]
     pub output: Option<Output>,

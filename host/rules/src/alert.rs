@@ -5,9 +5,10 @@ use std::ops::Range;
 use orion_model::Kind;
 
 use crate::checker::Checker;
-use crate::expr;
+use crate::expr::{self, Facts, Names};
 use crate::group::{ANNOTATIONS, DEFAULT_SOURCE, Inherited, LABELS, labels};
 use crate::keys::{Fields, Text, nearest};
+use crate::parameters::Chosen;
 use crate::rule::{AlertRule, NoData, OnEmpty};
 use crate::template::Template;
 use crate::tree::Node;
@@ -63,15 +64,19 @@ pub(crate) fn read(checker: &mut Checker<'_, '_>, node: &Node, inherited: &Inher
     }
     let name = required(checker, &fields, "alert");
     let expr = required(checker, &fields, "expr");
-    if let Some(expr) = expr {
-        expr::check(checker, expr, inherited.source == DEFAULT_SOURCE);
-    }
+    let facts = expr.map(|expr| expr::check(checker, expr, inherited.source == DEFAULT_SOURCE));
     let for_millis = fields.duration(&mut checker.report, "for").unwrap_or(0);
     let keep_firing_for_millis = fields.duration(&mut checker.report, "keep_firing_for").unwrap_or(0);
-    let own_labels = fields.get("labels").map(|node| labels(checker, node, LABELS)).unwrap_or_default();
-    let annotations = fields.get("annotations").map(|node| labels(checker, node, ANNOTATIONS)).unwrap_or_default();
+    let found = facts.as_ref().map_or(&Names::Any, |facts| &facts.labels);
+    let own_labels = fields.get("labels").map(|node| labels(checker, node, LABELS, found)).unwrap_or_default();
+    let annotations =
+        fields.get("annotations").map(|node| labels(checker, node, ANNOTATIONS, found)).unwrap_or_default();
     let no_data = no_data(checker, &fields);
     let chosen = checker.plugins.read(&mut checker.report, &fields, Kind::Detector, DEFAULT_PLUGIN, &[]);
+
+    if let (Some(expr), Some(facts), Some(chosen)) = (expr, &facts, &chosen) {
+        always_fires(checker, expr, facts, chosen);
+    }
 
     let name = name?.as_str();
     let mut labels = inherited.labels.clone();
@@ -90,6 +95,17 @@ pub(crate) fn read(checker: &mut Checker<'_, '_>, node: &Node, inherited: &Inher
         parameters: chosen.parameters,
         line: checker.report.source.line(fields.bytes.start),
     })))
+}
+
+/// `bool` turns a comparison that keeps what meets it into one that keeps everything, as 0 or 1. Without a bound every
+/// sample is a finding, as in Prometheus.
+fn always_fires(checker: &mut Checker<'_, '_>, expr: Text<'_>, facts: &Facts, chosen: &Chosen) {
+    if facts.is_truth && chosen.plugin == DEFAULT_PLUGIN && chosen.parameters.is_empty() {
+        checker
+            .report
+            .warning(expr.bytes(), "this alert fires for every series: `bool` gives 0 or 1, and each is a sample")
+            .help("leave `bool` out, so that only what meets the comparison is left");
+    }
 }
 
 fn no_data(checker: &mut Checker<'_, '_>, fields: &Fields<'_>) -> NoData {

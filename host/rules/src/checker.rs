@@ -19,6 +19,8 @@ pub(crate) struct Checker<'t, 'c> {
     pub(crate) plugins: Plugins<'c>,
     /// Work left for the queries of the file.
     pub(crate) effort: Effort,
+    /// Recording rules read so far.
+    pub(crate) recording_rules: usize,
     /// Ids given, and how many rules asked for each.
     ids: BTreeMap<String, usize>,
 }
@@ -27,7 +29,14 @@ impl<'t, 'c> Checker<'t, 'c> {
     /// Nothing read yet.
     pub(crate) fn new(name: &'t str, text: &'t str, catalog: &'c dyn PluginCatalog) -> Self {
         let plugins = Plugins::new(catalog);
-        Self { name, report: Report::new(text), plugins, effort: Effort::default(), ids: BTreeMap::new() }
+        Self {
+            name,
+            report: Report::new(text),
+            plugins,
+            effort: Effort::default(),
+            recording_rules: 0,
+            ids: BTreeMap::new(),
+        }
     }
 
     /// The id itself, or with `#2`, `#3`, … when it is taken: state is kept by id, and two rules must not share it.

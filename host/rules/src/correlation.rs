@@ -6,7 +6,9 @@ use orion_model::{Kind, Severity};
 
 use crate::checker::Checker;
 use crate::group::template;
-use crate::keys::{Fields, Text, nearest, text_of};
+use crate::group_by::GroupName;
+use crate::keys::{Fields, Text, nearest, text_of, texts_of};
+use crate::match_check;
 use crate::matcher::{self, EventMatcher};
 use crate::rule::{Correlation, IncidentSpec};
 use crate::tree::{Node, Value};
@@ -92,26 +94,31 @@ fn matcher(checker: &mut Checker<'_, '_>, fields: &Fields<'_>) -> Option<EventMa
                 continue;
             };
             match matcher::condition(name, text.as_str(), of_list) {
-                Ok(condition) => alternatives.push(condition),
+                Ok(condition) => alternatives.push((text, condition)),
                 Err(refusal) => {
                     sound = false;
                     checker.report.error(text.bytes(), refusal.message).maybe_help(refusal.help);
                 }
             }
         }
-        matcher.add(name, alternatives);
+        match_check::check(checker, name, &alternatives);
+        matcher.add(name, alternatives.into_iter().map(|(_, condition)| condition).collect());
     }
     sound.then_some(matcher)
 }
 
-fn group_by(checker: &mut Checker<'_, '_>, fields: &Fields<'_>) -> Vec<String> {
+fn group_by(checker: &mut Checker<'_, '_>, fields: &Fields<'_>) -> Vec<GroupName> {
     let Some(node) = fields.get("group_by") else { return Vec::new() };
-    let items: Vec<&Node> = match &node.value {
-        Value::List(items) => items.iter().collect(),
-        _ => vec![node],
-    };
-    let names = items.into_iter().filter_map(|item| text_of(&mut checker.report, item, "a name in `group_by`"));
-    names.map(|text| text.as_str().to_owned()).collect()
+    let mut names: Vec<GroupName> = Vec::new();
+    for text in texts_of(&mut checker.report, node, "a name in `group_by`") {
+        if names.iter().any(|known| known.name == text.as_str()) {
+            let message = format!("`{}` stands twice in `group_by`", text.as_str());
+            checker.report.warning(text.bytes(), message).label("has no effect");
+        } else {
+            names.push(GroupName::plain(text.as_str()));
+        }
+    }
+    names
 }
 
 fn incident(checker: &mut Checker<'_, '_>, outer: &Fields<'_>, name: Option<Text<'_>>) -> Option<IncidentSpec> {

@@ -7,10 +7,11 @@ use orion_model::Severity;
 
 use crate::alert;
 use crate::checker::Checker;
+use crate::expr::Names;
 use crate::keys::{Fields, Text, nearest, text_of};
 use crate::rule::{AlertRule, Group};
 use crate::template::{Template, TemplateError};
-use crate::tree::Node;
+use crate::tree::{Node, Value};
 
 /// The source a group asks when it names none.
 pub(crate) const DEFAULT_SOURCE: &str = "prometheus";
@@ -48,13 +49,14 @@ pub(crate) fn read<'n>(checker: &mut Checker<'_, '_>, node: &'n Node, names: &mu
     let query_offset_millis = fields.duration(&mut checker.report, "query_offset").unwrap_or(0);
     let limit = limit(checker, &fields);
     let source = fields.text(&mut checker.report, "source");
-    let labels = fields.get("labels").map(|node| labels(checker, node, LABELS)).unwrap_or_default();
+    let labels = fields.get("labels").map(|node| labels(checker, node, LABELS, &Names::Any)).unwrap_or_default();
     let inherited = Inherited {
         id: checker.unique_id(format!("{}/{}", checker.name, name.unwrap_or_default())),
         source: source.map_or(DEFAULT_SOURCE, |text| text.as_str()).to_owned(),
         labels,
     };
     let rules = rules(checker, &fields, &inherited);
+    overridden_labels(checker, &fields);
     Some(Group {
         id: inherited.id,
         name: name?.to_owned(),
@@ -105,6 +107,7 @@ fn rules(checker: &mut Checker<'_, '_>, fields: &Fields<'_>, inherited: &Inherit
             None => {}
         }
     }
+    checker.recording_rules += recording.len();
     // One sentence a group: files of hundreds of recording rules are common.
     if let Some(first) = recording.first() {
         let message = match recording.len() {
@@ -116,8 +119,30 @@ fn rules(checker: &mut Checker<'_, '_>, fields: &Fields<'_>, inherited: &Inherit
     rules
 }
 
-/// Reads `labels:` or `annotations:`: names to templates.
-pub(crate) fn labels<'n>(checker: &mut Checker<'_, '_>, node: &'n Node, what: &str) -> BTreeMap<&'n str, Template> {
+/// A label of the group that every one of its alerts has its own of is one nobody gets.
+fn overridden_labels(checker: &mut Checker<'_, '_>, fields: &Fields<'_>) {
+    let Some(Value::Map(labels)) = fields.get("labels").map(|node| &node.value) else { return };
+    let alerts: Vec<&Node> = match fields.get("rules").map(|node| &node.value) {
+        Some(Value::List(rules)) => rules.iter().filter(|rule| rule.entry("alert").is_some()).collect(),
+        _ => return,
+    };
+    let has_own = |rule: &&Node, name: &str| rule.entry("labels").and_then(|labels| labels.entry(name)).is_some();
+    for (key, _) in labels {
+        let Value::Scalar(name) = &key.value else { continue };
+        if !alerts.is_empty() && alerts.iter().all(|rule| has_own(rule, &name.text)) {
+            let message = format!("no alert of this group gets the label `{}`: each has its own", name.text);
+            checker.report.warning(&key.bytes, message).label("has no effect");
+        }
+    }
+}
+
+/// Reads `labels:` or `annotations:`: names to templates. `found` are the labels that there can be to print.
+pub(crate) fn labels<'n>(
+    checker: &mut Checker<'_, '_>,
+    node: &'n Node,
+    what: &str,
+    found: &Names,
+) -> BTreeMap<&'n str, Template> {
     let mut labels = BTreeMap::new();
     let Some(fields) = Fields::any(&mut checker.report, node, what) else { return labels };
     for (name, key, value) in fields.iter() {
@@ -133,9 +158,33 @@ pub(crate) fn labels<'n>(checker: &mut Checker<'_, '_>, node: &'n Node, what: &s
         if (what, name) == (LABELS, "severity") {
             check_severity(checker, text, &template);
         }
+        if (what, name) == (LABELS, "alertname") {
+            let message = "this label has no effect: `alertname` is always the name of the alert";
+            checker.report.warning(&key.bytes, message);
+        }
+        printed_labels(checker, text, &template, found);
         labels.insert(name, template);
     }
     labels
+}
+
+/// A label that the query takes away is printed as an empty text, which nobody notices before it matters.
+fn printed_labels(checker: &mut Checker<'_, '_>, text: Text<'_>, template: &Template, found: &Names) {
+    let Names::Only(there) = found else { return };
+    for name in template.printed_labels().into_iter().filter(|name| !found.may_have(name)) {
+        let written = [format!("$labels.{name}"), format!(".Labels.{name}")];
+        let offset = written.iter().find_map(|written| text.as_str().find(written)).unwrap_or(0);
+        let at = place(checker, text, offset);
+        let help = match nearest(name, there.iter().map(String::as_str)) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None if there.is_empty() => "the answer of this query has no labels at all".to_owned(),
+            None => {
+                format!("the answer of this query can have {}", there.iter().cloned().collect::<Vec<_>>().join(", "))
+            }
+        };
+        let message = format!("the label `{name}` is always empty here: the query takes it away");
+        checker.report.warning(&at, message).label("always empty").help(help);
+    }
 }
 
 fn label_name(checker: &mut Checker<'_, '_>, name: &str, key: &Node, what: &str) {

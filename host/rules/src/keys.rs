@@ -167,6 +167,15 @@ pub(crate) fn text_of<'n>(report: &mut Report<'_>, node: &'n Node, what: &str) -
     }
 }
 
+/// A text, or a list of them. What is no text is said and left out.
+pub(crate) fn texts_of<'n>(report: &mut Report<'_>, node: &'n Node, what: &str) -> Vec<Text<'n>> {
+    let items = match &node.value {
+        Value::List(items) => items.as_slice(),
+        _ => std::slice::from_ref(node),
+    };
+    items.iter().filter_map(|item| text_of(report, item, what)).collect()
+}
+
 /// The known word that was probably meant.
 pub(crate) fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
     let chars = word.chars().take(MAX_SUGGESTED_CHARS + 1).count();

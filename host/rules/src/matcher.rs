@@ -1,11 +1,11 @@
-//! Which events a correlation reads, and which of them belong together.
+//! Which events a correlation reads.
 //!
-//! Both look a name up in the same order: the event's own fields, then its labels, then the top level of its data.
+//! A name is looked up in this order, here and for what events are grouped by: the event's own fields, then its labels, then the top level of its data.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
 
-use orion_model::{Event, Labels, Severity, Status};
+use orion_model::{Event, Severity, Status};
 use serde_json::Value;
 
 use crate::keys::nearest;
@@ -51,25 +51,35 @@ impl EventMatcher {
         })
     }
 
+    /// The event types it asks for by name.
+    pub fn event_types(&self) -> impl Iterator<Item = &str> {
+        let conditions = self.fields.iter().filter(|(name, _)| name == "event_type").flat_map(|(_, all)| all);
+        conditions.filter_map(|condition| match condition {
+            Condition::Is(event_type) => Some(event_type.as_str()),
+            _ => None,
+        })
+    }
+
+    /// Every field with what it may be.
+    pub(crate) fn fields(&self) -> impl Iterator<Item = (&str, &[Condition])> {
+        self.fields.iter().map(|(name, conditions)| (name.as_str(), conditions.as_slice()))
+    }
+
     /// Adds a field and what it may be.
     pub(crate) fn add(&mut self, name: &str, alternatives: Vec<Condition>) {
         self.fields.push((name.to_owned(), alternatives));
     }
 }
 
-/// What the event has for each name of `group_by`; a name it has nothing for is left out.
-pub fn group_key(event: &Event, group_by: &[String]) -> Labels {
-    group_by.iter().filter_map(|name| Some((name.as_str(), look_up(event, name)?.text()))).collect()
-}
-
 /// What an event says under a name.
-enum Field<'e> {
+pub(crate) enum Field<'e> {
     Text(&'e str),
     Data(&'e Value),
 }
 
 impl<'e> Field<'e> {
-    fn text(&self) -> Cow<'e, str> {
+    /// As it stands in a key.
+    pub(crate) fn text(&self) -> Cow<'e, str> {
         match self {
             Self::Text(text) => Cow::Borrowed(text),
             Self::Data(Value::String(text)) => Cow::Borrowed(text),
@@ -88,7 +98,8 @@ impl<'e> Field<'e> {
     }
 }
 
-fn look_up<'e>(event: &'e Event, name: &str) -> Option<Field<'e>> {
+/// What the event says under a name: its own fields, then its labels, then the top level of its data.
+pub(crate) fn look_up<'e>(event: &'e Event, name: &str) -> Option<Field<'e>> {
     let own = match name {
         "event_type" => Some(event.event_type.as_str()),
         "severity" => Some(event.severity.as_str()),
@@ -124,7 +135,7 @@ fn equals(field: &Field<'_>, wanted: &str) -> bool {
 }
 
 impl Comparison {
-    fn holds(self, ordering: Ordering) -> bool {
+    pub(crate) fn holds(self, ordering: Ordering) -> bool {
         match self {
             Self::Equal => ordering.is_eq(),
             Self::NotEqual => ordering.is_ne(),
@@ -198,7 +209,7 @@ fn status(comparison: Option<Comparison>, operand: &str) -> Result<Condition, Re
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use orion_model::{IdBuilder, Timestamp};
+    use orion_model::{IdBuilder, Labels, Timestamp};
     use serde_json::{Map, json};
 
     pub(crate) fn event(event_type: &str, severity: Severity) -> Event {
@@ -230,18 +241,6 @@ pub(crate) mod tests {
         let conditions = texts.iter().map(|text| condition(name, text, texts.len() > 1).unwrap());
         matcher.add(name, conditions.collect());
         matcher.matches(&event("service_down", Severity::Error))
-    }
-
-    #[test]
-    fn a_field_is_looked_up_in_the_event_then_its_labels_then_its_data() {
-        let key = |names: &[&str]| {
-            let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-            group_key(&event("service_down", Severity::Error), &names).to_string()
-        };
-        assert_eq!(key(&["rule", "service", "value"]), r#"{rule="file/group/alert", service="jellyfin", value="5.5"}"#);
-        assert_eq!(key(&["event_type", "severity", "status", "source"]).matches('=').count(), 4);
-        assert_eq!(key(&["absent", "nothing", "known"]), r#"{known="true"}"#);
-        assert_eq!(key(&[]), "{}");
     }
 
     #[test]

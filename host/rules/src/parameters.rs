@@ -1,6 +1,7 @@
 //! The plugin of a rule and what the rule tells it, checked against the plugin's manifest.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 use orion_model::{Kind, Manifest, Parameter, ParameterSpec, ParameterType, ParameterValue};
 
@@ -15,6 +16,14 @@ pub(crate) struct Chosen {
     pub(crate) plugin: String,
     /// Completed from the manifest.
     pub(crate) parameters: Vec<Parameter>,
+}
+
+/// What a parameter is given by a document that is not written for Orion.
+pub(crate) enum Given<'n> {
+    /// What stands there, under the name it has there.
+    Written(&'n str, &'n Node),
+    /// What follows from it.
+    Made(ParameterValue),
 }
 
 /// Looks plugins up and reads their parameters.
@@ -41,22 +50,15 @@ impl<'c> Plugins<'c> {
     ) -> Option<Chosen> {
         let named = fields.text(report, "plugin");
         let plugin = named.map_or(default, |text| text.as_str());
-        let manifest = match self.catalog.manifest(plugin) {
-            Ok(manifest) => manifest,
-            Err(why) => {
-                let help = format!("known plugins: {}", self.catalog.names().join(", "));
-                match named {
-                    Some(text) => {
-                        report.error(text.bytes(), why).help(help);
-                    }
-                    None if self.missing.insert(default) => {
-                        let message = format!("the standard plugin `{default}` is missing: {why}");
-                        report.error(&fields.bytes, message).help(help);
-                    }
-                    None => {}
+        let manifest = match named {
+            None => self.standard_manifest(report, &fields.bytes, default, kind)?,
+            Some(text) => match self.catalog.manifest(plugin) {
+                Ok(manifest) => manifest,
+                Err(why) => {
+                    report.error(text.bytes(), why).help(self.help_for_missing(plugin, kind));
+                    return None;
                 }
-                return None;
-            }
+            },
         };
         if manifest.kind != kind {
             let at = named.map_or(&fields.bytes, |text| text.bytes());
@@ -68,6 +70,65 @@ impl<'c> Plugins<'c> {
         let parameters = manifest.complete(&given);
         require(report, fields, manifest, &parameters);
         Some(Chosen { plugin: plugin.to_owned(), parameters })
+    }
+
+    /// A correlator that a document asks for in words of its own.
+    pub(crate) fn standard(
+        &mut self,
+        report: &mut Report<'_>,
+        at: &Range<usize>,
+        plugin: &'static str,
+        given: Vec<(&'static str, Given<'_>)>,
+    ) -> Option<Chosen> {
+        let manifest = self.standard_manifest(report, at, plugin, Kind::Correlator)?;
+        let mut accepted = Vec::new();
+        for (name, given) in given {
+            let Some(spec) = manifest.parameter(name) else {
+                // One of the plugin folder may have taken the place of the standard one.
+                report.error(at, format!("the correlator `{plugin}` that is here has no parameter `{name}`"));
+                return None;
+            };
+            let value = match given {
+                Given::Written(called, node) => read_value(report, called, node, spec)?,
+                Given::Made(value) => spec
+                    .accept(value)
+                    .map_err(|why| {
+                        report.error(at, format!("the correlator `{plugin}` does not take this as `{name}`: {why}"));
+                    })
+                    .ok()?,
+            };
+            accepted.push(Parameter { name: name.to_owned(), value });
+        }
+        Some(Chosen { plugin: plugin.to_owned(), parameters: manifest.complete(&accepted) })
+    }
+
+    /// A plugin that no file names; that it is missing is said once.
+    fn standard_manifest(
+        &mut self,
+        report: &mut Report<'_>,
+        at: &Range<usize>,
+        plugin: &'static str,
+        kind: Kind,
+    ) -> Option<&'c Manifest> {
+        let why = match self.catalog.manifest(plugin) {
+            Ok(manifest) => return Some(manifest),
+            Err(why) => why,
+        };
+        if self.missing.insert(plugin) {
+            let message = format!("the standard plugin `{plugin}` is missing: {why}");
+            report.error(at, message).help(self.help_for_missing(plugin, kind));
+        }
+        None
+    }
+
+    /// The plugin that was probably meant, or all of its kind.
+    fn help_for_missing(&self, named: &str, kind: Kind) -> String {
+        let mut names = self.catalog.names();
+        names.retain(|name| self.catalog.manifest(name).is_ok_and(|manifest| manifest.kind == kind));
+        match nearest(named, names.iter().map(String::as_str)) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("known {}s: {}", kind.as_str(), names.join(", ")),
+        }
     }
 }
 
@@ -107,8 +168,13 @@ fn read_value(report: &mut Report<'_>, name: &str, node: &Node, spec: &Parameter
         ParameterType::Map => Ok(map_value(report, name, node)?),
         _ => parameter_value(node, spec),
     };
+    let near = match &node.value {
+        Value::Scalar(scalar) => nearest(&scalar.text, spec.choices.iter().map(String::as_str)),
+        _ => None,
+    };
     let refuse = |why| {
-        report.error(&node.bytes, format!("`{name}`: {why}")).label(spec.doc.as_str());
+        let help = near.map(|near| format!("did you mean `{near}`?"));
+        report.error(&node.bytes, format!("`{name}`: {why}")).label(spec.doc.as_str()).maybe_help(help);
     };
     value.and_then(|value| spec.accept(value)).map_err(refuse).ok()
 }
@@ -161,13 +227,7 @@ fn require(report: &mut Report<'_>, fields: &Fields<'_>, manifest: &Manifest, pa
 }
 
 fn is_mentioned(fields: &Fields<'_>, name: &str) -> bool {
-    let in_with = match fields.get("with").map(|node| &node.value) {
-        Some(Value::Map(pairs)) => {
-            pairs.iter().any(|(key, _)| matches!(&key.value, Value::Scalar(scalar) if scalar.text == name))
-        }
-        _ => false,
-    };
-    in_with || fields.key(name).is_some()
+    fields.get("with").and_then(|with| with.entry(name)).or_else(|| fields.key(name)).is_some()
 }
 
 /// A node as the value of a parameter. Where a text is wanted, a number is taken as it is written: `version: 3`.

@@ -2,6 +2,7 @@
 
 use orion_model::{Digest, Parameter, Severity};
 
+use crate::group_by::GroupName;
 use crate::matcher::EventMatcher;
 use crate::template::Template;
 
@@ -16,6 +17,8 @@ pub struct RuleFile {
     pub groups: Vec<Group>,
     /// Correlations, in file order.
     pub correlations: Vec<Correlation>,
+    /// How many recording rules were read and left alone.
+    pub recording_rules: usize,
 }
 
 /// Rules that are evaluated together, at one instant, in file order.
@@ -102,7 +105,7 @@ pub struct Correlation {
     /// Which events it reads.
     pub matcher: EventMatcher,
     /// What must be equal for events to belong together.
-    pub group_by: Vec<String>,
+    pub group_by: Vec<GroupName>,
     /// The correlator, as the file calls it.
     pub plugin: String,
     /// Its parameters, checked and completed from the manifest.

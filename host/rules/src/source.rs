@@ -30,6 +30,15 @@ impl<'t> Source<'t> {
         self.line_starts.partition_point(|start| *start <= byte)
     }
 
+    /// The bytes of a line, without what it is indented by and its break.
+    pub(crate) fn line_bytes(&self, line: usize) -> Range<usize> {
+        let start = self.line_starts.get(line.saturating_sub(1)).copied().unwrap_or(self.text.len());
+        let end = self.line_starts.get(line).copied().unwrap_or(self.text.len());
+        let written = self.slice(&(start..end));
+        let indented = written.len() - written.trim_start().len();
+        start + indented..start + written.trim_end().len().max(indented)
+    }
+
     /// Line and column of a stretch. A stretch that does not lie on characters is widened until it does, and an empty
     /// one covers the character that follows, so that there is always something to underline.
     pub(crate) fn span(&self, bytes: Range<usize>) -> Span {
@@ -99,6 +108,14 @@ mod tests {
         let inside_a_character = source.span(4..4);
         assert_eq!((inside_a_character.line, inside_a_character.column, inside_a_character.bytes), (1, 4, 3..5));
         assert_eq!(source.span(99..200).bytes, 12..12);
+    }
+
+    #[test]
+    fn a_line_is_found_without_its_blanks() {
+        let text = "a: 1\n  - b: 2  \n\nc";
+        let source = Source::new(text);
+        let shown: Vec<&str> = (1..=5).map(|line| source.slice(&source.line_bytes(line))).collect();
+        assert_eq!(shown, ["a: 1", "- b: 2", "", "c", ""]);
     }
 
     #[test]

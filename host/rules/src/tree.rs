@@ -114,6 +114,25 @@ impl Node {
         }
     }
 
+    /// The value of a key as it stands here, for a look ahead of the reading proper.
+    pub(crate) fn entry(&self, name: &str) -> Option<&Self> {
+        let Value::Map(pairs) = &self.value else { return None };
+        pairs.iter().find(|(key, _)| key.is_text(name)).map(|(_, value)| value)
+    }
+
+    /// Whether it is this very text.
+    pub(crate) fn is_text(&self, text: &str) -> bool {
+        matches!(&self.value, Value::Scalar(scalar) if scalar.text == text)
+    }
+
+    /// Whether it is this text, or a list that holds it.
+    pub(crate) fn holds_text(&self, text: &str) -> bool {
+        match &self.value {
+            Value::List(items) => items.iter().any(|item| item.is_text(text)),
+            _ => self.is_text(text),
+        }
+    }
+
     /// Whether nothing is there: `key:` and no more.
     pub(crate) fn is_null(&self) -> bool {
         matches!(&self.value, Value::Scalar(scalar) if scalar.meaning() == Meaning::Null)
@@ -313,12 +332,6 @@ mod tests {
         documents.remove(0)
     }
 
-    fn entry<'n>(node: &'n Node, name: &str) -> &'n Node {
-        let Value::Map(pairs) = &node.value else { panic!("no mapping") };
-        let is_it = |key: &Node| matches!(&key.value, Value::Scalar(scalar) if scalar.text == name);
-        &pairs.iter().find(|(key, _)| is_it(key)).unwrap().1
-    }
-
     fn meaning(text: &str) -> Meaning {
         match &one(text).value {
             Value::Scalar(scalar) => scalar.meaning(),
@@ -345,15 +358,15 @@ mod tests {
     fn every_value_knows_its_bytes() {
         let text = "ü: 'x'\nlist: [a,  b]\nblock:\n  - one\n  - two: 3\n";
         let root = one(text);
-        assert_eq!(&text[entry(&root, "ü").bytes.clone()], "'x'");
-        assert_eq!(&text[entry(&root, "list").bytes.clone()], "[a,  b]");
-        assert_eq!(&text[entry(&root, "block").bytes.clone()], "- one\n  - two: 3");
+        assert_eq!(&text[root.entry("ü").unwrap().bytes.clone()], "'x'");
+        assert_eq!(&text[root.entry("list").unwrap().bytes.clone()], "[a,  b]");
+        assert_eq!(&text[root.entry("block").unwrap().bytes.clone()], "- one\n  - two: 3");
     }
 
     #[test]
     fn an_alias_stands_for_what_was_anchored_in_its_own_document() {
         let root = one("a: &x {k: v}\nb: *x\n");
-        assert!(matches!(&entry(&root, "b").value, Value::Map(pairs) if pairs.len() == 1));
+        assert!(matches!(&root.entry("b").unwrap().value, Value::Map(pairs) if pairs.len() == 1));
         let (_, error) = parse("a: &x 1\n---\nb: *x\n");
         assert!(error.is_some());
         let (_, error) = parse("a: &x [*x]\n");

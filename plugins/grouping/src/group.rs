@@ -1,9 +1,9 @@
 //! One key: what fires, what happened lately, and when that ends.
 
-use std::cell::Cell;
-use std::collections::{BTreeMap, BTreeSet};
-
+use orion_plugin::pattern::Mark;
 use orion_plugin::{Event, Parameters, Refused, Severity, Status, Stored};
+
+use crate::members::{Member, Members};
 
 const SECOND_MILLIS: i64 = 1_000;
 const MINUTE_MILLIS: i64 = 60 * SECOND_MILLIS;
@@ -13,6 +13,9 @@ const HOUR_MILLIS: i64 = 60 * MINUTE_MILLIS;
 /// since, and its saved state would outgrow what a checkpoint may be.
 const MOST_FADING: usize = 10_000;
 
+/// Keys of a correlation without a word about it.
+const MOST_KEYS: i64 = 1_000_000;
+
 /// What the correlation says.
 #[derive(Clone, Copy)]
 pub(crate) struct Settings {
@@ -20,16 +23,21 @@ pub(crate) struct Settings {
     pub(crate) window_millis: i64,
     pub(crate) idle_millis: i64,
     pub(crate) max_millis: i64,
+    pub(crate) lateness_millis: i64,
+    pub(crate) most_keys: usize,
 }
 
 impl Settings {
     pub(crate) fn read(parameters: &Parameters) -> Result<Self, Refused> {
         let at_least = parameters.integer("at_least")?.unwrap_or(1);
+        let most_keys = parameters.integer("max_keys")?.unwrap_or(MOST_KEYS);
         Ok(Self {
             at_least: usize::try_from(at_least).map_err(|_| "`at_least` must not be negative")?,
             window_millis: parameters.millis("window")?.unwrap_or(10 * MINUTE_MILLIS),
             idle_millis: parameters.millis("idle")?.unwrap_or(15 * MINUTE_MILLIS),
             max_millis: parameters.millis("max")?.unwrap_or(24 * HOUR_MILLIS),
+            lateness_millis: parameters.millis("lateness")?.unwrap_or(30 * SECOND_MILLIS),
+            most_keys: usize::try_from(most_keys).map_err(|_| "`max_keys` must not be negative")?,
         })
     }
 }
@@ -44,25 +52,9 @@ pub(crate) struct Group {
     last: i64,
     /// Whether its incident holds things of one moment, of which nobody will say that they are over.
     occurred: bool,
-    members: BTreeMap<u64, Member>,
-    firing: usize,
-    /// Members that do not fire, by time: these leave with the window.
-    fading: BTreeSet<(i64, u64)>,
-    /// When somebody will look at its end; not saved, it follows from the rest.
-    pub(crate) timer: Cell<Option<i64>>,
-    /// The change that further events of a call go into: which call, and which of its changes. Not saved, a call begins
-    /// without.
-    pub(crate) draft: Option<(u64, usize)>,
-}
-
-/// One alert, or one thing that happened.
-#[derive(Clone, Copy)]
-struct Member {
-    time: i64,
-    position: u64,
-    severity: Severity,
-    firing: bool,
-    occurred: bool,
+    members: Members,
+    /// Where it grows in this call; not saved.
+    pub(crate) mark: Mark,
 }
 
 /// What an event did to its group.
@@ -86,17 +78,7 @@ impl Group {
     }
 
     const fn empty(last: i64, severity: Severity) -> Self {
-        Self {
-            opened: None,
-            severity,
-            last,
-            occurred: false,
-            members: BTreeMap::new(),
-            firing: 0,
-            fading: BTreeSet::new(),
-            timer: Cell::new(None),
-            draft: None,
-        }
+        Self { opened: None, severity, last, occurred: false, members: Members::new(), mark: Mark::NONE }
     }
 
     /// Takes an event that fires or occurred.
@@ -104,15 +86,16 @@ impl Group {
         let time = self.pass(event.timestamp, settings);
         let (fires, occurs) = (event.status == Status::Firing, event.status == Status::Occurred);
         let (position, severity) = (event.position, event.severity);
-        let (before, member) = match self.members.get(&event.fingerprint) {
+        let before = self.members.get(event.fingerprint).copied();
+        let member = match before {
             Some(known) => {
                 let severity = known.severity.max(severity);
                 let (firing, occurred) = (known.firing || fires, known.occurred || occurs);
-                (Some(*known), Member { time, position: known.position, severity, firing, occurred })
+                Member { time, position: known.position, severity, firing, occurred }
             }
-            None => (None, Member { time, position, severity, firing: fires, occurred: occurs }),
+            None => Member { time, position, severity, firing: fires, occurred: occurs },
         };
-        self.place(event.fingerprint, before, member);
+        self.members.place(event.fingerprint, member);
         self.occurred |= occurs;
         Joined { time, is_new: before.is_none() }
     }
@@ -120,41 +103,26 @@ impl Group {
     /// Takes the end of an alert. Whoever calls this has seen that it fires.
     pub(crate) fn resolve(&mut self, event: &Event<'_>, settings: &Settings) -> i64 {
         let time = self.pass(event.timestamp, settings);
-        if let Some(known) = self.members.get(&event.fingerprint).copied() {
-            self.place(event.fingerprint, Some(known), Member { firing: false, ..known });
+        if let Some(known) = self.members.get(event.fingerprint).copied() {
+            self.members.place(event.fingerprint, Member { firing: false, ..known });
         }
         time
     }
 
     pub(crate) fn fires(&self, fingerprint: u64) -> bool {
-        self.members.get(&fingerprint).is_some_and(|member| member.firing)
+        self.members.get(fingerprint).is_some_and(|member| member.firing)
     }
 
     /// Time passes to that of an event; what the window has left behind is forgotten.
     fn pass(&mut self, timestamp: i64, settings: &Settings) -> i64 {
         self.last = self.last.max(timestamp);
         let left_behind = self.last.saturating_sub(settings.window_millis);
-        while let Some(&(time, fingerprint)) = self.fading.first()
-            && (time <= left_behind || self.fading.len() >= MOST_FADING)
+        while let Some((time, fingerprint)) = self.members.oldest_fading()
+            && (time <= left_behind || self.members.fading() >= MOST_FADING)
         {
-            self.fading.pop_first();
-            self.members.remove(&fingerprint);
+            self.members.remove(fingerprint);
         }
         self.last
-    }
-
-    fn place(&mut self, fingerprint: u64, before: Option<Member>, member: Member) {
-        match before {
-            Some(before) if before.firing => self.firing -= 1,
-            Some(before) => drop(self.fading.remove(&(before.time, fingerprint))),
-            None => {}
-        }
-        if member.firing {
-            self.firing += 1;
-        } else {
-            self.fading.insert((member.time, fingerprint));
-        }
-        self.members.insert(fingerprint, member);
     }
 
     /// Whether enough has come to be an incident.
@@ -163,34 +131,33 @@ impl Group {
     }
 
     /// Whether all alerts of an incident that holds nothing else are over.
-    pub(crate) const fn is_over(&self) -> bool {
-        self.opened.is_some() && self.firing == 0 && !self.occurred
+    pub(crate) fn is_over(&self) -> bool {
+        self.opened.is_some() && !self.occurred && self.members.firing() == 0
     }
 
     /// Becomes an incident of all members. Returns the positions of their events, in bus order.
     pub(crate) fn open(&mut self, time: i64) -> Vec<u64> {
         self.opened = Some(time);
-        self.severity = self.members.values().map(|member| member.severity).max().unwrap_or(self.severity);
-        self.occurred = self.members.values().any(|member| member.occurred);
-        let mut positions: Vec<_> = self.members.values().map(|member| member.position).collect();
+        self.severity = self.members.iter().map(|(_, member)| member.severity).max().unwrap_or(self.severity);
+        self.occurred = self.members.iter().any(|(_, member)| member.occurred);
+        let mut positions: Vec<_> = self.members.iter().map(|(_, member)| member.position).collect();
         positions.sort_unstable();
         positions
     }
 
     /// Keeps of an incident that was closed what still fires. `false` when that is nothing.
     pub(crate) fn keep_firing(&mut self) -> bool {
-        self.members.retain(|_, member| member.firing);
-        self.fading.clear();
+        self.members.keep_firing();
         self.opened = None;
-        self.draft = None;
-        self.firing > 0
+        self.mark = Mark::NONE;
+        self.members.len() > 0
     }
 
     /// When and how it ends if nothing more comes. What fires and is no incident yet does not end.
     pub(crate) fn end(&self, settings: &Settings) -> Option<(i64, End)> {
-        let silent = self.firing == 0;
+        let silent = self.members.firing() == 0;
         let Some(opened) = self.opened else {
-            let newest = self.fading.last().map_or(self.last, |(time, _)| *time);
+            let newest = self.members.newest_fading().map_or(self.last, |(time, _)| time);
             return silent.then(|| (newest.saturating_add(settings.window_millis), End::Faded));
         };
         let aged = opened.saturating_add(settings.max_millis);
@@ -201,24 +168,17 @@ impl Group {
 
 const FIRING: u8 = 0b01;
 const OCCURRED: u8 = 0b10;
-const MOST_RANK: u8 = Severity::Critical.rank();
-
-/// A severity beyond the known ones is not what was written.
-fn read_severity(from: &mut &[u8]) -> Option<Severity> {
-    u8::read(from).filter(|rank| *rank <= MOST_RANK).map(Severity::from_rank)
-}
-
 impl Stored for Group {
     fn write(&self, out: &mut Vec<u8>) {
         self.opened.write(out);
-        self.severity.rank().write(out);
+        self.severity.write(out);
         self.last.write(out);
         self.occurred.write(out);
-        for (fingerprint, member) in &self.members {
+        for (fingerprint, member) in self.members.iter() {
             fingerprint.write(out);
             member.time.write(out);
             member.position.write(out);
-            member.severity.rank().write(out);
+            member.severity.write(out);
             let flags = if member.firing { FIRING } else { 0 } | if member.occurred { OCCURRED } else { 0 };
             flags.write(out);
         }
@@ -226,20 +186,20 @@ impl Stored for Group {
 
     fn read(from: &mut &[u8]) -> Option<Self> {
         let opened = Option::read(from)?;
-        let severity = read_severity(from)?;
+        let severity = Severity::read(from)?;
         let mut group = Self { opened, ..Self::empty(i64::read(from)?, severity) };
         group.occurred = bool::read(from)?;
         while !from.is_empty() {
             let fingerprint = u64::read(from)?;
-            let (time, position, severity) = (i64::read(from)?, u64::read(from)?, read_severity(from)?);
+            let (time, position, severity) = (i64::read(from)?, u64::read(from)?, Severity::read(from)?);
             let flags = u8::read(from).filter(|flags| flags & !(FIRING | OCCURRED) == 0)?;
             let member =
                 Member { time, position, severity, firing: flags & FIRING != 0, occurred: flags & OCCURRED != 0 };
             // Twice the same one would count twice and end once.
-            if group.members.contains_key(&fingerprint) {
+            if group.members.get(fingerprint).is_some() {
                 return None;
             }
-            group.place(fingerprint, None, member);
+            group.members.place(fingerprint, member);
         }
         Some(group)
     }

@@ -1,7 +1,7 @@
 //! What grouping says, case by case and against a plain model of it, through restarts and whatever the batches.
 
 use orion_plugin::testing::{CorrelatorProbe, Saved, TestEvent};
-use orion_plugin::{ParameterValue, Severity, Status};
+use orion_plugin::{Change, ChangeKind, ParameterValue, Severity, Status};
 
 use super::*;
 

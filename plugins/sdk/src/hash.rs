@@ -1,10 +1,15 @@
 //! A hash for maps inside plugins: fixed, because a random seed would be a second input, and fast, because a correlator
 //! hashes a key for every event. Keys that collide on purpose cost their plugin its fuel and nobody else anything.
 
-use std::hash::{BuildHasherDefault, Hasher};
+use std::hash::{BuildHasher, BuildHasherDefault, Hasher};
 
 /// Builds the hasher of [`State`](crate::State).
 pub(crate) type FixedState = BuildHasherDefault<FixedHasher>;
+
+/// A number for a text, the same everywhere and always, for plugins that need to know texts apart and not what they say.
+pub fn hash_text(text: &str) -> u64 {
+    FixedState::default().hash_one(text)
+}
 
 /// Eight bytes a step: xor, multiply, fold.
 #[derive(Default)]

@@ -1,5 +1,6 @@
-//! The past of a series in a bounded number of samples, evenly thinned: when it is full, every second one goes, and new ones
-//! are kept half as often.
+//! The past of a series in a bounded number of samples, evenly thinned: when it is full, one of each two goes, and new ones
+//! are kept half as often. Which one, and how soon the next, is decided by a hash of the time: with a fixed stride, what
+//! happens every five minutes would always be kept, or never.
 
 use crate::stored::Stored;
 
@@ -8,7 +9,7 @@ use crate::stored::Stored;
 pub struct History {
     /// Oldest first.
     kept: Vec<(i64, f64)>,
-    /// Least time between two that are kept, in milliseconds.
+    /// Time between two that are kept, on average, in milliseconds.
     spacing: i64,
 }
 
@@ -19,12 +20,12 @@ impl History {
     pub fn push(&mut self, timestamp: i64, value: f64, span: i64, most: usize) -> bool {
         self.forget_before(timestamp.saturating_sub(span));
         let last = self.kept.last();
-        if last.is_some_and(|(last, _)| timestamp.saturating_sub(*last) < self.spacing) {
+        if last.is_some_and(|(last, _)| timestamp.saturating_sub(*last) < self.distance_after(*last)) {
             return false;
         }
         self.kept.push((timestamp, value));
         if self.kept.len() > most {
-            self.thin(span, most);
+            self.thin(span);
         }
         true
     }
@@ -38,13 +39,26 @@ impl History {
         }
     }
 
-    /// The latest stays, and of those before it every second one.
-    fn thin(&mut self, span: i64, most: usize) {
-        let evenly = span / i64::try_from(most).unwrap_or(i64::MAX).max(1);
-        self.spacing = self.spacing.saturating_mul(2).clamp(evenly.max(1), span.max(1));
-        let last = self.kept.len().saturating_sub(1);
-        let mut place = 0..;
-        self.kept.retain(|_| place.next().is_some_and(|place: usize| (last - place).is_multiple_of(2)));
+    /// Half of the spacing to one and a half.
+    fn distance_after(&self, timestamp: i64) -> i64 {
+        let spacing = self.spacing.unsigned_abs();
+        i64::try_from(spacing / 2 + hash(timestamp) % (spacing + 1)).unwrap_or(i64::MAX)
+    }
+
+    /// Of each two neighbours one stays, and the oldest, which says how far the history reaches; new ones are kept as far
+    /// apart as these are now.
+    fn thin(&mut self, span: i64) {
+        let ends = self.kept.first().zip(self.kept.last());
+        let reach = ends.map_or(0, |(first, last)| last.0.saturating_sub(first.0));
+        let steps = i64::try_from(self.kept.len()).unwrap_or(i64::MAX).saturating_sub(1).max(1);
+        self.spacing = (reach / steps).saturating_mul(2).clamp(1, span.max(1));
+        let oldest = self.kept.first().map(|(timestamp, _)| *timestamp);
+        let stays = |pair: &[(i64, f64)]| {
+            let first = *pair.first()?;
+            let second = pair.get(1).filter(|_| hash(first.0) & 1 == 1 && Some(first.0) != oldest);
+            Some(*second.unwrap_or(&first))
+        };
+        self.kept = self.kept.chunks(2).filter_map(stays).collect();
     }
 
     /// What is kept, oldest first.
@@ -69,10 +83,19 @@ impl History {
         *self = Self::default();
     }
 
-    /// Adds the same to all values: the series went on at another level.
-    pub fn shift(&mut self, by: f64) {
-        self.kept.iter_mut().for_each(|(_, value)| *value += by);
+    /// Adds the same to all values before an instant: from there on the series went on at another level.
+    pub fn shift_before(&mut self, instant: i64, by: f64) {
+        let before = self.kept.iter_mut().take_while(|(timestamp, _)| *timestamp < instant);
+        before.for_each(|(_, value)| *value += by);
     }
+}
+
+/// The finish of SplitMix64.
+const fn hash(timestamp: i64) -> u64 {
+    let word = timestamp.cast_unsigned().wrapping_add(0x9E37_79B9_7F4A_7C15);
+    let word = (word ^ (word >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    let word = (word ^ (word >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    word ^ (word >> 31)
 }
 
 impl Stored for History {
@@ -93,13 +116,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn up_to_the_most_every_sample_is_kept_and_beyond_every_second_one() {
+    fn up_to_the_most_every_sample_is_kept_and_beyond_one_of_each_two() {
         let mut history = History::default();
         (1..=8).for_each(|time| assert!(history.push(time * 10, 0.0, 10_000, 8)));
         assert_eq!(history.samples().len(), 8);
         assert!(history.push(90, 0.0, 10_000, 8));
-        let times: Vec<_> = history.samples().iter().map(|(time, _)| *time).collect();
-        assert_eq!(times, [10, 30, 50, 70, 90]);
+        let pairs: Vec<_> = history.samples().iter().map(|(time, _)| (time / 10 - 1) / 2).collect();
+        assert_eq!(pairs, [0, 1, 2, 3, 4]);
+    }
+
+    #[test]
+    fn what_happens_every_second_time_is_kept_as_often_as_what_does_not() {
+        let mut history = History::default();
+        for minute in 0..5_000 {
+            history.push(minute * 60_000, (minute % 2) as f64, 21_600_000, 48);
+        }
+        let odd = history.samples().iter().filter(|(_, value)| *value == 1.0).count();
+        assert!((8..40).contains(&odd), "{odd} of {}", history.samples().len());
     }
 
     #[test]
@@ -114,10 +147,18 @@ mod tests {
         assert_eq!(history.at_or_before(19), None);
     }
 
+    #[test]
+    fn only_what_was_before_an_instant_is_shifted() {
+        let mut history = History::default();
+        (1..=3).for_each(|time| assert!(history.push(time, 1.0, 100, 8)));
+        history.shift_before(3, 10.0);
+        assert_eq!(history.samples(), [(1, 11.0), (2, 11.0), (3, 1.0)]);
+    }
+
     proptest! {
         #[test]
         fn a_history_is_bounded_and_reaches_over_its_span_without_a_hole_of_its_own(
-            steps in proptest::collection::vec(1_i64..20, 1..400), most in 4_usize..40,
+            steps in proptest::collection::vec(1_i64..20, 1..400), most in 8_usize..40,
         ) {
             let span = 400;
             let mut history = History::default();
@@ -130,8 +171,8 @@ mod tests {
                 prop_assert!(history.samples().len() <= most);
                 prop_assert!(history.samples().is_sorted_by(|one, other| one.0 < other.0));
                 prop_assert!(history.samples().iter().all(|(time, value)| times.contains(time) && *value == *time as f64));
-                // Two neighbours are no further apart than two thinnings and the steps of the series itself explain.
-                let widest = 4 * span / i64::try_from(most).unwrap() + 3 * 20;
+                // Of neighbours half again as far apart as the spacing every third may be left, and the series has steps.
+                let widest = 8 * span / i64::try_from(most).unwrap() + 3 * 20;
                 let mut ends = history.samples().iter().map(|(time, _)| *time).chain([now]).collect::<Vec<_>>();
                 ends.insert(0, times[0].max(now - span));
                 prop_assert!(ends.windows(2).all(|pair| pair[1] - pair[0] <= widest), "{:?} {}", ends, widest);

@@ -116,6 +116,15 @@ impl Parameters {
         }
     }
 
+    /// A mapping: its pairs, in order; a name that maps to several texts is there several times. Empty when nothing was said.
+    pub fn pairs(&self, name: &str) -> Result<Vec<(&str, &str)>, Refused> {
+        let (pairs, rest) = self.texts(name)?.as_chunks::<2>();
+        if !rest.is_empty() {
+            return Err(Self::mistyped(name, "a mapping"));
+        }
+        Ok(pairs.iter().map(|[key, value]| (key.as_str(), value.as_str())).collect())
+    }
+
     fn mistyped(name: &str, wanted: &str) -> Refused {
         Refused(format!("`{name}` must be {wanted}"))
     }
@@ -157,6 +166,16 @@ mod tests {
         assert_eq!(parameters.number("below"), Ok(None));
         assert_eq!(parameters.flag("loud"), Ok(None));
         assert_eq!(parameters.texts("others"), Ok(&[][..]));
+    }
+
+    #[test]
+    fn a_mapping_comes_as_pairs() {
+        let texts = |texts: &[&str]| ParameterValue::Texts(texts.iter().map(|text| (*text).to_owned()).collect());
+        let named = |name: &str, value| Parameter { name: name.to_owned(), value };
+        let parameters = Parameters::new(vec![named("map", texts(&["a", "x", "a", "y"])), named("odd", texts(&["a"]))]);
+        assert_eq!(parameters.pairs("map"), Ok(vec![("a", "x"), ("a", "y")]));
+        assert_eq!(parameters.pairs("other"), Ok(vec![]));
+        assert_eq!(parameters.pairs("odd"), Err("`odd` must be a mapping".into()));
     }
 
     #[test]

@@ -80,17 +80,31 @@ impl<T: Stored> Stored for Vec<T> {
     }
 }
 
-impl Stored for Rc<str> {
-    fn write(&self, out: &mut Vec<u8>) {
-        u32::try_from(self.len()).unwrap_or(u32::MAX).write(out);
-        out.extend_from_slice(self.as_bytes());
-    }
+macro_rules! stored_texts {
+    ($($text:ty),*) => {$(
+        impl Stored for $text {
+            fn write(&self, out: &mut Vec<u8>) {
+                u32::try_from(self.len()).unwrap_or(u32::MAX).write(out);
+                out.extend_from_slice(self.as_bytes());
+            }
 
-    fn read(from: &mut &[u8]) -> Option<Self> {
-        let length = u32::read(from)? as usize;
-        let (text, rest) = from.split_at_checked(length)?;
-        *from = rest;
-        Some(std::str::from_utf8(text).ok()?.into())
+            fn read(from: &mut &[u8]) -> Option<Self> {
+                let length = u32::read(from)? as usize;
+                let (text, rest) = from.split_at_checked(length)?;
+                *from = rest;
+                Some(std::str::from_utf8(text).ok()?.into())
+            }
+        }
+    )*};
+}
+
+stored_texts!(Rc<str>, Box<str>);
+
+impl Stored for () {
+    fn write(&self, _out: &mut Vec<u8>) {}
+
+    fn read(_from: &mut &[u8]) -> Option<Self> {
+        Some(())
     }
 }
 

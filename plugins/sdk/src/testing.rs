@@ -15,6 +15,12 @@
 //! assert_eq!(findings[0].value, 1.5);
 //! ```
 
+mod naive;
+mod play;
+
+pub use naive::{Holding, Naive};
+pub use play::{Cut, Story, play, stories};
+
 use std::collections::BTreeMap;
 
 use crate::event::Columns;
@@ -185,6 +191,47 @@ pub struct TestEvent {
     pub key: String,
 }
 
+/// An event with all that a correlator may look at.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ToldEvent {
+    /// What every event has.
+    pub event: TestEvent,
+    /// What kind of thing.
+    pub event_type: String,
+    /// The value it carries; NaN when it carries none.
+    pub value: f64,
+    /// Its labels; sorted by name, as a host has them.
+    pub labels: Vec<(String, String)>,
+}
+
+impl From<TestEvent> for ToldEvent {
+    fn from(event: TestEvent) -> Self {
+        Self { event, event_type: "test".to_owned(), value: f64::NAN, labels: Vec::new() }
+    }
+}
+
+impl ToldEvent {
+    /// Of another type.
+    #[must_use]
+    pub fn of_type(self, event_type: &str) -> Self {
+        Self { event_type: event_type.to_owned(), ..self }
+    }
+
+    /// With a value.
+    #[must_use]
+    pub fn valued(self, value: f64) -> Self {
+        Self { value, ..self }
+    }
+
+    /// With a label more.
+    #[must_use]
+    pub fn labelled(mut self, name: &str, value: &str) -> Self {
+        self.labels.push((name.to_owned(), value.to_owned()));
+        self.labels.sort();
+        self
+    }
+}
+
 /// A correlator that is called directly.
 pub struct CorrelatorProbe<C> {
     runner: CorrelatorRunner<C>,
@@ -200,22 +247,24 @@ impl<C: Correlator> CorrelatorProbe<C> {
 
     /// Shows it events, or with none that time has passed. They have the type `test` and no labels.
     pub fn correlate(&mut self, now: i64, events: &[TestEvent]) -> Vec<Change> {
-        let mut columns = Columns::default();
-        for event in events {
-            columns.positions.push(event.position);
-            columns.timestamps.push(event.timestamp);
-            columns.severities.push(event.severity.rank());
-            columns.statuses.push(event.status.rank());
-            columns.fingerprints.push(event.fingerprint);
-            columns.values.push(f64::NAN);
-            columns.label_counts.push(0);
-            for piece in [event.key.as_str(), "test"] {
-                columns.text.extend_from_slice(piece.as_bytes());
-                columns.ends.push(u32::try_from(columns.text.len()).unwrap_or(u32::MAX));
-            }
-        }
+        let told: Vec<_> = events.iter().cloned().map(ToldEvent::from).collect();
+        self.tell(now, &told)
+    }
+
+    /// Shows it events with all that they have, or with none that time has passed.
+    pub fn tell(&mut self, now: i64, events: &[ToldEvent]) -> Vec<Change> {
+        self.tell_batch(now, &TestBatch::of(events))
+    }
+
+    /// Says that time has passed.
+    pub fn tick(&mut self, now: i64) -> Vec<Change> {
+        self.tell(now, &[])
+    }
+
+    /// Shows it events as a host holds them.
+    pub fn tell_batch(&mut self, now: i64, batch: &TestBatch) -> Vec<Change> {
         let mut changes = Changes::default();
-        self.runner.correlate(now, &columns, &mut changes);
+        self.runner.correlate(now, &batch.0, &mut changes);
         changes.said
     }
 
@@ -227,5 +276,35 @@ impl<C: Correlator> CorrelatorProbe<C> {
     /// Hands it saved state.
     pub fn restore(&mut self, version: u32, saved: &Saved) -> Result<(), Refused> {
         self.runner.restore(version, saved.entries())
+    }
+}
+
+/// Events as the columns in which a host holds them.
+#[derive(Default)]
+pub struct TestBatch(Columns);
+
+impl TestBatch {
+    /// Of these events.
+    pub fn of(events: &[ToldEvent]) -> Self {
+        let mut batch = Self::default();
+        events.iter().for_each(|told| batch.add(told));
+        batch
+    }
+
+    fn add(&mut self, told: &ToldEvent) {
+        let columns = &mut self.0;
+        let event = &told.event;
+        columns.positions.push(event.position);
+        columns.timestamps.push(event.timestamp);
+        columns.severities.push(event.severity.rank());
+        columns.statuses.push(event.status.rank());
+        columns.fingerprints.push(event.fingerprint);
+        columns.values.push(told.value);
+        columns.label_counts.push(u32::try_from(told.labels.len()).unwrap_or(u32::MAX));
+        let labels = told.labels.iter().flat_map(|(name, value)| [name.as_str(), value.as_str()]);
+        for piece in [event.key.as_str(), told.event_type.as_str()].into_iter().chain(labels) {
+            columns.text.extend_from_slice(piece.as_bytes());
+            columns.ends.push(u32::try_from(columns.text.len()).unwrap_or(u32::MAX));
+        }
     }
 }

@@ -4,19 +4,22 @@
 //! the checker cannot judge (a function newer than it, a language other than PromQL) is a warning and never an error:
 //! the source has the last word.
 
+mod facts;
 mod place;
 mod regex;
 mod tokens;
+mod values;
 
 #[cfg(test)]
 mod tests;
 
 use std::ops::Range;
 
-use promql_parser::parser::{self, value::ValueType};
+use promql_parser::parser::{self, Expr, value::ValueType};
 
 use crate::checker::Checker;
 use crate::keys::{Text, nearest};
+pub(crate) use facts::{Facts, Names};
 pub(crate) use place::Effort;
 use tokens::{Brackets, Kind, Token};
 
@@ -64,9 +67,10 @@ impl Problem {
     }
 }
 
-/// Checks a query. `is_promql` is false for a source that may speak another language.
-pub(crate) fn check(checker: &mut Checker<'_, '_>, text: Text<'_>, is_promql: bool) {
-    for problem in problems(text.as_str(), &mut checker.effort) {
+/// Checks a query and gives what follows from it. `is_promql` is false for a source that may speak another language.
+pub(crate) fn check(checker: &mut Checker<'_, '_>, text: Text<'_>, is_promql: bool) -> Facts {
+    let (problems, facts) = examine(text.as_str(), &mut checker.effort);
+    for problem in problems {
         let start = checker.place(text, problem.bytes.start);
         let last = problem.bytes.end.saturating_sub(1).max(problem.bytes.start);
         let end = checker.place(text, last).max(start);
@@ -86,31 +90,54 @@ pub(crate) fn check(checker: &mut Checker<'_, '_>, text: Text<'_>, is_promql: bo
             }
         }
     }
+    if is_promql { facts } else { Facts::unknown() }
 }
 
-fn problems(query: &str, effort: &mut Effort) -> Vec<Problem> {
+/// What is wrong with a query, and what follows from it.
+fn examine(query: &str, effort: &mut Effort) -> (Vec<Problem>, Facts) {
+    match parse(query, effort) {
+        Err(problems) => (problems, Facts::unknown()),
+        Ok((expr, mut problems)) => {
+            let all = 0..query.trim_end().len();
+            let facts = facts::facts(&expr);
+            problems.extend(result_problem(expr.value_type(), all.clone()));
+            problems.extend(facts.never.as_ref().map(|why| Problem {
+                bytes: all,
+                message: format!("this query never gives a sample: {why}"),
+                help: None,
+                verdict: Verdict::Useless,
+            }));
+            (problems, facts)
+        }
+    }
+}
+
+/// The query as a tree, with what is wrong with its patterns; or what kept it from being read. That a file has more than is
+/// checked is told once.
+fn parse(query: &str, effort: &mut Effort) -> Result<(Expr, Vec<Problem>), Vec<Problem>> {
     let all = 0..query.trim_end().len();
     if query.len() > MAX_CHECKED_BYTES {
         let message = format!("a query of {} bytes; up to {MAX_CHECKED_BYTES} are checked", query.len());
-        return vec![Problem::unsure(all, message)];
+        return Err(vec![Problem::unsure(all, message)]);
     }
     let tokens = tokens::split(query);
-    match bracket_problem(query, &tokens) {
-        Ok(depth) if tokens.len() <= MAX_CHECKED_TOKENS && depth <= MAX_CHECKED_DEPTH => {}
-        Ok(_) => return vec![Problem::unsure(all, "a query too long or too deep to be checked")],
-        Err(problem) => return vec![problem],
+    let depth = bracket_problem(query, &tokens).map_err(|problem| vec![problem])?;
+    if tokens.len() > MAX_CHECKED_TOKENS || depth > MAX_CHECKED_DEPTH {
+        return Err(vec![Problem::unsure(all, "a query too long or too deep to be checked")]);
     }
     if !effort.may_check(tokens.len()) {
         let message = "this file has more and longer queries than are checked; this one and further ones are not";
-        return if effort.is_news() { vec![Problem::unsure(all, message)] } else { Vec::new() };
+        return Err(if effort.is_news() { vec![Problem::unsure(all, message)] } else { Vec::new() });
     }
     // Patterns are checked apart: compiling one may cost more than all the rest, and engines differ in details.
     let (query, mut problems) = regex::set_aside(query, &tokens);
     match parser::parse(&query) {
-        Ok(expr) => problems.extend(result_problem(expr.value_type(), all)),
-        Err(message) => problems.push(explain(&query, &tokens, &message, effort)),
+        Ok(expr) => Ok((expr, problems)),
+        Err(message) => {
+            problems.push(explain(&query, &tokens, &message, effort));
+            Err(problems)
+        }
     }
-    problems
 }
 
 /// The depth of the brackets, or what is wrong with brackets and quotes.

@@ -4,7 +4,7 @@ use super::*;
 use proptest::prelude::*;
 
 fn said(query: &str) -> Vec<Problem> {
-    problems(query, &mut Effort::default())
+    examine(query, &mut Effort::default()).0
 }
 
 /// The part of the query pointed at, and what is said.
@@ -142,7 +142,7 @@ fn the_largest_query_that_is_checked_fits_a_small_stack() {
 fn places_are_searched_for_only_so_long() {
     let mut effort = Effort::default();
     let query = format!("{} y", vec!["x"; 40].join(" + "));
-    let places: Vec<_> = (0..200).map(|_| problems(&query, &mut effort).remove(0).bytes).collect();
+    let places: Vec<_> = (0..200).map(|_| examine(&query, &mut effort).0.remove(0).bytes).collect();
     assert_eq!(&query[places[0].clone()], "y");
     assert_eq!(places[199], 0..query.len());
 }
@@ -151,7 +151,7 @@ fn places_are_searched_for_only_so_long() {
 fn only_so_much_of_a_file_is_checked() {
     let mut effort = Effort::default();
     let query = vec!["x"; MAX_CHECKED_TOKENS / 2].join("+");
-    let told: usize = (0..400).map(|_| problems(&query, &mut effort).len()).sum();
+    let told: usize = (0..400).map(|_| examine(&query, &mut effort).0.len()).sum();
     assert_eq!(told, 1);
     let mut effort = Effort::default();
     let typical = "sum by (job) (rate(requests_total{code=~\"5..\"}[5m])) > 1";

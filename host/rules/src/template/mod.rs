@@ -13,11 +13,14 @@ mod humanize;
 mod lex;
 mod literal;
 mod parse;
+mod printed;
 mod strings;
 mod value;
 
 #[cfg(test)]
 mod tests;
+
+use std::collections::BTreeSet;
 
 use orion_model::Labels;
 
@@ -101,6 +104,11 @@ impl Template {
     /// Whether it speaks of the value: then it must be rendered again when the value changes.
     pub fn uses_value(&self) -> bool {
         self.tree.uses_value
+    }
+
+    /// Names of the labels it prints whenever it is rendered.
+    pub(crate) fn printed_labels(&self) -> BTreeSet<&str> {
+        printed::labels(&self.tree)
     }
 
     /// The text for these labels and this value.

@@ -6,6 +6,7 @@ use super::action::Action;
 use super::functions::{self, Function};
 use super::lex::{Piece, Token, TokenKind};
 use super::{MAX_NESTING, TemplateError};
+use crate::keys::nearest;
 
 /// A template as a tree.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -335,9 +336,15 @@ impl Parser {
             return Err(action.error_here("only `range` sets two variables at once"));
         }
         if let Some(unknown) = names.iter().find(|name| assigns && !self.variables.contains(name)) {
-            return Err(action.error_here(format!("undefined variable `${unknown}`")));
+            return Err(action.error_here(self.undefined(unknown)));
         }
         Ok((names, assigns))
+    }
+
+    fn undefined(&self, name: &str) -> String {
+        let hint = nearest(name, self.variables.iter().map(String::as_str).filter(|known| !known.is_empty()));
+        let hint = hint.map(|near| format!("; did you mean `${near}`?")).unwrap_or_default();
+        format!("undefined variable `${name}`{hint}")
     }
 
     fn command(&mut self, action: &mut Action, depth: usize) -> Result<Vec<Operand>, TemplateError> {
@@ -380,7 +387,7 @@ impl Parser {
             }
             TokenKind::Variable(name) => {
                 if !self.variables.contains(name) {
-                    return Err(token.error(format!("undefined variable `${name}`")));
+                    return Err(token.error(self.undefined(name)));
                 }
                 let fields = action.fields();
                 let root_value = name.is_empty() && fields.first().is_none_or(|field| field == "Value");

@@ -3,7 +3,7 @@
 use orion_model::{Parameter, ParameterValue, Severity};
 
 use super::{accept, parse, said};
-use crate::Level;
+use crate::{GroupName, Level};
 
 const WHOLE: &str = r#"
 groups:
@@ -59,7 +59,7 @@ fn a_whole_file_means_what_it_says() {
     );
     let correlation = &file.correlations[0];
     assert_eq!((correlation.id.as_str(), correlation.plugin.as_str()), ("test.yaml/service-outage", "grouping"));
-    assert_eq!(correlation.group_by, ["service"]);
+    assert_eq!(correlation.group_by, [GroupName::plain("service")]);
     assert_eq!(correlation.parameters[0].value, ParameterValue::Integer(2));
     assert_eq!(correlation.parameters[1].value, ParameterValue::Integer(300_000));
     assert_eq!(correlation.parameters[3].value, ParameterValue::Integer(86_400_000));
@@ -207,4 +207,25 @@ fn a_mapping_reaches_the_plugin_as_keys_and_values_in_turns() {
     let texts = ["radarr", "qbittorrent", "radarr", "prowlarr", "8080", "gluetun"].map(str::to_owned).to_vec();
     let depends_on = Parameter { name: "depends_on".into(), value: ParameterValue::Texts(texts) };
     assert_eq!(file.correlations[0].parameters, [depends_on]);
+}
+
+#[test]
+fn a_list_of_resources_is_read_item_by_item() {
+    let rule = |name: &str| {
+        format!("- kind: PrometheusRule\n  spec: {{groups: [{{name: a, rules: [{{alert: {name}, expr: up}}]}}]}}\n")
+    };
+    let of = |kind: &str, items: &str| parse(&format!("kind: {kind}\nitems:\n{items}"));
+    for kind in ["List", "PrometheusRuleList"] {
+        let file = of(kind, &(rule("One") + &rule("Two"))).file.unwrap();
+        let ids: Vec<_> = file.groups.iter().map(|group| group.id.as_str()).collect();
+        assert_eq!(ids, ["test.yaml/a", "test.yaml/a#2"]);
+    }
+    assert_eq!(
+        said(&of("List", "- kind: Secret\n- spec: {}\n- kind: PrometheusRule\n")),
+        [
+            "Note 3:9 a `Secret` holds no rules and is skipped; rules are read from kind: PrometheusRule",
+            "Error 4:3 an item of a List needs `kind`",
+            "Error 5:9 a PrometheusRule needs `spec`",
+        ]
+    );
 }

@@ -1,8 +1,10 @@
 //! Rule files as a whole: what is taken, what is said, and how much work any text can cause.
 
+mod conformance;
 mod diagnostics;
 mod format;
 mod no_data;
+mod set;
 mod shipped;
 mod work;
 
@@ -60,7 +62,16 @@ pub(crate) fn catalog() -> Catalog {
             ],
         ),
         manifest("name = 'topology'\nkind = 'correlator'", &[("depends_on", "map", "required = true")]),
+        plugin(include_str!("../../../../plugins/count/plugin.toml")),
+        plugin(include_str!("../../../../plugins/distinct/plugin.toml")),
+        plugin(include_str!("../../../../plugins/aggregate/plugin.toml")),
+        plugin(include_str!("../../../../plugins/temporal/plugin.toml")),
+        plugin(include_str!("../../../../plugins/sequence/plugin.toml")),
     ])
+}
+
+fn plugin(manifest: &str) -> Manifest {
+    Manifest::from_toml(manifest.as_bytes()).unwrap()
 }
 
 pub(crate) fn parse(text: &str) -> Parsed {

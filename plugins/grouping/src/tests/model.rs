@@ -47,7 +47,7 @@ struct Model {
 
 impl Model {
     fn event(&mut self, event: &TestEvent, rules: Rules) {
-        self.pass(event.timestamp, rules);
+        self.pass_of(&event.key, event.timestamp, rules);
         let name = event.key.clone();
         if event.status == Status::Resolved {
             let Some(key) = self.keys.get_mut(&name) else { return };
@@ -109,8 +109,14 @@ impl Model {
     }
 
     fn pass(&mut self, time: i64, rules: Rules) {
+        let names: Vec<_> = self.keys.keys().cloned().collect();
+        names.iter().for_each(|name| self.pass_of(name, time, rules));
+    }
+
+    fn pass_of(&mut self, of: &str, time: i64, rules: Rules) {
         loop {
-            let ends = self.keys.iter().filter_map(|(name, key)| Some((key.end(rules)?, name.clone())));
+            let known = self.keys.get(of).map(|key| (key.end(rules), of.to_owned()));
+            let ends = known.into_iter().filter_map(|(end, name)| Some((end?, name)));
             let Some((end, name)) = ends.min().filter(|(end, _)| *end <= time) else { return };
             let key = self.keys.get_mut(&name).unwrap();
             let Some((since, severity, _)) = key.opened else {
@@ -210,6 +216,7 @@ proptest! {
         let rules = Rules { at_least, window: window * MINUTE, idle: idle * MINUTE, max: max * MINUTE };
         let start = || probe(&[
             ("at_least", at_least as i64), ("window", rules.window), ("idle", rules.idle), ("max", rules.max),
+            ("lateness", HOUR),
         ]);
         let mut model = Model::default();
         let mut grouping = start();
@@ -221,7 +228,6 @@ proptest! {
             batch.push(event.clone());
             if *cut || *restart {
                 said.extend(grouping.correlate(event.timestamp, &batch));
-                model.pass(event.timestamp, rules);
                 batch.clear();
                 saved.keep(grouping.checkpoint());
             }
