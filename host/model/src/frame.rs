@@ -53,14 +53,16 @@ impl Frame {
         self.ids.iter().zip(&self.timestamps).zip(&self.values).map(|((&id, &at), &value)| (id, at, value))
     }
 
-    /// Identity of the input: equal for equal answers, whatever ids they were given.
+    /// Identity of the input: equal for equal answers, whatever ids their series were given and whatever order they came in.
     pub fn input_id(&self, table: &SeriesTable) -> RecordId {
-        let mut id = IdBuilder::new("frame").number(self.instant.as_millis());
-        for (series, at, value) in self.samples() {
+        let sample = |(series, at, value): (SeriesId, i64, f64)| {
             let (text, _) = table.labels(series).map_or(("", &[][..]), Labels::as_text_and_ends);
-            id = id.text(text).number(at).number(value.to_bits().cast_signed());
-        }
-        id.finish()
+            let id = IdBuilder::new("sample").text(text).number(at).number(value.to_bits().cast_signed()).finish();
+            u128::from_le_bytes(*id.as_bytes())
+        };
+        // A sum, because a source may answer a question about one instant and one about many in different orders.
+        let sum = self.samples().map(sample).fold(0_u128, u128::wrapping_add);
+        IdBuilder::new("frame").number(self.instant.as_millis()).bytes(&sum.to_le_bytes()).finish()
     }
 }
 
@@ -222,13 +224,18 @@ mod tests {
     }
 
     #[test]
-    fn the_identity_of_an_input_does_not_depend_on_ids() {
+    fn the_identity_of_an_input_does_not_depend_on_ids_or_order() {
         let frame = |ids| Frame { instant: T0, ids, timestamps: vec![1, 2], values: vec![1.0, 2.0], warnings: vec![] };
         let mut one = SeriesTable::new();
         let ids = vec![one.define(&labels("a"), T0), one.define(&labels("b"), T0)];
         let mut two = SeriesTable::new();
         two.define(&labels("x"), T0);
         let other_ids = vec![two.define(&labels("a"), T0), two.define(&labels("b"), T0)];
-        assert_eq!(frame(ids).input_id(&one), frame(other_ids).input_id(&two));
+        let of_other = |ids: Vec<SeriesId>, values| Frame { values, timestamps: vec![1, 1], ..frame(ids) };
+        assert_eq!(frame(ids.clone()).input_id(&one), frame(other_ids.clone()).input_id(&two));
+        let turned = other_ids.iter().rev().copied().collect();
+        let one_order = of_other(ids.clone(), vec![1.0, 2.0]).input_id(&one);
+        assert_eq!(one_order, of_other(turned, vec![2.0, 1.0]).input_id(&two));
+        assert_ne!(one_order, of_other(other_ids, vec![2.0, 1.0]).input_id(&two));
     }
 }

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use orion_bus::{Bus, Entry, RecordKind};
+use orion_bus::{Bus, RecordKind};
 use orion_model::{Decision, Incident, IncidentStatus};
 use tokio::sync::watch;
 
@@ -34,7 +34,8 @@ async fn work(bus: &dyn Bus, stage: &mut StageLoop) -> Result<(), StageError> {
             stage.wait().await;
             continue;
         };
-        let draft = decide(&entries)?;
+        let incidents = entries.iter().filter(|entry| entry.kind == RecordKind::Incident);
+        let draft = decisions_about(incidents.map(|entry| &*entry.body))?;
         position = last;
         let behind = position.saturating_sub(u64::try_from(committed.unwrap_or(0)).unwrap_or(0));
         if !draft.is_empty() || behind >= QUIET_ENTRIES {
@@ -48,13 +49,14 @@ async fn work(bus: &dyn Bus, stage: &mut StageLoop) -> Result<(), StageError> {
     }
 }
 
-fn decide(entries: &[Entry]) -> Result<Draft, NotWritable> {
+/// The decisions about incidents, as they stand on the bus.
+pub(crate) fn decisions_about<'a>(incidents: impl Iterator<Item = &'a str>) -> Result<Draft, NotWritable> {
     let mut draft = Draft::default();
-    for entry in entries.iter().filter(|entry| entry.kind == RecordKind::Incident) {
-        match serde_json::from_str::<Incident>(&entry.body) {
+    for body in incidents {
+        match serde_json::from_str::<Incident>(body) {
             Ok(incident) if calls_for_a_decision(incident.status) => draft.decision(&Decision::about(&incident))?,
             Ok(_) => {}
-            Err(error) => tracing::error!(seq = entry.seq, "an incident on the bus cannot be read: {error}"),
+            Err(error) => tracing::error!("an incident on the bus cannot be read: {error}"),
         }
     }
     Ok(draft)

@@ -74,6 +74,11 @@ impl Draft {
         self.state.push(StateChange::Clear);
     }
 
+    /// The records, without the state.
+    pub fn into_records(self) -> Vec<NewRecord> {
+        self.records
+    }
+
     /// The commit that moves `owner` from one offset to the next with all of this.
     pub fn into_commit(self, owner: &str, expected: Option<i64>, offset: i64) -> Commit {
         Commit { owner: owner.to_owned(), expected, offset, records: self.records, state: self.state }

@@ -2,7 +2,8 @@
 //!
 //! Every stage is a loop `read → compute → commit` over the same bus. [`library`] decides what runs, [`watcher`] asks
 //! sources and turns findings into events, [`guardian`] turns events into incidents, [`brain`] records `NO_ACTION` for each,
-//! and [`memory`] writes it all down for people. [`engine`] starts and ends them.
+//! and [`memory`] writes it all down for people. [`engine`] starts and ends them; [`replay`]
+//! goes the same way over the past.
 
 pub mod archive;
 pub mod brain;
@@ -15,7 +16,8 @@ pub mod library;
 mod lifecycle;
 pub mod memory;
 mod plugin_state;
-mod schedule;
+pub mod replay;
+pub mod schedule;
 mod stage;
 pub mod watcher;
 mod watermark;

@@ -31,6 +31,11 @@ impl Slots {
         Self { interval_millis, offset_millis }
     }
 
+    /// Slots at multiples of the interval: for tests of rules, which speak of minutes since their beginning.
+    pub fn aligned(interval_millis: i64) -> Self {
+        Self { interval_millis: interval_millis.max(1), offset_millis: 0 }
+    }
+
     /// Time between slots.
     pub fn interval_millis(self) -> i64 {
         self.interval_millis

@@ -16,7 +16,7 @@ mod session;
 use async_trait::async_trait;
 use orion_model::{Frame, Timestamp};
 
-pub use decode::{AnswerLimits, decode};
+pub use decode::{AnswerLimits, Instants, decode, decode_range};
 pub use error::SourceError;
 pub use prometheus::{Credentials, Prometheus, PrometheusSettings};
 pub use recording::{Recording, RecordingError, RecordingSource, RecordingWriter};
@@ -32,4 +32,13 @@ pub trait Source: Send + Sync {
     ///
     /// After an error the session is as good as before: what it knows may have grown, and nothing in it is wrong.
     async fn query(&self, session: &mut QuerySession, instant: Timestamp) -> Result<Frame, SourceError>;
+
+    /// The answers to the session's query at many instants: each as [`Source::query`] would give it.
+    async fn query_range(&self, session: &mut QuerySession, instants: Instants) -> Result<Vec<Frame>, SourceError> {
+        let mut frames = Vec::with_capacity(instants.count);
+        for instant in instants.iter() {
+            frames.push(self.query(session, instant).await?);
+        }
+        Ok(frames)
+    }
 }

@@ -4,7 +4,9 @@
 //! move in one transaction. A correlator that faults loses at most the batch it cannot take; the others go on.
 
 mod correlation;
+mod desk;
 mod incident;
 mod run;
 
+pub(crate) use desk::{Desk, earlier_positions};
 pub use run::{Guardian, run_guardian};

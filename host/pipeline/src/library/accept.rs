@@ -3,13 +3,15 @@
 //! Accepted means that it can run as it is: parsed, its sources known, its plugins found, and each plugin instance set up
 //! with the rule's parameters once.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use orion_rules::{Correlation, Diagnostic, Group, Level, RuleFile, parse_file, render};
 use orion_sandbox::Plugin;
 
+use super::Generation;
 use super::shelf::Shelf;
+use crate::schedule::Slots;
 use crate::watcher::GroupPlan;
 
 /// What a file that says nothing gets, and what it may name.
@@ -127,12 +129,30 @@ impl Accepted {
         format!("{}, {}", counted(rules, "rule"), counted(self.correlations.len(), "correlation"))
     }
 
+    /// The generation that all these files make together, for somebody who keeps no library: a replay.
+    pub fn generation<'a>(files: impl IntoIterator<Item = &'a Self>) -> Generation {
+        const NUMBER: u64 = 1;
+        let mut generation = Generation {
+            number: NUMBER,
+            groups: BTreeMap::new(),
+            correlations: BTreeMap::new(),
+            ended_groups: Vec::new(),
+        };
+        for file in files {
+            let groups = file.group_plans(NUMBER).map(|plan| (plan.group.id.clone(), plan));
+            generation.groups.extend(groups);
+            let correlations = file.correlation_plans().map(|plan| (plan.correlation.id.clone(), plan));
+            generation.correlations.extend(correlations);
+        }
+        generation
+    }
+
     /// The groups as plans of a generation.
     pub fn group_plans(&self, generation: u64) -> impl Iterator<Item = GroupPlan> {
         self.groups.iter().map(move |(group, plugins)| GroupPlan {
             group: group.clone(),
             plugins: plugins.clone(),
-            interval_millis: group.interval_millis.unwrap_or(self.default_interval_millis),
+            slots: Slots::new(&group.id, group.interval_millis.unwrap_or(self.default_interval_millis)),
             generation,
         })
     }

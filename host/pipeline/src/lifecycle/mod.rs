@@ -153,6 +153,11 @@ impl Lifecycle {
         self.place(saved.into_alert());
     }
 
+    /// The alerts that are pending or firing, in no order.
+    pub fn alerts(&self) -> impl Iterator<Item = &Alert> {
+        self.alerts.iter().flatten()
+    }
+
     /// Ids of series mean nothing any more: the query is another.
     pub fn forget_series(&mut self) {
         self.alerts.iter_mut().flatten().for_each(|alert| alert.series = None);

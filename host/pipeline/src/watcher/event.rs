@@ -43,6 +43,13 @@ pub fn alert_labels(rule: &AlertRule, series: &Labels, value: f64) -> Labels {
     labels.build()
 }
 
+/// The annotations of an alert on a series.
+pub fn annotations(rule: &AlertRule, series: &Labels, value: f64) -> Labels {
+    let mut annotations = LabelsBuilder::new();
+    render_into(&mut annotations, &rule.annotations, series, value);
+    annotations.build()
+}
+
 /// Renders as Prometheus does: a template that fails says so in its place and stops nothing else.
 fn render_into(into: &mut LabelsBuilder, templates: &[(String, orion_rules::Template)], labels: &Labels, value: f64) {
     let external_labels = &Labels::empty();
@@ -67,8 +74,6 @@ impl Evaluation<'_> {
         };
         // The value at which it fired also when it resolves: it is part of the state, so a restart does not change it.
         let value = alert.fired.map_or(alert.value, |(_, value)| value);
-        let mut annotations = LabelsBuilder::new();
-        render_into(&mut annotations, &self.rule.annotations, labels, value);
         let mut event = Event {
             event_id: event_id(&self.rule.id, self.instant, alert, status, self.generation),
             event_type: event_type(alert),
@@ -80,7 +85,7 @@ impl Evaluation<'_> {
             generation: self.generation,
             fingerprint: alert.fingerprint,
             labels: alert.labels.clone(),
-            annotations: annotations.build(),
+            annotations: annotations(self.rule, labels, value),
             data: Map::new(),
             evidence: Some(self.evidence()),
         };

@@ -14,8 +14,9 @@ mod rule;
 mod rule_watch;
 mod run;
 
-pub use group::Group;
+pub use group::{Answers, Evaluating, Group, Which};
 pub use health::SourceHealth;
 pub use outcome::{HEALTH_ROOM, Outcome, RuleHealth};
 pub use plan::{GroupPlan, RulePlan};
+pub use rule::{ActiveAlert, Effort};
 pub use run::{Command, EndGroupError, WatcherContext, WatcherSettings, end_stored_group, run_group};

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use orion_rules::{AlertRule, Group};
 use orion_sandbox::Plugin;
 
+use crate::schedule::Slots;
+
 /// One group of one generation.
 #[derive(Clone)]
 pub struct GroupPlan {
@@ -12,8 +14,8 @@ pub struct GroupPlan {
     pub group: Arc<Group>,
     /// The plugin of each rule, in the order of the group's rules.
     pub plugins: Vec<Plugin>,
-    /// Time between instants.
-    pub interval_millis: i64,
+    /// When it is evaluated.
+    pub slots: Slots,
     /// The generation this plan belongs to.
     pub generation: u64,
 }

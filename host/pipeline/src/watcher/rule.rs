@@ -11,7 +11,7 @@ use orion_rules::{AlertRule, OnEmpty};
 use orion_sandbox::{ConfigureError, Detector, Fault, Plugin, Report};
 
 use super::absence::AnswerOf;
-use super::event::{Evaluation, alert_labels, removed};
+use super::event::{Evaluation, alert_labels, annotations, removed};
 use super::outcome::{KeptHealth, Verdict};
 use super::plan::RulePlan;
 use crate::draft::{Draft, NotWritable, key};
@@ -43,6 +43,8 @@ pub struct RuleRun {
     /// It took longer than a moment once; until it is edited it is not tried briefly again.
     slow: bool,
     findings: Vec<Finding>,
+    /// The detector was called since it was last asked for its state.
+    unsaved: bool,
     /// What the last evaluation changed and nobody has written down yet.
     unwritten: std::vec::IntoIter<Changed>,
     /// What the events of the last evaluation have in common.
@@ -107,6 +109,25 @@ pub struct Moment<'a> {
     pub generation: u64,
 }
 
+/// An alert as it stands after an evaluation.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ActiveAlert {
+    /// Its rule.
+    pub rule_id: String,
+    /// The name of the rule.
+    pub alertname: String,
+    /// Its identity.
+    pub labels: Labels,
+    /// Annotations, rendered for the value last seen.
+    pub annotations: Labels,
+    /// The instant it was first seen.
+    pub since: Timestamp,
+    /// The instant it fired; `None` while it is pending.
+    pub fired_at: Option<Timestamp>,
+    /// The value last seen.
+    pub value: f64,
+}
+
 /// What an evaluation came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Evaluated {
@@ -133,6 +154,7 @@ impl RuleRun {
             identity_needs_value: false,
             slow: false,
             findings: Vec::new(),
+            unsaved: false,
             unwritten: Vec::new().into_iter(),
             facts: None,
             health: KeptHealth::default(),
@@ -230,6 +252,7 @@ impl RuleRun {
             }
         };
         let findings = std::mem::take(&mut self.findings);
+        self.unsaved = true;
         let outcome = self.step(table, frame, &findings, at.instant);
         let evaluated = Evaluated { findings: findings.len(), turned_away: 0 };
         self.findings = findings;
@@ -305,19 +328,22 @@ impl RuleRun {
         draft.event(&evaluation.event(transition, &changed.alert, found))
     }
 
-    /// Saves what the detector changed. Called after [`Self::evaluate`], also when that failed on duplicates.
+    /// Whether the detector may have changed what it wants kept.
+    pub fn is_unsaved(&self) -> bool {
+        self.unsaved && self.is_stateful()
+    }
+
+    /// Saves what the detector changed since it was last asked.
     pub fn checkpoint(&mut self, draft: &mut Draft) -> Result<(), RuleError> {
-        let Some(detector) = self.detector.as_mut().filter(|_| self.plugin.manifest().state_version.is_some()) else {
-            return Ok(());
-        };
-        let entries = match detector.checkpoint() {
-            Ok(entries) => entries,
+        self.unsaved = false;
+        let Some(detector) = self.detector.as_mut() else { return Ok(()) };
+        match detector.checkpoint() {
+            Ok(entries) => self.state.take(self.plugin.manifest(), entries, draft),
             Err(fault) => {
                 self.forget_detector();
                 return Err(ConfigureError::from(fault).into());
             }
-        };
-        self.state.take(self.plugin.manifest(), entries, draft);
+        }
         Ok(())
     }
 
@@ -451,6 +477,28 @@ impl RuleRun {
             }
         }
         Ok(outcome)
+    }
+
+    /// The alerts that are pending or firing, by their labels.
+    pub fn alerts(&self, table: &SeriesTable) -> Vec<ActiveAlert> {
+        let mut alerts: Vec<ActiveAlert> = self
+            .lifecycle
+            .alerts()
+            .map(|alert| {
+                let of_series = alert.series.and_then(|(id, _)| table.labels(id)).unwrap_or(&alert.labels);
+                ActiveAlert {
+                    rule_id: self.rule.id.clone(),
+                    alertname: self.rule.name.clone(),
+                    labels: alert.labels.clone(),
+                    annotations: annotations(&self.rule, of_series, alert.value),
+                    since: alert.since,
+                    fired_at: alert.fired.map(|(at, _)| at),
+                    value: alert.value,
+                }
+            })
+            .collect();
+        alerts.sort_by(|a, b| a.labels.cmp(&b.labels));
+        alerts
     }
 
     fn alert_key(&self, fingerprint: &str) -> Vec<u8> {

@@ -43,13 +43,20 @@ impl RuleWatch<'_> {
         if matches!(evaluated, Err(RuleError::NeedsTime)) {
             return Ok(None);
         }
-        let evaluated = self.run.checkpoint(draft).and(evaluated);
         let verdict = match &evaluated {
             Ok(evaluated) => Verdict { outcome: outcome_of(frame, *evaluated), message: None },
             Err(error) => Verdict::error(error.to_string()),
         };
         self.say(evaluated.map(|evaluated| evaluated.turned_away), conditions, draft)?;
         Ok(Some(verdict))
+    }
+
+    /// Saves what the rule's detector keeps.
+    pub fn checkpoint(self, conditions: &mut Conditions, draft: &mut Draft) -> Result<(), NotWritable> {
+        match self.run.checkpoint(draft) {
+            Ok(()) => Ok(()),
+            Err(error) => self.say(Err(error), conditions, draft),
+        }
     }
 
     fn say(

@@ -25,7 +25,8 @@ use crate::watermark::Watermark;
 const QUERIES_AT_ONCE: usize = 4;
 
 /// How long evaluations in which nothing happened may go uncommitted. They are evaluated again after a crash, with the
-/// same result; committing each would be most of what a quiet rule costs.
+/// same result; committing each would be most of what a quiet rule costs. All groups keep their instants at the same
+/// moments, multiples of this: so they share a transaction and a sync, and the disk of a quiet host wakes once.
 const QUIET_COMMIT_MILLIS: i64 = 30_000;
 
 /// How long answers are waited for once Orion is to end: most come within this time. What is abandoned is asked again
@@ -177,7 +178,7 @@ impl Run<'_> {
             if !group.is_ahead_of_store() {
                 quiet_since = now;
             }
-            let flush_at = quiet_since.plus_millis(QUIET_COMMIT_MILLIS);
+            let flush_at = next_flush(quiet_since);
             if group.is_ahead_of_store() && flush_at <= now {
                 group = self.commit(group).await?;
                 continue;
@@ -348,6 +349,11 @@ impl Run<'_> {
         self.context.health.forget(id, &BTreeSet::new()).await;
         Ok(end_stored_group(&*self.context.bus, id, self.context.clock.now(), generation).await?)
     }
+}
+
+fn next_flush(after: Timestamp) -> Timestamp {
+    let millis = after.as_millis();
+    Timestamp::from_millis(millis - millis.rem_euclid(QUIET_COMMIT_MILLIS) + QUIET_COMMIT_MILLIS)
 }
 
 type Answer = Result<Frame, SourceError>;

@@ -3,6 +3,7 @@
 mod conformance;
 mod diagnostics;
 mod format;
+mod no_data;
 mod set;
 mod shipped;
 mod work;

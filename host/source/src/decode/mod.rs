@@ -6,6 +6,7 @@
 //! not allow is refused, with the place.
 
 mod fault;
+mod matrix;
 mod number;
 mod scan;
 mod vector;
@@ -15,6 +16,7 @@ use orion_model::{Frame, Timestamp};
 use crate::error::SourceError;
 use crate::session::QuerySession;
 use fault::Fault;
+use matrix::Series;
 use scan::{Cursor, Text};
 use vector::Samples;
 
@@ -56,10 +58,58 @@ pub fn decode(
         return Err(too_large(body, limits));
     }
     session.begin();
-    let samples = Samples::new(session, instant, limits);
-    let frame = Envelope::default().read(Cursor::new(body), samples).map_err(|fault| fault.told(body))?;
+    let mut samples = Samples::new(session, instant, limits);
+    let warnings = Envelope::default().read(Cursor::new(body), &mut samples).map_err(|fault| fault.told(body))?;
+    let frame = Frame { warnings, ..samples.into_frame() };
     session.finish(instant, limits);
     Ok(frame)
+}
+
+/// Instants at even distances.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Instants {
+    /// The first.
+    pub first: Timestamp,
+    /// Distance.
+    pub step_millis: i64,
+    /// How many.
+    pub count: usize,
+}
+
+impl Instants {
+    /// All of them, in order.
+    pub fn iter(self) -> impl Iterator<Item = Timestamp> {
+        (0_i64..).take(self.count).map(move |k| self.first.plus_millis(k.saturating_mul(self.step_millis)))
+    }
+
+    /// The last; the first when there is none.
+    pub fn last(self) -> Timestamp {
+        self.iter().last().unwrap_or(self.first)
+    }
+}
+
+/// The frames that an answer about many instants stands for: one for each instant, as if it had been asked for alone.
+pub fn decode_range(
+    body: &[u8],
+    session: &mut QuerySession,
+    instants: Instants,
+    limits: AnswerLimits,
+) -> Result<Vec<Frame>, SourceError> {
+    if body.len() > limits.max_answer_bytes {
+        return Err(too_large(body, limits));
+    }
+    session.begin();
+    let mut series = Series::new(session, instants, limits);
+    let warnings = Envelope::default().read(Cursor::new(body), &mut series).map_err(|fault| fault.told(body))?;
+    let mut frames = series.into_frames();
+    frames.iter_mut().for_each(|frame| frame.warnings.clone_from(&warnings));
+    session.finish(instants.last(), limits);
+    Ok(frames)
+}
+
+/// What takes in a `result`.
+trait Reader {
+    fn read(&mut self, kind: ResultKind, cursor: &mut Cursor<'_>) -> Result<(), Fault>;
 }
 
 /// The error for an answer that goes beyond the limit. An endless page that is not even JSON is no fault of the query.
@@ -84,14 +134,15 @@ struct Envelope {
 }
 
 impl Envelope {
-    fn read(mut self, mut cursor: Cursor<'_>, mut samples: Samples<'_>) -> Result<Frame, Fault> {
+    /// Reads all of an answer; what is left are the source's warnings.
+    fn read(mut self, mut cursor: Cursor<'_>, samples: &mut impl Reader) -> Result<Vec<String>, Fault> {
         if cursor.rest().trim_ascii().is_empty() {
             return Err(Fault::not_json("it is empty", 0));
         }
         cursor.expect(b'{', "`{` is missing")?;
         let mut first = true;
         while let Some(key) = cursor.next_key(&mut first)? {
-            self.field(key, &mut cursor, &mut samples)?;
+            self.field(key, &mut cursor, samples)?;
         }
         cursor.expect_end()?;
         match self.status {
@@ -102,16 +153,14 @@ impl Envelope {
             None => return Err(Fault::shape("no `status`", 0)),
         }
         if let Some(data) = self.data {
-            read_data(&mut cursor.moved_to(data), &mut samples)?;
+            read_data(&mut cursor.moved_to(data), samples)?;
         } else if !self.data_read {
             return Err(Fault::shape("no `data`", 0));
         }
-        let mut frame = samples.into_frame();
-        frame.warnings = self.warnings;
-        Ok(frame)
+        Ok(self.warnings)
     }
 
-    fn field(&mut self, key: Text<'_>, cursor: &mut Cursor<'_>, samples: &mut Samples<'_>) -> Result<(), Fault> {
+    fn field(&mut self, key: Text<'_>, cursor: &mut Cursor<'_>, samples: &mut impl Reader) -> Result<(), Fault> {
         match key.read()?.as_ref() {
             "status" => self.status = Some(read_status(cursor.text_value("`status` is no text")?)?),
             "errorType" => self.error_type = sentence(&cursor.text_value("`errorType` is no text")?.read()?),
@@ -172,7 +221,7 @@ fn read_status(status: Text<'_>) -> Result<bool, Fault> {
     }
 }
 
-fn read_data(cursor: &mut Cursor<'_>, samples: &mut Samples<'_>) -> Result<(), Fault> {
+fn read_data(cursor: &mut Cursor<'_>, samples: &mut impl Reader) -> Result<(), Fault> {
     cursor.next_byte()?;
     let start = cursor.at();
     if !cursor.eat(b'{')? {
@@ -209,11 +258,13 @@ fn read_data(cursor: &mut Cursor<'_>, samples: &mut Samples<'_>) -> Result<(), F
     }
 }
 
-/// What kind of result a rule can use.
+/// What a result is.
 #[derive(Clone, Copy)]
 enum ResultKind {
     Vector,
     Scalar,
+    Matrix,
+    Text,
 }
 
 impl ResultKind {
@@ -221,11 +272,21 @@ impl ResultKind {
         match text.read()?.as_ref() {
             "vector" => Ok(Self::Vector),
             "scalar" => Ok(Self::Scalar),
-            other @ ("matrix" | "string") => {
-                Err(Fault::Refused(SourceError::NotAVector { result_type: other.to_owned() }))
-            }
+            "matrix" => Ok(Self::Matrix),
+            "string" => Ok(Self::Text),
             _ => Err(Fault::shape("an unknown `resultType`", text.at())),
         }
+    }
+
+    /// The refusal of what a rule cannot use.
+    fn unusable(self) -> Fault {
+        let result_type = match self {
+            Self::Vector => "vector",
+            Self::Scalar => "scalar",
+            Self::Matrix => "matrix",
+            Self::Text => "string",
+        };
+        Fault::Refused(SourceError::NotAVector { result_type: result_type.to_owned() })
     }
 }
 

@@ -7,7 +7,7 @@ use orion_model::{Frame, Labels, LabelsBuilder, SeriesId, Timestamp};
 use super::fault::Fault;
 use super::number::{seconds_to_millis, value};
 use super::scan::{Cursor, Text};
-use super::{AnswerLimits, ResultKind};
+use super::{AnswerLimits, Reader, ResultKind};
 use crate::error::SourceError;
 use crate::session::QuerySession;
 
@@ -34,18 +34,6 @@ impl<'s> Samples<'s> {
 
     pub(super) fn into_frame(self) -> Frame {
         self.frame
-    }
-
-    /// Reads a `result`.
-    pub(super) fn read(&mut self, kind: ResultKind, cursor: &mut Cursor<'_>) -> Result<(), Fault> {
-        match kind {
-            ResultKind::Vector => self.vector(cursor),
-            ResultKind::Scalar => {
-                let (at, value) = self.sample(cursor)?;
-                let id = self.session.series(b"{}", self.instant, || Ok(Labels::empty()))?;
-                self.push(id, at, value)
-            }
-        }
     }
 
     fn vector(&mut self, cursor: &mut Cursor<'_>) -> Result<(), Fault> {
@@ -119,7 +107,7 @@ impl<'s> Samples<'s> {
             match key.read()?.as_ref() {
                 "metric" if series.is_some() => return Err(Fault::shape("`metric` stands twice", key.at())),
                 "value" if sample.is_some() => return Err(Fault::shape("`value` stands twice", key.at())),
-                "metric" => series = Some(self.metric(cursor)?),
+                "metric" => series = Some(metric(self.session, self.instant, cursor)?),
                 "value" => sample = Some(self.sample(cursor)?),
                 other => {
                     histogram |= other == "histogram";
@@ -134,22 +122,6 @@ impl<'s> Samples<'s> {
         }
         let (at, value) = sample.ok_or_else(|| Fault::shape("an item of `result` has no `value`", start))?;
         self.push(id, at, value)
-    }
-
-    /// A `metric` object: read once to find its end, and a second time only if it is new.
-    fn metric(&mut self, cursor: &mut Cursor<'_>) -> Result<SeriesId, Fault> {
-        cursor.next_byte()?;
-        let mut again = cursor.clone();
-        let start = cursor.at();
-        if !cursor.rest().starts_with(b"{") {
-            return Err(Fault::shape("`metric` is no object", start));
-        }
-        cursor.skip_value()?;
-        let raw = cursor.since(start);
-        if raw.len() > MAX_METRIC_BYTES {
-            return Err(Fault::shape(format!("the labels of a series take more than {MAX_METRIC_BYTES} bytes"), start));
-        }
-        self.session.series(raw, self.instant, || read_labels(&mut again))
     }
 
     /// `[1732174269.123, "0.5"]`
@@ -175,12 +147,46 @@ impl<'s> Samples<'s> {
     }
 }
 
-fn read_value(text: Text<'_>) -> Result<f64, Fault> {
+impl Reader for Samples<'_> {
+    fn read(&mut self, kind: ResultKind, cursor: &mut Cursor<'_>) -> Result<(), Fault> {
+        match kind {
+            ResultKind::Vector => self.vector(cursor),
+            ResultKind::Scalar => {
+                let (at, value) = self.sample(cursor)?;
+                let id = self.session.series(b"{}", self.instant, || Ok(Labels::empty()))?;
+                self.push(id, at, value)
+            }
+            ResultKind::Matrix | ResultKind::Text => Err(kind.unusable()),
+        }
+    }
+}
+
+pub(super) fn read_value(text: Text<'_>) -> Result<f64, Fault> {
     let number = match text.plain() {
         Some(plain) => value(plain),
         None => value(text.read()?.as_bytes()),
     };
     number.ok_or_else(|| Fault::shape("the value of a sample is no number", text.at()))
+}
+
+/// A `metric` object: read once to find its end, and a second time only if it is new.
+pub(super) fn metric(
+    session: &mut QuerySession,
+    instant: Timestamp,
+    cursor: &mut Cursor<'_>,
+) -> Result<SeriesId, Fault> {
+    cursor.next_byte()?;
+    let mut again = cursor.clone();
+    let start = cursor.at();
+    if !cursor.rest().starts_with(b"{") {
+        return Err(Fault::shape("`metric` is no object", start));
+    }
+    cursor.skip_value()?;
+    let raw = cursor.since(start);
+    if raw.len() > MAX_METRIC_BYTES {
+        return Err(Fault::shape(format!("the labels of a series take more than {MAX_METRIC_BYTES} bytes"), start));
+    }
+    session.series(raw, instant, || read_labels(&mut again))
 }
 
 fn read_labels(cursor: &mut Cursor<'_>) -> Result<Labels, Fault> {

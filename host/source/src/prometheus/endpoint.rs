@@ -9,6 +9,7 @@ use percent_encoding::percent_decode_str;
 use url::Url;
 
 use super::Credentials;
+use crate::decode::Instants;
 
 /// Longer addresses go into the body of a POST: proxies refuse request lines from 4 to 8 KiB on, some from 2.
 const MAX_URL_BYTES: usize = 2 * 1024;
@@ -16,6 +17,7 @@ const MAX_URL_BYTES: usize = 2 * 1024;
 /// The query endpoint of one Prometheus.
 pub(super) struct Endpoint {
     query_url: Url,
+    range_url: Url,
     shown: String,
     credentials: Credentials,
 }
@@ -60,7 +62,9 @@ impl Endpoint {
         url.set_path(&path);
         let shown = url.as_str().trim_end_matches('/').to_owned();
         url.set_path(&format!("{path}/api/v1/query"));
-        Ok(Self { query_url: url, shown, credentials })
+        let mut range_url = url.clone();
+        range_url.set_path(&format!("{path}/api/v1/query_range"));
+        Ok(Self { query_url: url, range_url, shown, credentials })
     }
 
     /// The address without credentials.
@@ -80,20 +84,35 @@ impl Endpoint {
 
     /// How to ask for `expr` at `instant`.
     pub(super) fn call(&self, expr: &str, instant: Timestamp, timeout_millis: u64) -> Call {
-        // Seconds with a point: the one form of a duration that Prometheus and those who imitate it all read.
-        let timeout = format!("{}.{:03}", timeout_millis / 1000, timeout_millis % 1000);
-        let form = url::form_urlencoded::Serializer::new(String::new())
-            .append_pair("query", expr)
-            .append_pair("time", &instant.as_prometheus())
-            .append_pair("timeout", &timeout)
-            .finish();
-        if self.query_url.as_str().len() + 1 + form.len() > MAX_URL_BYTES {
-            return Call::Post(self.query_url.clone(), form);
-        }
-        let mut url = self.query_url.clone();
-        url.set_query(Some(&form));
-        Call::Get(url)
+        let at = [("time", instant.as_prometheus())];
+        call_to(&self.query_url, expr, &at, timeout_millis)
     }
+
+    /// How to ask for `expr` at many instants.
+    pub(super) fn range_call(&self, expr: &str, instants: Instants, timeout_millis: u64) -> Call {
+        let step = seconds(instants.step_millis.unsigned_abs());
+        let (start, end) = (instants.first.as_prometheus(), instants.last().as_prometheus());
+        call_to(&self.range_url, expr, &[("start", start), ("end", end), ("step", step)], timeout_millis)
+    }
+}
+
+fn call_to(url: &Url, expr: &str, at: &[(&str, String)], timeout_millis: u64) -> Call {
+    let form = url::form_urlencoded::Serializer::new(String::new())
+        .append_pair("query", expr)
+        .extend_pairs(at)
+        .append_pair("timeout", &seconds(timeout_millis))
+        .finish();
+    if url.as_str().len() + 1 + form.len() > MAX_URL_BYTES {
+        return Call::Post(url.clone(), form);
+    }
+    let mut url = url.clone();
+    url.set_query(Some(&form));
+    Call::Get(url)
+}
+
+/// Seconds with a point: the one form of a duration that Prometheus and those who imitate it all read.
+fn seconds(millis: u64) -> String {
+    format!("{}.{:03}", millis / 1000, millis % 1000)
 }
 
 fn credentials_for(url: &Url, told: &Credentials) -> Result<Credentials, String> {

@@ -1,7 +1,7 @@
 //! Prometheus, and whatever speaks its query API: VictoriaMetrics, Thanos, Mimir.
 
 //!
-//! It is read and nothing else: the only requests that leave here are a GET of the query endpoint, and for a query too
+//! It is read and nothing else: the only requests that leave here are a GET of the two query endpoints, and for a query too
 //! long for an address a POST of the same parameters to the same endpoint. No proxy of the environment is used and no
 //! redirect is followed, so that a query and its credentials reach the configured host and no other.
 
@@ -19,7 +19,7 @@ use reqwest::{Client, RequestBuilder, Response, StatusCode};
 use url::Url;
 
 use crate::Source;
-use crate::decode::{AnswerLimits, decode, excerpt, too_large};
+use crate::decode::{AnswerLimits, Instants, decode, decode_range, excerpt, too_large};
 use crate::error::SourceError;
 use crate::session::QuerySession;
 use endpoint::{Call, Endpoint};
@@ -120,12 +120,11 @@ impl Prometheus {
         })
     }
 
-    async fn ask(&self, expr: &str, instant: Timestamp) -> Result<Response, SourceError> {
-        let call = self.endpoint.call(expr, instant, self.timeout_millis);
-        let answer = match self.request(&call).send().await {
+    async fn ask(&self, call: &Call) -> Result<Response, SourceError> {
+        let answer = match self.request(call).send().await {
             // A kept connection that died unnoticed says nothing about the source. A query changes nothing, so it may
             // be sent again; the second time over a new connection.
-            Err(why) if !why.is_connect() && !why.is_timeout() => self.request(&call).send().await,
+            Err(why) if !why.is_connect() && !why.is_timeout() => self.request(call).send().await,
             answer => answer,
         };
         answer.map_err(|why| self.no_answer(&why))
@@ -175,6 +174,23 @@ impl Prometheus {
         }
     }
 
+    /// The whole body of a good answer.
+    async fn answer(
+        &self,
+        call: &Call,
+        session: &mut QuerySession,
+        instant: Timestamp,
+    ) -> Result<Vec<u8>, SourceError> {
+        let mut response = self.ask(call).await?;
+        if response.status() != StatusCode::OK {
+            return Err(self.refusal(response, session, instant).await);
+        }
+        match self.body(&mut response, self.limits.max_answer_bytes).await? {
+            Body::Whole(body) => Ok(body),
+            Body::Beginning(body) => Err(too_large(&body, self.limits)),
+        }
+    }
+
     /// What an answer that is no 200 means.
     async fn refusal(&self, mut response: Response, session: &mut QuerySession, instant: Timestamp) -> SourceError {
         let (url, status) = (self.endpoint.shown().to_owned(), response.status().as_u16());
@@ -208,14 +224,18 @@ impl Source for Prometheus {
     }
 
     async fn query(&self, session: &mut QuerySession, instant: Timestamp) -> Result<Frame, SourceError> {
-        let mut response = self.ask(session.expr(), instant).await?;
-        if response.status() != StatusCode::OK {
-            return Err(self.refusal(response, session, instant).await);
+        let call = self.endpoint.call(session.expr(), instant, self.timeout_millis);
+        let body = self.answer(&call, session, instant).await?;
+        decode(&body, session, instant, self.limits)
+    }
+
+    async fn query_range(&self, session: &mut QuerySession, instants: Instants) -> Result<Vec<Frame>, SourceError> {
+        if instants.count == 0 {
+            return Ok(Vec::new());
         }
-        match self.body(&mut response, self.limits.max_answer_bytes).await? {
-            Body::Whole(body) => decode(&body, session, instant, self.limits),
-            Body::Beginning(body) => Err(too_large(&body, self.limits)),
-        }
+        let call = self.endpoint.range_call(session.expr(), instants, self.timeout_millis);
+        let body = self.answer(&call, session, instants.first).await?;
+        decode_range(&body, session, instants, self.limits)
     }
 }
 

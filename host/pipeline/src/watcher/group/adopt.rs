@@ -8,15 +8,16 @@ use super::Group;
 use super::session::Session;
 use crate::condition::Condition;
 use crate::draft::NotWritable;
-use crate::schedule::Slots;
 use crate::watcher::plan::GroupPlan;
 use crate::watcher::rule::RuleRun;
 
 impl Group {
     /// Goes on under a new plan. Answers which rules are new or edited: they are evaluated at once.
     pub fn adopt(&mut self, plan: GroupPlan, now: Timestamp) -> Result<BTreeSet<usize>, NotWritable> {
+        // A detector that makes room for an edited one is asked for its state first.
+        self.checkpoint()?;
+        self.pending.append(std::mem::take(&mut self.closing));
         let old_plan = std::mem::replace(&mut self.plan, plan);
-        self.slots = Slots::new(&self.plan.group.id, self.plan.interval_millis);
         // What a rule knows of series is about one source.
         let of_other_source = old_plan.group.source != self.plan.group.source;
         let terms_differ = of_other_source || old_plan.group.limit != self.plan.group.limit;

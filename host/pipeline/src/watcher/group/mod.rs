@@ -15,14 +15,14 @@ mod session;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use orion_bus::{Commit, Loaded};
+use orion_bus::{Commit, Loaded, NewRecord};
 use orion_model::{Frame, Severity, Timestamp};
 use orion_source::{QuerySession, SourceError};
 
 use self::session::Session;
 use super::ended::owner_of;
 use super::plan::GroupPlan;
-use super::rule::{BRIEF_SAMPLES, Effort, Moment, RuleRun};
+use super::rule::{ActiveAlert, BRIEF_SAMPLES, Effort, Moment, RuleRun};
 use super::rule_watch::RuleWatch;
 use crate::condition::{Condition, Conditions, kind};
 use crate::draft::{Draft, NotWritable};
@@ -41,7 +41,6 @@ pub type Answers = Vec<Option<Result<Frame, SourceError>>>;
 /// A running group.
 pub struct Group {
     plan: GroupPlan,
-    slots: Slots,
     owner: String,
     sessions: Vec<Session>,
     rules: Vec<RuleRun>,
@@ -97,10 +96,8 @@ impl Which {
 impl Group {
     /// The group as the store has it, under a plan that may be newer.
     pub fn open(plan: GroupPlan, loaded: Loaded, now: Timestamp) -> Result<Self, NotWritable> {
-        let slots = Slots::new(&plan.group.id, plan.interval_millis);
         let owner = owner_of(&plan.group.id);
         let mut group = Self {
-            slots,
             owner,
             sessions: Vec::new(),
             rules: Vec::new(),
@@ -124,7 +121,7 @@ impl Group {
 
     /// When it is due.
     pub fn slots(&self) -> Slots {
-        self.slots
+        self.plan.slots
     }
 
     /// The last instant that was evaluated.
@@ -169,7 +166,7 @@ impl Group {
         let Evaluating { instant, late, which, effort } = evaluating;
         if self.before.is_none() || self.last < Some(instant) {
             // An edited rule is evaluated for an instant that the group has done already.
-            self.before = self.last.max(Some(self.slots.at_or_before(instant.plus_millis(-1))));
+            self.before = self.last.max(Some(self.plan.slots.at_or_before(instant.plus_millis(-1))));
         }
         self.last = self.last.max(Some(instant));
         let Self { plan, sessions, rules, conditions, closing, .. } = self;
@@ -187,8 +184,19 @@ impl Group {
                 None => drop(need_time.insert(index)),
             }
         }
-        self.store_series()?;
         Ok(need_time)
+    }
+
+    /// Asks stateful detectors what is to be kept of all instants so far. As seldom as the group commits: it is asked of every
+    /// series, and what it would have answered in between is computed again after a crash.
+    fn checkpoint(&mut self) -> Result<(), NotWritable> {
+        let Self { plan, rules, conditions, closing, last, .. } = self;
+        let instant = last.unwrap_or_default();
+        for run in rules.iter_mut().filter(|run| run.is_unsaved()) {
+            let at = Moment { source: &plan.group.source, instant, generation: plan.generation };
+            RuleWatch { run, at }.checkpoint(conditions, closing)?;
+        }
+        self.store_series()
     }
 
     /// Instants that were too far back to be evaluated are said.
@@ -226,21 +234,40 @@ impl Group {
     pub fn next_commit(&mut self) -> Result<Option<Commit>, NotWritable> {
         let Some(last) = self.last else { return Ok(None) };
         let mut draft = std::mem::take(&mut self.pending);
-        let mut room = PART_CHANGES;
-        for run in &mut self.rules {
-            if let Some(session) = self.sessions.get(run.session) {
-                run.write_changes(&self.plan.group.source, &session.query.table, &mut room, &mut draft)?;
-            }
-        }
+        self.write_changes(PART_CHANGES, &mut draft)?;
         let offset = match (self.unwritten(), self.before) {
             (1.., Some(before)) => before,
             _ => {
                 self.before = None;
+                self.checkpoint()?;
                 draft.append(std::mem::take(&mut self.closing));
                 last
             }
         };
         Ok(Some(draft.into_commit(&self.owner, self.committed, offset.as_millis())))
+    }
+
+    fn write_changes(&mut self, mut room: usize, draft: &mut Draft) -> Result<(), NotWritable> {
+        for run in &mut self.rules {
+            if let Some(session) = self.sessions.get(run.session) {
+                run.write_changes(&self.plan.group.source, &session.query.table, &mut room, draft)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What happened since it was last asked, for somebody who keeps no state: a replay.
+    pub fn take_records(&mut self) -> Result<Vec<NewRecord>, NotWritable> {
+        let mut draft = std::mem::take(&mut self.pending);
+        self.write_changes(usize::MAX, &mut draft)?;
+        draft.append(std::mem::take(&mut self.closing));
+        Ok(draft.into_records())
+    }
+
+    /// The alerts of all rules that are pending or firing, by rule in file order and then by labels.
+    pub fn alerts(&self) -> Vec<ActiveAlert> {
+        let of_rule = |run: &RuleRun| Some(run.alerts(&self.sessions.get(run.session)?.query.table));
+        self.rules.iter().filter_map(of_rule).flatten().collect()
     }
 
     /// The store holds this offset now.

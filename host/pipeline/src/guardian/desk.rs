@@ -1,0 +1,231 @@
+//! The Guardian's desk: every correlation of the live generation, what it knows, and what a step changed. Without I/O.
+//!
+//! A step has two halves, because a change may name events of earlier batches, whose ids have to be looked up in between:
+//! [`Desk::ask_all`] lets correlators look, [`Desk::take_in`] writes down what they said.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use orion_bus::{Entry, Loaded, RecordKind};
+use orion_model::{Event, RecordId, Severity, Timestamp};
+use orion_sandbox::ConfigureError;
+
+use super::correlation::{Answer, CorrelationRun};
+use super::incident::{BatchFacts, CLOSED_ROOM, OPEN_ROOM};
+use crate::condition::{self, Condition, Conditions, kind};
+use crate::draft::{Draft, NotWritable, key};
+use crate::library::{CorrelationPlan, Generation};
+use crate::plugin_state::{OWNER_ROOM, PLUGIN_ROOM};
+
+/// How often correlators are told the time. Idle gaps are minutes; a second more does not matter to anyone.
+pub const TICK_MILLIS: i64 = 1_000;
+
+/// The Guardian's state between two steps.
+pub struct Desk {
+    runs: BTreeMap<String, CorrelationRun>,
+    conditions: Conditions,
+    generation: u64,
+    ticked: Timestamp,
+    pending: Draft,
+}
+
+/// Events by their position on the bus.
+pub type Events = Vec<(u64, Event)>;
+
+/// What each correlation made of the events of a step.
+pub type Answers = Vec<(String, Result<Answer, ConfigureError>)>;
+
+impl Desk {
+    /// The desk of a generation, as the store has it.
+    pub fn open(live: &Generation, loaded: Loaded, now: Timestamp) -> Result<Self, NotWritable> {
+        let mut desk = Self {
+            runs: live.correlations.iter().map(|(id, plan)| (id.clone(), CorrelationRun::new(plan.clone()))).collect(),
+            conditions: Conditions::default(),
+            generation: live.number,
+            ticked: Timestamp::default(),
+            pending: Draft::default(),
+        };
+        desk.restore(loaded, now)?;
+        Ok(desk)
+    }
+
+    fn restore(&mut self, loaded: Loaded, now: Timestamp) -> Result<(), NotWritable> {
+        let mut gone: BTreeMap<String, CorrelationRun> = BTreeMap::new();
+        for (state_key, value) in loaded.state {
+            let parts = key::split(&state_key, 3);
+            let (room, id, name) = match parts.as_slice() {
+                [condition::ROOM, ..] => {
+                    self.conditions.restore(&value);
+                    continue;
+                }
+                [room, id, name] => (*room, String::from_utf8_lossy(id).into_owned(), *name),
+                [OWNER_ROOM, id] => (OWNER_ROOM, String::from_utf8_lossy(id).into_owned(), &[][..]),
+                _ => continue,
+            };
+            let run = match self.runs.get_mut(&id) {
+                Some(run) => run,
+                None => match self.runs.values().next() {
+                    // It went away while Orion was down; any plan will do to end what it left open.
+                    Some(any) => {
+                        gone.entry(id.clone()).or_insert_with(|| CorrelationRun::new(renamed(any.plan(), &id)))
+                    }
+                    None => continue,
+                },
+            };
+            match room {
+                OPEN_ROOM => run.incidents().restore_open(&String::from_utf8_lossy(name), &value),
+                CLOSED_ROOM => run.incidents().restore_closed(&String::from_utf8_lossy(name), &value),
+                PLUGIN_ROOM => run.state().restore_entry(name, &value),
+                OWNER_ROOM => run.state().restore_owner(&value),
+                _ => {}
+            }
+        }
+        for run in self.runs.values_mut() {
+            run.restored(&mut self.pending);
+        }
+        for run in gone.into_values() {
+            run.end(&mut self.pending, now, self.generation)?;
+        }
+        Ok(())
+    }
+
+    /// Goes on under another generation.
+    pub fn adopt(&mut self, live: &Generation, now: Timestamp) -> Result<(), NotWritable> {
+        self.generation = live.number;
+        let mut old = std::mem::take(&mut self.runs);
+        for (id, plan) in &live.correlations {
+            let run = match old.remove(id) {
+                Some(run) if is_same(run.plan(), plan) => run,
+                Some(mut run) => {
+                    run.adopt(plan.clone(), &mut self.pending);
+                    run
+                }
+                None => CorrelationRun::new(plan.clone()),
+            };
+            self.runs.insert(id.clone(), run);
+        }
+        for (id, run) in old {
+            self.clear_faults(&id, now, "the correlation was removed")?;
+            run.end(&mut self.pending, now, self.generation)?;
+        }
+        Ok(())
+    }
+
+    /// Whether correlators are to be told the time.
+    pub fn is_tick_due(&self, now: Timestamp) -> bool {
+        now.millis_since(self.ticked) >= TICK_MILLIS && self.runs.values().any(CorrelationRun::has_timers)
+    }
+
+    /// Lets every correlation look at the events that it reads, and tells the time.
+    pub fn ask_all(&mut self, events: &[(u64, Event)], tick: Option<Timestamp>) -> Answers {
+        let mut answers = Vec::new();
+        if let Some(now) = events.iter().map(|(_, event)| event.ts).max() {
+            for (id, run) in &mut self.runs {
+                answers.extend(run.correlate(events, now).map(|answer| (id.clone(), answer)));
+            }
+        }
+        if let Some(now) = tick {
+            for (id, run) in self.runs.iter_mut().filter(|(_, run)| run.has_timers()) {
+                answers.push((id.clone(), run.tick(now)));
+            }
+        }
+        answers
+    }
+
+    /// Writes down what the correlations said. `earlier` has the ids of [`earlier_positions`].
+    pub fn settle(
+        &mut self,
+        events: &[(u64, Event)],
+        answers: Answers,
+        earlier: &HashMap<u64, RecordId>,
+        tick: Option<Timestamp>,
+    ) -> Result<(), NotWritable> {
+        let now = tick.or_else(|| events.iter().map(|(_, event)| event.ts).max()).unwrap_or(self.ticked);
+        for (id, answer) in answers {
+            self.take_in(&id, answer, events, earlier, now)?;
+        }
+        self.ticked = tick.unwrap_or(self.ticked);
+        Ok(())
+    }
+
+    /// Whether nothing is there to be committed.
+    pub fn is_quiet(&self) -> bool {
+        self.pending.is_empty()
+    }
+
+    /// What is to be committed.
+    pub fn take_pending(&mut self) -> Draft {
+        std::mem::take(&mut self.pending)
+    }
+
+    fn take_in(
+        &mut self,
+        id: &str,
+        answer: Result<Answer, ConfigureError>,
+        events: &[(u64, Event)],
+        earlier: &HashMap<u64, RecordId>,
+        now: Timestamp,
+    ) -> Result<(), NotWritable> {
+        let Some(run) = self.runs.get_mut(id) else { return Ok(()) };
+        match answer {
+            Ok(answer) => {
+                let events = events.iter().map(|(position, event)| (*position, event)).collect();
+                let facts = BatchFacts { events, earlier: earlier.clone(), keys: BTreeMap::new() };
+                run.write(&mut self.pending, answer, facts, self.generation)?;
+                self.clear_faults(id, now, "the plugin works again")
+            }
+            Err(error) => {
+                let fault = fault_of(run.plan(), id);
+                let message = format!("{error}; the correlation goes on without these {} events", events.len());
+                self.conditions.raise(&mut self.pending, fault, now, self.generation, &message)
+            }
+        }
+    }
+
+    fn clear_faults(&mut self, correlation: &str, now: Timestamp, message: &str) -> Result<(), NotWritable> {
+        for fault in self.conditions.about_rule(kind::PLUGIN_FAULT, correlation) {
+            self.conditions.clear(&mut self.pending, &fault, now, self.generation, message)?;
+        }
+        Ok(())
+    }
+}
+
+fn is_same(a: &CorrelationPlan, b: &CorrelationPlan) -> bool {
+    let at_line_0 = |plan: &CorrelationPlan| orion_rules::Correlation { line: 0, ..(*plan.correlation).clone() };
+    a.plugin.digest() == b.plugin.digest() && at_line_0(a) == at_line_0(b)
+}
+
+fn renamed(plan: &CorrelationPlan, id: &str) -> CorrelationPlan {
+    let correlation = orion_rules::Correlation { id: id.to_owned(), ..(*plan.correlation).clone() };
+    CorrelationPlan { correlation: Arc::new(correlation), plugin: plan.plugin.clone() }
+}
+
+fn fault_of(plan: &CorrelationPlan, id: &str) -> Condition {
+    let plugin = plan.plugin.manifest().name.as_str();
+    Condition::new(kind::PLUGIN_FAULT, Severity::Error, "orion", [("rule", id), ("plugin", plugin)])
+}
+
+/// The events among records of the bus.
+pub fn events_of(entries: Vec<Entry>) -> Events {
+    let events = entries.into_iter().filter(|entry| entry.kind == RecordKind::Event);
+    events
+        .filter_map(|entry| match serde_json::from_str(&entry.body) {
+            Ok(event) => Some((entry.seq, event)),
+            Err(error) => {
+                tracing::error!(seq = entry.seq, "an event on the bus cannot be read and is passed over: {error}");
+                None
+            }
+        })
+        .collect()
+}
+
+/// Changes may refer to events of earlier batches: a group that opens with its second event names the first. Their positions.
+pub fn earlier_positions(events: &[(u64, Event)], answers: &Answers) -> Vec<u64> {
+    let is_here = |position: &u64| events.binary_search_by_key(position, |(position, _)| *position).is_ok();
+    let answers = answers.iter().filter_map(|(_, answer)| answer.as_ref().ok());
+    let positions = answers.flat_map(|answer| &answer.changes).flat_map(|change| &change.positions);
+    let mut missing: Vec<u64> = positions.filter(|position| !is_here(position)).copied().collect();
+    missing.sort_unstable();
+    missing.dedup();
+    missing
+}
