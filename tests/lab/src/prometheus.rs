@@ -221,6 +221,12 @@ impl Prometheus {
         Ok(String::from_utf8_lossy(&body).into_owned())
     }
 
+    /// The raw list of alerts that its own rules have made.
+    pub fn alerts(&self) -> Result<String, LabError> {
+        let (_, body) = get(self.address, "/api/v1/alerts")?;
+        Ok(String::from_utf8_lossy(&body).into_owned())
+    }
+
     /// Asks again and again until the answer contains `text`; for what Prometheus learns only by scraping.
     pub fn wait_for(&self, expr: &str, text: &str, within: Duration) -> Result<String, LabError> {
         let started = std::time::Instant::now();
