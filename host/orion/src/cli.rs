@@ -5,6 +5,11 @@ use std::path::PathBuf;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use orion_model::{AutonomyLevel, parse_duration};
 
+use crate::command::explain::ExplainArgs;
+use crate::command::record::RecordArgs;
+use crate::command::replay::ReplayArgs;
+use crate::command::rule::RuleCommandArgs;
+
 /// A rule or plugin is bad.
 pub const EXIT_BAD_RULE: u8 = 2;
 /// The configuration or an argument is wrong, or something needed cannot be reached or opened.
@@ -52,6 +57,14 @@ pub enum Command {
     Incident(IncidentArgs),
     /// Look at plugins
     Plugin(PluginArgs),
+    /// Look at rules
+    Rule(RuleCommandArgs),
+    /// Show why something fired, or why it does not
+    Explain(ExplainArgs),
+    /// Show what rules would have made of the past, by the code that runs live
+    Replay(ReplayArgs),
+    /// Write down what Prometheus remembers of the rules' queries, for a replay without it
+    Record(RecordArgs),
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -275,7 +288,8 @@ fn duration_or_zero(text: &str) -> Result<i64, String> {
     parse_duration(text).or_else(seconds).ok_or_else(|| "write it as 15s, 1m30s or 500ms".to_owned())
 }
 
-fn duration(text: &str) -> Result<i64, String> {
+/// A length of time that is not nothing.
+pub fn duration(text: &str) -> Result<i64, String> {
     match duration_or_zero(text)? {
         0 => Err("it must be longer than nothing".to_owned()),
         millis => Ok(millis),

@@ -7,6 +7,8 @@ mod command;
 mod feed;
 mod log;
 mod output;
+mod past;
+mod rule_set;
 mod setup;
 mod shipped;
 mod text;
@@ -40,6 +42,10 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Tail(args) => command::tail::tail(&args),
         Command::Incident(args) => command::incident::incident(&args),
         Command::Plugin(args) => command::plugin::plugin(&args),
+        Command::Rule(args) => command::rule::rule(&args),
+        Command::Explain(args) => command::explain::explain(&args),
+        Command::Replay(args) => command::replay::replay(&args),
+        Command::Record(args) => command::record::record(&args),
         Command::Completions { shell } => {
             cli::print_completions(shell);
             Ok(ExitCode::SUCCESS)

@@ -2,7 +2,11 @@
 
 pub mod check;
 pub mod demo;
+pub mod explain;
 pub mod incident;
 pub mod plugin;
+pub mod record;
+pub mod replay;
+pub mod rule;
 pub mod run;
 pub mod tail;

@@ -13,6 +13,7 @@ mod plan;
 mod rule;
 mod rule_watch;
 mod run;
+mod standing;
 
 pub use group::{Answers, Evaluating, Group, Which};
 pub use health::SourceHealth;
@@ -20,3 +21,4 @@ pub use outcome::{HEALTH_ROOM, Outcome, RuleHealth};
 pub use plan::{GroupPlan, RulePlan};
 pub use rule::{ActiveAlert, Effort};
 pub use run::{Command, EndGroupError, WatcherContext, WatcherSettings, end_stored_group, run_group};
+pub use standing::{GROUP_OWNERS, Standing, StandingAlert, standings};
