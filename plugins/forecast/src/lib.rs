@@ -13,8 +13,9 @@ use pace::Pace;
 
 const STATE_VERSION: u32 = 1;
 
-/// Samples that a pace is taken from: eleven hundred slopes, computed once in a fiftieth of the history.
-const MOST_SAMPLES: usize = 48;
+/// Samples that a pace is taken from: five hundred slopes. All series of a frame may be due at once, and must stay within
+/// the fuel that there is for a sample.
+const MOST_SAMPLES: usize = 32;
 
 const SECOND_MILLIS: f64 = 1_000.0;
 const HOUR_MILLIS: f64 = 3_600_000.0;
