@@ -34,6 +34,9 @@ pub struct RuleRun {
     /// The generation of each series id as the detector was told it.
     told: Vec<Option<u32>>,
     told_revision: Option<u64>,
+    /// The same at the time the detector was last asked for its state. An instance that is given that state back has to be
+    /// told which ids stand for other series since, or what it knew of one series would be taken for another's.
+    told_when_saved: Vec<Option<u32>>,
     /// What the detector has asked to be kept.
     state: PluginState,
     lifecycle: Lifecycle,
@@ -148,6 +151,7 @@ impl RuleRun {
             detector: None,
             told: Vec::new(),
             told_revision: None,
+            told_when_saved: Vec::new(),
             state: PluginState::new(&plan.rule.id),
             lifecycle: Lifecycle::default(),
             handles: Vec::new(),
@@ -183,6 +187,8 @@ impl RuleRun {
         self.handles.clear();
         self.lifecycle.forget_series();
         self.slow = false;
+        // It was asked for its state just now; another table may have other generations.
+        self.told_when_saved.clear();
         self.forget_detector();
     }
 
@@ -337,6 +343,7 @@ impl RuleRun {
     pub fn checkpoint(&mut self, draft: &mut Draft) -> Result<(), RuleError> {
         self.unsaved = false;
         let Some(detector) = self.detector.as_mut() else { return Ok(()) };
+        self.told_when_saved.clone_from(&self.told);
         match detector.checkpoint() {
             Ok(entries) => self.state.take(self.plugin.manifest(), entries, draft),
             Err(fault) => {
@@ -417,17 +424,23 @@ impl RuleRun {
         }
         self.told.resize(table.capacity(), None);
         let (mut dropped, mut defined) = (Vec::new(), Vec::new());
-        for (id, told) in (0..).zip(&mut self.told) {
+        let is_fresh = self.told_revision.is_none();
+        for (id, told) in (0_u32..).zip(&mut self.told) {
             let labels = table.labels(id);
             let now = labels.and_then(|_| table.generation_of(id));
             if *told != now {
-                if told.is_some() {
+                let when_saved = self.told_when_saved.get(id as usize).copied().flatten();
+                let restored_for_another = is_fresh && when_saved.is_some() && when_saved != now;
+                if told.is_some() || restored_for_another {
                     dropped.push(id);
                 }
                 if let Some(labels) = labels {
                     defined.push((id, labels));
                 }
                 *told = now;
+            } else if is_fresh && self.told_when_saved.get(id as usize).is_some_and(Option::is_some) {
+                // It stands for nothing now.
+                dropped.push(id);
             }
         }
         if !dropped.is_empty() {
