@@ -7,18 +7,27 @@ use std::process::{Command, Stdio};
 use std::{env, fs};
 
 /// In the order in which they are listed everywhere.
-const PLUGINS: [&str; 11] = [
+const PLUGINS: [&str; 20] = [
     "absence",
+    "aggregate",
     "anomaly",
+    "count",
     "counter-reset",
+    "distinct",
     "distribution-change",
     "error-budget",
+    "flapping",
     "flatline",
     "forecast",
     "grouping",
+    "missing-event",
     "outlier-among-peers",
     "rate-of-change",
+    "sequence",
+    "suppression",
+    "temporal",
     "threshold",
+    "topology",
 ];
 
 const TARGET: &str = "wasm32-unknown-unknown";
