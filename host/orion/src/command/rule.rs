@@ -56,7 +56,7 @@ pub fn read_standings(data: &DataArgs) -> Result<BTreeMap<String, Standing>, Fai
 
 fn is_unwell(standing: &Standing) -> bool {
     let outcome = standing.health.as_ref().map(|health| health.outcome);
-    matches!(outcome, None | Some(Outcome::Error | Outcome::Partial | Outcome::Skipped))
+    matches!(outcome, None | Some(Outcome::Error | Outcome::Partial))
 }
 
 fn table(standings: &[Standing]) -> String {

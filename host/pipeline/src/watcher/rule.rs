@@ -358,6 +358,11 @@ impl RuleRun {
         self.health.note(&self.rule.id, verdict, instant, late, draft)
     }
 
+    /// Instants are too far back to be evaluated.
+    pub fn skip(&mut self, instants: u64, draft: &mut Draft) -> Result<(), NotWritable> {
+        self.health.skip(&self.rule.id, instants, draft)
+    }
+
     /// Puts the rule's health back as the store has it.
     pub fn restore_health(&mut self, value: &[u8]) {
         self.health.restore(value);

@@ -212,7 +212,8 @@ impl Group {
         let message = format!("{count} instants from {first} to {last} are too far back to be evaluated: see catch_up");
         tracing::warn!(group = id, "{message}");
         let event = condition.event(orion_model::Status::Occurred, now, self.plan.generation, &message);
-        self.pending.event(&event)
+        self.pending.event(&event)?;
+        self.rules.iter_mut().try_for_each(|run| run.skip(count, &mut self.pending))
     }
 
     /// Whether there is anything to commit but the instant.
