@@ -49,6 +49,8 @@ pub enum Command {
     Run(RunArgs),
     /// Check rule files and say everything that is wrong with them
     Check(CheckArgs),
+    /// Print the JSON Schema of rule files, for editors
+    Schema(SchemaArgs),
     /// Show Orion at work on a recorded outage, or on PROMETHEUS_URL when that is set
     Demo(DemoArgs),
     /// Print what was recorded last, and go on with --follow
@@ -147,6 +149,14 @@ pub struct CheckArgs {
     /// How the result looks [default: table on a terminal, ndjson elsewhere]
     #[arg(long, value_enum)]
     pub output: Option<Output>,
+}
+
+/// Arguments of `orion schema`.
+#[derive(Args)]
+pub struct SchemaArgs {
+    /// Folder of plugin files (*.wasm) whose parameters are known as well; need not exist
+    #[arg(long, value_name = "DIR", default_value = "plugins", env = "ORION_PLUGINS__DIR")]
+    pub plugins: PathBuf,
 }
 
 /// Arguments of `orion demo`.

@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use orion_pipeline::library::{Accepted, Checked, Defaults, Shelf, check as check_text, read_rule_file, rule_files};
-use orion_rules::{Level, PluginCatalog, RuleFile, SetFile, check_set, count, parse_file, render, with_set};
+use orion_pipeline::library::{
+    Accepted, Checked, Defaults, Shelf, StandardPlugin, check as check_text, read_rule_file, rule_files,
+};
+use orion_rules::{Level, RuleFile, SetFile, check_set, count, parse_file, render, with_set};
 use serde_json::{Value, json};
 
 use crate::cli::{CheckArgs, EXIT_BAD_RULE, Failure};
@@ -16,16 +18,15 @@ use crate::{setup, shipped};
 
 /// Checks files and folders. Exits with 0 when all would be accepted, and with `--strict` only without a warning.
 pub fn check(args: &CheckArgs) -> Result<ExitCode, Failure> {
-    let shelf = shelf(&args.rules.plugins)?;
     let paths = if args.paths.is_empty() { std::slice::from_ref(&args.rules.rules) } else { &args.paths };
     let mut files = Vec::new();
     for path in paths {
-        files.extend(files_at(path)?);
+        files.extend(files_at(path)?.into_iter().map(RuleText::read));
     }
     if files.is_empty() {
         return Err(Failure::Configuration("no rule file (*.yaml, *.yml) is there".to_owned()));
     }
-    let mut checked = judge_all(&files, &shelf);
+    let (mut checked, shelf) = judge_all(&files, &args.rules.plugins)?;
     // A single file may be one of many; a folder is what `orion run` would run.
     judge_together(&mut checked, paths.iter().any(|path| path.is_dir()), &shelf);
     let verdict = Verdict::of(&checked);
@@ -40,12 +41,29 @@ pub fn check(args: &CheckArgs) -> Result<ExitCode, Failure> {
 const DEFAULT_INTERVAL_MILLIS: i64 = 15_000;
 
 /// The standard plugins and those of the folder.
-fn shelf(plugins_dir: &Path) -> Result<Shelf, Failure> {
+pub fn shelf(plugins_dir: &Path) -> Result<Shelf, Failure> {
+    shelf_of(&shipped::standard_plugins(), plugins_dir)
+}
+
+fn shelf_of(standard: &[StandardPlugin], plugins_dir: &Path) -> Result<Shelf, Failure> {
     let sandbox = setup::sandbox(None)?;
     let bad = |(name, why): (String, String)| Failure::BadRule(format!("plugin `{name}` does not load: {why}"));
-    let mut shelf = Shelf::of_standard(&sandbox, &shipped::standard_plugins()).map_err(bad)?;
+    let mut shelf = Shelf::of_standard(&sandbox, standard).map_err(bad)?;
     shelf.add_folder(&sandbox, plugins_dir).map_err(Failure::BadRule)?;
     Ok(shelf)
+}
+
+/// A rule file as it was read.
+struct RuleText {
+    path: PathBuf,
+    text: Result<String, String>,
+}
+
+impl RuleText {
+    fn read(path: PathBuf) -> Self {
+        let text = read_rule_file(&path);
+        Self { path, text }
+    }
 }
 
 fn files_at(path: &Path) -> Result<Vec<PathBuf>, Failure> {
@@ -61,16 +79,46 @@ fn files_at(path: &Path) -> Result<Vec<PathBuf>, Failure> {
     Ok(vec![path.to_owned()])
 }
 
-/// Every file by itself, on all cores; in the order of the files.
-fn judge_all<'p>(files: &'p [PathBuf], shelf: &Shelf) -> Vec<(&'p Path, Checked)> {
+/// Every file by itself, in the order of the files.
+///
+/// Compiling all standard plugins takes longer than reading thousands of rules, so only those are loaded that the files
+/// seem to speak of. What one of them is refused for may then be that a plugin is not there, so it is judged again with all.
+fn judge_all<'f>(files: &'f [RuleText], plugins_dir: &Path) -> Result<(Vec<(&'f Path, Checked)>, Shelf), Failure> {
+    let standard = shipped::standard_plugins();
+    let mentioned: Vec<StandardPlugin> =
+        standard.iter().copied().filter(|plugin| is_mentioned(plugin, files)).collect();
+    let mut shelf = shelf_of(&mentioned, plugins_dir)?;
+    let mut checked = judge_with(files.iter(), &shelf);
+    if mentioned.len() < standard.len() && checked.iter().any(|checked| checked.accepted.is_none()) {
+        let refused =
+            files.iter().zip(&checked).filter(|(_, checked)| checked.accepted.is_none()).map(|(file, _)| file);
+        shelf = shelf_of(&standard, plugins_dir)?;
+        let again = judge_with(refused, &shelf);
+        let refused = checked.iter_mut().filter(|checked| checked.accepted.is_none());
+        refused.zip(again).for_each(|(checked, again)| *checked = again);
+    }
+    Ok((files.iter().map(|file| file.path.as_path()).zip(checked).collect(), shelf))
+}
+
+/// Whether any file may name a plugin, or mean it without naming it.
+fn is_mentioned(plugin: &StandardPlugin, files: &[RuleText]) -> bool {
+    /// Meant by rules and correlations that name none.
+    const UNNAMED: [&str; 2] = ["threshold", "grouping"];
+    UNNAMED.contains(&plugin.name)
+        || files.iter().filter_map(|file| file.text.as_ref().ok()).any(|text| text.contains(plugin.name))
+}
+
+/// Judges files on all cores.
+fn judge_with<'f>(files: impl Iterator<Item = &'f RuleText>, shelf: &Shelf) -> Vec<Checked> {
+    let files: Vec<&RuleText> = files.collect();
     let defaults = setup::defaults(DEFAULT_INTERVAL_MILLIS);
     let next = AtomicUsize::new(0);
     let work = || {
         let mut done = Vec::new();
         loop {
             let index = next.fetch_add(1, Ordering::Relaxed);
-            let Some(path) = files.get(index) else { return done };
-            done.push((index, path.as_path(), judge(path, shelf, &defaults)));
+            let Some(file) = files.get(index) else { return done };
+            done.push((index, judge(file, shelf, &defaults)));
         }
     };
     let workers = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get).min(files.len());
@@ -82,15 +130,15 @@ fn judge_all<'p>(files: &'p [PathBuf], shelf: &Shelf) -> Vec<(&'p Path, Checked)
         }
         judged
     });
-    judged.sort_by_key(|(index, ..)| *index);
-    judged.into_iter().map(|(_, path, checked)| (path, checked)).collect()
+    judged.sort_by_key(|(index, _)| *index);
+    judged.into_iter().map(|(_, checked)| checked).collect()
 }
 
-fn judge(path: &Path, shelf: &Shelf, defaults: &Defaults) -> Checked {
-    let name = path.display().to_string();
-    match read_rule_file(path) {
-        Ok(text) => check_text(&name, &text, shelf, defaults),
-        Err(why) => Checked::unreadable(&name, &why),
+fn judge(file: &RuleText, shelf: &Shelf, defaults: &Defaults) -> Checked {
+    let name = file.path.display().to_string();
+    match &file.text {
+        Ok(text) => check_text(&name, text, shelf, defaults),
+        Err(why) => Checked::unreadable(&name, why),
     }
 }
 
@@ -114,7 +162,7 @@ fn judge_together(checked: &mut [(&Path, Checked)], is_whole: bool, shelf: &Shel
 }
 
 /// The correlations of what Orion says of itself; what they read is always there.
-fn own_rules(plugins: &dyn PluginCatalog) -> Option<RuleFile> {
+fn own_rules(plugins: &Shelf) -> Option<RuleFile> {
     shipped::BUILTIN_RULES.iter().find_map(|(name, text)| parse_file(name, text, plugins).file)
 }
 

@@ -9,4 +9,5 @@ pub mod record;
 pub mod replay;
 pub mod rule;
 pub mod run;
+pub mod schema;
 pub mod tail;
