@@ -12,6 +12,8 @@
 mod adopt;
 mod restore;
 mod session;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
