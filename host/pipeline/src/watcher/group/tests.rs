@@ -12,8 +12,8 @@ use serde_json::Value;
 
 use super::{Answers, Evaluating, Group, Which};
 use crate::library::{Accepted, Defaults, Shelf, StandardPlugin, check};
+use crate::watcher::Effort;
 use crate::watcher::GroupPlan;
-use crate::watcher::rule::Effort;
 
 const RULES: &str = "
 groups:
