@@ -2,6 +2,7 @@
 //! data, and what holds of rules and sources.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use orion_bus::{Commit, Loaded, StateChange};
 use orion_model::{Frame, Labels, RecordId, Timestamp};
@@ -32,11 +33,9 @@ groups:
 const SERIES: usize = 3;
 
 fn plan() -> GroupPlan {
-    let sandbox = Sandbox::new(Settings { cache_dir: None, limits: Limits::default() }).unwrap();
-    let wanted = ["absence", "counter-reset", "rate-of-change", "threshold"];
+    let sandbox = Arc::new(Sandbox::new(Settings { cache_dir: None, limits: Limits::default() }).unwrap());
     let standard: Vec<StandardPlugin> = orion_standard_plugins::STANDARD
         .iter()
-        .filter(|plugin| wanted.contains(&plugin.name))
         .map(|plugin| StandardPlugin { name: plugin.name, component: plugin.component })
         .collect();
     let shelf = Shelf::of_standard(&sandbox, &standard).unwrap();
