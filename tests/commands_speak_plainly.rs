@@ -52,6 +52,28 @@ fn the_rules_that_ship_pass_the_check() {
 }
 
 #[test]
+fn check_says_what_only_shows_among_all_files_and_with_strict_takes_no_warning() {
+    let deployment = Deployment::new("");
+    deployment.rule(
+        "again.yaml",
+        &support::TARGETS.replace("match: { event_type: service_down", "match: { event_type: service_dwn"),
+    );
+    deployment.rule("targets.yaml", support::TARGETS);
+    insta::assert_snapshot!(stdout(&deployment, &["check", "--output", "table"], 0));
+    let strict = stdout(&deployment, &["check", "--strict", "--output", "table"], 2);
+    assert!(strict.ends_with("2 warnings, and --strict allows none\n"), "{strict}");
+    // What makes its events may be in a file that was not asked about.
+    let alone = stdout(&deployment, &["check", "--strict", "rules/again.yaml", "--output", "table"], 0);
+    assert_eq!(alone, "rules/again.yaml: ok, 1 rule, 1 correlation\n");
+}
+
+#[test]
+fn the_schema_printed_is_the_one_of_the_documentation() {
+    let printed = stdout(&Deployment::new(""), &["schema"], 0);
+    assert!(printed == include_str!("../docs/rules.schema.json"), "run `cargo xtask schema`");
+}
+
+#[test]
 fn inspect_shows_what_a_plugin_can_do() {
     let deployment = Deployment::new("");
     let text = stdout(&deployment, &["plugin", "inspect", "threshold", "--output", "table"], 0);

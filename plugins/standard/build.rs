@@ -7,7 +7,28 @@ use std::process::{Command, Stdio};
 use std::{env, fs};
 
 /// In the order in which they are listed everywhere.
-const PLUGINS: [&str; 3] = ["absence", "grouping", "threshold"];
+const PLUGINS: [&str; 20] = [
+    "absence",
+    "aggregate",
+    "anomaly",
+    "count",
+    "counter-reset",
+    "distinct",
+    "distribution-change",
+    "error-budget",
+    "flapping",
+    "flatline",
+    "forecast",
+    "grouping",
+    "missing-event",
+    "outlier-among-peers",
+    "rate-of-change",
+    "sequence",
+    "suppression",
+    "temporal",
+    "threshold",
+    "topology",
+];
 
 const TARGET: &str = "wasm32-unknown-unknown";
 const PROFILE: &str = "guest";
@@ -34,7 +55,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     build(root, &guests)?;
     let mut list = String::from("&[\n");
     for name in PLUGINS {
-        let module = fs::read(guests.join(TARGET).join(PROFILE).join(format!("orion_{name}.wasm")))?;
+        let library = format!("orion_{}.wasm", name.replace('-', "_"));
+        let module = fs::read(guests.join(TARGET).join(PROFILE).join(library))?;
         let manifest = fs::read_to_string(root.join("plugins").join(name).join("plugin.toml"))?;
         let component = orion_componentize::componentize(&module, &manifest)
             .map_err(|error| format!("plugins/{name} makes no component: {error}"))?;

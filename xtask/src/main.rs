@@ -56,6 +56,11 @@ const TASKS: &[Task] = &[
         run: Run::With(conformance::run),
     },
     Task {
+        name: "schema",
+        help: "Writes docs/rules.schema.json anew, with `orion schema`: after a change of a rule file's keys or a plugin's manifest.",
+        run: Run::Alone(schema),
+    },
+    Task {
         name: "n0",
         help: "Proves that the released orion cannot start a process: the linked binary imports no call that could.",
         run: Run::Alone(n0::check),
@@ -71,6 +76,14 @@ const TASKS: &[Task] = &[
 fn demo(arguments: &[String]) -> Result<(), Failure> {
     setup::wasm_target()?;
     cargo(["run", "--release", "--package", "orion", "--", "demo"]).args(arguments).run()
+}
+
+fn schema() -> Result<(), Failure> {
+    // Own plugins of whoever runs this are none of its business.
+    let schema =
+        cargo(["run", "--release", "--package", "orion", "--", "schema", "--plugins", "no-plugins"]).output()?;
+    let path = program::root().join("docs").join("rules.schema.json");
+    std::fs::write(&path, schema).map_err(|error| Failure::NotWritten(path.display().to_string(), error))
 }
 
 fn lab(arguments: &[String]) -> Result<(), Failure> {

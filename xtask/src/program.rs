@@ -16,6 +16,9 @@ pub enum Failure {
     /// The program could not be started.
     #[error("cannot start `{0}`: {1}")]
     NotStarted(String, std::io::Error),
+    /// What was made could not be kept.
+    #[error("cannot write {0}: {1}")]
+    NotWritten(String, std::io::Error),
     /// The program said that it failed.
     #[error("`{0}` failed")]
     Failed(String),

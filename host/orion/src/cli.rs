@@ -5,6 +5,11 @@ use std::path::PathBuf;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use orion_model::{AutonomyLevel, parse_duration};
 
+use crate::command::explain::ExplainArgs;
+use crate::command::record::RecordArgs;
+use crate::command::replay::ReplayArgs;
+use crate::command::rule::RuleCommandArgs;
+
 /// A rule or plugin is bad.
 pub const EXIT_BAD_RULE: u8 = 2;
 /// The configuration or an argument is wrong, or something needed cannot be reached or opened.
@@ -44,6 +49,8 @@ pub enum Command {
     Run(RunArgs),
     /// Check rule files and say everything that is wrong with them
     Check(CheckArgs),
+    /// Print the JSON Schema of rule files, for editors
+    Schema(SchemaArgs),
     /// Show Orion at work on a recorded outage, or on PROMETHEUS_URL when that is set
     Demo(DemoArgs),
     /// Print what was recorded last, and go on with --follow
@@ -52,6 +59,14 @@ pub enum Command {
     Incident(IncidentArgs),
     /// Look at plugins
     Plugin(PluginArgs),
+    /// Look at rules
+    Rule(RuleCommandArgs),
+    /// Show why something fired, or why it does not
+    Explain(ExplainArgs),
+    /// Show what rules would have made of the past, by the code that runs live
+    Replay(ReplayArgs),
+    /// Write down what Prometheus remembers of the rules' queries, for a replay without it
+    Record(RecordArgs),
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -134,6 +149,14 @@ pub struct CheckArgs {
     /// How the result looks [default: table on a terminal, ndjson elsewhere]
     #[arg(long, value_enum)]
     pub output: Option<Output>,
+}
+
+/// Arguments of `orion schema`.
+#[derive(Args)]
+pub struct SchemaArgs {
+    /// Folder of plugin files (*.wasm) whose parameters are known as well; need not exist
+    #[arg(long, value_name = "DIR", default_value = "plugins", env = "ORION_PLUGINS__DIR")]
+    pub plugins: PathBuf,
 }
 
 /// Arguments of `orion demo`.
@@ -275,7 +298,8 @@ fn duration_or_zero(text: &str) -> Result<i64, String> {
     parse_duration(text).or_else(seconds).ok_or_else(|| "write it as 15s, 1m30s or 500ms".to_owned())
 }
 
-fn duration(text: &str) -> Result<i64, String> {
+/// A length of time that is not nothing.
+pub fn duration(text: &str) -> Result<i64, String> {
     match duration_or_zero(text)? {
         0 => Err("it must be longer than nothing".to_owned()),
         millis => Ok(millis),

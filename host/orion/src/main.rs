@@ -7,6 +7,8 @@ mod command;
 mod feed;
 mod log;
 mod output;
+mod past;
+mod rule_set;
 mod setup;
 mod shipped;
 mod text;
@@ -36,10 +38,15 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
     match cli.command {
         Command::Run(args) => command::run::run(&args),
         Command::Check(args) => command::check::check(&args),
+        Command::Schema(args) => command::schema::schema(&args),
         Command::Demo(args) => command::demo::demo(&args),
         Command::Tail(args) => command::tail::tail(&args),
         Command::Incident(args) => command::incident::incident(&args),
         Command::Plugin(args) => command::plugin::plugin(&args),
+        Command::Rule(args) => command::rule::rule(&args),
+        Command::Explain(args) => command::explain::explain(&args),
+        Command::Replay(args) => command::replay::replay(&args),
+        Command::Record(args) => command::record::record(&args),
         Command::Completions { shell } => {
             cli::print_completions(shell);
             Ok(ExitCode::SUCCESS)

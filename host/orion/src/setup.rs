@@ -51,9 +51,9 @@ pub fn sandbox(memory_dir: Option<&Path>) -> Result<Sandbox, Failure> {
 }
 
 /// The one source: Prometheus.
-pub fn prometheus(watch: &WatchArgs) -> Result<Arc<dyn Source>, Failure> {
-    let url = watch.prometheus_url.as_deref().filter(|url| !url.is_empty());
-    let timeout_millis = u64::try_from(watch.prometheus_timeout).unwrap_or(u64::MAX);
+pub fn prometheus(url: Option<&str>, timeout_millis: i64) -> Result<Arc<dyn Source>, Failure> {
+    let url = url.filter(|url| !url.is_empty());
+    let timeout_millis = u64::try_from(timeout_millis).unwrap_or(u64::MAX);
     let settings = PrometheusSettings { timeout_millis, ..PrometheusSettings::default() };
     let source = Prometheus::new(PROMETHEUS, url.unwrap_or(WatchArgs::DEFAULT_PROMETHEUS_URL), settings);
     Ok(Arc::new(source.map_err(Failure::configuration)?))

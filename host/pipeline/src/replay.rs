@@ -177,6 +177,20 @@ impl Replay {
         Ok(self.counts)
     }
 
+    /// Lets the correlations look at events that come from elsewhere, in this order, and then at the time.
+    pub fn feed(
+        &mut self,
+        events: impl IntoIterator<Item = Event>,
+        reached: Timestamp,
+        observer: &mut dyn Observer,
+    ) -> Result<(), ReplayError> {
+        for event in events {
+            self.log.push(event.event_id);
+            self.waiting.push((self.log.len() as u64, event));
+        }
+        self.correlate(reached, observer)
+    }
+
     fn append(&mut self, record: &NewRecord, observer: &mut dyn Observer) {
         observer.record(record);
         self.log.push(record.id);
@@ -189,10 +203,12 @@ impl Replay {
 
     /// Lets the correlations look at what was reported, then at the time.
     fn correlate(&mut self, reached: Timestamp, observer: &mut dyn Observer) -> Result<(), ReplayError> {
+        // What a step says about the plugins is an event itself, and waits for the next round.
         while !self.waiting.is_empty() {
-            let rest = self.waiting.split_off(self.waiting.len().min(BATCH));
-            let batch = std::mem::replace(&mut self.waiting, rest);
-            self.step(&batch, None, observer)?;
+            let waiting = std::mem::take(&mut self.waiting);
+            for batch in waiting.chunks(BATCH) {
+                self.step(batch, None, observer)?;
+            }
         }
         if self.desk.is_tick_due(reached) {
             self.step(&[], Some(reached), observer)?;

@@ -7,6 +7,7 @@ use orion_model::Kind;
 use crate::checker::Checker;
 use crate::expr::{self, Facts, Names};
 use crate::group::{ANNOTATIONS, DEFAULT_SOURCE, Inherited, LABELS, labels};
+use crate::key::{Form, Key, key, names_of};
 use crate::keys::{Fields, Text, nearest};
 use crate::parameters::Chosen;
 use crate::rule::{AlertRule, NoData, OnEmpty};
@@ -14,20 +15,30 @@ use crate::template::Template;
 use crate::tree::Node;
 
 /// The detector of a rule that names none: every series of the answer is a finding, as in Prometheus.
-const DEFAULT_PLUGIN: &str = "threshold";
+pub(crate) const DEFAULT_PLUGIN: &str = "threshold";
 
-const KEYS: [&str; 11] = [
-    "alert",
-    "expr",
-    "for",
-    "keep_firing_for",
-    "labels",
-    "annotations",
-    "plugin",
-    "with",
-    "missing_for",
-    "on_empty",
-    "record",
+/// What an item of `rules:` may have.
+pub(crate) const KEYS: [Key; 11] = [
+    key("alert", Form::Text, "Name of the alert."),
+    key("expr", Form::Text, "The query, in PromQL. Every series of its answer goes to the detector."),
+    key("for", Form::Duration, "How long a finding must be there before it fires."),
+    key("keep_firing_for", Form::Duration, "How long it fires on after the finding is gone."),
+    key(
+        "labels",
+        Form::Templates,
+        "Templates laid over the labels of the series; together they are the alert's identity. `severity` and `event_type` \
+         mean something to Orion.",
+    ),
+    key("annotations", Form::Templates, "Templates for people, such as `summary` and `description`."),
+    key(
+        "plugin",
+        Form::Plugin(Kind::Detector),
+        "The detector: a name, name@version, or a .wasm file of the plugin folder.",
+    ),
+    key("with", Form::Parameters, "Parameters of the detector."),
+    key("missing_for", Form::Count, "How many evaluations an alert outlives without its data."),
+    key("on_empty", Form::Word(&["keep", "resolve", "fire"]), "What an empty answer means."),
+    key("record", Form::Text, "Makes it a recording rule, which is read and not evaluated."),
 ];
 
 /// How many evaluations an alert outlives without its data where the rule says nothing: one lost scrape or restart of an
@@ -47,7 +58,7 @@ pub(crate) enum Read {
 
 /// Reads one item of `rules:`.
 pub(crate) fn read(checker: &mut Checker<'_, '_>, node: &Node, inherited: &Inherited<'_>) -> Option<Read> {
-    let fields = Fields::known(&mut checker.report, node, "a rule", &KEYS)?;
+    let fields = Fields::known(&mut checker.report, node, "a rule", &names_of(&KEYS))?;
     match (fields.key("alert"), fields.key("record")) {
         (None, Some(record)) => return Some(Read::Recording(record.bytes.clone())),
         (Some(_), Some(record)) => {

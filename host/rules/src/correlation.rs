@@ -7,6 +7,7 @@ use orion_model::{Kind, Severity};
 use crate::checker::Checker;
 use crate::group::template;
 use crate::group_by::GroupName;
+use crate::key::{Form, Key, key, names_of};
 use crate::keys::{Fields, Text, nearest, text_of, texts_of};
 use crate::match_check;
 use crate::matcher::{self, EventMatcher};
@@ -14,15 +15,39 @@ use crate::rule::{Correlation, IncidentSpec};
 use crate::tree::{Node, Value};
 
 /// The correlator of a correlation that names none.
-const DEFAULT_PLUGIN: &str = "grouping";
+pub(crate) const DEFAULT_PLUGIN: &str = "grouping";
 
 /// Parameters of correlators that read better beside `group_by` than inside `with`.
-const SUGAR: [&str; 4] = ["window", "lateness", "idle", "max"];
+pub(crate) const SUGAR: [&str; 4] = ["window", "lateness", "idle", "max"];
 
-const KEYS: [&str; 10] =
-    ["name", "match", "group_by", "window", "lateness", "idle", "max", "plugin", "with", "incident"];
+/// What an item of `correlations:` may have.
+pub(crate) const KEYS: [Key; 10] = [
+    key("name", Form::Text, "Name of the correlation, unique within the file."),
+    key("match", Form::Conditions, "Which events it reads: every name must hold; `{}` is all of them."),
+    key("group_by", Form::Texts, "Events with equal values here belong together."),
+    key("window", Form::Duration, "The correlator's parameter of this name."),
+    key("lateness", Form::Duration, "The correlator's parameter of this name."),
+    key("idle", Form::Duration, "The correlator's parameter of this name."),
+    key("max", Form::Duration, "The correlator's parameter of this name."),
+    key(
+        "plugin",
+        Form::Plugin(Kind::Correlator),
+        "The correlator: a name, name@version, or a .wasm file of the plugin folder.",
+    ),
+    key("with", Form::Parameters, "Parameters of the correlator."),
+    key("incident", Form::Defined("incident"), "What its incidents are called."),
+];
 
-const INCIDENT_KEYS: [&str; 3] = ["type", "severity", "summary"];
+/// What `incident:` may have.
+pub(crate) const INCIDENT_KEYS: [Key; 3] = [
+    key("type", Form::Text, "What kind of incident it is, in snake case: `service_outage`."),
+    key(
+        "severity",
+        Form::Word(&["info", "warning", "error", "critical"]),
+        "Severity of every incident; without it the highest of its events.",
+    ),
+    key("summary", Form::Text, "A template: one line for a person."),
+];
 
 /// Reads one item of `correlations:`.
 pub(crate) fn read<'n>(
@@ -30,7 +55,7 @@ pub(crate) fn read<'n>(
     node: &'n Node,
     names: &mut BTreeSet<&'n str>,
 ) -> Option<Correlation> {
-    let fields = Fields::known(&mut checker.report, node, "a correlation", &KEYS)?;
+    let fields = Fields::known(&mut checker.report, node, "a correlation", &names_of(&KEYS))?;
     let name = name(checker, &fields, names);
     let matcher = matcher(checker, &fields);
     let group_by = group_by(checker, &fields);
@@ -130,7 +155,7 @@ fn incident(checker: &mut Checker<'_, '_>, outer: &Fields<'_>, name: Option<Text
             .help("say what it makes: `incident: { type: service_outage, severity: critical, summary: … }`");
         return None;
     };
-    let fields = Fields::known(&mut checker.report, node, "`incident`", &INCIDENT_KEYS)?;
+    let fields = Fields::known(&mut checker.report, node, "`incident`", &names_of(&INCIDENT_KEYS))?;
     let incident_type = required(checker, &fields, "type", "an incident");
     let severity = severity(checker, &fields);
     // Without a summary the correlation's name says what it is about.

@@ -8,18 +8,37 @@ use sha2::{Digest as _, Sha256};
 use crate::catalog::PluginCatalog;
 use crate::checker::Checker;
 use crate::diagnostic::Diagnostic;
+use crate::key::{Form, Key, key, names_of};
 use crate::keys::{Fields, nearest, text_of};
 use crate::rule::{Correlation, Group, RuleFile};
 use crate::tree::{self, Node};
 use crate::{correlation, group, sigma};
 
 /// The Kubernetes resource that holds rules under `spec`.
-const PROMETHEUS_RULE: &str = "PrometheusRule";
+pub(crate) const PROMETHEUS_RULE: &str = "PrometheusRule";
+
+/// What a rule file may have.
+pub(crate) const KEYS: [Key; 2] = [
+    key("groups", Form::ListOf("group"), "Groups of alerting rules, as Prometheus has them."),
+    key("correlations", Form::ListOf("correlation"), "Which events make which incidents."),
+];
+
+/// What a Kubernetes resource of rules may have.
+pub(crate) const RESOURCE_KEYS: [Key; 5] = [
+    key("apiVersion", Form::Text, "Of the resource."),
+    key("kind", Form::Text, "`PrometheusRule` holds rules."),
+    key("metadata", Form::Anything, "Of the resource; not looked at."),
+    key("spec", Form::Defined("spec"), "The rules."),
+    key("status", Form::Anything, "Of the resource; not looked at."),
+];
+
+/// What the `spec` of one may have.
+pub(crate) const SPEC_KEYS: [Key; 1] = [key("groups", Form::ListOf("group"), "Groups of alerting rules.")];
 
 const RULES_ARE_READ_FROM: &str = "rules are read from kind: PrometheusRule";
 
 /// What `kubectl get -o yaml` prints several resources as: the first for any kind, the second for this one alone.
-const LISTS: [&str; 2] = ["List", "PrometheusRuleList"];
+pub(crate) const LISTS: [&str; 2] = ["List", "PrometheusRuleList"];
 
 /// What became of a text.
 #[derive(Clone, Debug)]
@@ -100,9 +119,9 @@ impl<'n> Contents<'n> {
         }
         match document.entry("kind") {
             None => {
-                let mut names = std::mem::take(&mut self.group_names);
-                self.read_groups(checker, document, "a rule file", &["groups", "correlations"], &mut names);
-                self.group_names = names;
+                let mut group_names = std::mem::take(&mut self.group_names);
+                self.read_groups(checker, document, "a rule file", &names_of(&KEYS), &mut group_names);
+                self.group_names = group_names;
             }
             Some(kind) => self.read_resource(checker, document, kind),
         }
@@ -154,11 +173,11 @@ impl<'n> Contents<'n> {
     }
 
     fn read_prometheus_rule(&mut self, checker: &mut Checker<'_, '_>, resource: &'n Node, kind: &Node) {
-        let known = ["apiVersion", "kind", "metadata", "spec", "status"];
+        let known = names_of(&RESOURCE_KEYS);
         let Some(fields) = Fields::known(&mut checker.report, resource, "a PrometheusRule", &known) else { return };
         match fields.get("spec") {
             // Each resource is a file of its own to whoever loads it, so names of groups are unique within it only.
-            Some(spec) => self.read_groups(checker, spec, "`spec`", &["groups"], &mut BTreeSet::new()),
+            Some(spec) => self.read_groups(checker, spec, "`spec`", &names_of(&SPEC_KEYS), &mut BTreeSet::new()),
             None => {
                 checker.report.error(&kind.bytes, "a PrometheusRule needs `spec`");
             }

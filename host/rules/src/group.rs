@@ -8,6 +8,7 @@ use orion_model::Severity;
 use crate::alert;
 use crate::checker::Checker;
 use crate::expr::Names;
+use crate::key::{Form, Key, key};
 use crate::keys::{Fields, Text, nearest, text_of};
 use crate::rule::{AlertRule, Group};
 use crate::template::{Template, TemplateError};
@@ -22,10 +23,22 @@ pub(crate) const LABELS: &str = "`labels`";
 /// What messages call annotations.
 pub(crate) const ANNOTATIONS: &str = "`annotations`";
 
-const KEYS: [&str; 7] = ["name", "interval", "query_offset", "limit", "labels", "source", "rules"];
+/// What an item of `groups:` may have.
+pub(crate) const KEYS: [Key; 7] = [
+    key("name", Form::Text, "Name of the group, unique within the file."),
+    key("interval", Form::Duration, "Time between two evaluations."),
+    key("query_offset", Form::Duration, "How far before the instant the data is asked for."),
+    key("limit", Form::Count, "Most alerts that one rule may have; 0 or less is no limit."),
+    key("labels", Form::Templates, "Templates laid under the labels of each rule."),
+    key("source", Form::Text, "The source that is asked; `prometheus` unless something else is said."),
+    key("rules", Form::ListOf("rule"), "The rules, evaluated at one instant."),
+];
 
 /// Keys that Thanos and Mimir put into groups; they change how those evaluate and mean nothing here.
-const KEYS_OF_OTHERS: [&str; 2] = ["partial_response_strategy", "source_tenants"];
+pub(crate) const KEYS_OF_OTHERS: [Key; 2] = [
+    key("partial_response_strategy", Form::Anything, "For Thanos; changes nothing here."),
+    key("source_tenants", Form::Anything, "For Mimir; changes nothing here."),
+];
 
 /// What the rules of a group take from it.
 pub(crate) struct Inherited<'n> {
@@ -39,9 +52,9 @@ pub(crate) struct Inherited<'n> {
 
 /// Reads one item of `groups:`.
 pub(crate) fn read<'n>(checker: &mut Checker<'_, '_>, node: &'n Node, names: &mut BTreeSet<&'n str>) -> Option<Group> {
-    let known: Vec<&str> = KEYS.into_iter().chain(KEYS_OF_OTHERS).collect();
+    let known: Vec<&str> = KEYS.iter().chain(&KEYS_OF_OTHERS).map(|key| key.name).collect();
     let fields = Fields::known(&mut checker.report, node, "a group", &known)?;
-    for key in KEYS_OF_OTHERS.iter().filter_map(|name| fields.key(name)) {
+    for key in KEYS_OF_OTHERS.iter().filter_map(|other| fields.key(other.name)) {
         checker.report.note(&key.bytes, "this key is for other rulers and changes nothing here");
     }
     let name = name(checker, &fields, names);

@@ -10,7 +10,7 @@ use crate::diagnostic::Report;
 use crate::tree::{Node, Scalar, Value};
 
 /// Keys that start like this belong to other tools; they are left alone everywhere.
-const FOREIGN_PREFIX: &str = "x-";
+pub(crate) const FOREIGN_PREFIX: &str = "x-";
 
 /// Longer words are no typing slips, and comparing them costs the product of their lengths.
 const MAX_SUGGESTED_CHARS: usize = 64;

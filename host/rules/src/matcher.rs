@@ -60,6 +60,13 @@ impl EventMatcher {
         })
     }
 
+    /// The event types without one of which nothing matches; `None` when the type may be any.
+    pub fn required_event_types(&self) -> Option<Vec<&str>> {
+        let (_, conditions) = self.fields.iter().find(|(name, _)| name == "event_type")?;
+        let named = |condition: &'_ Condition| matches!(condition, Condition::Is(_));
+        conditions.iter().all(named).then(|| self.event_types().collect())
+    }
+
     /// Every field with what it may be.
     pub(crate) fn fields(&self) -> impl Iterator<Item = (&str, &[Condition])> {
         self.fields.iter().map(|(name, conditions)| (name.as_str(), conditions.as_slice()))

@@ -122,7 +122,7 @@ impl Learned for Baseline {
     type Rules = Rules;
 
     fn learn(&mut self, rules: &Rules, step: Step) {
-        let Step { timestamp, value, before } = step;
+        let Step { timestamp, value, before, .. } = step;
         if before.is_none_or(|before| timestamp.saturating_sub(before) >= rules.history_millis) {
             self.begin(timestamp);
         }
@@ -238,7 +238,7 @@ impl Baseline {
     }
 
     fn take(&mut self, rules: &Rules, step: Step, band: Option<Band>) {
-        let Step { timestamp, value, before } = step;
+        let Step { timestamp, value, before, .. } = step;
         self.samples = self.samples.saturating_add(1);
         let is_seasonal = self.usual.is_some_and(|usual| usual.is_seasonal);
         let level = band.filter(|_| is_seasonal).map_or(0.0, |band| band.own);

@@ -1,5 +1,7 @@
 //! Whether two samples are of one distribution, and in what they differ if not.
 
+use std::cmp::Ordering;
+
 use orion_plugin::{Bulk, Stored};
 
 /// Times and values, oldest first.
@@ -62,8 +64,11 @@ pub fn compare(before: Samples<'_>, now: Samples<'_>, repeated: f64, strictness:
     let (old, new) = (Bulk::of(&mut values(before))?, Bulk::of(&mut values(now))?);
     let (many, few) = (independent(before.len(), repetition(before)?), independent(now.len(), repeated));
     let least = strictness * ((many + few) / (many * few)).sqrt();
-    let apart =
-        |level: bool, spread: bool| distance(&fitted(before, old, level, spread), &fitted(now, new, level, spread));
+    let (older, newer) = (sorted(before), sorted(now));
+    let apart = |level: bool, spread: bool| {
+        let (older, newer) = (fitted(&older, old, level, spread), fitted(&newer, new, level, spread));
+        distance(&older, &newer)
+    };
     let distance = apart(false, false);
     if distance < least {
         return None;
@@ -114,21 +119,38 @@ fn independent(samples: usize, repeated: f64) -> f64 {
     samples as f64 * (1.0 - repeated) / (1.0 + repeated)
 }
 
-/// Sorted values, with their level or also their spread taken off. What has no spread keeps the one it has: none.
-fn fitted(samples: Samples<'_>, bulk: Bulk, level: bool, spread: bool) -> Vec<f64> {
-    let (shift, scale) =
-        (if level { bulk.median } else { 0.0 }, if spread && bulk.spread > 0.0 { bulk.spread } else { 1.0 });
-    let mut fitted: Vec<_> = samples.iter().map(|(_, value)| (value - shift) / scale).collect();
-    fitted.sort_unstable_by(f64::total_cmp);
-    fitted
+fn sorted(samples: Samples<'_>) -> Vec<f64> {
+    let mut sorted = values(samples);
+    sorted.sort_unstable_by(f64::total_cmp);
+    sorted
 }
 
-/// The largest distance of the distribution functions of two sorted samples.
-#[expect(clippy::cast_precision_loss, reason = "a hundred samples")]
+/// Sorted values with their level or also their spread taken off, which leaves their order. What has no spread keeps it.
+fn fitted(sorted: &[f64], bulk: Bulk, level: bool, spread: bool) -> Vec<f64> {
+    let shift = if level { bulk.median } else { 0.0 };
+    let scale = if spread && bulk.spread > 0.0 { bulk.spread } else { 1.0 };
+    sorted.iter().map(|value| (value - shift) / scale).collect()
+}
+
+/// The largest distance of the distribution functions of two sorted samples, in one walk along both.
+#[expect(clippy::cast_precision_loss, reason = "some hundred samples")]
 fn distance(one: &[f64], other: &[f64]) -> f64 {
-    let share = |of: &[f64], value: f64| of.partition_point(|sample| *sample <= value) as f64 / of.len().max(1) as f64;
-    let apart = |value: &f64| (share(one, *value) - share(other, *value)).abs();
-    one.iter().chain(other).map(apart).fold(0.0, f64::max)
+    let share = |left: &[f64], of: &[f64]| 1.0 - left.len() as f64 / of.len() as f64;
+    let (mut one_left, mut other_left) = (one, other);
+    let mut largest = 0.0_f64;
+    while let (Some(first), Some(second)) = (one_left.first(), other_left.first()) {
+        let value = first.min(*second);
+        (one_left, other_left) = (above(one_left, value), above(other_left, value));
+        largest = largest.max((share(one_left, one) - share(other_left, other)).abs());
+    }
+    largest
+}
+
+/// What is left of sorted values above this one. What is no number is above nothing, so that the walk ends.
+fn above(sorted: &[f64], value: f64) -> &[f64] {
+    let is_above = |sample: &f64| sample.partial_cmp(&value) == Some(Ordering::Greater);
+    let passed = sorted.iter().take_while(|sample| !is_above(sample)).count();
+    sorted.get(passed..).unwrap_or_default()
 }
 
 impl Stored for Comparison {

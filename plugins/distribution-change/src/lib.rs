@@ -129,8 +129,10 @@ impl Learned for Watched {
         let Step { timestamp, value, .. } = step;
         self.recent.push(timestamp, value, rules.recent_millis, MOST_RECENT);
         self.past.push(timestamp, value, rules.recent_millis.saturating_add(rules.reference_millis), MOST_REFERENCE);
-        if self.next_look.is_none_or(|look| timestamp >= look) {
-            self.next_look = Some(timestamp.saturating_add(rules.recent_millis / LOOKS));
+        let interval_millis = rules.recent_millis / LOOKS;
+        let due = *self.next_look.get_or_insert(timestamp.saturating_add(step.turn(interval_millis)));
+        if timestamp >= due {
+            self.next_look = Some(timestamp.saturating_add(interval_millis));
             let found = self.look(rules, timestamp);
             if found.is_none() {
                 self.learn_repetition(rules, timestamp);

@@ -85,7 +85,7 @@ impl Learned for Motion {
     type Rules = Rules;
 
     fn learn(&mut self, rules: &Rules, step: Step) {
-        let Step { timestamp, value, before } = step;
+        let Step { timestamp, value, before, .. } = step;
         let is_unseen = before.is_none_or(|before| timestamp.saturating_sub(before) > rules.after_millis);
         if is_unseen {
             self.stand(timestamp, value);

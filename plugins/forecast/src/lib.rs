@@ -13,8 +13,8 @@ use pace::Pace;
 
 const STATE_VERSION: u32 = 1;
 
-/// Samples that a pace is taken from: eleven hundred slopes, computed once in a fiftieth of the history.
-const MOST_SAMPLES: usize = 48;
+/// Samples that a pace is taken from: five hundred slopes, looked through once in a thirtieth of the history.
+const MOST_SAMPLES: usize = 32;
 
 const SECOND_MILLIS: f64 = 1_000.0;
 const HOUR_MILLIS: f64 = 3_600_000.0;
@@ -52,8 +52,9 @@ pub struct Course {
     history: History,
     /// The newest sample, which the history may have left out.
     newest: (i64, f64),
-    /// As of the last change of the history.
     pace: Option<Pace>,
+    /// When the pace is taken next.
+    next_look: i64,
 }
 
 impl Detector for Forecast {
@@ -99,10 +100,17 @@ impl Learned for Course {
     type Rules = Rules;
 
     fn learn(&mut self, rules: &Rules, step: Step) {
-        self.newest = (step.timestamp, step.value);
-        let is_kept = self.history.push(step.timestamp, step.value, rules.history_millis, MOST_SAMPLES);
-        if is_kept || self.pace.is_none() {
+        let Step { timestamp, value, before, .. } = step;
+        let interval_millis = rules.history_millis / MOST_SAMPLES as i64;
+        if before.is_none_or(|before| timestamp.saturating_sub(before) >= rules.history_millis) {
+            let seen = timestamp.saturating_add(rules.minimum_history_millis);
+            (self.pace, self.next_look) = (None, seen.saturating_add(step.turn(interval_millis)));
+        }
+        self.newest = (timestamp, value);
+        self.history.push(timestamp, value, rules.history_millis, MOST_SAMPLES);
+        if timestamp >= self.next_look {
             self.pace = self.pace(rules);
+            self.next_look = timestamp.saturating_add(interval_millis);
         }
     }
 }
@@ -115,14 +123,8 @@ struct Crossing {
 }
 
 impl Course {
-    /// After a gap as long as the history there is none, until there is a new history.
     fn pace(&self, rules: &Rules) -> Option<Pace> {
-        let past = self.history.within(self.newest.0, rules.history_millis);
-        let seen_millis = self.newest.0.saturating_sub(past.first()?.0);
-        if seen_millis < rules.minimum_history_millis {
-            return None;
-        }
-        Pace::of(past, rules.confidence.quantile)
+        Pace::of(self.history.within(self.newest.0, rules.history_millis), rules.confidence.quantile)
     }
 
     /// How far the limit is; nothing or less when it is reached.
@@ -193,10 +195,12 @@ impl Stored for Course {
         self.history.write(out);
         self.newest.write(out);
         self.pace.write(out);
+        self.next_look.write(out);
     }
 
     fn read(from: &mut &[u8]) -> Option<Self> {
-        Some(Self { history: History::read(from)?, newest: Stored::read(from)?, pace: Stored::read(from)? })
+        let (history, newest) = (History::read(from)?, Stored::read(from)?);
+        Some(Self { history, newest, pace: Stored::read(from)?, next_look: i64::read(from)? })
     }
 }
 

@@ -22,12 +22,26 @@ pub trait Learned: Stored + Default {
 /// A sample as it is learned.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Step {
+    /// Which series it is of. Every series has its own [`Learned`]; this is for taking turns.
+    pub series: SeriesId,
     /// When it was taken, in milliseconds.
     pub timestamp: i64,
     /// What it is.
     pub value: f64,
     /// When the sample before it was taken; `None` for the first.
     pub before: Option<i64>,
+}
+
+impl Step {
+    /// A part of an interval, another one from series to series: where work is due now and then, all series together
+    /// would be due in one frame, and that call would be ended for want of fuel.
+    #[must_use]
+    pub fn turn(&self, interval_millis: i64) -> i64 {
+        // Multiples of the golden ratio are spread evenly, however many there are.
+        let part = u64::from(self.series.wrapping_mul(0x9E37_79B9));
+        let turn = (u128::from(interval_millis.max(0).unsigned_abs()) * u128::from(part)) >> u32::BITS;
+        i64::try_from(turn).unwrap_or(0)
+    }
 }
 
 /// Frames in the ring. Twice as many would halve what blocks cost, and make a restart read and learn twice as much.
@@ -95,7 +109,7 @@ impl<V: Learned> Journaled<V> {
             let (series, timestamp, value) = (sample.series().id(), sample.timestamp, sample.value);
             let block = block_of(&mut self.blocks, series);
             let Some(slot) = block.rows.get_mut((series % BLOCK) as usize) else { continue };
-            let taught = take(slot, &self.rules, timestamp, value);
+            let taught = take(slot, &self.rules, series, timestamp, value);
             block.changed |= taught;
             if taught {
                 samples.push((series, timestamp, value));
@@ -138,14 +152,14 @@ fn block_of<V>(blocks: &mut Vec<Block<V>>, series: SeriesId) -> &mut Block<V> {
 }
 
 /// Whether the sample was new.
-fn take<V: Learned>(slot: &mut Option<Row<V>>, rules: &V::Rules, timestamp: i64, value: f64) -> bool {
+fn take<V: Learned>(slot: &mut Option<Row<V>>, rules: &V::Rules, series: SeriesId, timestamp: i64, value: f64) -> bool {
     let before = slot.as_ref().map(|row| row.timestamp);
     if before.is_some_and(|before| timestamp <= before) {
         return false;
     }
     let row = slot.get_or_insert_with(|| Row { timestamp, learned: V::default() });
     row.timestamp = timestamp;
-    row.learned.learn(rules, Step { timestamp, value, before });
+    row.learned.learn(rules, Step { series, timestamp, value, before });
     true
 }
 
@@ -204,7 +218,7 @@ impl<V: Learned> Journaled<V> {
             }
             block.changed = true;
             if let Some(slot) = block.rows.get_mut((series % BLOCK) as usize) {
-                take(slot, &self.rules, *timestamp, *value);
+                take(slot, &self.rules, *series, *timestamp, *value);
             }
         }
     }

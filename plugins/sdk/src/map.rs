@@ -31,6 +31,8 @@ struct Slot<K, V> {
     /// `None` once it was removed, until the host was told.
     value: Option<V>,
     dirty: bool,
+    /// Whether the host has it: of a key that comes and goes between two checkpoints it never hears.
+    saved: bool,
 }
 
 impl<K: Stored + Clone + Eq + Hash + Ord, V: Stored> State<K, V> {
@@ -135,7 +137,7 @@ impl<K: Stored + Clone + Eq + Hash + Ord, V: Stored> State<K, V> {
             return id;
         }
         let hash = hash_of(&key);
-        let id = self.blocks.add(Slot { key, value: None, dirty: false });
+        let id = self.blocks.add(Slot { key, value: None, dirty: false, saved: false });
         let blocks = &self.blocks;
         self.index.insert_unique(hash, id, |id| blocks.get(*id).map_or(0, |slot| hash_of(&slot.key)));
         id
@@ -187,6 +189,7 @@ impl<K: Stored + Clone + Eq + Hash + Ord, V: Stored> Stateful for State<K, V> {
             let (key, value) = read_entry::<K, V>(entry)?;
             let id = self.place(key);
             if let Some(slot) = self.blocks.get_mut(id) {
+                slot.saved = true;
                 self.live += usize::from(slot.value.replace(value).is_none());
             }
         }
@@ -201,8 +204,12 @@ impl<K: Stored + Clone + Eq + Hash + Ord, V: Stored> Stateful for State<K, V> {
             let Some(slot) = self.blocks.get_mut(*id) else { continue };
             slot.dirty = false;
             let value = slot.value.as_ref().map(written);
-            entries.push(Entry { key: written(&slot.key), value });
-            if slot.value.is_none() {
+            let is_gone = value.is_none();
+            if slot.saved || !is_gone {
+                slot.saved = true;
+                entries.push(Entry { key: written(&slot.key), value });
+            }
+            if is_gone {
                 self.forget(*id);
             }
         }
@@ -376,6 +383,18 @@ mod tests {
             assert_eq!((state.checkpoint().len(), state.len()), (5_000, 0));
         }
         assert_eq!(state.blocks.end, 5_000);
+    }
+
+    #[test]
+    fn of_a_key_that_comes_and_goes_between_two_checkpoints_the_host_never_hears() {
+        let mut state = State::<u32, u64>::of_version(1);
+        state.insert(1, 1);
+        state.remove(&1);
+        assert_eq!((state.checkpoint(), state.get(&1)), (vec![], None));
+        state.insert(1, 2);
+        assert_eq!(state.checkpoint().len(), 1);
+        state.remove(&1);
+        assert!(matches!(&state.checkpoint()[..], [gone] if gone.value.is_none()));
     }
 
     #[test]

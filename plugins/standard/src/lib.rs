@@ -19,7 +19,20 @@ mod tests {
     #[test]
     fn every_standard_plugin_is_there_once_in_order_and_knows_no_path_of_the_machine_it_was_built_on() {
         let names: Vec<_> = STANDARD.iter().map(|plugin| plugin.name).collect();
-        assert_eq!(names, ["absence", "grouping", "threshold"]);
+        let want = [
+            "absence",
+            "anomaly",
+            "counter-reset",
+            "distribution-change",
+            "error-budget",
+            "flatline",
+            "forecast",
+            "grouping",
+            "outlier-among-peers",
+            "rate-of-change",
+            "threshold",
+        ];
+        assert_eq!(names, want);
         let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap();
         let paths = [root.to_str().unwrap().as_bytes(), b"/.cargo/"];
         for plugin in STANDARD {

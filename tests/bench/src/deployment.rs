@@ -125,6 +125,18 @@ impl Deployment {
         std::fs::rename(&from, to).map_err(BenchError::failed(format!("take over {}", from.display())))
     }
 
+    /// Runs `orion check` over its rules; how long it took.
+    pub fn check(&self) -> Result<Duration, BenchError> {
+        const WHAT: &str = "check the rules";
+        let mut command = Command::new(&self.binary);
+        command.args(["check", "--output", "ndjson"]).current_dir(self.folder.path()).stdout(Stdio::null());
+        let started = Instant::now();
+        let status = command.status().map_err(BenchError::failed(WHAT))?;
+        let took = started.elapsed();
+        require(status.success(), || format!("orion check ended with {status}"))?;
+        Ok(took)
+    }
+
     /// Starts `orion run`.
     pub fn start(&self) -> Result<Running, BenchError> {
         const WHAT: &str = "start orion";

@@ -49,6 +49,14 @@ impl Reader {
         })
     }
 
+    /// The owners that have committed and whose names begin so, in order.
+    pub fn owners(&mut self, prefix: &str) -> Result<Vec<String>, BusError> {
+        self.look(|moment| {
+            let sql = "SELECT name FROM offset WHERE substr(name, 1, length(?1)) = ?1 ORDER BY name";
+            moment.prepare_cached(sql)?.query_map([prefix], |row| row.get(0))?.collect()
+        })
+    }
+
     /// As [`crate::Bus::read`].
     pub fn read(&mut self, after: u64, max: usize) -> Result<Vec<Entry>, BusError> {
         let (after, max) = (stored(after), i64::try_from(max).unwrap_or(i64::MAX));

@@ -7,25 +7,26 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use orion_pipeline::library::{Accepted, Checked, Defaults, Shelf, check as check_text, read_rule_file, rule_files};
-use orion_rules::{Level, PluginCatalog, RuleFile, SetFile, check_set, count, parse_file, render, with_set};
+use orion_rules::{Level, RuleFile, SetFile, check_set, count, parse_file, render, with_set};
 use serde_json::{Value, json};
 
 use crate::cli::{CheckArgs, EXIT_BAD_RULE, Failure};
 use crate::output::{form, print_list};
-use crate::{setup, shipped};
+use crate::{rule_set, setup, shipped};
 
 /// Checks files and folders. Exits with 0 when all would be accepted, and with `--strict` only without a warning.
 pub fn check(args: &CheckArgs) -> Result<ExitCode, Failure> {
-    let shelf = shelf(&args.rules.plugins)?;
     let paths = if args.paths.is_empty() { std::slice::from_ref(&args.rules.rules) } else { &args.paths };
     let mut files = Vec::new();
     for path in paths {
-        files.extend(files_at(path)?);
+        files.extend(files_at(path)?.into_iter().map(RuleText::read));
     }
     if files.is_empty() {
         return Err(Failure::Configuration("no rule file (*.yaml, *.yml) is there".to_owned()));
     }
-    let mut checked = judge_all(&files, &shelf);
+    let shelf = rule_set::shelf(&args.rules.plugins)?;
+    let judged = judge_all(&files, &shelf);
+    let mut checked: Vec<(&Path, Checked)> = files.iter().map(|file| file.path.as_path()).zip(judged).collect();
     // A single file may be one of many; a folder is what `orion run` would run.
     judge_together(&mut checked, paths.iter().any(|path| path.is_dir()), &shelf);
     let verdict = Verdict::of(&checked);
@@ -39,13 +40,17 @@ pub fn check(args: &CheckArgs) -> Result<ExitCode, Failure> {
 /// No rule depends on it; a group without `interval` gets the one of the deployment.
 const DEFAULT_INTERVAL_MILLIS: i64 = 15_000;
 
-/// The standard plugins and those of the folder.
-fn shelf(plugins_dir: &Path) -> Result<Shelf, Failure> {
-    let sandbox = setup::sandbox(None)?;
-    let bad = |(name, why): (String, String)| Failure::BadRule(format!("plugin `{name}` does not load: {why}"));
-    let mut shelf = Shelf::of_standard(&sandbox, &shipped::standard_plugins()).map_err(bad)?;
-    shelf.add_folder(&sandbox, plugins_dir).map_err(Failure::BadRule)?;
-    Ok(shelf)
+/// A rule file as it was read.
+struct RuleText {
+    path: PathBuf,
+    text: Result<String, String>,
+}
+
+impl RuleText {
+    fn read(path: PathBuf) -> Self {
+        let text = read_rule_file(&path);
+        Self { path, text }
+    }
 }
 
 fn files_at(path: &Path) -> Result<Vec<PathBuf>, Failure> {
@@ -61,16 +66,16 @@ fn files_at(path: &Path) -> Result<Vec<PathBuf>, Failure> {
     Ok(vec![path.to_owned()])
 }
 
-/// Every file by itself, on all cores; in the order of the files.
-fn judge_all<'p>(files: &'p [PathBuf], shelf: &Shelf) -> Vec<(&'p Path, Checked)> {
+/// Every file by itself, on all cores, in the order of the files.
+fn judge_all(files: &[RuleText], shelf: &Shelf) -> Vec<Checked> {
     let defaults = setup::defaults(DEFAULT_INTERVAL_MILLIS);
     let next = AtomicUsize::new(0);
     let work = || {
         let mut done = Vec::new();
         loop {
             let index = next.fetch_add(1, Ordering::Relaxed);
-            let Some(path) = files.get(index) else { return done };
-            done.push((index, path.as_path(), judge(path, shelf, &defaults)));
+            let Some(file) = files.get(index) else { return done };
+            done.push((index, judge(file, shelf, &defaults)));
         }
     };
     let workers = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get).min(files.len());
@@ -82,15 +87,15 @@ fn judge_all<'p>(files: &'p [PathBuf], shelf: &Shelf) -> Vec<(&'p Path, Checked)
         }
         judged
     });
-    judged.sort_by_key(|(index, ..)| *index);
-    judged.into_iter().map(|(_, path, checked)| (path, checked)).collect()
+    judged.sort_by_key(|(index, _)| *index);
+    judged.into_iter().map(|(_, checked)| checked).collect()
 }
 
-fn judge(path: &Path, shelf: &Shelf, defaults: &Defaults) -> Checked {
-    let name = path.display().to_string();
-    match read_rule_file(path) {
-        Ok(text) => check_text(&name, &text, shelf, defaults),
-        Err(why) => Checked::unreadable(&name, &why),
+fn judge(file: &RuleText, shelf: &Shelf, defaults: &Defaults) -> Checked {
+    let name = file.path.display().to_string();
+    match &file.text {
+        Ok(text) => check_text(&name, text, shelf, defaults),
+        Err(why) => Checked::unreadable(&name, why),
     }
 }
 
@@ -114,7 +119,7 @@ fn judge_together(checked: &mut [(&Path, Checked)], is_whole: bool, shelf: &Shel
 }
 
 /// The correlations of what Orion says of itself; what they read is always there.
-fn own_rules(plugins: &dyn PluginCatalog) -> Option<RuleFile> {
+fn own_rules(plugins: &Shelf) -> Option<RuleFile> {
     shipped::BUILTIN_RULES.iter().find_map(|(name, text)| parse_file(name, text, plugins).file)
 }
 

@@ -106,7 +106,7 @@ impl Scene {
     fn live(args: &DemoArgs) -> Result<Self, Failure> {
         Ok(Self {
             introduction: "Orion watches your Prometheus, live".to_owned(),
-            source: setup::prometheus(&args.watch)?,
+            source: setup::prometheus(args.watch.prometheus_url.as_deref(), args.watch.prometheus_timeout)?,
             clock: Arc::new(SystemClock),
             interval_millis: args.watch.poll_interval,
             end_at: args.once.then(|| SystemClock.now().plus_millis(LIVE_ONCE_INTERVALS * args.watch.poll_interval)),

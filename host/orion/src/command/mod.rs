@@ -2,7 +2,12 @@
 
 pub mod check;
 pub mod demo;
+pub mod explain;
 pub mod incident;
 pub mod plugin;
+pub mod record;
+pub mod replay;
+pub mod rule;
 pub mod run;
+pub mod schema;
 pub mod tail;

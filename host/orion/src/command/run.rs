@@ -13,7 +13,7 @@ pub fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
     let plan = Plan {
         rules: args.rules.clone(),
         memory_dir: args.data.memory_dir(),
-        source: setup::prometheus(&args.watch)?,
+        source: setup::prometheus(args.watch.prometheus_url.as_deref(), args.watch.prometheus_timeout)?,
         clock: Arc::new(SystemClock),
         interval_millis: args.watch.poll_interval,
         catch_up_millis: args.watch.catch_up,

@@ -74,7 +74,11 @@ impl CorrelationRun {
     }
 
     /// Gives the correlator those of the events that it reads. `None` when it reads none of them.
-    pub fn correlate(&mut self, events: &[(u64, Event)], now: Timestamp) -> Option<Result<Answer, ConfigureError>> {
+    pub fn correlate<'e>(
+        &mut self,
+        events: impl Iterator<Item = &'e (u64, Event)>,
+        now: Timestamp,
+    ) -> Option<Result<Answer, ConfigureError>> {
         let mut keys = BTreeMap::new();
         self.batch.clear();
         for (position, event) in events {

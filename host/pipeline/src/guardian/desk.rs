@@ -23,10 +23,55 @@ pub const TICK_MILLIS: i64 = 1_000;
 /// The Guardian's state between two steps.
 pub struct Desk {
     runs: BTreeMap<String, CorrelationRun>,
+    readers: Readers,
     conditions: Conditions,
     generation: u64,
     ticked: Timestamp,
     pending: Draft,
+}
+
+/// Which correlations may read an event of a type. Most name the types they read, so with many correlations an event is
+/// looked at by few.
+#[derive(Default)]
+struct Readers {
+    correlations: usize,
+    by_type: HashMap<String, Vec<usize>>,
+    of_any_type: Vec<usize>,
+}
+
+impl Readers {
+    /// Of a generation; correlations are numbered in order of their ids.
+    fn of(live: &Generation) -> Self {
+        let mut readers = Self { correlations: live.correlations.len(), ..Self::default() };
+        for (index, plan) in live.correlations.values().enumerate() {
+            match plan.correlation.matcher.required_event_types() {
+                Some(types) => {
+                    for event_type in types {
+                        let of_type = readers.by_type.entry(event_type.to_owned()).or_default();
+                        if of_type.last() != Some(&index) {
+                            of_type.push(index);
+                        }
+                    }
+                }
+                None => readers.of_any_type.push(index),
+            }
+        }
+        readers
+    }
+
+    /// For each correlation the places of the events that it may read, in order.
+    fn sort_out(&self, events: &[(u64, Event)]) -> Vec<Vec<usize>> {
+        let mut wanted = vec![Vec::new(); self.correlations];
+        for (place, (_, event)) in events.iter().enumerate() {
+            let of_type = self.by_type.get(&event.event_type).into_iter().flatten();
+            for index in of_type.chain(&self.of_any_type) {
+                if let Some(wanted) = wanted.get_mut(*index) {
+                    wanted.push(place);
+                }
+            }
+        }
+        wanted
+    }
 }
 
 /// Events by their position on the bus.
@@ -40,6 +85,7 @@ impl Desk {
     pub fn open(live: &Generation, loaded: Loaded, now: Timestamp) -> Result<Self, NotWritable> {
         let mut desk = Self {
             runs: live.correlations.iter().map(|(id, plan)| (id.clone(), CorrelationRun::new(plan.clone()))).collect(),
+            readers: Readers::of(live),
             conditions: Conditions::default(),
             generation: live.number,
             ticked: Timestamp::default(),
@@ -92,6 +138,7 @@ impl Desk {
     /// Goes on under another generation.
     pub fn adopt(&mut self, live: &Generation, now: Timestamp) -> Result<(), NotWritable> {
         self.generation = live.number;
+        self.readers = Readers::of(live);
         let mut old = std::mem::take(&mut self.runs);
         for (id, plan) in &live.correlations {
             let run = match old.remove(id) {
@@ -120,8 +167,10 @@ impl Desk {
     pub fn ask_all(&mut self, events: &[(u64, Event)], tick: Option<Timestamp>) -> Answers {
         let mut answers = Vec::new();
         if let Some(now) = events.iter().map(|(_, event)| event.ts).max() {
-            for (id, run) in &mut self.runs {
-                answers.extend(run.correlate(events, now).map(|answer| (id.clone(), answer)));
+            let wanted = self.readers.sort_out(events);
+            for ((id, run), wanted) in self.runs.iter_mut().zip(&wanted) {
+                let wanted = wanted.iter().filter_map(|index| events.get(*index));
+                answers.extend(run.correlate(wanted, now).map(|answer| (id.clone(), answer)));
             }
         }
         if let Some(now) = tick {

@@ -36,7 +36,7 @@ impl Alert {
 }
 
 impl SavedAlert {
-    pub(super) fn into_alert(self) -> Alert {
+    pub(crate) fn into_alert(self) -> Alert {
         let value = f64::from_bits(self.fired_value);
         Alert {
             fingerprint: self.labels.fingerprint(),

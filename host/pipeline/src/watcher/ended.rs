@@ -7,6 +7,7 @@ use orion_model::Timestamp;
 
 use super::event::removed;
 use super::rule::ALERT_ROOM;
+use super::standing::GROUP_OWNERS;
 use crate::condition::{self, Conditions};
 use crate::draft::{Draft, NotWritable, key};
 use crate::lifecycle::{Lifecycle, SavedAlert};
@@ -16,7 +17,7 @@ pub const ENDED: &[u8] = b"ended";
 
 /// The owner under which a group commits.
 pub fn owner_of(group_id: &str) -> String {
-    format!("group/{group_id}")
+    format!("{GROUP_OWNERS}{group_id}")
 }
 
 /// The commit that ends a group which is in no rule file any more, from what the store has of it: its alerts resolve,

@@ -25,8 +25,6 @@ pub enum Outcome {
     Partial,
     /// There is no answer, or the detector did not come to an end. Everything is as it was.
     Error,
-    /// The instant is too far back to be evaluated.
-    Skipped,
 }
 
 impl Outcome {
@@ -38,7 +36,6 @@ impl Outcome {
             Self::Empty => "empty",
             Self::Partial => "partial",
             Self::Error => "error",
-            Self::Skipped => "skipped",
         }
     }
 }
@@ -52,6 +49,9 @@ pub struct RuleHealth {
     pub late: bool,
     /// The first instant since which this is so.
     pub since: Timestamp,
+    /// How many instants were skipped so far, because they were too far back to be evaluated.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub skipped: u64,
     /// What went wrong, when something did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
@@ -96,7 +96,15 @@ impl KeptHealth {
         if self.0.as_ref().is_some_and(is_same) {
             return Ok(());
         }
-        let health = self.0.insert(RuleHealth { outcome, late, since: instant, message });
+        let skipped = self.0.as_ref().map_or(0, |kept| kept.skipped);
+        let health = self.0.insert(RuleHealth { outcome, late, since: instant, skipped, message });
+        draft.put(health_key(rule), health)
+    }
+
+    /// So many instants are skipped. Before the first evaluation there is nothing that could be.
+    pub fn skip(&mut self, rule: &str, instants: u64, draft: &mut Draft) -> Result<(), NotWritable> {
+        let Some(health) = &mut self.0 else { return Ok(()) };
+        health.skipped += instants;
         draft.put(health_key(rule), health)
     }
 
@@ -106,6 +114,11 @@ impl KeptHealth {
             draft.delete(health_key(rule));
         }
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 fn health_key(rule: &str) -> Vec<u8> {
@@ -130,6 +143,9 @@ mod tests {
         let written: Vec<bool> =
             (0..).zip(steps).map(|(at, (outcome, late))| note(&mut kept, outcome, at, late)).collect();
         assert_eq!(written, [true, false, true, true]);
-        assert_eq!(kept.0.unwrap().since, Timestamp::from_millis(3));
+        assert_eq!(kept.0.as_ref().unwrap().since, Timestamp::from_millis(3));
+        kept.skip("f/g/r", 2, &mut Draft::default()).unwrap();
+        assert!(note(&mut kept, Outcome::Ok, 4, false));
+        assert_eq!(kept.0.unwrap().skipped, 2);
     }
 }

@@ -3,13 +3,11 @@
 //! Only what is certain is said, whatever the data: a warning that is wrong once is not read the second time. So every
 //! function, operator and modifier that is not known here may give anything.
 
-use std::collections::BTreeSet;
-
 use promql_parser::label::{MatchOp, Matcher};
-use promql_parser::parser::{
-    AggregateExpr, BinaryExpr, Call, Expr, LabelModifier, VectorMatchCardinality, VectorSelector,
-};
+use promql_parser::parser::{AggregateExpr, BinaryExpr, Expr, LabelModifier, VectorMatchCardinality, VectorSelector};
 
+use super::calls;
+use super::names::Names;
 use super::values::{Keeps, Values};
 
 /// The tree of a query may be as deep as it has operators; this walks it by recursion, and rules are not deeper.
@@ -24,63 +22,9 @@ pub(crate) struct Facts {
     pub(super) never: Option<String>,
     /// Whether its samples are the 0 and 1 of a comparison, so that none is ever missing.
     pub(crate) is_truth: bool,
-    values: Values,
+    pub(super) values: Values,
     /// One number, and no series.
-    is_scalar: bool,
-}
-
-/// Names of labels.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Names {
-    /// Any.
-    Any,
-    /// None but these.
-    Only(BTreeSet<String>),
-}
-
-impl Names {
-    fn none() -> Self {
-        Self::Only(BTreeSet::new())
-    }
-
-    fn of(names: &[String]) -> Self {
-        Self::Only(names.iter().cloned().collect())
-    }
-
-    fn and(self, more: impl IntoIterator<Item = String>) -> Self {
-        match self {
-            Self::Any => Self::Any,
-            Self::Only(mut names) => {
-                names.extend(more);
-                Self::Only(names)
-            }
-        }
-    }
-
-    fn or(self, other: Self) -> Self {
-        match other {
-            Self::Any => Self::Any,
-            Self::Only(names) => self.and(names),
-        }
-    }
-
-    fn without(self, gone: &[String]) -> Self {
-        match self {
-            Self::Any => Self::Any,
-            Self::Only(mut names) => {
-                names.retain(|name| !gone.contains(name));
-                Self::Only(names)
-            }
-        }
-    }
-
-    /// Whether a sample can have that label.
-    pub(crate) fn may_have(&self, name: &str) -> bool {
-        match self {
-            Self::Any => true,
-            Self::Only(names) => names.contains(name),
-        }
-    }
+    pub(super) is_scalar: bool,
 }
 
 impl Facts {
@@ -89,7 +33,7 @@ impl Facts {
         Self { labels: Names::Any, never: None, is_truth: false, values: Values::any(), is_scalar: false }
     }
 
-    fn scalar(values: Values) -> Self {
+    pub(super) fn scalar(values: Values) -> Self {
         Self { labels: Names::none(), values, is_scalar: true, ..Self::unknown() }
     }
 
@@ -102,7 +46,7 @@ impl Facts {
     }
 
     /// The same labels and no more; anything may be the value.
-    fn of_any_value(self) -> Self {
+    pub(super) fn of_any_value(self) -> Self {
         Self { values: Values::any(), is_truth: false, ..self }
     }
 }
@@ -128,7 +72,7 @@ fn of(expr: &Expr, depth: usize) -> Facts {
         Expr::Binary(binary) => of_binary(binary, deeper(&binary.lhs), deeper(&binary.rhs)),
         Expr::Call(call) => {
             let arguments: Vec<Facts> = call.args.args.iter().map(|argument| deeper(argument)).collect();
-            of_call(call, &arguments)
+            calls::facts(call, &arguments)
         }
         Expr::StringLiteral(_) | Expr::Extension(_) => Facts::unknown(),
     }
@@ -284,88 +228,6 @@ fn asked(expr: &Expr) -> &Expr {
         };
     }
 }
-
-fn of_call(call: &Call, arguments: &[Facts]) -> Facts {
-    let first = arguments.first();
-    let is_series = |facts: &Facts, argument: &Expr| !facts.is_scalar && !matches!(argument, Expr::StringLiteral(_));
-    let series = arguments.iter().zip(&call.args.args).find(|(facts, argument)| is_series(facts, argument));
-    let inner = series.map(|(facts, _)| facts.clone());
-    // These find out what is missing, so they have something to say of nothing.
-    if matches!(call.func.name, "absent" | "absent_over_time") {
-        return Facts { values: Values::one(1.0), ..Facts::unknown() };
-    }
-    let text = |index: usize| match call.args.args.get(index).map(|argument| &**argument) {
-        Some(Expr::StringLiteral(text)) => Some(text.val.clone()),
-        _ => None,
-    };
-    match (call.func.name, inner) {
-        ("vector", _) => Facts {
-            labels: Names::none(),
-            values: first.map_or(Values::any(), |argument| argument.values),
-            ..Facts::unknown()
-        },
-        ("scalar" | "time" | "pi", _) => Facts::scalar(Values::any()),
-        ("label_replace" | "label_join", Some(inner)) => match text(1) {
-            Some(label) => Facts { labels: inner.labels.and([label]), ..inner },
-            None => Facts { labels: Names::Any, ..inner },
-        },
-        ("sort" | "sort_desc" | "sort_by_label" | "sort_by_label_desc", Some(inner)) => inner,
-        ("min_over_time" | "max_over_time" | "last_over_time" | "first_over_time", Some(inner)) => {
-            Facts { is_truth: false, ..inner }
-        }
-        ("histogram_quantile" | "histogram_fraction", Some(inner)) => {
-            Facts { labels: inner.labels.clone().without(&["le".to_owned()]), ..inner.of_any_value() }
-        }
-        ("count_over_time", Some(inner)) => {
-            Facts { values: Values::between(1.0, f64::INFINITY), is_truth: false, ..inner }
-        }
-        ("changes" | "resets", Some(inner)) => {
-            Facts { values: Values::between(0.0, f64::INFINITY), is_truth: false, ..inner }
-        }
-        ("present_over_time", Some(inner)) => Facts { values: Values::one(1.0), is_truth: false, ..inner },
-        (name, Some(inner)) if KEEPS_LABELS.contains(&name) => inner.of_any_value(),
-        // One that is not known may give anything, and nothing only when it is given nothing.
-        (_, Some(inner)) => Facts { never: inner.never, ..Facts::unknown() },
-        (_, None) => Facts::unknown(),
-    }
-}
-
-/// Functions whose samples have the labels of the series they are given, or fewer.
-const KEEPS_LABELS: [&str; 33] = [
-    "abs",
-    "avg_over_time",
-    "ceil",
-    "clamp",
-    "clamp_max",
-    "clamp_min",
-    "delta",
-    "deriv",
-    "exp",
-    "floor",
-    "histogram_avg",
-    "histogram_count",
-    "histogram_sum",
-    "double_exponential_smoothing",
-    "holt_winters",
-    "idelta",
-    "increase",
-    "irate",
-    "ln",
-    "log10",
-    "log2",
-    "mad_over_time",
-    "predict_linear",
-    "quantile_over_time",
-    "rate",
-    "round",
-    "sgn",
-    "sqrt",
-    "stddev_over_time",
-    "stdvar_over_time",
-    "sum_over_time",
-    "timestamp",
-    "day_of_week",
-];
 
 #[cfg(test)]
 mod tests {

@@ -4,7 +4,9 @@
 //! the checker cannot judge (a function newer than it, a language other than PromQL) is a warning and never an error:
 //! the source has the last word.
 
+mod calls;
 mod facts;
+mod names;
 mod place;
 mod regex;
 mod tokens;
@@ -19,7 +21,8 @@ use promql_parser::parser::{self, Expr, value::ValueType};
 
 use crate::checker::Checker;
 use crate::keys::{Text, nearest};
-pub(crate) use facts::{Facts, Names};
+pub(crate) use facts::Facts;
+pub(crate) use names::Names;
 pub(crate) use place::Effort;
 use tokens::{Brackets, Kind, Token};
 

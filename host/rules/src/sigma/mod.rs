@@ -19,6 +19,7 @@ use orion_model::{ParameterValue, Severity};
 use crate::checker::Checker;
 use crate::event_type::default_event_type;
 use crate::group_by::GroupName;
+use crate::key::{Form, Key, key, names_of};
 use crate::keys::{Fields, Text, nearest, text_of, texts_of};
 use crate::matcher::{Condition, EventMatcher};
 use crate::parameters::{Chosen, Given};
@@ -30,9 +31,19 @@ use names::SigmaRule;
 use terms::Term;
 
 /// Keys that only documents of Sigma have at their top.
-const MARKS: [&str; 3] = ["correlation", "detection", "filter"];
+pub(crate) const MARKS: [&str; 3] = ["correlation", "detection", "filter"];
 
-const KEYS: [&str; 8] = ["type", "rules", "group-by", "timespan", "aliases", "condition", "field", "generate"];
+/// What `correlation:` may have.
+pub(crate) const KEYS: [Key; 8] = [
+    key("type", Form::Word(&KIND_NAMES), "What is counted or waited for."),
+    key("rules", Form::Texts, "The rules whose events are correlated: event types, in any spelling."),
+    key("group-by", Form::Texts, "Events with equal values here belong together."),
+    key("timespan", Form::Duration, "How far apart the events may be."),
+    key("aliases", Form::Anything, "Names of `group-by` that stand for another field in events of each rule."),
+    key("condition", Form::Anything, "What is compared with: `gte: 10`; of temporal ones also `a and (b or c)`."),
+    key("field", Form::Texts, "The field whose values count; usually a part of `condition`."),
+    key("generate", Form::Flag, "Changes nothing: alerts are events with and without a correlation."),
+];
 
 /// Comparisons of a condition, which the correlators have as parameters of the same names.
 const COMPARISONS: [&str; 6] = ["gt", "gte", "lt", "lte", "eq", "neq"];
@@ -59,7 +70,7 @@ pub(crate) fn read<'n>(
     let title = title(checker, &head);
     let name = head.text(&mut checker.report, "name").or(title);
     let severity = severity(checker, &head);
-    let body = Fields::known(&mut checker.report, head.get("correlation")?, "`correlation`", &KEYS)?;
+    let body = Fields::known(&mut checker.report, head.get("correlation")?, "`correlation`", &names_of(&KEYS))?;
     let kind = kind(checker, &body);
     let rules = rules(checker, &body, documents);
     if body.get("timespan").is_none() {
@@ -101,9 +112,11 @@ fn title<'n>(checker: &mut Checker<'_, '_>, head: &Fields<'n>) -> Option<Text<'n
     title
 }
 
+/// How bad it is, in Sigma's words.
+pub(crate) const LEVELS: [&str; 5] = ["informational", "low", "medium", "high", "critical"];
+
 /// Sigma's levels are words that Orion knows for its severities.
 fn severity(checker: &mut Checker<'_, '_>, head: &Fields<'_>) -> Option<Severity> {
-    const LEVELS: [&str; 5] = ["informational", "low", "medium", "high", "critical"];
     let text = head.text(&mut checker.report, "level")?;
     let severity = text.as_str().parse().ok().filter(|_| LEVELS.contains(&text.as_str()));
     if severity.is_none() {
@@ -160,15 +173,27 @@ enum Kind {
     Ordered,
 }
 
-const KINDS: [(&str, Kind); 8] = [
-    ("event_count", Kind::Count),
-    ("value_count", Kind::Distinct),
-    ("value_sum", Kind::Aggregate("sum")),
-    ("value_avg", Kind::Aggregate("avg")),
-    ("value_percentile", Kind::Aggregate("percentile")),
-    ("value_median", Kind::Aggregate("percentile")),
-    ("temporal", Kind::Temporal),
-    ("temporal_ordered", Kind::Ordered),
+const KIND_NAMES: [&str; 8] = [
+    "event_count",
+    "value_count",
+    "value_sum",
+    "value_avg",
+    "value_percentile",
+    "value_median",
+    "temporal",
+    "temporal_ordered",
+];
+
+/// In the order of their names.
+const KINDS: [Kind; 8] = [
+    Kind::Count,
+    Kind::Distinct,
+    Kind::Aggregate("sum"),
+    Kind::Aggregate("avg"),
+    Kind::Aggregate("percentile"),
+    Kind::Aggregate("percentile"),
+    Kind::Temporal,
+    Kind::Ordered,
 ];
 
 fn kind(checker: &mut Checker<'_, '_>, body: &Fields<'_>) -> Option<Kind> {
@@ -178,12 +203,11 @@ fn kind(checker: &mut Checker<'_, '_>, body: &Fields<'_>) -> Option<Kind> {
         }
         return None;
     };
-    let found = KINDS.iter().find(|(name, _)| *name == text.as_str()).map(|(_, kind)| *kind);
+    let found = KIND_NAMES.iter().zip(KINDS).find(|(name, _)| **name == text.as_str()).map(|(_, kind)| kind);
     if found.is_none() {
-        let names = KINDS.map(|(name, _)| name);
-        let help = match nearest(text.as_str(), names) {
+        let help = match nearest(text.as_str(), KIND_NAMES) {
             Some(near) => format!("did you mean `{near}`?"),
-            None => format!("known types: {}", names.join(", ")),
+            None => format!("known types: {}", KIND_NAMES.join(", ")),
         };
         checker.report.error(text.bytes(), format!("there is no correlation of type `{}`", text.as_str())).help(help);
     }

@@ -4,6 +4,7 @@ mod conformance;
 mod diagnostics;
 mod format;
 mod no_data;
+mod schema;
 mod set;
 mod shipped;
 mod work;

@@ -81,6 +81,15 @@ fn state_that_nobody_wrote_is_refused_in_words() {
     assert!(Journaled::<All>::of_version(2, ()).restore(1, vec![]).is_err());
 }
 
+#[test]
+fn series_take_turns_within_an_interval_and_the_first_has_the_first() {
+    let turn = |series| Step { series, timestamp: 0, value: 0.0, before: None }.turn(600_000);
+    assert_eq!(turn(0), 0);
+    let mut minutes = [0; 10];
+    (0..1_000).for_each(|series| minutes[usize::try_from(turn(series) / 60_000).unwrap()] += 1);
+    assert!(minutes.iter().all(|series| (90..110).contains(series)), "{minutes:?}");
+}
+
 #[derive(Clone, Debug)]
 enum Do {
     Observe(Vec<(SeriesId, i64, f64)>),

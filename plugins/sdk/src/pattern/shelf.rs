@@ -1,7 +1,7 @@
 //! A saved map that can be walked over, in the order of its keys. For correlators with hundreds of keys that have to do with
 //! each other; a million that have not belong in a [`Book`](super::Book).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::parameters::Refused;
 use crate::state::{Entry, Stateful, check_version, read_entry};
@@ -11,13 +11,14 @@ use crate::stored::{Stored, written};
 pub struct Shelf<V> {
     version: u32,
     values: BTreeMap<Box<str>, V>,
-    dirty: BTreeSet<Box<str>>,
+    /// Keys that changed, and whether the host has them: what comes and goes between two checkpoints it never hears of.
+    dirty: BTreeMap<Box<str>, bool>,
 }
 
 impl<V: Stored> Shelf<V> {
     /// Empty, of the state version that the manifest says.
     pub const fn of_version(version: u32) -> Self {
-        Self { version, values: BTreeMap::new(), dirty: BTreeSet::new() }
+        Self { version, values: BTreeMap::new(), dirty: BTreeMap::new() }
     }
 
     /// Number of keys.
@@ -38,22 +39,22 @@ impl<V: Stored> Shelf<V> {
     /// A value, to change: it will be saved.
     pub fn get_mut(&mut self, key: &str) -> Option<&mut V> {
         let value = self.values.get_mut(key)?;
-        if !self.dirty.contains(key) {
-            self.dirty.insert(key.into());
+        if !self.dirty.contains_key(key) {
+            self.dirty.insert(key.into(), true);
         }
         Some(value)
     }
 
     /// Puts a value.
     pub fn insert(&mut self, key: &str, value: V) {
-        self.values.insert(key.into(), value);
-        self.dirty.insert(key.into());
+        let was_there = self.values.insert(key.into(), value).is_some();
+        self.dirty.entry(key.into()).or_insert(was_there);
     }
 
     /// Removes a value, and returns it.
     pub fn remove(&mut self, key: &str) -> Option<V> {
         let value = self.values.remove(key)?;
-        self.dirty.insert(key.into());
+        self.dirty.entry(key.into()).or_insert(true);
         Some(value)
     }
 
@@ -75,15 +76,16 @@ impl<V: Stored> Stateful for Shelf<V> {
 
     fn checkpoint(&mut self) -> Vec<Entry> {
         let dirty = std::mem::take(&mut self.dirty);
-        let entry = |key: Box<str>| Entry { value: self.values.get(&key).map(written), key: written(&key) };
-        dirty.into_iter().map(entry).collect()
+        let entry = |(key, host_has_it): (Box<str>, bool)| {
+            let value = self.values.get(&key).map(written);
+            (host_has_it || value.is_some()).then(|| Entry { key: written(&key), value })
+        };
+        dirty.into_iter().filter_map(entry).collect()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
     use crate::state::testing::{entries, keep};
 
@@ -96,8 +98,12 @@ mod tests {
         keep(&mut kept, first.checkpoint());
         first.get_mut("a").map(|value| *value = 3).unwrap();
         assert_eq!(first.remove("b"), Some(1));
+        first.insert("never saved", 5);
+        assert_eq!(first.remove("never saved"), Some(5));
         first.insert("c", 4);
-        keep(&mut kept, first.checkpoint());
+        let entries_of_second = first.checkpoint();
+        assert_eq!(entries_of_second.len(), 3);
+        keep(&mut kept, entries_of_second);
         assert_eq!(first.checkpoint(), []);
         let mut second = Shelf::<u64>::of_version(1);
         second.restore(1, entries(&kept)).unwrap();

@@ -70,7 +70,8 @@ fn fill_cache(deployment: &Deployment) -> Result<(), BenchError> {
     deployment.explained(orion.terminate())
 }
 
-fn generation(deployment: &Deployment) -> Option<u64> {
+/// The number of the generation that runs.
+pub fn generation(deployment: &Deployment) -> Option<u64> {
     let loaded = SqliteBus::open_read_only(&deployment.memory_dir()).ok()?.load("library").ok()?;
     GenerationRecord::find(&loaded.state).map(|record| record.number)
 }

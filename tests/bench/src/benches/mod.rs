@@ -7,6 +7,7 @@ mod columns;
 mod grouping;
 mod hundred_rules;
 mod idle;
+mod many_rules;
 mod small_rule;
 mod threshold_vs_native;
 
@@ -30,7 +31,7 @@ pub struct Bench {
 }
 
 /// All of them.
-pub static ALL: [Bench; 9] = [
+pub static ALL: [Bench; 10] = [
     Bench { name: "columns", about: "samples from the host into a detector", run: columns::run },
     Bench {
         name: "threshold_vs_native",
@@ -51,6 +52,11 @@ pub static ALL: [Bench; 9] = [
         run: hundred_rules::run,
     },
     Bench { name: "active_alerts", about: "fifty thousand alerts from tick to tick", run: active_alerts::run },
+    Bench {
+        name: "many_rules",
+        about: "ten thousand rules checked, and one file of them edited",
+        run: many_rules::run,
+    },
     Bench { name: "idle", about: "memory, start and edits with all shipped rules", run: idle::run },
 ];
 

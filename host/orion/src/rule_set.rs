@@ -1,0 +1,58 @@
+//! A rule set that is loaded to be looked at and not to be run: what a replay goes through the past with.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use orion_pipeline::library::{Accepted, Generation, Shelf, check, read_rule_file, rule_files};
+
+use crate::cli::Failure;
+use crate::{setup, shipped};
+
+/// The rules of a folder, or of one file, with the plugins they name and the rules inside the binary, as `orion run` would
+/// take them. Here a file that is refused is the end: nobody wants to know what the past would have been without it.
+pub fn load(rules: &Path, plugins_dir: &Path, interval_millis: i64) -> Result<Generation, Failure> {
+    let shelf = shelf(plugins_dir)?;
+    let defaults = setup::defaults(interval_millis);
+    let mut accepted = Vec::new();
+    for (name, text) in texts(rules)? {
+        let checked = check(&name, &text, &shelf, &defaults);
+        match checked.accepted {
+            Some(file) => accepted.push(file),
+            None => return Err(Failure::BadRule(format!("a rule file is refused\n{}", checked.report))),
+        }
+    }
+    Ok(Accepted::generation(&accepted))
+}
+
+/// The plugins inside the binary and those of the folder.
+pub fn shelf(plugins_dir: &Path) -> Result<Shelf, Failure> {
+    let sandbox = Arc::new(setup::sandbox(None)?);
+    let bad = |(name, why): (String, String)| Failure::BadRule(format!("plugin `{name}` does not load: {why}"));
+    let mut shelf = Shelf::of_standard(&sandbox, &shipped::standard_plugins()).map_err(bad)?;
+    shelf.add_folder(&sandbox, plugins_dir).map_err(Failure::BadRule)?;
+    Ok(shelf)
+}
+
+/// Texts by the names that are the first part of ids.
+fn texts(rules: &Path) -> Result<BTreeMap<String, String>, Failure> {
+    let mut texts: BTreeMap<String, String> =
+        shipped::BUILTIN_RULES.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
+    let files = match rules.is_dir() {
+        true => rule_files(rules).map_err(Failure::configuration)?,
+        false if rules.exists() => vec![rules.to_owned()],
+        false => {
+            let rules = rules.display();
+            return Err(Failure::Configuration(format!(
+                "{rules} does not exist: name a rule file or a folder of them"
+            )));
+        }
+    };
+    for path in files {
+        let text = read_rule_file(&path)
+            .map_err(|why| Failure::BadRule(format!("{} cannot be read: {why}", path.display())))?;
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        texts.insert(name, text);
+    }
+    Ok(texts)
+}

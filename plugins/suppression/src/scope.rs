@@ -1,0 +1,149 @@
+//! A cause that fires, and what it explains: an incident.
+
+use orion_plugin::pattern::{Few, Life, Mark};
+use orion_plugin::{Severity, Stored};
+
+use crate::happening::Happening;
+
+/// Alerts of a cause whose end is waited for. With more, nobody waits for the further ones.
+const MOST_LIVE: usize = 1_000;
+
+/// Labels of causes that are equal to those of their symptoms, while one of the causes fires.
+#[derive(Clone)]
+pub(crate) struct Scope {
+    opened: i64,
+    pub(crate) severity: Severity,
+    live: Few<Live>,
+    /// The latest cause of one moment.
+    occurred: Option<i64>,
+    /// When the last cause was resolved.
+    resolved: i64,
+    /// Causes and symptoms.
+    pub(crate) events: u64,
+    pub(crate) suppressed: u64,
+    /// Where it grows in this call; not saved.
+    pub(crate) mark: Mark,
+}
+
+/// An alert that fires.
+#[derive(Clone, Copy)]
+pub(crate) struct Live {
+    pub(crate) fingerprint: u64,
+    pub(crate) position: u64,
+    pub(crate) severity: Severity,
+}
+
+/// How an incident ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    Resolved,
+    Idle,
+    Aged,
+}
+
+/// When and how an incident ends in which so much fires, from what was last resolved and what last occurred.
+pub(crate) fn end(opened: i64, fires: bool, occurred: Option<i64>, resolved: i64, life: &Life) -> (i64, End) {
+    let aged = opened.saturating_add(life.max_millis);
+    if fires {
+        return (aged, End::Aged);
+    }
+    let idle = occurred.map(|time| time.saturating_add(life.idle_millis)).filter(|idle| *idle >= resolved);
+    let (quiet, end) = idle.map_or((resolved, End::Resolved), |idle| (idle, End::Idle));
+    if quiet <= aged { (quiet, end) } else { (aged, End::Aged) }
+}
+
+impl Scope {
+    pub(crate) fn new(cause: &Happening) -> Self {
+        let (live, mark) = (Few::None, Mark::NONE);
+        let (opened, severity) = (cause.time, cause.severity);
+        let mut scope =
+            Self { opened, severity, live, occurred: None, resolved: i64::MIN, events: 0, suppressed: 0, mark };
+        scope.take(cause);
+        scope
+    }
+
+    /// Takes a cause. Whether it is one that it did not have.
+    pub(crate) fn take(&mut self, cause: &Happening) -> bool {
+        let Happening { fingerprint, position, severity, .. } = *cause;
+        self.severity = self.severity.max(severity);
+        if !cause.fires() {
+            self.occurred = self.occurred.max(Some(cause.time));
+        } else if self.fires(fingerprint) {
+            return false;
+        } else if self.live.len() < MOST_LIVE {
+            self.live.push(Live { fingerprint, position, severity });
+        }
+        self.events += 1;
+        true
+    }
+
+    /// Takes a symptom. Whether that makes it worse.
+    pub(crate) fn record(&mut self, severity: Severity) -> bool {
+        let rose = severity > self.severity;
+        self.severity = self.severity.max(severity);
+        self.events += 1;
+        self.suppressed += 1;
+        rose
+    }
+
+    pub(crate) fn fires(&self, fingerprint: u64) -> bool {
+        self.live.iter().any(|live| live.fingerprint == fingerprint)
+    }
+
+    pub(crate) fn resolve(&mut self, fingerprint: u64, time: i64) {
+        self.live.retain(|live| live.fingerprint != fingerprint);
+        self.resolved = self.resolved.max(time);
+    }
+
+    pub(crate) fn end(&self, life: &Life) -> (i64, End) {
+        end(self.opened, !self.live.is_empty(), self.occurred, self.resolved, life)
+    }
+
+    /// The incident that follows on one that was closed for its age. `None` when no cause fires.
+    pub(crate) fn continued(&self, time: i64) -> Option<(Self, Vec<u64>)> {
+        let severity = self.live.iter().map(|live| live.severity).max()?;
+        let mut positions: Vec<_> = self.live.iter().map(|live| live.position).collect();
+        positions.sort_unstable();
+        let (live, mark, events) = (self.live.clone(), Mark::NONE, positions.len() as u64);
+        let next =
+            Self { opened: time, severity, live, occurred: None, resolved: i64::MIN, events, suppressed: 0, mark };
+        Some((next, positions))
+    }
+}
+
+impl Stored for Live {
+    fn write(&self, out: &mut Vec<u8>) {
+        (self.fingerprint, self.position).write(out);
+        self.severity.write(out);
+    }
+
+    fn read(from: &mut &[u8]) -> Option<Self> {
+        let (fingerprint, position) = <(u64, u64)>::read(from)?;
+        Some(Self { fingerprint, position, severity: Severity::read(from)? })
+    }
+}
+
+impl Stored for Scope {
+    fn write(&self, out: &mut Vec<u8>) {
+        self.opened.write(out);
+        self.severity.write(out);
+        self.live.write(out);
+        self.occurred.write(out);
+        self.resolved.write(out);
+        self.events.write(out);
+        self.suppressed.write(out);
+    }
+
+    fn read(from: &mut &[u8]) -> Option<Self> {
+        Some(Self {
+            opened: i64::read(from)?,
+            severity: Severity::read(from)?,
+            live: Few::read(from)?,
+            occurred: Option::read(from)?,
+            resolved: i64::read(from)?,
+            events: u64::read(from)?,
+            suppressed: u64::read(from)?,
+            mark: Mark::NONE,
+        })
+    }
+}

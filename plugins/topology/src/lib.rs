@@ -1,0 +1,305 @@
+//! What fails because of what it depends on is folded into the incident of that.
+//!
+//! The map says what each node needs. Nodes that fail and of which one needs the other, directly or through others, are one
+//! region and one incident, whatever the order in which they fail. A node that connects two regions joins them: the older
+//! incident goes on and the younger is closed with that reason. A region is over when all its alerts are resolved, or when
+//! nothing came for `idle` where it holds things of one moment, and it keeps its nodes until then: a cause may recover
+//! before its symptoms.
+//!
+//! The root that is suspected is the node below which nothing fails; of several that which failed first, then the worst, then
+//! the one with most events. A cause that comes late changes the root of an open incident, which is said. After the end
+//! it opens an incident of its own; nothing is opened again.
+
+mod map;
+mod region;
+
+use std::collections::BTreeMap;
+
+use orion_plugin::pattern::{Growth, Life, Outbox, Shelf, Step};
+use orion_plugin::{
+    Batch, Changes, Correlator, Entry, Event, Field, Parameters, Refused, Scalar, Stateful, Status, format_duration,
+    hash_text,
+};
+
+use map::Map;
+use region::{Blow, End, Region};
+
+const STATE_VERSION: u32 = 1;
+
+/// The label that names a node when the rule says nothing.
+const SERVICE: &str = "service";
+
+/// Open incidents. Whoever has more has no map of what fails.
+const MOST_REGIONS: usize = 10_000;
+
+/// Bytes of a node's name; a longer one goes by its beginning and a hash.
+const MOST_NAME: usize = 200;
+
+/// The correlator.
+pub struct Topology {
+    map: Map,
+    label: String,
+    life: Life,
+    regions: Shelf<Region>,
+    /// In which region a node is. Follows from the regions.
+    homes: BTreeMap<(Box<str>, Box<str>), Box<str>>,
+    outbox: Outbox<Box<str>>,
+    /// Nothing comes any more from before this instant.
+    passed: i64,
+}
+
+impl Correlator for Topology {
+    fn configure(parameters: &Parameters) -> Result<Self, Refused> {
+        Ok(Self {
+            map: Map::read(parameters)?,
+            label: parameters.text("node")?.unwrap_or(SERVICE).to_owned(),
+            life: Life::read(parameters)?,
+            regions: Shelf::of_version(STATE_VERSION),
+            homes: BTreeMap::new(),
+            outbox: Outbox::default(),
+            passed: i64::MIN,
+        })
+    }
+
+    fn correlate(&mut self, now: i64, events: &Batch<'_>, changes: &mut Changes) {
+        self.outbox.begin();
+        if events.is_empty() {
+            self.passed = self.passed.max(now);
+        }
+        for event in events.events() {
+            self.passed = self.passed.max(event.timestamp.saturating_sub(self.life.lateness_millis));
+            let node = name(event.label(&self.label).unwrap_or_default());
+            match event.status {
+                Status::Firing | Status::Occurred => self.strike(&node, &event),
+                Status::Resolved => self.resolve(&node, &event),
+            }
+        }
+        self.pass();
+        let (map, regions) = (&self.map, &self.regions);
+        self.outbox.send(changes, |key| regions.get(&key).map(|region| facts(map, region)).unwrap_or_default());
+    }
+
+    fn state(&mut self) -> Option<&mut dyn Stateful> {
+        Some(self)
+    }
+}
+
+impl Stateful for Topology {
+    fn restore(&mut self, version: u32, entries: Vec<Entry>) -> Result<(), Refused> {
+        self.regions.restore(version, entries)?;
+        let home = |region: &Region, node: &str| (region.scope.clone(), Box::from(node));
+        let homes = self
+            .regions
+            .iter()
+            .flat_map(|(key, region)| region.nodes.keys().map(move |node| (home(region, node), Box::from(key))));
+        self.homes = homes.collect();
+        Ok(())
+    }
+
+    fn checkpoint(&mut self) -> Vec<Entry> {
+        self.regions.checkpoint()
+    }
+}
+
+impl Topology {
+    /// An event that fires or occurred.
+    fn strike(&mut self, node: &str, event: &Event<'_>) {
+        let Event { timestamp: time, position, fingerprint, severity, .. } = *event;
+        let blow = Blow { time, position, fingerprint, severity, fires: event.status == Status::Firing };
+        let scope = event.key();
+        self.end_around(scope, node, time);
+        let around = self.around(scope, node);
+        let oldest =
+            around.iter().min_by_key(|key| self.regions.get(key).map(|region| (region.opened, (*key).clone())));
+        let Some(key) = oldest.cloned() else { return self.open(scope, node, blow) };
+        for other in around.iter().filter(|other| **other != key) {
+            self.join(&key, other, time);
+        }
+        self.grow(&key, node, blow);
+    }
+
+    /// The regions that a node belongs to or connects.
+    fn around(&self, scope: &str, node: &str) -> Vec<Box<str>> {
+        if let Some(home) = self.homes.get(&(Box::from(scope), Box::from(node))) {
+            return vec![home.clone()];
+        }
+        let relates =
+            |region: &Region| *region.scope == *scope && region.nodes.keys().any(|other| self.map.relates(node, other));
+        self.regions.iter().filter(|(_, region)| relates(region)).map(|(key, _)| key.into()).collect()
+    }
+
+    fn open(&mut self, scope: &str, node: &str, blow: Blow) {
+        self.make_room(blow.time);
+        let mut key = if scope.is_empty() { node.to_owned() } else { format!("{scope} {node}") };
+        // A region is called after its first node also when that has recovered and fails again elsewhere.
+        while self.regions.get(&key).is_some() {
+            key.push('\'');
+        }
+        let step = Step { time: blow.time, severity: blow.severity, reason: format!("{} fails", shown(node)) };
+        let mut region = Region::new(scope, node, blow);
+        region.mark = self.outbox.open(key.as_str().into(), &key, step, vec![blow.position]);
+        self.homes.insert((scope.into(), node.into()), key.as_str().into());
+        self.regions.insert(&key, region);
+    }
+
+    fn grow(&mut self, key: &str, node: &str, blow: Blow) {
+        let Some(region) = self.regions.get_mut(key) else { return };
+        let before = region.severity;
+        let is_new = region.strike(node, blow);
+        let (severity, rose) = (region.severity, region.severity > before);
+        let home = (region.scope.clone(), Box::from(node));
+        self.homes.insert(home, key.into());
+        if is_new || rose {
+            let growth = Growth { time: blow.time, severity, rose, position: blow.position, is_new };
+            let Some(region) = self.regions.get_mut(key) else { return };
+            self.outbox.update(key.into(), key, &mut region.mark, growth);
+        }
+        self.relabel(key, blow.time);
+    }
+
+    /// The root may be another one now.
+    fn relabel(&mut self, key: &str, time: i64) {
+        let Some(region) = self.regions.get_mut(key) else { return };
+        let Some(root) = region.ranking(&self.map).first().map(|root| Box::<str>::from(*root)) else { return };
+        if root == region.root {
+            return;
+        }
+        let reason = format!(
+            "the root is now {} and not {}: {}",
+            shown(&root),
+            shown(&region.root),
+            region.reasons(&self.map, &root)
+        );
+        region.root = root;
+        self.outbox.remark(key.into(), key, &mut region.mark, Step { time, severity: region.severity, reason });
+    }
+
+    /// A region becomes part of another.
+    fn join(&mut self, key: &str, other: &str, time: i64) {
+        let Some(joined) = self.close(other, time, format!("joined with {key}")) else { return };
+        let nodes: Vec<_> = joined.nodes.keys().map(|node| (joined.scope.clone(), node.clone())).collect();
+        self.homes.extend(nodes.into_iter().map(|home| (home, Box::from(key))));
+        let Some(region) = self.regions.get_mut(key) else { return };
+        let before = region.severity;
+        for position in region.absorb(joined) {
+            let (severity, rose) = (region.severity, region.severity > before);
+            let growth = Growth { time, severity, rose, position, is_new: true };
+            self.outbox.update(key.into(), key, &mut region.mark, growth);
+        }
+    }
+
+    fn resolve(&mut self, node: &str, event: &Event<'_>) {
+        let Some(key) = self.homes.get(&(Box::from(event.key()), Box::from(node))).cloned() else { return };
+        self.end_until(&key, event.timestamp);
+        // Looked at first: an end that changes nothing here is not saved.
+        if !self.regions.get(&key).is_some_and(|region| region.fires(node, event.fingerprint)) {
+            return;
+        }
+        if let Some(region) = self.regions.get_mut(&key) {
+            region.resolve(node, event.fingerprint, event.timestamp);
+        }
+        self.end_until(&key, event.timestamp);
+    }
+
+    /// What an event has to do with ends before it, if that was due.
+    fn end_around(&mut self, scope: &str, node: &str, time: i64) {
+        for key in self.around(scope, node) {
+            self.end_until(&key, time);
+        }
+    }
+
+    /// Ends what is due, in the order in which it was.
+    fn pass(&mut self) {
+        let ends = self.regions.iter().map(|(key, region)| (self.end_of(region).0, Box::<str>::from(key)));
+        let mut due: Vec<_> = ends.filter(|(at, _)| *at <= self.passed).collect();
+        due.sort_unstable();
+        for (_, key) in due {
+            self.end_until(&key, self.passed);
+        }
+    }
+
+    fn end_of(&self, region: &Region) -> (i64, End) {
+        region.end(self.life.idle_millis, self.life.max_millis)
+    }
+
+    fn end_until(&mut self, key: &str, until: i64) {
+        while let Some((at, end)) =
+            self.regions.get(key).map(|region| self.end_of(region)).filter(|(at, _)| *at <= until)
+        {
+            let reason = match end {
+                End::Resolved => "all resolved".to_owned(),
+                End::Idle => format!("idle for {}", format_duration(self.life.idle_millis)),
+                End::Aged => format!("open for {}", format_duration(self.life.max_millis)),
+            };
+            let Some(closed) = self.close(key, at, reason) else { return };
+            if let Some((next, positions)) = closed.continued(at).filter(|_| end == End::Aged) {
+                self.go_on(key, at, next, positions);
+            }
+        }
+    }
+
+    fn go_on(&mut self, key: &str, time: i64, mut next: Region, positions: Vec<u64>) {
+        next.root = next.ranking(&self.map).first().map(|root| Box::from(*root)).unwrap_or_default();
+        let step = Step { time, severity: next.severity, reason: "continues".to_owned() };
+        next.mark = self.outbox.open(key.into(), key, step, positions);
+        for node in next.nodes.keys() {
+            self.homes.insert((next.scope.clone(), node.clone()), key.into());
+        }
+        self.regions.insert(key, next);
+    }
+
+    /// Says that an incident is over and takes its region out.
+    fn close(&mut self, key: &str, time: i64, reason: String) -> Option<Region> {
+        let closed = self.regions.remove(key)?;
+        let step = Step { time, severity: closed.severity, reason };
+        self.outbox.resolve(key, closed.mark, step, &facts(&self.map, &closed));
+        for node in closed.nodes.keys() {
+            self.homes.remove(&(closed.scope.clone(), node.clone()));
+        }
+        Some(closed)
+    }
+
+    fn make_room(&mut self, time: i64) {
+        if self.regions.len() < MOST_REGIONS {
+            return;
+        }
+        let oldest =
+            self.regions.iter().min_by_key(|(key, region)| (region.opened, *key)).map(|(key, _)| key.to_owned());
+        if let Some(oldest) = oldest {
+            self.close(&oldest, time, format!("pushed out by other incidents: more than {MOST_REGIONS}"));
+        }
+    }
+}
+
+/// A node's name as it is kept.
+fn name(label: &str) -> String {
+    if label.len() <= MOST_NAME {
+        return label.to_owned();
+    }
+    let beginning = label.get(..label.floor_char_boundary(MOST_NAME)).unwrap_or_default();
+    format!("{beginning}#{:016x}", hash_text(label))
+}
+
+fn shown(node: &str) -> &str {
+    if node.is_empty() { "something without a name" } else { node }
+}
+
+/// What an incident says of itself.
+fn facts(map: &Map, region: &Region) -> Vec<Field> {
+    let field = |name: &str, value: Scalar| Field { name: name.to_owned(), value };
+    let count = |number: usize| Scalar::Integer(i64::try_from(number).unwrap_or(i64::MAX));
+    let (suspects, reasons) = region.suspects(map);
+    vec![
+        field("root", shown(&region.root).into()),
+        field("suspects", suspects.into()),
+        field("reasons", reasons.into()),
+        field("nodes", count(region.nodes.len())),
+        field("nodes_failing", count(region.failing())),
+        field("events", count(usize::try_from(region.events).unwrap_or(usize::MAX))),
+    ]
+}
+
+orion_plugin::correlator!(Topology);
+
+#[cfg(test)]
+mod tests;

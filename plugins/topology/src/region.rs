@@ -1,0 +1,293 @@
+//! Nodes that fail together, and which of them is suspected to be the root.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
+use orion_plugin::pattern::{Few, Mark};
+use orion_plugin::{Severity, Stored, format_instant};
+
+use crate::map::Map;
+
+/// Alerts of a node whose end is waited for. With more, nobody waits for the further ones.
+const MOST_LIVE: usize = 1_000;
+
+/// Nodes that an incident ranks in words.
+const MOST_SUSPECTS: usize = 5;
+
+/// Nodes that fail together: one needs the other, directly or through others. An incident.
+#[derive(Clone)]
+pub(crate) struct Region {
+    /// The group of the events: a region never reaches beyond it.
+    pub(crate) scope: Box<str>,
+    pub(crate) opened: i64,
+    pub(crate) severity: Severity,
+    pub(crate) events: u64,
+    /// All that failed since it opened, also what does not any more: a cause may recover before its symptoms.
+    pub(crate) nodes: BTreeMap<Box<str>, Node>,
+    pub(crate) root: Box<str>,
+    /// When the last alert was resolved.
+    pub(crate) resolved: i64,
+    /// Where it grows in this call; not saved.
+    pub(crate) mark: Mark,
+}
+
+/// What is known of a node that fails.
+#[derive(Clone)]
+pub(crate) struct Node {
+    onset: i64,
+    severity: Severity,
+    events: u64,
+    live: Few<Live>,
+    /// The latest thing of one moment.
+    occurred: Option<(i64, u64)>,
+}
+
+/// An alert that fires.
+#[derive(Clone, Copy)]
+struct Live {
+    fingerprint: u64,
+    position: u64,
+    severity: Severity,
+}
+
+/// An event, as far as a region has to do with it.
+#[derive(Clone, Copy)]
+pub(crate) struct Blow {
+    pub(crate) time: i64,
+    pub(crate) position: u64,
+    pub(crate) fingerprint: u64,
+    pub(crate) severity: Severity,
+    pub(crate) fires: bool,
+}
+
+/// How a region ends.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    Resolved,
+    Idle,
+    Aged,
+}
+
+impl Region {
+    pub(crate) fn new(scope: &str, node: &str, blow: Blow) -> Self {
+        let (opened, severity) = (blow.time, blow.severity);
+        let mut region = Self {
+            scope: scope.into(),
+            opened,
+            severity,
+            events: 0,
+            nodes: BTreeMap::new(),
+            root: node.into(),
+            resolved: i64::MIN,
+            mark: Mark::NONE,
+        };
+        region.strike(node, blow);
+        region
+    }
+
+    /// Takes an event of a node. Whether it is one that the region did not have.
+    pub(crate) fn strike(&mut self, node: &str, blow: Blow) -> bool {
+        self.severity = self.severity.max(blow.severity);
+        if !self.nodes.contains_key(node) {
+            self.nodes.insert(node.into(), Node::new(blow));
+        }
+        let is_new = self.nodes.get_mut(node).is_some_and(|known| known.strike(blow));
+        self.events += u64::from(is_new);
+        is_new
+    }
+
+    /// The end of an alert. Whether it changed anything.
+    pub(crate) fn resolve(&mut self, node: &str, fingerprint: u64, time: i64) -> bool {
+        let Some(known) = self.nodes.get_mut(node).filter(|known| known.fires(fingerprint)) else { return false };
+        known.live.retain(|live| live.fingerprint != fingerprint);
+        self.resolved = self.resolved.max(time);
+        true
+    }
+
+    pub(crate) fn fires(&self, node: &str, fingerprint: u64) -> bool {
+        self.nodes.get(node).is_some_and(|known| known.fires(fingerprint))
+    }
+
+    /// Takes over what another region has. Returns the positions of what still counts there.
+    pub(crate) fn absorb(&mut self, other: Self) -> Vec<u64> {
+        let positions = other.positions();
+        self.severity = self.severity.max(other.severity);
+        self.events += other.events;
+        self.resolved = self.resolved.max(other.resolved);
+        self.nodes.extend(other.nodes);
+        positions
+    }
+
+    /// Bus positions of the alerts that fire and of the latest things of one moment.
+    fn positions(&self) -> Vec<u64> {
+        let of_node = |node: &Node| {
+            let live: Vec<_> = node.live.iter().map(|live| live.position).collect();
+            live.into_iter().chain(node.occurred.map(|(_, position)| position)).collect::<Vec<_>>()
+        };
+        let mut positions: Vec<_> = self.nodes.values().flat_map(of_node).collect();
+        positions.sort_unstable();
+        positions.dedup();
+        positions
+    }
+
+    /// When and how it ends if nothing more comes.
+    pub(crate) fn end(&self, idle_millis: i64, max_millis: i64) -> (i64, End) {
+        let aged = self.opened.saturating_add(max_millis);
+        if self.nodes.values().any(|node| !node.live.is_empty()) {
+            return (aged, End::Aged);
+        }
+        let occurred = self.nodes.values().filter_map(|node| node.occurred).map(|(time, _)| time).max();
+        let idle = occurred.map(|time| time.saturating_add(idle_millis)).filter(|idle| *idle >= self.resolved);
+        let (quiet, end) = idle.map_or((self.resolved, End::Resolved), |idle| (idle, End::Idle));
+        if quiet <= aged { (quiet, end) } else { (aged, End::Aged) }
+    }
+
+    /// What is left of it when it was closed for its age: the nodes that fail, with the alerts that fire.
+    pub(crate) fn continued(mut self, time: i64) -> Option<(Self, Vec<u64>)> {
+        self.nodes.retain(|_, node| !node.live.is_empty());
+        self.nodes.values_mut().for_each(|node| node.occurred = None);
+        let positions = self.positions();
+        let live = self.nodes.values().flat_map(|node| node.live.iter());
+        self.severity = live.map(|live| live.severity).max()?;
+        self.events = positions.len() as u64;
+        (self.opened, self.mark, self.resolved) = (time, Mark::NONE, i64::MIN);
+        Some((self, positions))
+    }
+
+    /// Its nodes, the most suspected first: those below which nothing fails, then what failed first, then the worst, then
+    /// that with most events.
+    pub(crate) fn ranking(&self, map: &Map) -> Vec<&str> {
+        let rank = |name: &str, node: &Node| {
+            let rests_on_failure = self.nodes.keys().any(|other| map.is_below(other, name));
+            (rests_on_failure, node.onset, Reverse(node.severity), Reverse(node.events))
+        };
+        let mut ranked: Vec<_> = self.nodes.iter().map(|(name, node)| (rank(name, node), &**name)).collect();
+        ranked.sort_unstable();
+        ranked.into_iter().map(|(_, name)| name).collect()
+    }
+
+    /// Why a node stands where it does in the ranking.
+    pub(crate) fn reasons(&self, map: &Map, name: &str) -> String {
+        let Some(node) = self.nodes.get(name) else { return String::new() };
+        let below: Vec<_> = self.nodes.keys().filter(|other| map.is_below(other, name)).map(|other| &**other).collect();
+        let rests = match below.as_slice() {
+            [] => "nothing it needs fails".to_owned(),
+            below => format!("it needs {}", listed(below)),
+        };
+        let above = self.nodes.keys().filter(|other| map.is_below(name, other)).count();
+        let needed =
+            if above > 0 { format!(", {above} of {} others need it", self.nodes.len() - 1) } else { String::new() };
+        let (onset, severity, events) = (format_instant(node.onset), node.severity.as_str(), node.events);
+        format!("{rests}{needed}, failing since {onset}, {severity}, {events} events")
+    }
+
+    /// The most suspected nodes with their reasons, in one text.
+    pub(crate) fn suspects(&self, map: &Map) -> (String, String) {
+        let ranking = self.ranking(map);
+        let told = |name: &&str| format!("{name}: {}", self.reasons(map, name));
+        let reasons: Vec<_> = ranking.iter().take(MOST_SUSPECTS).map(told).collect();
+        (listed(&ranking), reasons.join("; "))
+    }
+
+    /// How many of its nodes fail now.
+    pub(crate) fn failing(&self) -> usize {
+        self.nodes.values().filter(|node| !node.live.is_empty() || node.occurred.is_some()).count()
+    }
+}
+
+/// The first few of some names.
+fn listed(names: &[&str]) -> String {
+    let first = names.iter().take(MOST_SUSPECTS).copied().collect::<Vec<_>>().join(", ");
+    let more = names.len().saturating_sub(MOST_SUSPECTS);
+    if more > 0 { format!("{first} and {more} more") } else { first }
+}
+
+impl Node {
+    fn new(blow: Blow) -> Self {
+        Self { onset: blow.time, severity: blow.severity, events: 0, live: Few::None, occurred: None }
+    }
+
+    fn fires(&self, fingerprint: u64) -> bool {
+        self.live.iter().any(|live| live.fingerprint == fingerprint)
+    }
+
+    fn strike(&mut self, blow: Blow) -> bool {
+        let Blow { time, position, fingerprint, severity, fires } = blow;
+        self.onset = self.onset.min(time);
+        self.severity = self.severity.max(severity);
+        if !fires {
+            self.occurred = self.occurred.max(Some((time, position)));
+        } else if let Some(known) = self.live.iter_mut().find(|live| live.fingerprint == fingerprint) {
+            known.severity = known.severity.max(severity);
+            return false;
+        } else if self.live.len() < MOST_LIVE {
+            self.live.push(Live { fingerprint, position, severity });
+        }
+        self.events += 1;
+        true
+    }
+}
+
+impl Stored for Live {
+    fn write(&self, out: &mut Vec<u8>) {
+        (self.fingerprint, self.position).write(out);
+        self.severity.write(out);
+    }
+
+    fn read(from: &mut &[u8]) -> Option<Self> {
+        let (fingerprint, position) = <(u64, u64)>::read(from)?;
+        Some(Self { fingerprint, position, severity: Severity::read(from)? })
+    }
+}
+
+impl Stored for Node {
+    fn write(&self, out: &mut Vec<u8>) {
+        self.onset.write(out);
+        self.severity.write(out);
+        self.events.write(out);
+        self.live.write(out);
+        self.occurred.write(out);
+    }
+
+    fn read(from: &mut &[u8]) -> Option<Self> {
+        Some(Self {
+            onset: i64::read(from)?,
+            severity: Severity::read(from)?,
+            events: u64::read(from)?,
+            live: Few::read(from)?,
+            occurred: Option::read(from)?,
+        })
+    }
+}
+
+impl Stored for Region {
+    fn write(&self, out: &mut Vec<u8>) {
+        self.scope.write(out);
+        self.opened.write(out);
+        self.severity.write(out);
+        self.events.write(out);
+        self.root.write(out);
+        self.resolved.write(out);
+        for (name, node) in &self.nodes {
+            name.write(out);
+            node.write(out);
+        }
+    }
+
+    fn read(from: &mut &[u8]) -> Option<Self> {
+        let mut region = Self {
+            scope: Box::read(from)?,
+            opened: i64::read(from)?,
+            severity: Severity::read(from)?,
+            events: u64::read(from)?,
+            root: Box::read(from)?,
+            resolved: i64::read(from)?,
+            nodes: BTreeMap::new(),
+            mark: Mark::NONE,
+        };
+        while !from.is_empty() {
+            region.nodes.insert(Box::read(from)?, Node::read(from)?);
+        }
+        Some(region)
+    }
+}

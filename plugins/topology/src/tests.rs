@@ -1,0 +1,200 @@
+//! What topology says, case by case and against a plain model of it, whatever the batches and the restarts.
+
+use orion_plugin::testing::{CorrelatorProbe, Cut, Story, TestEvent, ToldEvent, play, stories};
+use orion_plugin::{ParameterValue, Severity};
+use proptest::prelude::*;
+
+use super::*;
+
+mod model;
+
+const MINUTE: i64 = 60_000;
+
+/// A household of services; `x` needs nothing and nobody needs it.
+const NEEDS: [(&str, &str); 6] = [
+    ("radarr", "qbittorrent"),
+    ("radarr", "prowlarr"),
+    ("sonarr", "prowlarr"),
+    ("qbittorrent", "vpn"),
+    ("prowlarr", "vpn"),
+    ("grafana", "prometheus"),
+];
+
+type Given = Vec<(&'static str, ParameterValue)>;
+
+fn given(parameters: &[(&'static str, i64)]) -> Given {
+    let pairs = NEEDS.iter().flat_map(|(node, needed)| [(*node).to_owned(), (*needed).to_owned()]).collect();
+    let named = parameters.iter().map(|(name, value)| (*name, ParameterValue::Integer(*value)));
+    named.chain([("depends_on", ParameterValue::Texts(pairs))]).collect()
+}
+
+fn event(status: Status, minute: i64, node: &str) -> ToldEvent {
+    let position = u64::try_from(minute).unwrap();
+    let (timestamp, severity, key) = (minute * MINUTE, Severity::Error, String::new());
+    let fingerprint = hash_text(node);
+    ToldEvent::from(TestEvent { position, timestamp, severity, status, fingerprint, key }).labelled("service", node)
+}
+
+fn down(minute: i64, node: &str) -> ToldEvent {
+    event(Status::Firing, minute, node)
+}
+
+fn up(minute: i64, node: &str) -> ToldEvent {
+    event(Status::Resolved, minute, node)
+}
+
+/// Each event in a call of its own: key, kind, minute, reason, positions.
+fn told(events: &[ToldEvent]) -> Vec<String> {
+    let mut probe = CorrelatorProbe::<Topology>::new(&given(&[])).unwrap();
+    let said = events.iter().flat_map(|told| probe.tell(told.event.timestamp, std::slice::from_ref(told)));
+    let said: Vec<_> = said.collect();
+    let line = |change: &orion_plugin::Change| {
+        let (kind, at, reason) = (change.kind, change.timestamp / MINUTE, &change.reason);
+        format!("{} {kind:?} {at} {:?} {reason}", change.key, change.positions)
+    };
+    said.iter().map(line).collect()
+}
+
+fn fact(change: &orion_plugin::Change, name: &str) -> String {
+    match &change.fields.iter().find(|field| field.name == name).unwrap().value {
+        Scalar::Text(text) => text.clone(),
+        other => format!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_symptom_joins_the_incident_of_its_cause_and_all_end_together() {
+    assert_eq!(
+        told(&[down(0, "vpn"), down(1, "radarr"), up(2, "vpn"), up(3, "radarr")]),
+        ["vpn Opened 0 [0] vpn fails", "vpn Updated 1 [1] 1 new event", "vpn Resolved 3 [] all resolved",]
+    );
+}
+
+#[test]
+fn a_cause_that_comes_late_becomes_the_root_and_nothing_is_opened_again() {
+    assert_eq!(
+        told(&[down(0, "radarr"), down(1, "vpn"), up(2, "radarr"), up(3, "vpn"), down(4, "qbittorrent")]),
+        [
+            "radarr Opened 0 [0] radarr fails",
+            "radarr Updated 1 [1] 1 new event, the root is now vpn and not radarr: nothing it needs fails, \
+         1 of 1 others need it, failing since 1970-01-01T00:01:00Z, error, 1 events",
+            "radarr Resolved 3 [] all resolved",
+            "qbittorrent Opened 4 [4] qbittorrent fails",
+        ]
+    );
+}
+
+#[test]
+fn what_has_nothing_to_do_with_each_other_is_not_one_incident() {
+    let keys: Vec<_> = told(&[down(0, "qbittorrent"), down(1, "prowlarr"), down(2, "grafana"), down(3, "elsewhere")])
+        .into_iter()
+        .collect();
+    assert!(keys.iter().all(|line| line.contains("Opened")), "{keys:?}");
+}
+
+#[test]
+fn a_node_that_connects_two_regions_joins_them() {
+    assert_eq!(
+        told(&[down(0, "qbittorrent"), down(1, "prowlarr"), down(2, "vpn"), up(3, "vpn")])[2..],
+        [
+            "prowlarr Resolved 2 [] joined with qbittorrent",
+            "qbittorrent Updated 2 [1, 2] 2 new events, the root is now vpn and not qbittorrent: nothing it needs fails, \
+         2 of 2 others need it, failing since 1970-01-01T00:02:00Z, error, 1 events",
+        ]
+    );
+}
+
+#[test]
+fn suspects_are_ranked_by_what_fails_below_them_then_onset_then_severity_then_count() {
+    let mut probe = CorrelatorProbe::<Topology>::new(&given(&[])).unwrap();
+    let said = probe.tell(0, &[down(0, "radarr"), down(1, "sonarr"), down(2, "prowlarr"), down(3, "qbittorrent")]);
+    let all = said.iter().find(|change| change.key == "radarr").unwrap();
+    assert_eq!(
+        (fact(all, "root"), fact(all, "suspects")),
+        ("prowlarr".to_owned(), "prowlarr, qbittorrent, radarr, sonarr".to_owned(),)
+    );
+    assert!(fact(all, "reasons").starts_with("prowlarr: nothing it needs fails, 2 of 3 others need it"));
+    assert!(fact(all, "reasons").contains("radarr: it needs prowlarr, qbittorrent"));
+    let circle = ParameterValue::Texts(["a", "b", "b", "a"].map(str::to_owned).to_vec());
+    let mut probe = CorrelatorProbe::<Topology>::new(&[("depends_on", circle)]).unwrap();
+    let worse = |told: ToldEvent| ToldEvent { event: TestEvent { severity: Severity::Critical, ..told.event }, ..told };
+    let said = probe.tell(0, &[down(0, "a"), worse(down(0, "b"))]);
+    assert_eq!(fact(&said[0], "root"), "b");
+}
+
+#[test]
+fn things_of_one_moment_end_when_nothing_came_for_a_while() {
+    let mut probe = CorrelatorProbe::<Topology>::new(&given(&[("idle", 15 * MINUTE)])).unwrap();
+    probe.tell(0, &[event(Status::Occurred, 0, "vpn"), down(1, "radarr"), up(2, "radarr")]);
+    assert!(probe.tick(15 * MINUTE - 1).is_empty());
+    assert_eq!(probe.tick(15 * MINUTE)[0].reason, "idle for 15m");
+}
+
+#[test]
+fn an_incident_that_is_too_old_is_closed_and_what_still_fires_opens_the_next() {
+    let mut probe = CorrelatorProbe::<Topology>::new(&given(&[("max", 60 * MINUTE)])).unwrap();
+    probe.tell(0, &[down(0, "vpn"), down(1, "radarr"), up(2, "vpn")]);
+    let said = probe.tick(60 * MINUTE);
+    let lines: Vec<_> = said.iter().map(|change| (&*change.reason, change.positions.clone())).collect();
+    assert_eq!(lines, [("open for 1h", vec![]), ("continues", vec![1])]);
+    assert_eq!(fact(&said[1], "root"), "radarr");
+    // The cause is no longer of it: it fails anew, and is joined again as the root.
+    let said = probe.tell(61 * MINUTE, &[down(61, "vpn")]);
+    assert!(said[0].reason.contains("the root is now vpn"), "{said:?}");
+}
+
+#[test]
+fn groups_are_worlds_of_their_own() {
+    let of_site = |mut told: ToldEvent, site: &str| {
+        told.event.key = site.to_owned();
+        told
+    };
+    let said = told(&[of_site(down(0, "vpn"), "here"), of_site(down(1, "radarr"), "there")]);
+    assert_eq!(said, ["here vpn Opened 0 [0] vpn fails", "there radarr Opened 1 [1] radarr fails"]);
+}
+
+#[test]
+fn a_map_is_needed() {
+    let refused = CorrelatorProbe::<Topology>::new(&[]).err().unwrap();
+    assert!(refused.0.starts_with("`depends_on` says what each node needs"));
+}
+
+const NODES: [&str; 8] = ["radarr", "sonarr", "qbittorrent", "prowlarr", "vpn", "grafana", "prometheus", "x"];
+
+fn stream() -> impl Strategy<Value = Vec<(ToldEvent, Cut)>> {
+    let status = prop_oneof![3 => Just(Status::Firing), 3 => Just(Status::Resolved), 1 => Just(Status::Occurred)];
+    let cut = prop_oneof![4 => Just(Cut::None), 1 => Just(Cut::Batch), 1 => Just(Cut::Tick), 1 => Just(Cut::Restart)];
+    let drawn = (0..NODES.len(), 0_i64..4, 0_u8..4, status, cut);
+    proptest::collection::vec(drawn, 1..60).prop_map(|drawn| {
+        let mut reached = 100;
+        let told = |(index, (node, step, rank, status, cut)): (usize, _)| {
+            reached += step;
+            let mut told = event(status, reached, NODES[node]);
+            (told.event.position, told.event.severity) = (index as u64, Severity::from_rank(rank));
+            (told, cut)
+        };
+        drawn.into_iter().enumerate().map(told).collect()
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1_000))]
+
+    #[test]
+    fn topology_is_its_model_whatever_the_batches_ticks_and_restarts(
+        events in stream(), idle in 1_i64..12, max in 1_i64..60,
+    ) {
+        let (idle, max) = (idle * MINUTE, max * MINUTE);
+        let given = given(&[("idle", idle), ("max", max)]);
+        let end = 400 * MINUTE;
+        let said = stories(play::<Topology>(&given, STATE_VERSION, &events, end).unwrap());
+        let outline = |story: &Story| {
+            let root = story.facts.iter().find(|field| field.name == "root").map(|field| field.value.clone());
+            (story.outline(), root)
+        };
+        let outlines: Vec<_> = said.values().flatten().map(outline).collect();
+        prop_assert_eq!(outlines, model::stories(&events, idle, max, end));
+        let uncut: Vec<_> = events.into_iter().map(|(told, _)| (told, Cut::Batch)).collect();
+        prop_assert_eq!(said, stories(play::<Topology>(&given, STATE_VERSION, &uncut, end).unwrap()));
+    }
+}

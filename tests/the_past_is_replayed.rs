@@ -1,0 +1,130 @@
+//! The past is replayed by the code that runs live: it gives what live gave, needs no Prometheus once it was recorded, and
+//! shows what an edit would have changed. What happened can be explained.
+
+use std::time::Duration;
+
+use crate::support::{self, Deployment};
+use orion_lab::{Exporter, Prometheus, ScrapeConfig};
+use serde_json::Value;
+
+/// The recording inside the binary.
+const RECORDING: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/recordings/media-outage.jsonl.gz");
+const RECORDED: [&str; 4] = ["--from", "2026-11-21T08:44:30Z", "--to", "2026-11-21T08:56:30Z"];
+
+fn replayed(deployment: &Deployment, arguments: &[&str]) -> Value {
+    let output = deployment.orion(&[&["replay", "--output", "json"], arguments].concat());
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+#[test]
+fn a_replay_gives_exactly_what_live_gave() {
+    // Without an address the demonstration plays the recording.
+    let deployment = Deployment::new("");
+    let data = deployment.path("live");
+    let shown = deployment.orion(&["demo", "--once", "--speed", "600", "--data", data.to_str().unwrap()]);
+    assert!(shown.status.success());
+    let rules = data.join("rules");
+    let arguments = ["--recorded", RECORDING, "--rules", rules.to_str().unwrap()];
+    let past = replayed(&deployment, &[&RECORDED[..], &arguments[..]].concat());
+    for (what, file) in [("events", "events"), ("incidents", "incidents"), ("decisions", "decisions")] {
+        let recorded = std::fs::read_to_string(data.join(format!("memory/{file}.jsonl"))).unwrap();
+        let mut live: Vec<Value> = recorded.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        live.iter_mut().for_each(without_place_in_the_file);
+        let again = past[what].as_array().unwrap();
+        assert_eq!(live.len(), again.len(), "{what}");
+        assert!(!again.is_empty(), "{what}");
+        for record in &live {
+            assert!(again.contains(record), "{what}: {record} is not in the replay");
+        }
+    }
+}
+
+/// What Memory adds to a record is about its file.
+fn without_place_in_the_file(record: &mut Value) {
+    let record = record.as_object_mut().unwrap();
+    for added in ["schema", "seq", "prev", "hash"] {
+        record.remove(added);
+    }
+}
+
+const RULES: &str = r#"
+groups:
+  - name: load
+    interval: 1s
+    rules:
+      - alert: Overloaded
+        expr: load > 1
+        labels: { severity: error, service: "{{ $labels.worker }}" }
+      - { alert: Quiet, expr: load > 100, for: 5m }
+"#;
+
+#[test]
+fn what_prometheus_remembers_is_recorded_compared_and_explained() {
+    let exporter = Exporter::start("app").unwrap();
+    exporter.set("load{worker=\"a\"}", 2.0);
+    exporter.set("load{worker=\"b\"}", 3.0);
+    let targets = ScrapeConfig::every(Duration::from_secs(1)).target("app", exporter.address());
+    let mut prometheus = Prometheus::start(&targets).unwrap();
+    prometheus.wait_for("count(load)", "\"2\"", support::PATIENCE).unwrap();
+    let deployment = Deployment::new(&prometheus.url());
+    deployment.rule("load.yaml", RULES);
+    let orion = deployment.start();
+    deployment.wait_until("both alerts", |it| it.events_of("overloaded", "firing").len() == 2);
+    exporter.set("load{worker=\"b\"}", 0.0);
+    deployment.wait_until("an end", |it| it.events_of("overloaded", "resolved").len() == 1);
+    assert!(orion.terminate().success());
+
+    let file = deployment.path("past.jsonl.gz");
+    let file = file.to_str().unwrap();
+    let rules = deployment.path("rules");
+    let time_of = |event: &Value| event["ts"].as_str().unwrap().to_owned();
+    let from = deployment.events_of("overloaded", "firing").iter().map(time_of).min().unwrap();
+    let to = deployment.events_of("overloaded", "resolved").iter().map(time_of).max().unwrap();
+    let span = ["--from", &from, "--to", &to, "--rules", rules.to_str().unwrap()];
+    let recorded = deployment.orion(&[&["record", "--out", file], &span[..]].concat());
+    assert!(recorded.status.success(), "{}", String::from_utf8_lossy(&recorded.stderr));
+    explains(&deployment);
+
+    // A higher bound: one of the two would never have been said.
+    let edited = deployment.path("edited");
+    std::fs::create_dir(&edited).unwrap();
+    std::fs::write(edited.join("load.yaml"), RULES.replace("load > 1\n", "load > 2.5\n")).unwrap();
+    let difference = replayed(&deployment, &[&span[..], &["--diff", edited.to_str().unwrap()]].concat());
+    let gone = difference["only_rules"].as_array().unwrap();
+    assert!(gone.iter().all(|event| event["labels"]["worker"] == "a"), "{difference}");
+    assert_eq!(gone.len(), 1, "{difference}");
+    assert_eq!(difference["only_diff"].as_array().unwrap().len(), 0, "{difference}");
+
+    prometheus.kill();
+    let past = replayed(&deployment, &[&span[..], &["--recorded", file]].concat());
+    let live = deployment.events_of("overloaded", "resolved");
+    let again: Vec<&Value> =
+        past["events"].as_array().unwrap().iter().filter(|it| it["status"] == "resolved").collect();
+    assert_eq!(again.len(), 1, "{past}");
+    assert_eq!((&again[0]["ts"], &again[0]["labels"]), (&live[0]["ts"], &live[0]["labels"]));
+}
+
+fn explains(deployment: &Deployment) {
+    let rules = deployment.path("rules");
+    let explained = |arguments: &[&str]| {
+        let output = deployment
+            .orion(&[&["explain", "--output", "json", "--rules", rules.to_str().unwrap()], arguments].concat());
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice::<Value>(&output.stdout).unwrap()
+    };
+    // Why it fired: what was recorded, and the same once more over what Prometheus remembers.
+    let fired = &deployment.events_of("overloaded", "firing")[0];
+    let event = explained(&[fired["event_id"].as_str().unwrap(), "--again"]);
+    assert_eq!(&event["explained"]["event"]["event_id"], &fired["event_id"]);
+    let last = event["again"]["steps"].as_array().unwrap().last().unwrap();
+    assert_eq!(last["instant"], fired["ts"]);
+    assert!(last["alerts"].as_array().unwrap().iter().any(|alert| alert["state"] == "firing"), "{last}");
+    // Why it does not.
+    let rule = explained(&["load.yaml/load/Quiet"]);
+    assert_eq!(rule["explained"]["rule"]["health"]["outcome"], "empty", "{rule}");
+    assert_eq!(rule["definition"]["for_millis"], 300_000);
+    let unknown = deployment.orion(&["explain", "nobody"]);
+    assert_eq!(unknown.status.code(), Some(3));
+    assert!(String::from_utf8_lossy(&unknown.stderr).contains("orion rule list"));
+}
