@@ -1,0 +1,88 @@
+//! What came of all tests, for people and for programs.
+
+mod junit;
+mod text;
+
+use serde_json::{Value, json};
+
+use crate::coverage::Coverage;
+use crate::mutants::Mutant;
+use crate::run::Mismatch;
+
+pub use junit::junit;
+pub use text::text;
+
+/// A file of tests that was played.
+#[derive(Debug, Default)]
+pub struct SuiteResult {
+    /// The file.
+    pub file: String,
+    /// What is strange about it.
+    pub warnings: Vec<String>,
+    /// Its tests.
+    pub tests: Vec<TestResult>,
+    /// Mutants that no test noticed, and how many there were.
+    pub mutants: Option<(Vec<Mutant>, usize)>,
+}
+
+/// A test that was played.
+#[derive(Debug)]
+pub struct TestResult {
+    /// What it is called.
+    pub title: String,
+    /// Where it stands.
+    pub line: usize,
+    /// How long it took.
+    pub seconds: f64,
+    /// How many things it expects.
+    pub expectations: usize,
+    /// What does not hold.
+    pub mismatches: Vec<Mismatch>,
+    /// Why it could not be played to its end.
+    pub error: Option<String>,
+}
+
+impl TestResult {
+    /// Whether everything holds.
+    pub fn is_good(&self) -> bool {
+        self.mismatches.is_empty() && self.error.is_none()
+    }
+}
+
+/// As data.
+pub fn value(suites: &[SuiteResult], coverage: Option<&Coverage>) -> Value {
+    let suites: Vec<Value> = suites.iter().map(suite).collect();
+    json!({ "files": suites, "coverage": coverage.map(Coverage::value) })
+}
+
+fn suite(suite: &SuiteResult) -> Value {
+    let survivors = |survivors: &[Mutant]| -> Vec<Value> {
+        survivors.iter().map(|mutant| json!({ "rule": mutant.rule, "change": mutant.change })).collect()
+    };
+    json!({
+        "file": suite.file,
+        "warnings": suite.warnings,
+        "tests": suite.tests.iter().map(test).collect::<Vec<_>>(),
+        "mutants": suite.mutants.as_ref().map(|(alive, all)| json!({ "count": all, "unnoticed": survivors(alive) })),
+    })
+}
+
+fn test(test: &TestResult) -> Value {
+    let mismatches = test.mismatches.iter().map(|mismatch| {
+        json!({
+            "line": mismatch.line,
+            "at_millis": mismatch.at_millis,
+            "title": mismatch.title,
+            "diff": mismatch.diff,
+        })
+    });
+    json!({
+        "name": test.title,
+        "line": test.line,
+        "ok": test.is_good(),
+        "seconds": test.seconds,
+        "expectations": test.expectations,
+        "failures": mismatches.collect::<Vec<_>>(),
+        "error": test.error,
+    })
+}
