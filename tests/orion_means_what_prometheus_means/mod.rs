@@ -51,7 +51,8 @@ struct Orion {
 
 impl Orion {
     fn new() -> Self {
-        let sandbox = Sandbox::new(Settings { cache_dir: None, limits: Limits::default() }).unwrap();
+        let sandbox =
+            std::sync::Arc::new(Sandbox::new(Settings { cache_dir: None, limits: Limits::default() }).unwrap());
         let threshold = orion_standard_plugins::STANDARD.iter().filter(|plugin| plugin.name == "threshold");
         let standard: Vec<StandardPlugin> =
             threshold.map(|plugin| StandardPlugin { name: plugin.name, component: plugin.component }).collect();

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use orion_pipeline::library::{Accepted, Defaults, Generation, Shelf, StandardPlugin, check, read_rule_file};
 use orion_sandbox::{Limits, Sandbox, Settings};
@@ -43,7 +44,7 @@ impl Rules {
     /// With the standard plugins and those of a folder. Plugins are compiled once and kept in `cache_dir`.
     pub fn new(plugins_dir: &Path, cache_dir: Option<PathBuf>) -> Result<Self, String> {
         let settings = Settings { cache_dir, limits: Limits::default() };
-        let sandbox = Sandbox::new(settings).map_err(|error| error.to_string())?;
+        let sandbox = Arc::new(Sandbox::new(settings).map_err(|error| error.to_string())?);
         let standard = orion_standard_plugins::STANDARD.iter();
         let standard: Vec<StandardPlugin> =
             standard.map(|plugin| StandardPlugin { name: plugin.name, component: plugin.component }).collect();
