@@ -27,3 +27,4 @@ mod support;
 mod the_demonstration_tells_a_story;
 mod the_past_is_replayed;
 mod what_is_absent_is_found;
+mod worked_examples_hold;

@@ -14,8 +14,8 @@ use crate::target;
 /// Corners of the format, each in a file of its own.
 const OWN_RULES: &str = "host/rules/conformance";
 
-/// Own files that promtool cannot judge: it knows no resources, and the packaged one may be older than Prometheus 3.
-const NOT_FOR_PROMTOOL: [&str; 2] = ["resources.yaml", "prometheus3.yaml"];
+/// Own files that promtool cannot judge: it knows no resources and nothing of Sigma, and the packaged one may be older than Prometheus 3.
+const NOT_FOR_PROMTOOL: [&str; 3] = ["resources.yaml", "prometheus3.yaml", "sigma.yaml"];
 
 /// The folder of public rules, for the build server.
 const PUBLIC_RULES_VARIABLE: &str = "ORION_PUBLIC_RULES";

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use orion_pipeline::library::{Accepted, Generation, Shelf, check, read_rule_file, rule_files};
 
@@ -11,10 +12,7 @@ use crate::{setup, shipped};
 /// The rules of a folder, or of one file, with the plugins they name and the rules inside the binary, as `orion run` would
 /// take them. Here a file that is refused is the end: nobody wants to know what the past would have been without it.
 pub fn load(rules: &Path, plugins_dir: &Path, interval_millis: i64) -> Result<Generation, Failure> {
-    let sandbox = setup::sandbox(None)?;
-    let bad = |(name, why): (String, String)| Failure::BadRule(format!("plugin `{name}` does not load: {why}"));
-    let mut shelf = Shelf::of_standard(&sandbox, &shipped::standard_plugins()).map_err(bad)?;
-    shelf.add_folder(&sandbox, plugins_dir).map_err(Failure::BadRule)?;
+    let shelf = shelf(plugins_dir)?;
     let defaults = setup::defaults(interval_millis);
     let mut accepted = Vec::new();
     for (name, text) in texts(rules)? {
@@ -25,6 +23,15 @@ pub fn load(rules: &Path, plugins_dir: &Path, interval_millis: i64) -> Result<Ge
         }
     }
     Ok(Accepted::generation(&accepted))
+}
+
+/// The plugins inside the binary and those of the folder.
+pub fn shelf(plugins_dir: &Path) -> Result<Shelf, Failure> {
+    let sandbox = Arc::new(setup::sandbox(None)?);
+    let bad = |(name, why): (String, String)| Failure::BadRule(format!("plugin `{name}` does not load: {why}"));
+    let mut shelf = Shelf::of_standard(&sandbox, &shipped::standard_plugins()).map_err(bad)?;
+    shelf.add_folder(&sandbox, plugins_dir).map_err(Failure::BadRule)?;
+    Ok(shelf)
 }
 
 /// Texts by the names that are the first part of ids.

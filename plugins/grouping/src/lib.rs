@@ -68,7 +68,7 @@ impl Stateful for Grouping {
 
 impl Grouping {
     fn join(&mut self, event: &Event<'_>) {
-        let id = self.known(event).unwrap_or_else(|| self.enter(event));
+        let Some(id) = self.known(event).or_else(|| self.enter(event)) else { return };
         let Some(group) = self.groups.get_mut(id) else { return };
         let joined = group.join(event, &self.settings);
         if group.is_due(&self.settings) {
@@ -91,18 +91,20 @@ impl Grouping {
         self.groups.get(id).map(|_| id)
     }
 
-    fn enter(&mut self, event: &Event<'_>) -> Id {
-        if self.groups.is_full()
-            && let Some(soonest) = self.groups.soonest()
-        {
-            self.close(
-                soonest,
-                self.passed,
-                format!("pushed out by other keys: more than {}", self.settings.most_keys),
-            );
+    fn enter(&mut self, event: &Event<'_>) -> Option<Id> {
+        if self.groups.is_full() {
+            let settings = self.settings;
+            let soonest = self.groups.soonest(|group| group.end(&settings).map(|(at, _)| at));
+            // Nothing ends where everything fires and is no incident yet; then there is no room.
+            let Some(soonest) = soonest else {
+                self.groups.turn_away();
+                return None;
+            };
+            let reason = format!("pushed out by other keys: more than {}", self.settings.most_keys);
+            self.close(soonest, event.timestamp, reason);
             self.groups.evict(soonest);
         }
-        self.groups.enter(event.key(), Group::new(event))
+        Some(self.groups.enter(event.key(), Group::new(event)))
     }
 
     fn resolve(&mut self, event: &Event<'_>) {

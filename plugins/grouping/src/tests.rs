@@ -173,3 +173,14 @@ fn a_key_of_countless_moments_stays_small() {
     let saved: usize = probe.checkpoint().iter().filter_map(|entry| entry.value.as_ref()).map(Vec::len).sum();
     assert!(saved < 300_000, "{saved}");
 }
+
+#[test]
+fn one_key_too_many_pushes_out_the_one_that_ends_first_and_that_is_said() {
+    let mut probe = probe(&[("max_keys", 2)]);
+    let of_key = |event: TestEvent, key: &str| TestEvent { key: key.to_owned(), ..event };
+    let said =
+        probe.correlate(0, &[of_key(occurred(1, 1), "b"), of_key(occurred(0, 2), "a"), of_key(firing(2, 3), "c")]);
+    let lines: Vec<_> = said.iter().map(|change| (change.kind, &*change.key, &*change.reason)).collect();
+    assert_eq!(lines[2], (ChangeKind::Resolved, "a", "pushed out by other keys: more than 2"));
+    assert_eq!((lines[3].1, &*said[3].fields[0].name), ("c", "keys_pushed_out"));
+}

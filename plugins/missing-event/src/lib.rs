@@ -114,7 +114,7 @@ impl MissingEvent {
         if part == 0 {
             return;
         }
-        let id = self.book.find(event.key()).unwrap_or_else(|| self.enter(event.key()));
+        let id = self.book.find(event.key()).unwrap_or_else(|| self.enter(event));
         let Some(case) = self.book.get_mut(id) else { return };
         case.keep(Moment::of(event, Part(part)));
         while let Some(next) = self.book.get(id).filter(|case| case.is_crowded()).and_then(|case| case.next(&self.life))
@@ -124,14 +124,19 @@ impl MissingEvent {
         self.look_after(id);
     }
 
-    fn enter(&mut self, key: &str) -> Id {
+    fn enter(&mut self, event: &Event<'_>) -> Id {
+        let life = self.life;
         if self.book.is_full()
-            && let Some(soonest) = self.book.soonest()
+            && let Some(soonest) = self.book.soonest(|case| case.next(&life).map(Next::due))
         {
-            self.close(soonest, self.passed, format!("pushed out by other keys: more than {}", self.life.most_keys));
+            self.close(
+                soonest,
+                event.timestamp,
+                format!("pushed out by other keys: more than {}", self.life.most_keys),
+            );
             self.book.evict(soonest);
         }
-        self.book.enter(key, Case::default())
+        self.book.enter(event.key(), Case::default())
     }
 
     /// Looks at what was waited for, in the order in which it happened.

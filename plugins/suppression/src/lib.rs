@@ -257,7 +257,7 @@ impl Suppression {
         let (time, position, severity) = (symptom.time, symptom.position, symptom.severity);
         let is_explained = self.memory.scopes.get(&symptom.scope).is_some();
         if self.memory.groups.get(&symptom.key).is_none() {
-            self.make_room();
+            self.make_room(time);
             self.memory.groups.insert(&symptom.key, Group::default());
         }
         let Some(group) = self.memory.groups.get_mut(&symptom.key) else { return };
@@ -341,9 +341,9 @@ impl Suppression {
         self.outbox.resolve(key, closed.mark, Step { time, severity: closed.severity, reason }, &facts);
     }
 
-    fn make_room(&mut self) {
+    fn make_room(&mut self, time: i64) {
         if let Some(oldest) = self.memory.surplus_group() {
-            self.close_group(&oldest, self.passed, "pushed out by other groups".to_owned());
+            self.close_group(&oldest, time, "pushed out by other groups".to_owned());
             self.memory.groups.remove(&oldest);
         }
     }

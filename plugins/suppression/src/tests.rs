@@ -181,10 +181,11 @@ fn stream(lateness: i64) -> impl Strategy<Value = Vec<(ToldEvent, Cut)>> {
     let drawn = (0_i64..4, 0..=lateness, status, service, node, 0_u8..4, cut);
     proptest::collection::vec(drawn, 1..60).prop_map(|drawn| {
         let mut reached = 100;
-        let told = |(index, (step, late, status, service, node, rank, cut)): (usize, _)| {
+        let told = |(index, (step, late, status, service, node, rank, cut)): (usize, (_, _, _, &str, _, _, _))| {
             reached += step;
             let at = reached - late;
-            let mut told = if service.is_empty() { cause(status, at, node) } else { symptom(status, at, service, node) };
+            let mut told =
+                if service.is_empty() { cause(status, at, node) } else { symptom(status, at, service, node) };
             (told.event.position, told.event.severity) = (index as u64, Severity::from_rank(rank));
             (told, cut)
         };

@@ -129,7 +129,7 @@ impl Topology {
     }
 
     fn open(&mut self, scope: &str, node: &str, blow: Blow) {
-        self.make_room();
+        self.make_room(blow.time);
         let mut key = if scope.is_empty() { node.to_owned() } else { format!("{scope} {node}") };
         // A region is called after its first node also when that has recovered and fails again elsewhere.
         while self.regions.get(&key).is_some() {
@@ -259,14 +259,14 @@ impl Topology {
         Some(closed)
     }
 
-    fn make_room(&mut self) {
+    fn make_room(&mut self, time: i64) {
         if self.regions.len() < MOST_REGIONS {
             return;
         }
         let oldest =
             self.regions.iter().min_by_key(|(key, region)| (region.opened, *key)).map(|(key, _)| key.to_owned());
         if let Some(oldest) = oldest {
-            self.close(&oldest, self.passed, format!("pushed out by other incidents: more than {MOST_REGIONS}"));
+            self.close(&oldest, time, format!("pushed out by other incidents: more than {MOST_REGIONS}"));
         }
     }
 }

@@ -6,15 +6,13 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use orion_pipeline::library::{
-    Accepted, Checked, Defaults, Shelf, StandardPlugin, check as check_text, read_rule_file, rule_files,
-};
+use orion_pipeline::library::{Accepted, Checked, Defaults, Shelf, check as check_text, read_rule_file, rule_files};
 use orion_rules::{Level, RuleFile, SetFile, check_set, count, parse_file, render, with_set};
 use serde_json::{Value, json};
 
 use crate::cli::{CheckArgs, EXIT_BAD_RULE, Failure};
 use crate::output::{form, print_list};
-use crate::{setup, shipped};
+use crate::{rule_set, setup, shipped};
 
 /// Checks files and folders. Exits with 0 when all would be accepted, and with `--strict` only without a warning.
 pub fn check(args: &CheckArgs) -> Result<ExitCode, Failure> {
@@ -26,7 +24,9 @@ pub fn check(args: &CheckArgs) -> Result<ExitCode, Failure> {
     if files.is_empty() {
         return Err(Failure::Configuration("no rule file (*.yaml, *.yml) is there".to_owned()));
     }
-    let (mut checked, shelf) = judge_all(&files, &args.rules.plugins)?;
+    let shelf = rule_set::shelf(&args.rules.plugins)?;
+    let judged = judge_all(&files, &shelf);
+    let mut checked: Vec<(&Path, Checked)> = files.iter().map(|file| file.path.as_path()).zip(judged).collect();
     // A single file may be one of many; a folder is what `orion run` would run.
     judge_together(&mut checked, paths.iter().any(|path| path.is_dir()), &shelf);
     let verdict = Verdict::of(&checked);
@@ -39,19 +39,6 @@ pub fn check(args: &CheckArgs) -> Result<ExitCode, Failure> {
 
 /// No rule depends on it; a group without `interval` gets the one of the deployment.
 const DEFAULT_INTERVAL_MILLIS: i64 = 15_000;
-
-/// The standard plugins and those of the folder.
-pub fn shelf(plugins_dir: &Path) -> Result<Shelf, Failure> {
-    shelf_of(&shipped::standard_plugins(), plugins_dir)
-}
-
-fn shelf_of(standard: &[StandardPlugin], plugins_dir: &Path) -> Result<Shelf, Failure> {
-    let sandbox = setup::sandbox(None)?;
-    let bad = |(name, why): (String, String)| Failure::BadRule(format!("plugin `{name}` does not load: {why}"));
-    let mut shelf = Shelf::of_standard(&sandbox, standard).map_err(bad)?;
-    shelf.add_folder(&sandbox, plugins_dir).map_err(Failure::BadRule)?;
-    Ok(shelf)
-}
 
 /// A rule file as it was read.
 struct RuleText {
@@ -79,38 +66,8 @@ fn files_at(path: &Path) -> Result<Vec<PathBuf>, Failure> {
     Ok(vec![path.to_owned()])
 }
 
-/// Every file by itself, in the order of the files.
-///
-/// Compiling all standard plugins takes longer than reading thousands of rules, so only those are loaded that the files
-/// seem to speak of. What one of them is refused for may then be that a plugin is not there, so it is judged again with all.
-fn judge_all<'f>(files: &'f [RuleText], plugins_dir: &Path) -> Result<(Vec<(&'f Path, Checked)>, Shelf), Failure> {
-    let standard = shipped::standard_plugins();
-    let mentioned: Vec<StandardPlugin> =
-        standard.iter().copied().filter(|plugin| is_mentioned(plugin, files)).collect();
-    let mut shelf = shelf_of(&mentioned, plugins_dir)?;
-    let mut checked = judge_with(files.iter(), &shelf);
-    if mentioned.len() < standard.len() && checked.iter().any(|checked| checked.accepted.is_none()) {
-        let refused =
-            files.iter().zip(&checked).filter(|(_, checked)| checked.accepted.is_none()).map(|(file, _)| file);
-        shelf = shelf_of(&standard, plugins_dir)?;
-        let again = judge_with(refused, &shelf);
-        let refused = checked.iter_mut().filter(|checked| checked.accepted.is_none());
-        refused.zip(again).for_each(|(checked, again)| *checked = again);
-    }
-    Ok((files.iter().map(|file| file.path.as_path()).zip(checked).collect(), shelf))
-}
-
-/// Whether any file may name a plugin, or mean it without naming it.
-fn is_mentioned(plugin: &StandardPlugin, files: &[RuleText]) -> bool {
-    /// Meant by rules and correlations that name none.
-    const UNNAMED: [&str; 2] = ["threshold", "grouping"];
-    UNNAMED.contains(&plugin.name)
-        || files.iter().filter_map(|file| file.text.as_ref().ok()).any(|text| text.contains(plugin.name))
-}
-
-/// Judges files on all cores.
-fn judge_with<'f>(files: impl Iterator<Item = &'f RuleText>, shelf: &Shelf) -> Vec<Checked> {
-    let files: Vec<&RuleText> = files.collect();
+/// Every file by itself, on all cores, in the order of the files.
+fn judge_all(files: &[RuleText], shelf: &Shelf) -> Vec<Checked> {
     let defaults = setup::defaults(DEFAULT_INTERVAL_MILLIS);
     let next = AtomicUsize::new(0);
     let work = || {

@@ -4,14 +4,14 @@ use std::process::ExitCode;
 
 use orion_rules::schema as schema_of;
 
-use super::check::shelf;
 use crate::cli::{Failure, SchemaArgs};
 use crate::output::print;
+use crate::rule_set::shelf;
 
 /// Prints it. Knows the standard plugins and those of the folder.
 pub fn schema(args: &SchemaArgs) -> Result<ExitCode, Failure> {
     let shelf = shelf(&args.plugins)?;
-    let schema = schema_of(shelf.iter().map(|plugin| plugin.manifest()));
+    let schema = schema_of(shelf.manifests());
     print(&format!("{schema:#}\n"))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -88,8 +88,7 @@ impl Accepted {
             }
             let plugins = group.rules.iter().map(|rule| {
                 let plugin = shelf.get(&rule.plugin)?;
-                let set_up = plugin.detector().map_err(|fault| fault.to_string());
-                set_up.and_then(|mut it| it.configure(&rule.parameters).map_err(|error| error.to_string()))?;
+                shelf.set_up(plugin, &rule.parameters)?;
                 Ok(plugin.clone())
             });
             let named = group.rules.iter().map(|rule| (rule.name.as_str(), rule.line)).zip(plugins);
@@ -98,8 +97,7 @@ impl Accepted {
         let mut correlations = Vec::new();
         for correlation in &file.correlations {
             let plugin = shelf.get(&correlation.plugin).and_then(|plugin| {
-                let set_up = plugin.correlator().map_err(|fault| fault.to_string());
-                set_up.and_then(|mut it| it.configure(&correlation.parameters).map_err(|error| error.to_string()))?;
+                shelf.set_up(plugin, &correlation.parameters)?;
                 Ok(plugin.clone())
             });
             let named = std::iter::once(((correlation.name.as_str(), correlation.line), plugin));

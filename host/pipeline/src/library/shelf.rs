@@ -1,11 +1,12 @@
 //! The plugins that rules may name: those inside the binary, and those of the plugin folder over them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use orion_model::{IdBuilder, Manifest, RecordId};
+use orion_model::{Digest, IdBuilder, Kind, Manifest, Parameter, RecordId};
 use orion_rules::PluginCatalog;
-use orion_sandbox::{Plugin, Sandbox};
+use orion_sandbox::{Certificate, Plugin, Sandbox};
 
 use super::folder;
 
@@ -19,30 +20,83 @@ pub struct StandardPlugin {
 }
 
 /// Plugins by the words rules use for them.
+///
+/// Those inside the binary are proven when the shelf is filled and compiled when a rule first names them: compiling all of
+/// them takes longer than reading ten thousand rules.
 #[derive(Clone, Default)]
 pub struct Shelf {
-    by_name: BTreeMap<String, Plugin>,
-    by_file: BTreeMap<String, Plugin>,
+    by_name: BTreeMap<String, Entry>,
+    by_file: BTreeMap<String, Entry>,
+    /// Whether a plugin takes these parameters, as far as it was tried: most rules say what others say as well.
+    set_ups: Arc<Mutex<HashMap<(Digest, String), Result<(), String>>>>,
+}
+
+#[derive(Clone)]
+enum Entry {
+    Loaded(Plugin),
+    Standard(Arc<Standard>),
+}
+
+/// A plugin inside the binary, compiled or not yet.
+struct Standard {
+    certificate: Certificate,
+    component: &'static [u8],
+    sandbox: Arc<Sandbox>,
+    loaded: OnceLock<Result<Plugin, String>>,
+}
+
+impl Entry {
+    fn manifest(&self) -> &Manifest {
+        match self {
+            Self::Loaded(plugin) => plugin.manifest(),
+            Self::Standard(standard) => &standard.certificate.manifest,
+        }
+    }
+
+    fn digest(&self) -> Digest {
+        match self {
+            Self::Loaded(plugin) => plugin.digest(),
+            Self::Standard(standard) => standard.certificate.digest,
+        }
+    }
+
+    fn plugin(&self) -> Result<&Plugin, String> {
+        match self {
+            Self::Loaded(plugin) => Ok(plugin),
+            Self::Standard(standard) => {
+                let load = || standard.sandbox.load(standard.component).map_err(|error| error.to_string());
+                let name = &standard.certificate.manifest.name;
+                standard
+                    .loaded
+                    .get_or_init(load)
+                    .as_ref()
+                    .map_err(|why| format!("plugin `{name}` does not load: {why}"))
+            }
+        }
+    }
 }
 
 impl Shelf {
-    /// The plugins inside the binary, loaded. On failure, which one and why.
-    pub fn of_standard(sandbox: &Sandbox, plugins: &[StandardPlugin]) -> Result<Self, (String, String)> {
+    /// The plugins inside the binary. On failure, which one is refused and why.
+    pub fn of_standard(sandbox: &Arc<Sandbox>, plugins: &[StandardPlugin]) -> Result<Self, (String, String)> {
         let mut shelf = Self::default();
-        for standard in plugins {
-            let plugin =
-                sandbox.load(standard.component).map_err(|error| (standard.name.to_owned(), error.to_string()))?;
-            shelf.put(None, plugin);
+        for StandardPlugin { name, component } in plugins.iter().copied() {
+            let certificate = sandbox.inspect(component).map_err(|error| (name.to_owned(), error.to_string()))?;
+            let (sandbox, loaded) = (sandbox.clone(), OnceLock::new());
+            let standard = Standard { certificate, component, sandbox, loaded };
+            shelf.by_name.insert(standard.certificate.manifest.name.clone(), Entry::Standard(Arc::new(standard)));
         }
         Ok(shelf)
     }
 
     /// Adds a plugin; one of the same name gives way.
     pub fn put(&mut self, file: Option<&str>, plugin: Plugin) {
+        let name = plugin.manifest().name.clone();
+        let entry = Entry::Loaded(plugin);
         if let Some(file) = file {
-            self.by_file.insert(file.to_owned(), plugin.clone());
+            self.by_file.insert(file.to_owned(), entry.clone());
         }
-        self.by_name.insert(plugin.manifest().name.clone(), plugin);
+        self.by_name.insert(name, entry);
     }
 
     /// Adds the plugins of a folder. The first that is refused, and why, is the error.
@@ -54,13 +108,33 @@ impl Shelf {
         Ok(())
     }
 
-    /// All plugins, by name.
-    pub fn iter(&self) -> impl Iterator<Item = &Plugin> {
-        self.by_name.values()
+    /// What all plugins say of themselves, by name.
+    pub fn manifests(&self) -> impl Iterator<Item = &Manifest> {
+        self.by_name.values().map(Entry::manifest)
     }
 
     /// The plugin a rule names: `name`, `name@version`, or the name of a file in the plugin folder.
     pub fn get(&self, reference: &str) -> Result<&Plugin, String> {
+        self.entry(reference)?.plugin()
+    }
+
+    /// Whether a plugin can be set up with these parameters.
+    pub fn set_up(&self, plugin: &Plugin, parameters: &[Parameter]) -> Result<(), String> {
+        let key = (plugin.digest(), format!("{parameters:?}"));
+        let known = self.with_set_ups(|set_ups| set_ups.get(&key).cloned());
+        known.unwrap_or_else(|| {
+            let outcome = try_set_up(plugin, parameters);
+            self.with_set_ups(|set_ups| set_ups.insert(key, outcome.clone()));
+            outcome
+        })
+    }
+
+    fn with_set_ups<T>(&self, act: impl FnOnce(&mut HashMap<(Digest, String), Result<(), String>>) -> T) -> T {
+        // A panic elsewhere leaves the map whole: every change of it is one call.
+        act(&mut self.set_ups.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn entry(&self, reference: &str) -> Result<&Entry, String> {
         if reference.ends_with(".wasm") {
             let file = reference.trim_start_matches("./");
             return self
@@ -72,29 +146,37 @@ impl Shelf {
             Some((name, version)) => (name, Some(version)),
             None => (reference, None),
         };
-        let plugin = self.by_name.get(name).ok_or_else(|| format!("there is no plugin `{name}`"))?;
+        let entry = self.by_name.get(name).ok_or_else(|| format!("there is no plugin `{name}`"))?;
         match version {
-            Some(version) if version != plugin.manifest().version => {
-                let is = &plugin.manifest().version;
+            Some(version) if version != entry.manifest().version => {
+                let is = &entry.manifest().version;
                 Err(format!("plugin `{name}` is here in version {is}, and the rule wants {version}"))
             }
-            _ => Ok(plugin),
+            _ => Ok(entry),
         }
     }
 
     /// Identity of all plugins together.
     pub fn fingerprint(&self) -> RecordId {
         let mut id = IdBuilder::new("shelf");
-        for (name, plugin) in self.by_name.iter().chain(&self.by_file) {
-            id = id.text(name).bytes(plugin.digest().as_bytes());
+        for (name, entry) in self.by_name.iter().chain(&self.by_file) {
+            id = id.text(name).bytes(entry.digest().as_bytes());
         }
         id.finish()
     }
 }
 
+fn try_set_up(plugin: &Plugin, parameters: &[Parameter]) -> Result<(), String> {
+    let configured = match plugin.manifest().kind {
+        Kind::Detector => plugin.detector().map_err(|fault| fault.to_string())?.configure(parameters),
+        Kind::Correlator => plugin.correlator().map_err(|fault| fault.to_string())?.configure(parameters),
+    };
+    configured.map_err(|error| error.to_string())
+}
+
 impl PluginCatalog for Shelf {
     fn manifest(&self, reference: &str) -> Result<&Manifest, String> {
-        self.get(reference).map(Plugin::manifest)
+        self.entry(reference).map(Entry::manifest)
     }
 
     fn names(&self) -> Vec<String> {

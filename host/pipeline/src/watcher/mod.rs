@@ -13,12 +13,14 @@ mod plan;
 mod rule;
 mod rule_watch;
 mod run;
+mod seat;
 mod standing;
 
 pub use group::{Answers, Evaluating, Group, Which};
 pub use health::SourceHealth;
 pub use outcome::{HEALTH_ROOM, Outcome, RuleHealth};
 pub use plan::{GroupPlan, RulePlan};
-pub use rule::{ActiveAlert, Effort};
+pub use rule::ActiveAlert;
 pub use run::{Command, EndGroupError, WatcherContext, WatcherSettings, end_stored_group, run_group};
+pub use seat::Effort;
 pub use standing::{GROUP_OWNERS, Standing, StandingAlert, standings};

@@ -1,4 +1,4 @@
-//! One rule at work: its detector, what the detector knows, and the alerts its findings keep alive.
+//! One rule at work: its detector, and the alerts that the detector's findings keep alive.
 //!
 //! A finding about a series that was found before costs one table look-up: the alert's handle is remembered under the
 //! series id, labels are neither built nor hashed again, nothing is rendered and nothing written.
@@ -8,17 +8,16 @@
 
 use orion_model::{Finding, Frame, Labels, RecordId, SeriesId, SeriesTable, Timestamp};
 use orion_rules::{AlertRule, OnEmpty};
-use orion_sandbox::{ConfigureError, Detector, Fault, Plugin, Report};
 
 use super::absence::AnswerOf;
 use super::event::{Evaluation, alert_labels, annotations, removed};
 use super::outcome::{KeptHealth, Verdict};
 use super::plan::RulePlan;
+use super::seat::{Effort, Seat, SeatError};
 use crate::draft::{Draft, NotWritable, key};
 use crate::lifecycle::{
     Changed, DuplicateIdentity, Handle, Lifecycle, Outcome, SavedAlert, SeriesKey, Sighting, Terms, Transition,
 };
-use crate::plugin_state::PluginState;
 
 /// First part of the state keys of alerts.
 pub const ALERT_ROOM: &[u8] = b"alert";
@@ -26,25 +25,16 @@ pub const ALERT_ROOM: &[u8] = b"alert";
 /// A rule of a running group.
 pub struct RuleRun {
     rule: AlertRule,
-    plugin: Plugin,
     terms: Terms,
     /// Which of the group's sessions it reads.
     pub session: usize,
-    detector: Option<Detector>,
-    /// The generation of each series id as the detector was told it.
-    told: Vec<Option<u32>>,
-    told_revision: Option<u64>,
-    /// What the detector has asked to be kept.
-    state: PluginState,
+    /// Its detector.
+    pub seat: Seat,
     lifecycle: Lifecycle,
     /// The alert that a series made last time, under its id.
     handles: Vec<Option<(u32, Handle)>>,
     identity_needs_value: bool,
-    /// It took longer than a moment once; until it is edited it is not tried briefly again.
-    slow: bool,
     findings: Vec<Finding>,
-    /// The detector was called since it was last asked for its state.
-    unsaved: bool,
     /// What the last evaluation changed and nobody has written down yet.
     unwritten: std::vec::IntoIter<Changed>,
     /// What the events of the last evaluation have in common.
@@ -65,37 +55,15 @@ struct Facts {
 /// The place of a finding that no detector made: there were no data, and that is a finding of its own.
 const NO_FINDING: u32 = u32::MAX;
 
-/// How long an evaluation may take.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Effort {
-    /// A moment, on the thread that serves the groups: handing a small frame to a worker and back costs more than the
-    /// evaluation itself. What needs longer says so and is done again in full.
-    Brief,
-    /// All that a plugin may take, on a worker thread.
-    Full,
-}
-
-/// Fuel of a moment: about two milliseconds. A plugin that spins holds up the thread of the groups for no longer.
-const BRIEF_FUEL: u64 = 2_000_000;
-
-/// Samples of a moment; a detector's own work on them is measured in microseconds.
-pub const BRIEF_SAMPLES: usize = 2_000;
-
 /// Why an evaluation of a rule came to nothing. The rule's state is as it was.
 #[derive(Debug, thiserror::Error)]
 pub enum RuleError {
-    /// The detector could not be set up, or its call was ended.
+    /// The detector did not come to an end.
     #[error(transparent)]
-    Plugin(#[from] ConfigureError),
+    Seat(#[from] SeatError),
     /// Its findings cannot be told apart.
     #[error(transparent)]
     Duplicate(#[from] DuplicateIdentity),
-    /// It takes longer than a moment.
-    #[error("the evaluation takes longer than a moment")]
-    NeedsTime,
-    /// A defect of ours.
-    #[error(transparent)]
-    NotWritable(#[from] NotWritable),
 }
 
 /// Where and when a rule is evaluated.
@@ -142,19 +110,13 @@ impl RuleRun {
     pub fn new(plan: RulePlan<'_>, limit: usize, session: usize) -> Self {
         let mut run = Self {
             rule: plan.rule.clone(),
-            plugin: plan.plugin.clone(),
             terms: Terms::default(),
             session,
-            detector: None,
-            told: Vec::new(),
-            told_revision: None,
-            state: PluginState::new(&plan.rule.id),
+            seat: Seat::new(plan),
             lifecycle: Lifecycle::default(),
             handles: Vec::new(),
             identity_needs_value: false,
-            slow: false,
             findings: Vec::new(),
-            unsaved: false,
             unwritten: Vec::new().into_iter(),
             facts: None,
             health: KeptHealth::default(),
@@ -166,7 +128,7 @@ impl RuleRun {
     /// Goes on under an edited plan. Alerts stay; the detector is set up anew and given its state back, unless the new
     /// version of the plugin keeps another kind of state: then that starts afresh.
     pub fn adopt(&mut self, plan: RulePlan<'_>, limit: usize, draft: &mut Draft) {
-        self.state.adapt(plan.plugin.manifest(), draft);
+        self.seat.adopt(plan, draft);
         self.take_plan(plan, limit);
     }
 
@@ -179,11 +141,8 @@ impl RuleRun {
         };
         self.identity_needs_value = plan.rule.labels.iter().any(|(_, template)| template.uses_value());
         self.rule = plan.rule.clone();
-        self.plugin = plan.plugin.clone();
         self.handles.clear();
         self.lifecycle.forget_series();
-        self.slow = false;
-        self.forget_detector();
     }
 
     /// The rule.
@@ -191,42 +150,9 @@ impl RuleRun {
         &self.rule
     }
 
-    /// Its detector's plugin.
-    pub fn plugin(&self) -> &Plugin {
-        &self.plugin
-    }
-
-    /// Whether its detector keeps state.
-    pub fn is_stateful(&self) -> bool {
-        self.state_version().is_some()
-    }
-
-    fn state_version(&self) -> Option<u32> {
-        self.plugin.manifest().state_version
-    }
-
     /// Puts an alert back as the store kept it.
     pub fn restore_alert(&mut self, saved: SavedAlert) {
         self.lifecycle.restore(saved);
-    }
-
-    /// The detector's state, to be filled from the store.
-    pub fn state(&mut self) -> &mut PluginState {
-        &mut self.state
-    }
-
-    /// The store was read: state that is not the detector's is forgotten.
-    pub fn restored(&mut self, draft: &mut Draft) {
-        self.state.adapt(self.plugin.manifest(), draft);
-    }
-
-    /// Whether looking at this frame is likely to take no more than a moment: everything is set up, and nothing is saved.
-    pub fn is_brief(&self, table: &SeriesTable, frame: &Frame) -> bool {
-        self.detector.is_some()
-            && !self.slow
-            && !self.is_stateful()
-            && self.told_revision == Some(table.revision())
-            && frame.len() <= BRIEF_SAMPLES
     }
 
     /// Lets the detector look at a frame and takes in what it found; what changed is there for [`Self::write_changes`]. On an
@@ -238,21 +164,9 @@ impl RuleRun {
         at: Moment<'_>,
         effort: Effort,
     ) -> Result<Evaluated, RuleError> {
-        let report = match self.observe(table, frame, effort) {
-            Ok(report) => report,
-            Err(ConfigureError::Fault(Fault::FuelSpent { .. })) if effort == Effort::Brief => {
-                self.slow = true;
-                self.forget_detector();
-                return Err(RuleError::NeedsTime);
-            }
-            Err(error) => {
-                // Whatever it was in the middle of: the next evaluation starts from what was committed.
-                self.forget_detector();
-                return Err(error.into());
-            }
-        };
+        self.findings.clear();
+        let report = self.seat.observe(table, frame, effort, &mut self.findings)?;
         let findings = std::mem::take(&mut self.findings);
-        self.unsaved = true;
         let outcome = self.step(table, frame, &findings, at.instant);
         let evaluated = Evaluated { findings: findings.len(), turned_away: 0 };
         self.findings = findings;
@@ -317,7 +231,7 @@ impl RuleRun {
         let found = found.map(|finding| (finding, finding.series.and_then(|id| table.labels(id))));
         let evaluation = Evaluation {
             rule: &self.rule,
-            plugin: &self.plugin,
+            plugin: self.seat.plugin(),
             source,
             instant: facts.instant,
             data_instant: facts.data_instant,
@@ -326,25 +240,6 @@ impl RuleRun {
             fuel: facts.fuel,
         };
         draft.event(&evaluation.event(transition, &changed.alert, found))
-    }
-
-    /// Whether the detector may have changed what it wants kept.
-    pub fn is_unsaved(&self) -> bool {
-        self.unsaved && self.is_stateful()
-    }
-
-    /// Saves what the detector changed since it was last asked.
-    pub fn checkpoint(&mut self, draft: &mut Draft) -> Result<(), RuleError> {
-        self.unsaved = false;
-        let Some(detector) = self.detector.as_mut() else { return Ok(()) };
-        match detector.checkpoint() {
-            Ok(entries) => self.state.take(self.plugin.manifest(), entries, draft),
-            Err(fault) => {
-                self.forget_detector();
-                return Err(ConfigureError::from(fault).into());
-            }
-        }
-        Ok(())
     }
 
     /// Takes in what the evaluation came to.
@@ -376,67 +271,8 @@ impl RuleRun {
             }
             draft.delete(self.alert_key(&alert.fingerprint.to_string()));
         }
-        self.state.forget(draft);
+        self.seat.forget_state(draft);
         self.health.forget(&self.rule.id, draft);
-        Ok(())
-    }
-
-    fn forget_detector(&mut self) {
-        self.detector = None;
-        self.told.clear();
-        self.told_revision = None;
-    }
-
-    fn observe(&mut self, table: &SeriesTable, frame: &Frame, effort: Effort) -> Result<Report, ConfigureError> {
-        self.findings.clear();
-        let mut detector = match self.detector.take() {
-            Some(detector) => detector,
-            None => self.set_up()?,
-        };
-        self.tell_series(&mut detector, table)?;
-        let report = match effort {
-            Effort::Brief => detector.observe_within(BRIEF_FUEL, frame, &mut self.findings)?,
-            Effort::Full => detector.observe(frame, &mut self.findings)?,
-        };
-        self.detector = Some(detector);
-        Ok(report)
-    }
-
-    fn set_up(&self) -> Result<Detector, ConfigureError> {
-        let mut detector = self.plugin.detector()?;
-        detector.configure(&self.rule.parameters)?;
-        if let Some(version) = self.state_version().filter(|_| !self.state.is_empty()) {
-            detector.restore(version, &self.state.entries())?;
-        }
-        Ok(detector)
-    }
-
-    fn tell_series(&mut self, detector: &mut Detector, table: &SeriesTable) -> Result<(), ConfigureError> {
-        if self.told_revision == Some(table.revision()) {
-            return Ok(());
-        }
-        self.told.resize(table.capacity(), None);
-        let (mut dropped, mut defined) = (Vec::new(), Vec::new());
-        for (id, told) in (0..).zip(&mut self.told) {
-            let labels = table.labels(id);
-            let now = labels.and_then(|_| table.generation_of(id));
-            if *told != now {
-                if told.is_some() {
-                    dropped.push(id);
-                }
-                if let Some(labels) = labels {
-                    defined.push((id, labels));
-                }
-                *told = now;
-            }
-        }
-        if !dropped.is_empty() {
-            detector.drop_series(&dropped)?;
-        }
-        if !defined.is_empty() {
-            detector.define_series(defined)?;
-        }
-        self.told_revision = Some(table.revision());
         Ok(())
     }
 

@@ -5,7 +5,8 @@ use orion_model::{Frame, Severity};
 use orion_source::{QuerySession, SourceError};
 
 use super::outcome::{Outcome, Verdict};
-use super::rule::{Effort, Evaluated, Moment, RuleError, RuleRun};
+use super::rule::{Evaluated, Moment, RuleError, RuleRun};
+use super::seat::{Effort, SeatError};
 use crate::condition::{Condition, Conditions, kind};
 use crate::draft::{Draft, NotWritable};
 
@@ -40,7 +41,7 @@ impl RuleWatch<'_> {
             }
         };
         let evaluated = self.run.evaluate(&query.table, frame, self.at, effort);
-        if matches!(evaluated, Err(RuleError::NeedsTime)) {
+        if matches!(evaluated, Err(RuleError::Seat(SeatError::NeedsTime))) {
             return Ok(None);
         }
         let verdict = match &evaluated {
@@ -53,9 +54,9 @@ impl RuleWatch<'_> {
 
     /// Saves what the rule's detector keeps.
     pub fn checkpoint(self, conditions: &mut Conditions, draft: &mut Draft) -> Result<(), NotWritable> {
-        match self.run.checkpoint(draft) {
+        match self.run.seat.checkpoint(draft) {
             Ok(()) => Ok(()),
-            Err(error) => self.say(Err(error), conditions, draft),
+            Err(error) => self.say(Err(error.into()), conditions, draft),
         }
     }
 
@@ -74,11 +75,8 @@ impl RuleWatch<'_> {
                 let message = format!("{turned_away} alerts are over the limit of the group and were not admitted");
                 (kind::ALERTS_LIMITED, Severity::Warning, message)
             }
-            Err(RuleError::Plugin(error)) => (kind::PLUGIN_FAULT, Severity::Error, error.to_string()),
+            Err(RuleError::Seat(error)) => (kind::PLUGIN_FAULT, Severity::Error, error.to_string()),
             Err(RuleError::Duplicate(error)) => (kind::RULE_FAULT, Severity::Warning, error.to_string()),
-            // Said before; here it has nothing left to say.
-            Err(RuleError::NeedsTime) => return Ok(()),
-            Err(RuleError::NotWritable(error)) => return Err(error),
         };
         self.raise(conditions, draft, self.condition(event_type, severity), &message)
     }
@@ -99,7 +97,7 @@ impl RuleWatch<'_> {
 
     fn condition(&self, event_type: &str, severity: Severity) -> Condition {
         let rule = self.run.rule();
-        let plugin = &self.run.plugin().manifest().name;
+        let plugin = &self.run.seat.plugin().manifest().name;
         let labels = [("rule", &*rule.id), ("alertname", &rule.name), ("plugin", plugin), ("source", self.at.source)];
         Condition::new(event_type, severity, self.at.source, labels)
     }

@@ -15,7 +15,7 @@ use super::ended::{end_group, owner_of};
 use super::group::{Answers, Evaluating, Group, Which};
 use super::health::{HealthError, Report, SourceHealth};
 use super::plan::GroupPlan;
-use super::rule::Effort;
+use super::seat::Effort;
 use crate::clock::sleep_until;
 use crate::draft::NotWritable;
 use crate::watermark::Watermark;

@@ -1,9 +1,9 @@
-//! Rule files as Prometheus and its operator take them: corners of the format, each in a file of its own.
+//! Rule files as Prometheus, its operator and Sigma have them: corners of the format, each in a file of its own.
 
 use super::{catalog, said};
 use crate::{Parsed, parse_file};
 
-const FILES: [(&str, &str); 9] = [
+const FILES: [(&str, &str); 10] = [
     ("anchors.yaml", include_str!("../../conformance/anchors.yaml")),
     ("durations.yaml", include_str!("../../conformance/durations.yaml")),
     ("names.yaml", include_str!("../../conformance/names.yaml")),
@@ -11,6 +11,7 @@ const FILES: [(&str, &str); 9] = [
     ("queries.yaml", include_str!("../../conformance/queries.yaml")),
     ("recording.yaml", include_str!("../../conformance/recording.yaml")),
     ("resources.yaml", include_str!("../../conformance/resources.yaml")),
+    ("sigma.yaml", include_str!("../../conformance/sigma.yaml")),
     ("styles.yaml", include_str!("../../conformance/styles.yaml")),
     ("templates.yaml", include_str!("../../conformance/templates.yaml")),
 ];
@@ -19,11 +20,12 @@ fn parse(name: &str, text: &str) -> Parsed {
     parse_file(name, text, &catalog())
 }
 
-/// The ids of its rules, the count of what is left alone, and what is said.
+/// The ids of its rules and correlations, the count of what is left alone, and what is said.
 fn summary(parsed: &Parsed) -> String {
     let file = parsed.file.as_ref().unwrap();
     let rules = file.groups.iter().flat_map(|group| &group.rules);
-    let ids: Vec<&str> = rules.map(|rule| rule.id.as_str()).collect();
+    let correlations = file.correlations.iter().map(|correlation| correlation.id.as_str());
+    let ids: Vec<&str> = rules.map(|rule| rule.id.as_str()).chain(correlations).collect();
     format!("{}\nrecording rules: {}\n{}", ids.join("\n"), file.recording_rules, said(parsed).join("\n"))
 }
 
@@ -41,7 +43,8 @@ fn a_file_means_the_same_with_the_line_ends_and_the_mark_of_windows() {
     for (name, text) in FILES {
         let here = parse(name, text).file.unwrap();
         let there = parse(name, &format!("\u{feff}{}", text.replace('\n', "\r\n"))).file.unwrap();
-        assert_eq!((&there.groups, there.recording_rules), (&here.groups, here.recording_rules), "{name}");
+        assert_eq!((&there.groups, &there.correlations), (&here.groups, &here.correlations), "{name}");
+        assert_eq!(there.recording_rules, here.recording_rules, "{name}");
     }
 }
 
@@ -57,7 +60,7 @@ fn every_file_of_the_folder_is_looked_at() {
 /// Every style of YAML must lead to the very query that was meant.
 #[test]
 fn a_query_is_the_same_however_it_is_written() {
-    let file = parse("styles.yaml", FILES[7].1).file.unwrap();
+    let file = parse("styles.yaml", FILES[8].1).file.unwrap();
     let query = |alert: &str| {
         let rule = file.groups.iter().flat_map(|group| &group.rules).find(|rule| rule.name == alert);
         rule.unwrap().expr.as_str()

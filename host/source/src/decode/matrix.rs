@@ -176,3 +176,132 @@ fn any_sample(cursor: &mut Cursor<'_>) -> Result<(i64, f64), Fault> {
     }
     Ok((at, value))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write as _;
+
+    use orion_model::{Frame, Timestamp};
+    use proptest::prelude::*;
+
+    use crate::decode::{AnswerLimits, Instants, decode, decode_range};
+    use crate::error::SourceError;
+    use crate::session::QuerySession;
+
+    const FIRST: i64 = 1_732_174_260_500;
+    const STEP: i64 = 15_000;
+
+    fn instants(count: usize) -> Instants {
+        Instants { first: Timestamp::from_millis(FIRST), step_millis: STEP, count }
+    }
+
+    /// `None` is no sample at that instant.
+    type Row = Vec<Option<f64>>;
+
+    fn seconds(place: usize) -> String {
+        let millis = FIRST + STEP * i64::try_from(place).unwrap();
+        format!("{}.{:03}", millis / 1_000, millis % 1_000)
+    }
+
+    fn matrix(rows: &[Row]) -> String {
+        let mut body = r#"{"status":"success","data":{"resultType":"matrix","result":["#.to_owned();
+        for (series, row) in rows.iter().enumerate().filter(|(_, row)| row.iter().any(Option::is_some)) {
+            let values: Vec<String> = row
+                .iter()
+                .enumerate()
+                .filter_map(|(place, value)| Some(format!("[{},\"{}\"]", seconds(place), (*value)?)))
+                .collect();
+            let comma = if body.ends_with('[') { "" } else { "," };
+            write!(body, r#"{comma}{{"metric":{{"job":"{series}"}},"values":[{}]}}"#, values.join(",")).unwrap();
+        }
+        body + "]}}"
+    }
+
+    fn vector(rows: &[Row], place: usize) -> String {
+        let row = |(series, row): (usize, &Row)| {
+            let value = row[place]?;
+            Some(format!(r#"{{"metric":{{"job":"{series}"}},"value":[{},"{value}"]}}"#, seconds(place)))
+        };
+        let rows: Vec<String> = rows.iter().enumerate().filter_map(row).collect();
+        format!(r#"{{"status":"success","data":{{"resultType":"vector","result":[{}]}}}}"#, rows.join(","))
+    }
+
+    fn range(body: &str, count: usize) -> Result<Vec<Frame>, SourceError> {
+        decode_range(body.as_bytes(), &mut QuerySession::new("q"), instants(count), AnswerLimits::default())
+    }
+
+    proptest! {
+        #[test]
+        fn an_answer_about_many_instants_is_the_answers_about_each(
+            rows in proptest::collection::vec(proptest::collection::vec(proptest::option::of(-1e6..1e6_f64), 5), 0..4),
+        ) {
+            let mut session = QuerySession::new("q");
+            let limits = AnswerLimits::default();
+            let frames = decode_range(matrix(&rows).as_bytes(), &mut session, instants(5), limits).unwrap();
+            prop_assert_eq!(frames.len(), 5);
+            for (place, (frame, instant)) in frames.iter().zip(instants(5).iter()).enumerate() {
+                let alone = decode(vector(&rows, place).as_bytes(), &mut session, instant, limits).unwrap();
+                prop_assert_eq!(frame, &alone);
+                prop_assert_eq!(frame.input_id(&session.table), alone.input_id(&session.table));
+            }
+        }
+    }
+
+    #[test]
+    fn json_written_in_any_way_is_read() {
+        let body = format!(
+            r#"{{"data": {{"result": [ {{ "values" : [ [ {}e0 , "1\u0035" ] ], "metric" : {{}} }} ], "resultType":"matrix"}}, "status": "success"}}"#,
+            seconds(1)
+        );
+        let frames = range(&body, 2).unwrap();
+        assert_eq!((frames[0].len(), &frames[1].values), (0, &vec![15.0]));
+    }
+
+    #[test]
+    fn warnings_are_those_of_every_instant() {
+        let body = r#"{"status":"success","data":{"resultType":"matrix","result":[]},"warnings":["a store is away"]}"#;
+        assert!(range(body, 2).unwrap().iter().all(Frame::is_partial));
+    }
+
+    #[test]
+    fn what_is_no_answer_to_the_question_is_refused_with_the_place() {
+        let with = |values: &str| {
+            format!(
+                r#"{{"status":"success","data":{{"resultType":"matrix","result":[{{"metric":{{}},"values":{values}}}]}}}}"#
+            )
+        };
+        let beside = with(r#"[[1732174261,"1"]]"#);
+        let before = with(r#"[[1732174245.5,"1"]]"#);
+        let after = with(&format!(r#"[[{},"1"]]"#, seconds(2)));
+        let backwards = with(&format!(r#"[[{},"1"],[{},"1"]]"#, seconds(1), seconds(0)));
+        let twice = with(&format!(r#"[[{},"1"],[{},"1"]]"#, seconds(1), seconds(1)));
+        for body in [beside, before, after, backwards, twice] {
+            let why = range(&body, 2).unwrap_err().to_string();
+            assert!(why.contains("not at one of the instants"), "{body}: {why}");
+        }
+        for (body, expected) in [
+            (vector(&[vec![Some(1.0)]], 0), "vector"),
+            (with("{}"), "`values` is no list"),
+            (with(r#"[[1,2,3]]"#), "no text"),
+            (with("[]").replace(r#","values":[]"#, ""), "no `values`"),
+            (with("[]").replace(r#""metric":{},"#, ""), "no `metric`"),
+            (with("[]").replace(r#""values""#, r#""histograms":[],"values""#), "histogram"),
+        ] {
+            let why = range(&body, 2).unwrap_err().to_string();
+            assert!(why.contains(expected), "{body}: {why}");
+        }
+    }
+
+    #[test]
+    fn a_series_that_stands_twice_and_too_many_series_are_refused() {
+        let twice = matrix(&[vec![Some(1.0)], vec![Some(1.0)]]).replace("\"1\"}", "\"0\"}");
+        assert!(matches!(range(&twice, 1), Err(SourceError::DuplicateSeries { .. })));
+        let limits = AnswerLimits { max_series_per_answer: 2, ..AnswerLimits::default() };
+        let of = |series: usize| {
+            let body = matrix(&vec![vec![Some(1.0)]; series]);
+            decode_range(body.as_bytes(), &mut QuerySession::new("q"), instants(1), limits)
+        };
+        assert_eq!(of(2).unwrap()[0].len(), 2);
+        assert!(matches!(of(3), Err(SourceError::TooManySeries { limit: 2 })));
+    }
+}

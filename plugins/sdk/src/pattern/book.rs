@@ -64,20 +64,21 @@ impl<V: Stored> Book<V> {
         self.rows.len() >= self.most
     }
 
-    /// The key that somebody would look at first. Who takes it out to make room says so with [`Book::evict`].
-    pub fn soonest(&mut self) -> Option<Id> {
-        loop {
-            let Reverse((at, id)) = *self.looks.peek()?;
-            if self.rows.at(id).is_some_and(|row| row.planned == at) {
-                return Some(id);
-            }
-            self.looks.pop();
-        }
+    /// The key that ends first; of several the first by its text. Who takes it out to make room says so with [`Book::evict`].
+    pub fn soonest(&mut self, end: impl Fn(&V) -> Option<i64>) -> Option<Id> {
+        let (at, ids) = self.next_due(NEVER, end)?;
+        ids.iter().for_each(|id| self.look_by(*id, at));
+        ids.first().copied()
     }
 
     /// The key is forgotten to make room, and counted.
     pub fn evict(&mut self, id: Id) {
         self.remove(id);
+        self.turn_away();
+    }
+
+    /// A key finds no room, and is counted with those that were pushed out.
+    pub const fn turn_away(&mut self) {
         self.evicted += 1;
         self.evicted_is_saved = false;
     }
@@ -230,7 +231,7 @@ mod tests {
     #[test]
     fn a_key_that_is_pushed_out_is_counted_and_the_count_is_saved() {
         let mut first = book(&[("a", 5), ("b", 3)]);
-        let soonest = first.soonest().unwrap();
+        let soonest = first.soonest(|end| Some(*end)).unwrap();
         assert_eq!(first.key(soonest), "b");
         first.evict(soonest);
         let mut kept = std::collections::BTreeMap::new();

@@ -126,7 +126,7 @@ impl<P: Pattern> Watch<P> {
         }
         let Some(role) = self.pattern.role(event) else { return };
         let moment = Moment::of(event, role);
-        let id = self.book.find(event.key()).unwrap_or_else(|| self.enter(event.key()));
+        let id = self.book.find(event.key()).unwrap_or_else(|| self.enter(event));
         if self.pattern.is_judged_at_the_end() {
             self.keep(id, moment);
         } else {
@@ -140,16 +140,16 @@ impl<P: Pattern> Watch<P> {
         P::WAITS_FOR_ALERTS && !self.pattern.is_judged_at_the_end()
     }
 
-    fn enter(&mut self, key: &str) -> Id {
+    fn enter(&mut self, event: &Event<'_>) -> Id {
+        let (life, at_the_end) = (self.life, self.pattern.is_judged_at_the_end());
         if self.book.is_full()
-            && let Some(soonest) = self.book.soonest()
+            && let Some(soonest) = self.book.soonest(|case| case.next(&life, at_the_end).map(Next::at))
         {
-            let at = self.passed;
             let reason = format!("pushed out by other keys: more than {}", self.life.most_keys);
-            self.close(soonest, at, reason);
+            self.close(soonest, event.timestamp, reason);
             self.book.evict(soonest);
         }
-        self.book.enter(key, Case::default())
+        self.book.enter(event.key(), Case::default())
     }
 
     /// Keeps an event for when its window is judged.
@@ -225,7 +225,7 @@ impl<P: Pattern> Watch<P> {
     /// Ends what is due, in the order in which it was.
     fn pass(&mut self) {
         let (life, at_the_end) = (self.life, self.pattern.is_judged_at_the_end());
-        let end = |case: &Case<P>| case.next(&life, at_the_end).map(|next| next.at());
+        let end = |case: &Case<P>| case.next(&life, at_the_end).map(Next::at);
         while let Some((at, ids)) = self.book.next_due(self.passed, end) {
             for id in ids {
                 self.end_until(id, at);

@@ -55,7 +55,7 @@ impl Group {
         let mut seeds: BTreeMap<String, Vec<(SeriesId, Labels)>> = BTreeMap::new();
         for plan in self.plan.rules() {
             let Some(old) =
-                old_rules.get(&plan.rule.id).filter(|old| old.is_stateful() && old.rule().expr != plan.rule.expr)
+                old_rules.get(&plan.rule.id).filter(|old| old.seat.is_stateful() && old.rule().expr != plan.rule.expr)
             else {
                 continue;
             };

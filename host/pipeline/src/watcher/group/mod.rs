@@ -12,6 +12,8 @@
 mod adopt;
 mod restore;
 mod session;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,8 +24,9 @@ use orion_source::{QuerySession, SourceError};
 use self::session::Session;
 use super::ended::owner_of;
 use super::plan::GroupPlan;
-use super::rule::{ActiveAlert, BRIEF_SAMPLES, Effort, Moment, RuleRun};
+use super::rule::{ActiveAlert, Moment, RuleRun};
 use super::rule_watch::RuleWatch;
+use super::seat::{BRIEF_SAMPLES, Effort};
 use crate::condition::{Condition, Conditions, kind};
 use crate::draft::{Draft, NotWritable};
 use crate::schedule::Slots;
@@ -154,7 +157,7 @@ impl Group {
         rules.all(|(_, run)| match (answers.get(run.session), self.sessions.get(run.session)) {
             (Some(Some(Ok(frame))), Some(session)) => {
                 samples += frame.len();
-                samples <= BRIEF_SAMPLES && run.is_brief(&session.query.table, frame)
+                samples <= BRIEF_SAMPLES && run.seat.is_brief(&session.query.table, frame)
             }
             _ => true,
         })
@@ -192,7 +195,7 @@ impl Group {
     fn checkpoint(&mut self) -> Result<(), NotWritable> {
         let Self { plan, rules, conditions, closing, last, .. } = self;
         let instant = last.unwrap_or_default();
-        for run in rules.iter_mut().filter(|run| run.is_unsaved()) {
+        for run in rules.iter_mut().filter(|run| run.seat.is_unsaved()) {
             let at = Moment { source: &plan.group.source, instant, generation: plan.generation };
             RuleWatch { run, at }.checkpoint(conditions, closing)?;
         }

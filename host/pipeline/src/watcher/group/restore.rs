@@ -35,7 +35,7 @@ impl Group {
                     self.pending.delete(state_key);
                 }
                 [PLUGIN_ROOM, rule, name] => match self.run_of(rule) {
-                    Some(run) => run.state().restore_entry(name, &value),
+                    Some(run) => run.seat.state().restore_entry(name, &value),
                     None => self.pending.delete(state_key),
                 },
                 [HEALTH_ROOM, rule] => match self.run_of(rule) {
@@ -43,7 +43,7 @@ impl Group {
                     None => self.pending.delete(state_key),
                 },
                 [OWNER_ROOM, rule] => match self.run_of(rule) {
-                    Some(run) => run.state().restore_owner(&value),
+                    Some(run) => run.seat.state().restore_owner(&value),
                     None => self.pending.delete(state_key),
                 },
                 [SERIES_ROOM, expr, id] => {
@@ -55,7 +55,7 @@ impl Group {
             }
         }
         for run in &mut self.rules {
-            run.restored(&mut self.pending);
+            run.seat.restored(&mut self.pending);
         }
         Ok(())
     }

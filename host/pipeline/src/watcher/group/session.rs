@@ -41,7 +41,7 @@ impl Group {
         let Self { sessions, rules, closing, .. } = self;
         for (index, session) in sessions.iter_mut().enumerate() {
             let table = &session.query.table;
-            let wanted = rules.iter().any(|run| run.session == index && run.is_stateful());
+            let wanted = rules.iter().any(|run| run.session == index && run.seat.is_stateful());
             if !wanted || session.stored_revision == Some(table.revision()) {
                 continue;
             }
