@@ -73,6 +73,13 @@ fn an_average_and_a_percentile_are_those_of_the_window_and_are_told() {
 }
 
 #[test]
+fn a_late_event_may_show_that_it_never_was_so() {
+    let avg = given("avg", &[("gte", 4.0.into()), ("lateness", (5 * MINUTE).into()), ("idle", MINUTE.into())]);
+    let said = told(&avg, &[with(20, 4.0), with(18, 0.0)]);
+    assert_eq!(lines(&said), ["20 avg of 1 events within 10m is 4 [18001, 20001]; 21 avg no longer at least 4 for 1m"]);
+}
+
+#[test]
 fn it_stands_until_the_events_are_older_than_the_window() {
     let avg = given("avg", &[("gt", 3.0.into()), ("idle", 0_i64.into())]);
     assert_eq!(told(&avg, &[with(0, 4.0)])[0].closed.as_ref().unwrap().0, 10 * MINUTE);

@@ -108,9 +108,12 @@ impl Stored for () {
     }
 }
 
+/// Bytes of most values: growing to these step by step would cost more than writing them.
+const USUAL_BYTES: usize = 64;
+
 /// The bytes of a value.
 pub(crate) fn written(value: &impl Stored) -> Vec<u8> {
-    let mut out = Vec::new();
+    let mut out = Vec::with_capacity(USUAL_BYTES);
     value.write(&mut out);
     out
 }

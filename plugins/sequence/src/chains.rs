@@ -42,6 +42,10 @@ impl Chains {
 }
 
 impl Track<Steps> for Chains {
+    fn events(&self) -> usize {
+        self.0.iter().map(Vec::len).sum()
+    }
+
     fn has_firing(&self, fingerprint: u64) -> bool {
         self.0.iter().flatten().any(|moment| moment.fires && moment.fingerprint == fingerprint)
     }

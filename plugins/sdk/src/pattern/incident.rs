@@ -106,7 +106,9 @@ impl Incident {
     pub fn stands(&mut self, held: Option<Held>) {
         let Some(held) = held else { return };
         let least = self.held.until.min(self.opened);
-        self.held = Held { until: held.until.max(least), ..held };
+        // What stood before the incident says nothing of its measure.
+        let measure = if held.until > self.opened { held.measure } else { self.held.measure };
+        self.held = Held { until: held.until.max(least), measure };
     }
 
     /// Takes another event. Whether it made the incident worse.

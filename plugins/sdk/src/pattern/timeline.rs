@@ -9,8 +9,15 @@ use crate::stored::Stored;
 /// place of an event that comes late before it.
 const MOST_RECENT: usize = 10_000;
 
+/// Events that are gone through again for each new one rather than kept a second time: most keys have no more, and a million
+/// of them would pay for it.
+const FEW: usize = 4;
+
 /// What a pattern remembers of the events so far.
 pub trait Track<R: Role>: Stored + Clone + Default {
+    /// How many events it holds.
+    fn events(&self) -> usize;
+
     /// Whether there is an event of the alert that still fires.
     fn has_firing(&self, fingerprint: u64) -> bool;
 
@@ -19,6 +26,10 @@ pub trait Track<R: Role>: Stored + Clone + Default {
 }
 
 impl<R: Role> Track<R> for Few<Moment<R>> {
+    fn events(&self) -> usize {
+        self.len()
+    }
+
     fn has_firing(&self, fingerprint: u64) -> bool {
         self.iter().any(|moment| moment.fires && moment.fingerprint == fingerprint)
     }
@@ -31,11 +42,18 @@ impl<R: Role> Track<R> for Few<Moment<R>> {
 /// Events of a key.
 pub struct Timeline<R, T> {
     /// After all events before the recent ones.
-    settled: Option<Box<T>>,
+    settled: Option<Box<Settled<T>>>,
     /// Events that one which is not too late may still come before, in order.
     recent: Few<Moment<R>>,
     /// After all events. Follows from the others, and is not kept while it is cheap to come by.
     current: Option<Box<T>>,
+}
+
+/// A track, and how the pattern stood there: a late event may undo what stood since.
+#[derive(Clone)]
+struct Settled<T> {
+    track: T,
+    held: Option<Held>,
 }
 
 impl<R, T> Default for Timeline<R, T> {
@@ -79,39 +97,42 @@ impl<R: Role, T: Track<R>> Timeline<R, T> {
     ) -> Outcome<R> {
         let place = self.recent.partition_point(|other| other.order() <= moment.order());
         let is_last = place == self.recent.len();
-        let mut track = match self.current.take() {
-            Some(current) if is_last => current,
+        let (mut track, held) = match self.current.take() {
+            Some(current) if is_last => (current, before),
             _ => self.track_before(place, &follow),
         };
         self.recent.insert(place, moment);
-        let mut outcome = Outcome { first: None, held: before };
+        let mut outcome = Outcome { first: None, held: if is_last { before } else { held } };
         for next in self.recent.iter().skip(place) {
-            match follow(&mut track, next) {
-                Some(held) => {
-                    if before.is_none() && outcome.first.is_none() {
-                        let members = members(&track);
-                        outcome.first = (!members.is_empty()).then_some((next.time, members));
-                    }
-                    outcome.held = Some(held);
-                }
-                None => {
-                    outcome.held = outcome.held.map(|held| Held { until: held.until.min(next.time), ..held });
-                }
+            let now = follow(&mut track, next);
+            outcome.held = stands(outcome.held, now, next.time);
+            if now.is_some() && before.is_none() && outcome.first.is_none() {
+                let members = members(&track);
+                outcome.first = (!members.is_empty()).then_some((next.time, members));
             }
         }
+        // What came late may show that it never was fulfilled.
+        outcome.held = outcome.held.or(before.map(|before| Held { until: i64::MIN, ..before }));
         self.settle(lateness_millis, &follow);
-        let is_cheap = self.settled.is_none() && self.recent.len() == 1;
+        let is_cheap = self.recent.len() + self.settled.as_deref().map_or(0, |settled| settled.track.events()) <= FEW;
         self.current = (!is_cheap).then_some(track);
         outcome
     }
 
-    /// The track after what is settled and so many of the recent events.
-    fn track_before(&self, place: usize, follow: &impl Fn(&mut T, &Moment<R>) -> Option<Held>) -> Box<T> {
-        let mut track = self.settled.clone().unwrap_or_default();
+    /// The track after what is settled and so many of the recent events, and how the pattern stood there.
+    fn track_before(
+        &self,
+        place: usize,
+        follow: &impl Fn(&mut T, &Moment<R>) -> Option<Held>,
+    ) -> (Box<T>, Option<Held>) {
+        let (mut track, mut held) = match self.settled.as_deref() {
+            Some(settled) => (Box::new(settled.track.clone()), settled.held),
+            None => (Box::default(), None),
+        };
         for moment in self.recent.iter().take(place) {
-            follow(&mut track, moment);
+            held = stands(held, follow(&mut track, moment), moment.time);
         }
-        track
+        (track, held)
     }
 
     /// Nothing comes any more before what is older than the newest by more than the lateness.
@@ -120,20 +141,23 @@ impl<R: Role, T: Track<R>> Timeline<R, T> {
         let open_from = newest.saturating_sub(lateness_millis);
         while self.recent.first().is_some_and(|first| first.time < open_from) || self.recent.len() > MOST_RECENT {
             let Some(moment) = self.recent.pop_first() else { return };
-            follow(self.settled.get_or_insert_default(), &moment);
+            let settled = self.settled.get_or_insert_with(|| Box::new(Settled { track: T::default(), held: None }));
+            settled.held = stands(settled.held, follow(&mut settled.track, &moment), moment.time);
         }
     }
 
     /// Whether there is an event of the alert that still fires.
     pub fn has_firing(&self, fingerprint: u64) -> bool {
-        let mut tracks = self.settled.iter().chain(&self.current);
+        let settled = self.settled.as_deref().map(|settled| &settled.track);
+        let mut tracks = settled.into_iter().chain(self.current.as_deref());
         self.recent.has_firing(fingerprint) || tracks.any(|track| track.has_firing(fingerprint))
     }
 
     /// The alert does not fire any more.
     pub fn resolve(&mut self, fingerprint: u64) {
         self.recent.resolve(fingerprint);
-        for track in self.settled.iter_mut().chain(&mut self.current) {
+        let settled = self.settled.as_deref_mut().map(|settled| &mut settled.track);
+        for track in settled.into_iter().chain(self.current.as_deref_mut()) {
             track.resolve(fingerprint);
         }
     }
@@ -163,6 +187,24 @@ impl<R: Role, T: Track<R>> Timeline<R, T> {
     }
 }
 
+/// How a pattern stands after an event that says this of it.
+fn stands(before: Option<Held>, now: Option<Held>, time: i64) -> Option<Held> {
+    now.or_else(|| before.map(|before| Held { until: before.until.min(time), ..before }))
+}
+
+impl<T: Stored> Stored for Settled<T> {
+    fn write(&self, out: &mut Vec<u8>) {
+        self.track.write(out);
+        self.held.map(|held| (held.until, held.measure)).write(out);
+    }
+
+    fn read(from: &mut &[u8]) -> Option<Self> {
+        let track = T::read(from)?;
+        let held = Option::<(i64, f64)>::read(from)?.map(|(until, measure)| Held { until, measure });
+        Some(Self { track, held })
+    }
+}
+
 impl<R: Role, T: Track<R>> Stored for Timeline<R, T> {
     fn write(&self, out: &mut Vec<u8>) {
         self.recent.write(out);
@@ -175,7 +217,7 @@ impl<R: Role, T: Track<R>> Stored for Timeline<R, T> {
     fn read(from: &mut &[u8]) -> Option<Self> {
         let recent = Few::<Moment<R>>::read(from)?;
         let is_sorted = recent.iter().is_sorted_by_key(Moment::order);
-        let settled = if bool::read(from)? { Some(Box::new(T::read(from)?)) } else { None };
+        let settled = if bool::read(from)? { Some(Box::new(Settled::read(from)?)) } else { None };
         is_sorted.then_some(Self { settled, recent, current: None })
     }
 }
