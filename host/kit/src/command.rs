@@ -8,7 +8,7 @@ use std::time::Instant;
 use crate::cli::{EXIT_FAILED, Failure, Output, TestArgs};
 use crate::coverage::Coverage;
 use crate::mutants::{Mutant, mutants};
-use crate::report::{self, SuiteResult, TestResult};
+use crate::report::{self, Findings, SuiteResult, TestResult};
 use crate::run::{Answers, Mismatch, Observed, Play, PlayError};
 use crate::suite::{self, LoadedRules, Rules, Suite, Test};
 
@@ -23,7 +23,7 @@ pub fn test(args: &TestArgs) -> Result<ExitCode, Failure> {
     let suites = read_all(&args.paths)?;
     let rules = Rules::new(&args.plugins, plugin_cache()).map_err(Failure::BadFile)?;
     let suites = load_all(suites, &rules)?;
-    let mut session = Session::new(args, rules)?;
+    let mut session = Session::new(args, rules, &suites)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|why| Failure::Configuration(format!("nothing can be waited for: {why}")))?;
     let mut results = Vec::new();
@@ -37,10 +37,10 @@ pub fn test(args: &TestArgs) -> Result<ExitCode, Failure> {
         let written = std::fs::write(file, report::junit(&results));
         written.map_err(|why| Failure::Configuration(format!("{} cannot be written: {why}", file.display())))?;
     }
-    let coverage = args.coverage.then_some(&session.coverage);
+    let findings = session.findings();
     print(&match args.output {
-        Output::Text => report::text(&results, coverage),
-        Output::Json => format!("{:#}\n", report::value(&results, coverage)),
+        Output::Text => report::text(&results, &findings),
+        Output::Json => format!("{:#}\n", report::value(&results, &findings)),
     })?;
     let all_good = results.iter().flat_map(|suite| &suite.tests).all(TestResult::is_good);
     Ok(if all_good { ExitCode::SUCCESS } else { ExitCode::from(EXIT_FAILED) })
@@ -125,47 +125,37 @@ struct Session<'a> {
     /// What was recorded, before or by this run.
     answers: Answers,
     coverage: Coverage,
+    herd: Option<Herd>,
 }
 
 impl<'a> Session<'a> {
-    fn new(args: &'a TestArgs, rules: Rules) -> Result<Self, Failure> {
+    fn new(args: &'a TestArgs, rules: Rules, suites: &[(Suite, LoadedRules)]) -> Result<Self, Failure> {
         let answers = match &args.recorded {
             Some(file) => Answers::read(file).map_err(Failure::Configuration)?,
             None => Answers::default(),
         };
-        Ok(Self { args, rules, answers, coverage: Coverage::default() })
+        let herd = args.mutate.then(|| Herd::new(suites));
+        Ok(Self { args, rules, answers, coverage: Coverage::default(), herd })
+    }
+
+    fn findings(self) -> Findings {
+        let coverage = self.args.coverage.then_some(self.coverage);
+        Findings { coverage, mutants: self.herd.map(|herd| (herd.alive, herd.all)) }
     }
 
     async fn suite(&mut self, suite: &Suite, loaded: &LoadedRules) -> Result<SuiteResult, Failure> {
         let unmatched = loaded.unmatched.iter().map(|pattern| format!("no rule file fits `{pattern}`"));
-        let mut result = SuiteResult {
-            file: suite.path.display().to_string(),
-            warnings: unmatched.collect(),
-            ..SuiteResult::default()
-        };
+        let mut result =
+            SuiteResult { file: suite.path.display().to_string(), warnings: unmatched.collect(), tests: Vec::new() };
         let wanted = |test: &&Test| self.args.name.as_ref().is_none_or(|name| test.title().contains(name.as_str()));
         let tests: Vec<&Test> = suite.tests.iter().filter(wanted).collect();
-        let mut herd = self.args.mutate.then(|| Herd::new(suite, &tests, loaded));
         for test in tests {
-            result.tests.push(self.test(suite, test, loaded, herd.as_mut()).await?);
-        }
-        if let Some(herd) = herd {
-            if result.tests.iter().all(TestResult::is_good) {
-                result.mutants = Some((herd.alive, herd.all));
-            } else {
-                result.warnings.push("rules were not changed: some tests fail as it is".to_owned());
-            }
+            result.tests.push(self.test(suite, test, loaded).await?);
         }
         Ok(result)
     }
 
-    async fn test(
-        &mut self,
-        suite: &Suite,
-        test: &Test,
-        loaded: &LoadedRules,
-        herd: Option<&mut Herd>,
-    ) -> Result<TestResult, Failure> {
+    async fn test(&mut self, suite: &Suite, test: &Test, loaded: &LoadedRules) -> Result<TestResult, Failure> {
         let began = Instant::now();
         let mut result = TestResult {
             title: test.title(),
@@ -175,7 +165,7 @@ impl<'a> Session<'a> {
             mismatches: Vec::new(),
             error: None,
         };
-        match self.play(suite, test, loaded, herd).await {
+        match self.play(suite, test, loaded).await {
             Ok(mismatches) => result.mismatches = mismatches,
             // Without Prometheus no other test can be played either.
             Err(PlayError::Lab(why @ orion_lab::LabError::MissingBinary { .. })) => {
@@ -187,13 +177,7 @@ impl<'a> Session<'a> {
         Ok(result)
     }
 
-    async fn play(
-        &mut self,
-        suite: &Suite,
-        test: &Test,
-        loaded: &LoadedRules,
-        herd: Option<&mut Herd>,
-    ) -> Result<Vec<Mismatch>, PlayError> {
+    async fn play(&mut self, suite: &Suite, test: &Test, loaded: &LoadedRules) -> Result<Vec<Mismatch>, PlayError> {
         let play = Play::new(suite, test, loaded, &self.rules)?;
         let stage = match self.args.recorded {
             Some(_) => play.recorded_stage(self.answers.clone()),
@@ -201,7 +185,7 @@ impl<'a> Session<'a> {
         };
         let (observed, mismatches): (Observed, Vec<Mismatch>) = play.play(&stage).await?;
         self.coverage.add(play.generation(), test, &observed);
-        if let Some(herd) = herd.filter(|_| mismatches.is_empty()) {
+        if let Some(herd) = self.herd.as_mut().filter(|_| mismatches.is_empty()) {
             herd.meet(test, &play, &stage).await?;
         }
         if self.args.record.is_some() {
@@ -211,7 +195,7 @@ impl<'a> Session<'a> {
     }
 }
 
-/// Mutants of a suite's rules that no test has noticed yet.
+/// Mutants of all rules that no test has noticed yet. A test that fails as it is notices nothing.
 struct Herd {
     alive: Vec<Mutant>,
     all: usize,
@@ -219,10 +203,14 @@ struct Herd {
 
 impl Herd {
     /// Only of rules that a test speaks of: of the others it is known that no test notices anything.
-    fn new(suite: &Suite, tests: &[&Test], loaded: &LoadedRules) -> Self {
-        let generation = loaded.generation();
-        let mut alive = mutants(&generation, suite.interval_millis);
-        alive.retain(|mutant| tests.iter().any(|test| test.speaks_of(&mutant.alertname)));
+    fn new(suites: &[(Suite, LoadedRules)]) -> Self {
+        let mut alive: Vec<Mutant> = Vec::new();
+        for (suite, loaded) in suites {
+            let mut mutants = mutants(&loaded.generation(), suite.interval_millis);
+            mutants.retain(|mutant| suite.tests.iter().any(|test| test.speaks_of(&mutant.rule.name)));
+            mutants.retain(|mutant| !alive.contains(mutant));
+            alive.extend(mutants);
+        }
         Self { all: alive.len(), alive }
     }
 
@@ -235,7 +223,7 @@ impl Herd {
     ) -> Result<(), PlayError> {
         let mut unnoticed = Vec::new();
         for mutant in std::mem::take(&mut self.alive) {
-            if !test.speaks_of(&mutant.alertname) || play.accepts(&mutant, stage).await? {
+            if !test.speaks_of(&mutant.rule.name) || play.accepts(&mutant, stage).await? {
                 unnoticed.push(mutant);
             }
         }

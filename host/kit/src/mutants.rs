@@ -8,20 +8,17 @@ use orion_pipeline::library::Generation;
 use orion_rules::AlertRule;
 
 /// A rule with one change.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Mutant {
-    /// Id of the rule.
-    pub rule: String,
-    /// Name of its alert.
-    pub alertname: String,
+    /// The rule as it was.
+    pub rule: AlertRule,
     /// What was changed, for a person.
     pub change: String,
     group: String,
-    place: usize,
     edit: Edit,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 enum Edit {
     Expr(String),
     For(i64),
@@ -32,13 +29,12 @@ enum Edit {
 pub fn mutants(generation: &Generation, interval_millis: i64) -> Vec<Mutant> {
     let mut mutants = Vec::new();
     for (group, plan) in &generation.groups {
-        for (place, rule) in plan.group.rules.iter().enumerate() {
-            mutants.extend(edits(rule, interval_millis).into_iter().map(|(change, edit)| Mutant {
-                rule: rule.id.clone(),
-                alertname: rule.name.clone(),
+        for rule in &plan.group.rules {
+            let edits = edits(rule, interval_millis).into_iter();
+            mutants.extend(edits.map(|(change, edit)| Mutant {
+                rule: rule.clone(),
                 change,
                 group: group.clone(),
-                place,
                 edit,
             }));
         }
@@ -47,21 +43,19 @@ pub fn mutants(generation: &Generation, interval_millis: i64) -> Vec<Mutant> {
 }
 
 impl Mutant {
-    /// The rule set with the change.
-    pub fn apply(&self, generation: &Generation) -> Generation {
+    /// The rule set with the change; `None` when the rule is not in it as it was.
+    pub fn apply(&self, generation: &Generation) -> Option<Generation> {
         let mut generation = generation.clone();
-        if let Some(plan) = generation.groups.get_mut(&self.group) {
-            let mut group = (*plan.group).clone();
-            if let Some(rule) = group.rules.get_mut(self.place) {
-                match &self.edit {
-                    Edit::Expr(expr) => rule.expr.clone_from(expr),
-                    Edit::For(millis) => rule.for_millis = *millis,
-                    Edit::KeepFiringFor(millis) => rule.keep_firing_for_millis = *millis,
-                }
-            }
-            plan.group = Arc::new(group);
+        let plan = generation.groups.get_mut(&self.group)?;
+        let mut group = (*plan.group).clone();
+        let rule = group.rules.iter_mut().find(|rule| **rule == self.rule)?;
+        match &self.edit {
+            Edit::Expr(expr) => rule.expr.clone_from(expr),
+            Edit::For(millis) => rule.for_millis = *millis,
+            Edit::KeepFiringFor(millis) => rule.keep_firing_for_millis = *millis,
         }
-        generation
+        plan.group = Arc::new(group);
+        Some(generation)
     }
 }
 

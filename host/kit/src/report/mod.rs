@@ -21,7 +21,14 @@ pub struct SuiteResult {
     pub warnings: Vec<String>,
     /// Its tests.
     pub tests: Vec<TestResult>,
-    /// Mutants that no test noticed, and how many there were.
+}
+
+/// What the run was asked to find out besides.
+#[derive(Debug, Default)]
+pub struct Findings {
+    /// What tests saw of the rules.
+    pub coverage: Option<Coverage>,
+    /// Changes of rules that no test noticed, and how many there were.
     pub mutants: Option<(Vec<Mutant>, usize)>,
 }
 
@@ -50,20 +57,23 @@ impl TestResult {
 }
 
 /// As data.
-pub fn value(suites: &[SuiteResult], coverage: Option<&Coverage>) -> Value {
+pub fn value(suites: &[SuiteResult], findings: &Findings) -> Value {
     let suites: Vec<Value> = suites.iter().map(suite).collect();
-    json!({ "files": suites, "coverage": coverage.map(Coverage::value) })
+    let survivors = |survivors: &[Mutant]| -> Vec<Value> {
+        survivors.iter().map(|mutant| json!({ "rule": mutant.rule.id, "change": mutant.change })).collect()
+    };
+    json!({
+        "files": suites,
+        "coverage": findings.coverage.as_ref().map(Coverage::value),
+        "mutants": findings.mutants.as_ref().map(|(alive, all)| json!({ "count": all, "unnoticed": survivors(alive) })),
+    })
 }
 
 fn suite(suite: &SuiteResult) -> Value {
-    let survivors = |survivors: &[Mutant]| -> Vec<Value> {
-        survivors.iter().map(|mutant| json!({ "rule": mutant.rule, "change": mutant.change })).collect()
-    };
     json!({
         "file": suite.file,
         "warnings": suite.warnings,
         "tests": suite.tests.iter().map(test).collect::<Vec<_>>(),
-        "mutants": suite.mutants.as_ref().map(|(alive, all)| json!({ "count": all, "unnoticed": survivors(alive) })),
     })
 }
 

@@ -2,17 +2,16 @@
 
 use orion_model::format_duration;
 
-use super::{SuiteResult, TestResult};
+use super::{Findings, SuiteResult, TestResult};
 use crate::coverage::Coverage;
 use crate::mutants::Mutant;
 use crate::run::Mismatch;
 
 /// Everything that came of the tests.
-pub fn text(suites: &[SuiteResult], coverage: Option<&Coverage>) -> String {
+pub fn text(suites: &[SuiteResult], findings: &Findings) -> String {
     let mut text: String = suites.iter().map(suite).collect();
-    if let Some(coverage) = coverage {
-        text.push_str(&of_coverage(coverage));
-    }
+    text.extend(findings.mutants.iter().map(|(alive, all)| of_mutants(alive, *all)));
+    text.extend(findings.coverage.iter().map(of_coverage));
     let tests = || suites.iter().flat_map(|suite| &suite.tests);
     let failed = tests().filter(|test| !test.is_good()).count();
     let expectations: usize = tests().map(|test| test.expectations).sum();
@@ -24,9 +23,6 @@ fn suite(suite: &SuiteResult) -> String {
     let mut text = format!("{}\n", suite.file);
     text.extend(suite.warnings.iter().map(|warning| format!("  warning: {warning}\n")));
     text.extend(suite.tests.iter().map(|it| test(&suite.file, it)));
-    if let Some((alive, all)) = &suite.mutants {
-        text.push_str(&of_mutants(alive, *all));
-    }
     text.push('\n');
     text
 }
@@ -51,8 +47,9 @@ fn mismatch(file: &str, mismatch: &Mismatch) -> String {
 }
 
 fn of_mutants(alive: &[Mutant], all: usize) -> String {
-    let mut text = format!("  {} of {all} changes of rules are noticed\n", all - alive.len());
-    text.extend(alive.iter().map(|mutant| format!("        not noticed: {}: {}\n", mutant.rule, mutant.change)));
+    let mut text = format!("{} of {all} changes of rules are noticed by tests\n", all - alive.len());
+    text.extend(alive.iter().map(|mutant| format!("  {}: not noticed: {}\n", mutant.rule.id, mutant.change)));
+    text.push('\n');
     text
 }
 

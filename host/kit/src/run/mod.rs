@@ -90,7 +90,8 @@ impl<'a> Play<'a> {
 
     /// Whether the test finds nothing wrong with a change of its rules.
     pub async fn accepts(&self, mutant: &Mutant, stage: &Arc<Stage>) -> Result<bool, PlayError> {
-        let changed = Self { generation: mutant.apply(&self.generation), recordings: self.recordings.clone(), ..*self };
+        let Some(generation) = mutant.apply(&self.generation) else { return Ok(true) };
+        let changed = Self { generation, recordings: self.recordings.clone(), ..*self };
         // Where queries see what rules made, each version of the rules needs a Prometheus of its own.
         let own = match self.alerts_are_read() && stage.is_live() {
             true => Some(changed.set_stage().await?),

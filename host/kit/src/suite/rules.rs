@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use orion_pipeline::library::{Accepted, Defaults, Generation, Shelf, StandardPlugin, check, read_rule_file};
+use orion_rules::{Diagnostic, Level, render};
 use orion_sandbox::{Limits, Sandbox, Settings};
 
 use super::recording::{self, RecordingRule};
@@ -72,7 +73,7 @@ impl Rules {
             let checked = check(&name_of(path, &paths), &text, &self.shelf, &self.defaults);
             match checked.accepted {
                 Some(accepted) => loaded.files.push(accepted),
-                None => refused.push_str(&checked.report),
+                None => refused.push_str(&errors(checked.diagnostics, &path.display().to_string(), &text)),
             }
             loaded.recordings.extend(recording::of_text(&text));
         }
@@ -100,6 +101,12 @@ impl Rules {
 /// The query that stands for an event that a test makes; no Prometheus is asked for it.
 pub fn query_of_event(index: usize) -> String {
     format!("orion_input_event_{index}")
+}
+
+/// Only what refuses a file: the rest is for `orion check`.
+fn errors(mut diagnostics: Vec<Diagnostic>, name: &str, text: &str) -> String {
+    diagnostics.retain(|diagnostic| diagnostic.level == Level::Error);
+    render(&diagnostics, name, text, false)
 }
 
 /// As in the rules folder: the name of the file, unless two have the same.

@@ -145,7 +145,7 @@ impl Builder {
             Some(last) if bytes.is_empty() => last.bytes.end,
             _ => bytes.end,
         };
-        let value = if open.is_map { Value::Map(pairs(open.children)) } else { Value::List(open.children) };
+        let value = if open.is_map { Value::Map(merged(pairs(open.children))) } else { Value::List(open.children) };
         self.put(Node { bytes: open.start..end.max(open.start), value }, open.anchor)
     }
 
@@ -178,6 +178,29 @@ fn pairs(children: Vec<Node>) -> Vec<(Node, Node)> {
     std::iter::from_fn(|| Some((children.next()?, children.next()?))).collect()
 }
 
+/// `<<: *anchor`, as YAML 1.1 has it and promtool reads it: keys of the mapping itself win. What is no mapping stays as it is,
+/// and is an unknown key to whoever reads on.
+fn merged(pairs: Vec<(Node, Node)>) -> Vec<(Node, Node)> {
+    let is_merge = |key: &Node, value: &Node| {
+        matches!(&key.value, Value::Scalar(text, true) if text == "<<") && is_mappings(value)
+    };
+    let (merges, mut own): (Vec<_>, Vec<_>) = pairs.into_iter().partition(|(key, value)| is_merge(key, value));
+    for (_, value) in &merges {
+        let maps = std::iter::once(value).chain(value.items());
+        for (key, value) in maps.flat_map(|map| if let Value::Map(pairs) = &map.value { &pairs[..] } else { &[] }) {
+            if !own.iter().any(|(other, _)| other.text() == key.text()) {
+                own.push((key.clone(), value.clone()));
+            }
+        }
+    }
+    own
+}
+
+fn is_mappings(node: &Node) -> bool {
+    let is_map = |node: &Node| matches!(node.value, Value::Map(_));
+    is_map(node) || (!node.items().is_empty() && node.items().iter().all(is_map))
+}
+
 fn size(node: &Node) -> usize {
     match &node.value {
         Value::Scalar(..) => 1,
@@ -206,6 +229,16 @@ mod tests {
         assert_eq!(&text[root.entry("b").unwrap().bytes.clone()], "&a [x, y]");
         assert_eq!(root.entry("b").unwrap().items().len(), 2);
         assert!(root.entry("c").unwrap().is_null());
+    }
+
+    #[test]
+    fn merged_keys_give_way_to_own_ones() {
+        let root =
+            &parse("a: &a {x: 1, y: 2}\nb: {<<: *a, y: 3}\nc: {y: 4, <<: [*a]}\nd: {'<<': {x: 1}}\n").unwrap()[0];
+        let text = |map: &str, key: &str| root.entry(map).unwrap().entry(key).and_then(Node::text).map(str::to_owned);
+        assert_eq!([text("b", "x"), text("b", "y")], [Some("1".to_owned()), Some("3".to_owned())]);
+        assert_eq!([text("c", "x"), text("c", "y")], [Some("1".to_owned()), Some("4".to_owned())]);
+        assert_eq!(text("d", "x"), None);
     }
 
     #[test]
