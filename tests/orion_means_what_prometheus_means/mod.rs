@@ -51,11 +51,10 @@ struct Orion {
 
 impl Orion {
     fn new() -> Self {
-        let sandbox =
-            std::sync::Arc::new(Sandbox::new(Settings { cache_dir: None, limits: Limits::default() }).unwrap());
-        let threshold = orion_standard_plugins::STANDARD.iter().filter(|plugin| plugin.name == "threshold");
+        let sandbox = Arc::new(Sandbox::new(Settings { cache_dir: None, limits: Limits::default() }).unwrap());
+        let standard = orion_standard_plugins::STANDARD.iter();
         let standard: Vec<StandardPlugin> =
-            threshold.map(|plugin| StandardPlugin { name: plugin.name, component: plugin.component }).collect();
+            standard.map(|plugin| StandardPlugin { name: plugin.name, component: plugin.component }).collect();
         let shelf = Shelf::of_standard(&sandbox, &standard).unwrap();
         let sources = BTreeSet::from(["prometheus".to_owned()]);
         Self { shelf, defaults: Defaults { interval_millis: INTERVAL_MILLIS, sources } }
