@@ -1,10 +1,6 @@
 //! How `orion-kit test` behaves: what passes, what fails and how it is said, with and without a Prometheus.
 #![expect(clippy::disallowed_types, reason = "these tests start the binary and promtool; none of this is deployed")]
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a test that meets what it does not expect has failed"
-)]
+#![expect(clippy::unwrap_used, reason = "a test that meets what it does not expect has failed")]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

@@ -8,7 +8,7 @@ use crate::batch::EventBatch;
 use crate::emit::ChangeBox;
 use crate::engine::Engine;
 use crate::fault::{ConfigureError, Fault};
-use crate::guest::{Guest, Report, Room};
+use crate::guest::{Guest, MemoryLimit, Report, Room};
 use crate::wit::correlator::{CorrelatorPlugin, CorrelatorPluginPre};
 use crate::wit::values::correlator as values;
 
@@ -21,7 +21,8 @@ pub struct Correlator {
 
 impl Correlator {
     pub(crate) fn start(engine: &Arc<Engine>, code: &CorrelatorPluginPre<Room<ChangeBox>>) -> Result<Self, Fault> {
-        let mut guest = Guest::new(engine, ChangeBox::new(engine.limits.clone()));
+        let memory = MemoryLimit { bytes: engine.limits.correlator_memory_bytes, setting: "correlator_memory_bytes" };
+        let mut guest = Guest::new(engine, ChangeBox::new(engine.limits.clone()), memory);
         let (plugin, _) = guest.call(guest.setup("start", 0), |store| code.instantiate(store))?;
         Ok(Self { guest, plugin })
     }

@@ -7,7 +7,7 @@ use orion_model::{Finding, Frame, Labels, Parameter, SeriesId, StateEntry};
 use crate::emit::FindingBox;
 use crate::engine::Engine;
 use crate::fault::{ConfigureError, Fault};
-use crate::guest::{Budget, Guest, Report, Room};
+use crate::guest::{Budget, Guest, MemoryLimit, Report, Room};
 use crate::wit::detector::{DetectorPlugin, DetectorPluginPre};
 use crate::wit::values::detector as values;
 
@@ -25,7 +25,8 @@ impl Detector {
         code: &DetectorPluginPre<Room<FindingBox>>,
         reads_labels: bool,
     ) -> Result<Self, Fault> {
-        let mut guest = Guest::new(engine, FindingBox::new(engine.limits.clone()));
+        let memory = MemoryLimit { bytes: engine.limits.memory_bytes, setting: "memory_bytes" };
+        let mut guest = Guest::new(engine, FindingBox::new(engine.limits.clone()), memory);
         let (plugin, _) = guest.call(guest.setup("start", 0), |store| code.instantiate(store))?;
         Ok(Self { guest, plugin, reads_labels })
     }

@@ -42,8 +42,17 @@ pub(crate) struct Room<O> {
     pub(crate) outbox: O,
     engine: Arc<Engine>,
     call: &'static str,
+    memory_limit: MemoryLimit,
     memory_bytes: usize,
     table_elements: usize,
+}
+
+/// How much linear memory an instance may have.
+#[derive(Clone, Copy)]
+pub(crate) struct MemoryLimit {
+    pub(crate) bytes: usize,
+    /// The field of `Limits` that this comes from.
+    pub(crate) setting: &'static str,
 }
 
 /// A store that is finished after its first fault.
@@ -54,8 +63,10 @@ pub(crate) struct Guest<O: 'static> {
 
 impl<O: Send + 'static> Guest<O> {
     /// A store for an instance that is still to be made.
-    pub(crate) fn new(engine: &Arc<Engine>, outbox: O) -> Self {
-        let room = Room { outbox, engine: Arc::clone(engine), call: "start", memory_bytes: 0, table_elements: 0 };
+    pub(crate) fn new(engine: &Arc<Engine>, outbox: O, memory_limit: MemoryLimit) -> Self {
+        let engine_of_room = Arc::clone(engine);
+        let room =
+            Room { outbox, engine: engine_of_room, call: "start", memory_limit, memory_bytes: 0, table_elements: 0 };
         let mut store = Store::new(&engine.wasm, room);
         // Before anything is linked, so that the first memory counts too.
         store.limiter(|room| room);
@@ -178,9 +189,10 @@ impl<O: Send> ResourceLimiter for Room<O> {
             return Ok(false);
         }
         let requested = desired.saturating_sub(current);
-        let (used, limit) = (self.memory_bytes, self.engine.limits.memory_bytes);
+        let MemoryLimit { bytes: limit, setting } = self.memory_limit;
+        let used = self.memory_bytes;
         if requested > limit.saturating_sub(used) {
-            let (what, setting) = ("bytes of memory", "memory_bytes");
+            let what = "bytes of memory";
             return Err(Fault::MemoryLimit { call: self.call, what, requested, used, limit, setting }.into());
         }
         self.memory_bytes = used.saturating_add(requested);

@@ -10,6 +10,9 @@ pub struct Limits {
     /// Linear memory of one instance, all its memories together. Python starts with 13 MB; 100,000 series as labels
     /// and columns need about 30 MB.
     pub memory_bytes: usize,
+    /// The same for one instance of a correlator, which holds all keys that it knows: a million of `count` need 160 MB, and
+    /// while they are given back after a restart, twice as much.
+    pub correlator_memory_bytes: usize,
     /// Elements of all tables of one instance together. JavaScript has 7,700; each costs the host a pointer.
     pub table_elements: usize,
     /// Core instances inside one instance. Python links 38.
@@ -70,6 +73,7 @@ impl Default for Limits {
         Self {
             component_bytes: 32 * MIB,
             memory_bytes: 64 * MIB,
+            correlator_memory_bytes: 512 * MIB,
             table_elements: 20_000,
             core_instances: 100,
             memories: 16,

@@ -10,10 +10,12 @@ mod benches;
 mod cpu;
 mod deployment;
 mod error;
+mod events;
 mod median;
 mod plugins;
 mod prometheus;
 mod report;
+mod rule_set;
 mod stand_in;
 
 use std::path::PathBuf;
@@ -38,6 +40,9 @@ struct Arguments {
     /// The binary to measure [default: `cargo build --release --package orion`]
     #[arg(long, value_name = "FILE")]
     orion: Option<PathBuf>,
+    /// Measures in this process what otherwise gets one of its own
+    #[arg(long, hide = true)]
+    alone: bool,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -62,7 +67,7 @@ fn main() -> ExitCode {
 /// Whether every benchmark could be carried out. A missed target is in the report, and is no failure of the bench.
 fn run(arguments: Arguments) -> Result<bool, BenchError> {
     let chosen = choose(&arguments.only)?;
-    let context = Context::new(arguments.orion);
+    let context = Context::new(arguments.orion, arguments.alone);
     let mut report = Report::begin();
     for bench in chosen {
         eprintln!("{}: {}", bench.name, bench.about);

@@ -25,10 +25,26 @@ pub fn threshold(sandbox: &Sandbox, above: f64) -> Result<Detector, BenchError> 
     Ok(detector)
 }
 
-/// A grouping correlator as it is without `with:`.
-pub fn grouping(sandbox: &Sandbox) -> Result<Correlator, BenchError> {
-    let failed = "set up the grouping correlator";
-    let mut correlator = load(sandbox, "grouping")?.correlator().map_err(BenchError::failed(failed))?;
-    correlator.configure(&[]).map_err(BenchError::failed(failed))?;
+/// What a correlation says under `with:`, as plugins are told it without a sandbox.
+pub type Given<'a> = &'a [(&'a str, orion_plugin::ParameterValue)];
+
+/// A correlator with these parameters.
+pub fn correlator(plugin: &Plugin, given: Given<'_>) -> Result<Correlator, BenchError> {
+    let what = format!("set up the correlator {}", plugin.manifest().name);
+    let mut correlator = plugin.correlator().map_err(BenchError::failed(what.as_str()))?;
+    let parameters: Vec<Parameter> = given.iter().map(|(name, value)| parameter(name, value)).collect();
+    correlator.configure(&parameters).map_err(BenchError::failed(what))?;
     Ok(correlator)
+}
+
+fn parameter(name: &str, value: &orion_plugin::ParameterValue) -> Parameter {
+    use orion_plugin::ParameterValue as Given;
+    let value = match value {
+        Given::Text(text) => ParameterValue::Text(text.clone()),
+        Given::Number(number) => ParameterValue::Number(*number),
+        Given::Integer(integer) => ParameterValue::Integer(*integer),
+        Given::Flag(flag) => ParameterValue::Flag(*flag),
+        Given::Texts(texts) => ParameterValue::Texts(texts.clone()),
+    };
+    Parameter { name: name.to_owned(), value }
 }

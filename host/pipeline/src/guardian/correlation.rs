@@ -1,8 +1,8 @@
 //! One correlation at work: which events it reads, its correlator, what that has asked to be kept, its incidents.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
-use orion_model::{Change, Event, Labels, StateEntry, Timestamp};
+use orion_model::{Change, Event, Labels, RecordId, StateEntry, Timestamp};
 use orion_rules::group_key;
 use orion_sandbox::{ConfigureError, Correlator, EventBatch};
 
@@ -149,15 +149,16 @@ impl CorrelationRun {
         &mut self,
         draft: &mut Draft,
         answer: Answer,
-        mut facts: BatchFacts<'_>,
+        events: &[(u64, Event)],
+        earlier: &HashMap<u64, RecordId>,
         generation: u64,
     ) -> Result<(), NotWritable> {
-        facts.keys = answer.keys;
+        let facts = BatchFacts { events, earlier, keys: &answer.keys };
         let correlation = self.plan.correlation.clone();
         let plugin = self.plan.plugin.clone();
         let origin = Origin { correlation: &correlation, plugin: &plugin, generation };
         for change in &answer.changes {
-            self.incidents.apply(draft, origin, change, &facts)?;
+            self.incidents.apply(draft, origin, change, facts)?;
         }
         self.state.take(plugin.manifest(), answer.entries, draft);
         Ok(())

@@ -11,7 +11,7 @@ use orion_model::{Event, RecordId, Severity, Timestamp};
 use orion_sandbox::ConfigureError;
 
 use super::correlation::{Answer, CorrelationRun};
-use super::incident::{BatchFacts, CLOSED_ROOM, OPEN_ROOM};
+use super::incident::{CLOSED_ROOM, OPEN_ROOM};
 use crate::condition::{self, Condition, Conditions, kind};
 use crate::draft::{Draft, NotWritable, key};
 use crate::library::{CorrelationPlan, Generation};
@@ -218,9 +218,7 @@ impl Desk {
         let Some(run) = self.runs.get_mut(id) else { return Ok(()) };
         match answer {
             Ok(answer) => {
-                let events = events.iter().map(|(position, event)| (*position, event)).collect();
-                let facts = BatchFacts { events, earlier: earlier.clone(), keys: BTreeMap::new() };
-                run.write(&mut self.pending, answer, facts, self.generation)?;
+                run.write(&mut self.pending, answer, events, earlier, self.generation)?;
                 self.clear_faults(id, now, "the plugin works again")
             }
             Err(error) => {

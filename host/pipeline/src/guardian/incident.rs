@@ -39,15 +39,16 @@ struct Closed {
     at: Timestamp,
 }
 
-/// What the events of a batch contribute to incidents.
-#[derive(Default)]
+/// What the events of a batch contribute to incidents. Borrowed: with many correlations, copies of the whole batch for each
+/// cost more than all that the correlators do with it.
+#[derive(Clone, Copy)]
 pub struct BatchFacts<'a> {
-    /// The events, by bus position.
-    pub events: BTreeMap<u64, &'a Event>,
+    /// The events with their bus positions, in order of these.
+    pub events: &'a [(u64, Event)],
     /// Ids of events of earlier batches that changes refer to, by bus position.
-    pub earlier: HashMap<u64, RecordId>,
+    pub earlier: &'a HashMap<u64, RecordId>,
     /// The groups, by their text.
-    pub keys: BTreeMap<String, Labels>,
+    pub keys: &'a BTreeMap<String, Labels>,
 }
 
 /// Whose incidents they are.
@@ -87,7 +88,7 @@ impl Incidents {
         draft: &mut Draft,
         origin: Origin<'_>,
         change: &Change,
-        facts: &BatchFacts<'_>,
+        facts: BatchFacts<'_>,
     ) -> Result<(), NotWritable> {
         let is_open = self.open.contains_key(&change.key);
         match (change.kind, is_open) {
@@ -107,7 +108,7 @@ impl Incidents {
         draft: &mut Draft,
         origin: Origin<'_>,
         change: &Change,
-        facts: &BatchFacts<'_>,
+        facts: BatchFacts<'_>,
     ) -> Result<(), NotWritable> {
         let Origin { correlation, plugin, generation } = origin;
         let key = facts.keys.get(&change.key).cloned().unwrap_or_else(|| {
@@ -155,7 +156,7 @@ impl Incidents {
         draft: &mut Draft,
         origin: Origin<'_>,
         change: &Change,
-        facts: &BatchFacts<'_>,
+        facts: BatchFacts<'_>,
         resolved: bool,
     ) -> Result<(), NotWritable> {
         let Origin { correlation, plugin, generation } = origin;
@@ -218,6 +219,8 @@ impl Incidents {
 
     /// The correlation is gone: its open incidents resolve, and everything is forgotten.
     pub fn end(&mut self, draft: &mut Draft, origin: Origin<'_>, now: Timestamp) -> Result<(), NotWritable> {
+        let (earlier, keys) = (HashMap::new(), BTreeMap::new());
+        let facts = BatchFacts { events: &[], earlier: &earlier, keys: &keys };
         for key in self.open.keys().cloned().collect::<Vec<_>>() {
             let change = Change {
                 key,
@@ -228,7 +231,7 @@ impl Incidents {
                 positions: Vec::new(),
                 fields: Vec::new(),
             };
-            self.apply(draft, origin, &change, &BatchFacts::default())?;
+            self.apply(draft, origin, &change, facts)?;
         }
         for key in std::mem::take(&mut self.closed).into_keys() {
             draft.delete(closed_key(origin.correlation, &key));
@@ -238,8 +241,13 @@ impl Incidents {
 }
 
 impl BatchFacts<'_> {
+    fn event(&self, position: u64) -> Option<&Event> {
+        let place = self.events.binary_search_by_key(&position, |(position, _)| *position).ok()?;
+        self.events.get(place).map(|(_, event)| event)
+    }
+
     fn ids(&self, change: &Change) -> Vec<RecordId> {
-        let id = |position| match self.events.get(position) {
+        let id = |position: &u64| match self.event(*position) {
             Some(event) => Some(event.event_id),
             None => self.earlier.get(position).copied(),
         };
@@ -248,10 +256,10 @@ impl BatchFacts<'_> {
 
     /// The labels that all events of a change have in common, under those of the key.
     fn labels_of(&self, change: &Change, key: &Labels) -> Labels {
-        let mut events = change.positions.iter().filter_map(|position| self.events.get(position));
+        let mut events = change.positions.iter().filter_map(|position| self.event(*position));
         let mut labels = LabelsBuilder::new();
         if let Some(first) = events.next() {
-            let others: Vec<&&Event> = events.collect();
+            let others: Vec<&Event> = events.collect();
             for (name, value) in first.labels.iter() {
                 if others.iter().all(|event| event.labels.get(name) == Some(value)) {
                     labels.set(name, value);

@@ -1,18 +1,24 @@
 //! The benchmarks, one file each, in the order of the way from an answer to the audit trail.
 
 mod active_alerts;
+mod anomaly;
 mod answer_to_detector;
 mod bus;
 mod columns;
+mod correlations_at_once;
+mod correlators;
 mod grouping;
 mod hundred_rules;
 mod idle;
+mod live_keys;
 mod many_rules;
+mod replay;
 mod small_rule;
 mod threshold_vs_native;
 
 use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use orion_sandbox::{Sandbox, Settings};
 
@@ -31,7 +37,7 @@ pub struct Bench {
 }
 
 /// All of them.
-pub static ALL: [Bench; 10] = [
+pub static ALL: [Bench; 15] = [
     Bench { name: "columns", about: "samples from the host into a detector", run: columns::run },
     Bench {
         name: "threshold_vs_native",
@@ -44,12 +50,29 @@ pub static ALL: [Bench; 10] = [
         run: answer_to_detector::run,
     },
     Bench { name: "grouping", about: "events through the grouping correlator", run: grouping::run },
+    Bench {
+        name: "correlators",
+        about: "events through the correlators that look for a pattern",
+        run: correlators::run,
+    },
+    Bench { name: live_keys::NAME, about: "the memory of a million keys of `count`", run: live_keys::run },
+    Bench {
+        name: "correlations_at_once",
+        about: "events through fifty correlations of one rule file",
+        run: correlations_at_once::run,
+    },
+    Bench { name: "replay", about: "thirty days of a hundred rules again", run: replay::run },
     Bench { name: "bus", about: "events onto the bus, synced, and off it again", run: bus::run },
     Bench { name: "small_rule", about: "rules with small answers, with a real Prometheus", run: small_rule::run },
     Bench {
         name: "hundred_rules_one_question",
         about: "a hundred rules that ask the same, with a real Prometheus",
         run: hundred_rules::run,
+    },
+    Bench {
+        name: "anomaly",
+        about: "the anomaly detector over a thousand series, with a real Prometheus",
+        run: anomaly::run,
     },
     Bench { name: "active_alerts", about: "fifty thousand alerts from tick to tick", run: active_alerts::run },
     Bench {
@@ -62,15 +85,21 @@ pub static ALL: [Bench; 10] = [
 
 /// What benchmarks share, made when first needed.
 pub struct Context {
+    alone: bool,
     given: Option<PathBuf>,
     orion: OnceCell<PathBuf>,
-    sandbox: OnceCell<Sandbox>,
+    sandbox: OnceCell<Arc<Sandbox>>,
 }
 
 impl Context {
     /// With the binary to measure; without, it is built.
-    pub fn new(orion: Option<PathBuf>) -> Self {
-        Self { given: orion, orion: OnceCell::new(), sandbox: OnceCell::new() }
+    pub fn new(orion: Option<PathBuf>, alone: bool) -> Self {
+        Self { alone, given: orion, orion: OnceCell::new(), sandbox: OnceCell::new() }
+    }
+
+    /// Whether this process is there for one benchmark only.
+    fn is_alone(&self) -> bool {
+        self.alone
     }
 
     /// The binary as it is released. Absolute, because it is started in other folders.
@@ -87,11 +116,11 @@ impl Context {
     }
 
     /// The one sandbox of this process.
-    fn sandbox(&self) -> Result<&Sandbox, BenchError> {
+    fn sandbox(&self) -> Result<&Arc<Sandbox>, BenchError> {
         if let Some(sandbox) = self.sandbox.get() {
             return Ok(sandbox);
         }
         let sandbox = Sandbox::new(Settings::default()).map_err(BenchError::failed("start the sandbox"))?;
-        Ok(self.sandbox.get_or_init(|| sandbox))
+        Ok(self.sandbox.get_or_init(|| Arc::new(sandbox)))
     }
 }
