@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
+use orion_lab::LabError;
+
 use crate::cli::{EXIT_FAILED, Failure, Output, TestArgs};
 use crate::coverage::Coverage;
 use crate::mutants::{Mutant, mutants};
@@ -28,7 +30,11 @@ pub fn test(args: &TestArgs) -> Result<ExitCode, Failure> {
     let runtime = runtime.map_err(|why| Failure::Configuration(format!("nothing can be waited for: {why}")))?;
     let mut results = Vec::new();
     for (suite, loaded) in &suites {
-        results.push(runtime.block_on(session.suite(suite, loaded))?);
+        let result = runtime.block_on(session.suite(suite, loaded))?;
+        if args.output == Output::Text {
+            print(&report::text_of_suite(&result))?;
+        }
+        results.push(result);
     }
     if let Some(file) = &args.record {
         session.answers.write(file).map_err(Failure::Configuration)?;
@@ -39,7 +45,7 @@ pub fn test(args: &TestArgs) -> Result<ExitCode, Failure> {
     }
     let findings = session.findings();
     print(&match args.output {
-        Output::Text => report::text(&results, &findings),
+        Output::Text => report::text_of_all(&results, &findings),
         Output::Json => format!("{:#}\n", report::value(&results, &findings)),
     })?;
     let all_good = results.iter().flat_map(|suite| &suite.tests).all(TestResult::is_good);
@@ -94,8 +100,10 @@ fn find(path: &Path, files: &mut Vec<PathBuf>) -> Result<(), Failure> {
     let mut entries = entries.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>, _>>().map_err(failed)?;
     entries.sort();
     for entry in entries {
-        let is_test = |name: &str| TEST_FILES.iter().any(|end| name.ends_with(end));
-        if entry.is_dir() || entry.file_name().is_some_and(|name| is_test(&name.to_string_lossy())) {
+        let name = entry.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let is_test = TEST_FILES.iter().any(|end| name.ends_with(end));
+        // What is hidden belongs to other tools, and may be large.
+        if !name.starts_with('.') && (is_test || entry.is_dir()) {
             find(&entry, files)?;
         }
     }
@@ -118,6 +126,11 @@ fn load_all(suites: Vec<Suite>, rules: &Rules) -> Result<Vec<(Suite, LoadedRules
     }
 }
 
+/// The tests of a suite that are to be played.
+fn wanted<'s>(args: &TestArgs, suite: &'s Suite) -> impl Iterator<Item = &'s Test> {
+    suite.tests.iter().filter(|test| args.name.as_ref().is_none_or(|name| test.title().contains(name.as_str())))
+}
+
 /// What all tests share.
 struct Session<'a> {
     args: &'a TestArgs,
@@ -134,7 +147,7 @@ impl<'a> Session<'a> {
             Some(file) => Answers::read(file).map_err(Failure::Configuration)?,
             None => Answers::default(),
         };
-        let herd = args.mutate.then(|| Herd::new(suites));
+        let herd = args.mutate.then(|| Herd::new(args, suites));
         Ok(Self { args, rules, answers, coverage: Coverage::default(), herd })
     }
 
@@ -147,9 +160,7 @@ impl<'a> Session<'a> {
         let unmatched = loaded.unmatched.iter().map(|pattern| format!("no rule file fits `{pattern}`"));
         let mut result =
             SuiteResult { file: suite.path.display().to_string(), warnings: unmatched.collect(), tests: Vec::new() };
-        let wanted = |test: &&Test| self.args.name.as_ref().is_none_or(|name| test.title().contains(name.as_str()));
-        let tests: Vec<&Test> = suite.tests.iter().filter(wanted).collect();
-        for test in tests {
+        for test in wanted(self.args, suite) {
             result.tests.push(self.test(suite, test, loaded).await?);
         }
         Ok(result)
@@ -167,9 +178,12 @@ impl<'a> Session<'a> {
         };
         match self.play(suite, test, loaded).await {
             Ok(mismatches) => result.mismatches = mismatches,
-            // Without Prometheus no other test can be played either.
-            Err(PlayError::Lab(why @ orion_lab::LabError::MissingBinary { .. })) => {
+            // Without Prometheus no other test can be played either. One that does not take the data of a test is another matter.
+            Err(PlayError::Lab(why @ LabError::MissingBinary { .. })) => {
                 return Err(Failure::Configuration(format!("{why}; or name recorded answers with --recorded")));
+            }
+            Err(PlayError::Lab(why @ (LabError::NotReady { .. } | LabError::Io { .. }))) => {
+                return Err(Failure::Configuration(why.to_string()));
             }
             Err(why) => result.error = Some(why.to_string()),
         }
@@ -203,11 +217,11 @@ struct Herd {
 
 impl Herd {
     /// Only of rules that a test speaks of: of the others it is known that no test notices anything.
-    fn new(suites: &[(Suite, LoadedRules)]) -> Self {
+    fn new(args: &TestArgs, suites: &[(Suite, LoadedRules)]) -> Self {
         let mut alive: Vec<Mutant> = Vec::new();
         for (suite, loaded) in suites {
             let mut mutants = mutants(&loaded.generation(), suite.interval_millis);
-            mutants.retain(|mutant| suite.tests.iter().any(|test| test.speaks_of(&mutant.rule.name)));
+            mutants.retain(|mutant| wanted(args, suite).any(|test| test.speaks_of(&mutant.rule.name)));
             mutants.retain(|mutant| !alive.contains(mutant));
             alive.extend(mutants);
         }

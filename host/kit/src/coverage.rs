@@ -6,8 +6,8 @@ use orion_model::Labels;
 use orion_pipeline::library::Generation;
 use serde_json::{Value, json};
 
-use crate::run::Observed;
-use crate::suite::{INPUT_EVENTS, Kind, Test};
+use crate::run::{Observed, is_input};
+use crate::suite::{Kind, Test};
 
 /// A change of the state of an alert or incident.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -74,7 +74,7 @@ impl Coverage {
                 self.see(id, changes);
             }
         }
-        self.0.retain(|id, _| id.split('/').next() != Some(INPUT_EVENTS));
+        self.0.retain(|id, _| !is_input(id));
     }
 
     fn expect(&mut self, id: &str, changes: impl IntoIterator<Item = Change>) {

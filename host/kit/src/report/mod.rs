@@ -10,7 +10,7 @@ use crate::mutants::Mutant;
 use crate::run::Mismatch;
 
 pub use junit::junit;
-pub use text::text;
+pub use text::{text_of_all, text_of_suite};
 
 /// A file of tests that was played.
 #[derive(Debug, Default)]

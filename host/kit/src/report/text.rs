@@ -7,23 +7,25 @@ use crate::coverage::Coverage;
 use crate::mutants::Mutant;
 use crate::run::Mismatch;
 
-/// Everything that came of the tests.
-pub fn text(suites: &[SuiteResult], findings: &Findings) -> String {
-    let mut text: String = suites.iter().map(suite).collect();
-    text.extend(findings.mutants.iter().map(|(alive, all)| of_mutants(alive, *all)));
-    text.extend(findings.coverage.iter().map(of_coverage));
-    let tests = || suites.iter().flat_map(|suite| &suite.tests);
-    let failed = tests().filter(|test| !test.is_good()).count();
-    let expectations: usize = tests().map(|test| test.expectations).sum();
-    text.push_str(&format!("{} tests, {expectations} expectations, {failed} failed\n", tests().count()));
-    text
-}
-
-fn suite(suite: &SuiteResult) -> String {
+/// What came of one file of tests.
+pub fn text_of_suite(suite: &SuiteResult) -> String {
     let mut text = format!("{}\n", suite.file);
     text.extend(suite.warnings.iter().map(|warning| format!("  warning: {warning}\n")));
     text.extend(suite.tests.iter().map(|it| test(&suite.file, it)));
     text.push('\n');
+    text
+}
+
+/// What came of all of them together.
+pub fn text_of_all(suites: &[SuiteResult], findings: &Findings) -> String {
+    let mut text: String = findings.mutants.iter().map(|(alive, all)| of_mutants(alive, *all)).collect();
+    text.extend(findings.coverage.iter().map(of_coverage));
+    let tests = || suites.iter().flat_map(|suite| &suite.tests);
+    let failed = tests().filter(|test| !test.is_good()).count();
+    let expectations: usize = tests().map(|test| test.expectations).sum();
+    let counted = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+    let (tests, expectations) = (counted(tests().count(), "test"), counted(expectations, "expectation"));
+    text.push_str(&format!("{tests}, {expectations}, {failed} failed\n"));
     text
 }
 

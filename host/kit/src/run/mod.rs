@@ -18,7 +18,7 @@ use orion_source::{QuerySession, Source};
 
 pub use answers::Answers;
 pub use judge::{Mismatch, judge};
-pub use observed::{Observed, Record};
+pub use observed::{Observed, Record, is_input};
 pub use recordings::RecordingRuleError;
 pub use stage::Stage;
 

@@ -48,13 +48,14 @@ impl Observed {
 
     /// Records of a kind, without those that the test put in itself.
     pub fn records(&self, kind: Kind) -> impl Iterator<Item = &Record> {
-        self.records.iter().filter(move |record| record.kind == kind && !is_input(record))
+        let rule = |record: &Record| record.body.get("rule").and_then(Value::as_str).unwrap_or_default().to_owned();
+        self.records.iter().filter(move |record| record.kind == kind && !is_input(&rule(record)))
     }
 }
 
-fn is_input(record: &Record) -> bool {
-    let rule = record.body.get("rule").and_then(Value::as_str).unwrap_or_default();
-    rule.split('/').next() == Some(INPUT_EVENTS)
+/// Whether a rule or group, by its id, is one that the test made itself.
+pub fn is_input(id: &str) -> bool {
+    id.split('/').next() == Some(INPUT_EVENTS)
 }
 
 impl Observer for Observed {
@@ -71,7 +72,7 @@ impl Observer for Observed {
 
     fn evaluated(&mut self, group: &Group, instant: Timestamp) {
         let alerts = self.alerts.entry(instant).or_default();
-        if group.plan().group.name != INPUT_EVENTS {
+        if !is_input(&group.plan().group.id) {
             alerts.extend(group.alerts());
         }
     }
