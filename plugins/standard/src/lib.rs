@@ -21,16 +21,25 @@ mod tests {
         let names: Vec<_> = STANDARD.iter().map(|plugin| plugin.name).collect();
         let want = [
             "absence",
+            "aggregate",
             "anomaly",
+            "count",
             "counter-reset",
+            "distinct",
             "distribution-change",
             "error-budget",
+            "flapping",
             "flatline",
             "forecast",
             "grouping",
+            "missing-event",
             "outlier-among-peers",
             "rate-of-change",
+            "sequence",
+            "suppression",
+            "temporal",
             "threshold",
+            "topology",
         ];
         assert_eq!(names, want);
         let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap();

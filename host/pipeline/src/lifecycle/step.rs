@@ -45,11 +45,20 @@ impl<'a> Step<'a> {
         Self { lifecycle, instant, seen: Vec::new(), fresh: Vec::new(), fresh_index: HashMap::new() }
     }
 
-    /// Sees an alert again, in the finding of that index. `Ok(false)`: the handle is stale, say it with [`Step::see_new`].
-    pub fn see(&mut self, handle: Handle, value: f64, sighting: u32) -> Result<bool, DuplicateIdentity> {
+    /// Sees an alert again, on that series, in the finding of that index. `Ok(false)`: the handle is stale, say it with
+    /// [`Step::see_new`].
+    pub fn see(
+        &mut self,
+        handle: Handle,
+        series: SeriesKey,
+        value: f64,
+        sighting: u32,
+    ) -> Result<bool, DuplicateIdentity> {
         match self.lifecycle.alerts.get_mut(handle.slot as usize) {
             Some(Some(alert)) if alert.serial == handle.serial => {
                 mark(alert, self.lifecycle.step)?;
+                // Several series may give one alert, one after the other.
+                alert.series = Some(series);
                 self.seen.push((handle.slot, value, sighting));
                 Ok(true)
             }

@@ -134,19 +134,31 @@ fn a_duplicate_identity_leaves_the_state_untouched() {
 }
 
 #[test]
+fn an_alert_is_about_the_series_it_was_seen_on_last() {
+    let mut lifecycle = Lifecycle::default();
+    let mut step = lifecycle.begin(Timestamp::from_millis(0));
+    step.see_new(labels("a"), Some((1, 0)), 1.0, 0).unwrap();
+    let handle = step.finish(Terms::default(), recovered).admitted[0].unwrap();
+    let mut step = lifecycle.begin(Timestamp::from_millis(1));
+    step.see(handle, (2, 0), 1.0, 0).unwrap();
+    step.finish(Terms::default(), recovered);
+    assert_eq!(lifecycle.alerts().map(|alert| alert.series).collect::<Vec<_>>(), [Some((2, 0))]);
+}
+
+#[test]
 fn a_handle_finds_its_alert_until_it_ends() {
     let mut lifecycle = Lifecycle::default();
     let mut step = lifecycle.begin(Timestamp::from_millis(0));
     step.see_new(labels("a"), None, 1.0, 0).unwrap();
     let handle = step.finish(Terms::default(), recovered).admitted[0].unwrap();
     let mut step = lifecycle.begin(Timestamp::from_millis(1));
-    assert_eq!(step.see(handle, 2.0, 0), Ok(true));
-    assert!(step.see(handle, 2.0, 0).is_err());
+    assert_eq!(step.see(handle, (0, 0), 2.0, 0), Ok(true));
+    assert!(step.see(handle, (0, 0), 2.0, 0).is_err());
     step.finish(Terms::default(), recovered);
     lifecycle.begin(Timestamp::from_millis(2)).finish(Terms::default(), recovered);
     let mut step = lifecycle.begin(Timestamp::from_millis(3));
     step.see_new(labels("b"), None, 1.0, 0).unwrap();
-    assert_eq!(step.see(handle, 2.0, 0), Ok(false));
+    assert_eq!(step.see(handle, (0, 0), 2.0, 0), Ok(false));
 }
 
 proptest! {

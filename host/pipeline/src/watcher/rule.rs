@@ -291,10 +291,10 @@ impl RuleRun {
             let series = finding.series.and_then(|id| Some((id, table.generation_of(id)?)));
             let known = series.filter(|_| !self.identity_needs_value).and_then(|(id, generation)| {
                 let (of_generation, handle) = (*self.handles.get(id as usize)?)?;
-                (of_generation == generation).then_some(handle)
+                (of_generation == generation).then_some((handle, (id, generation)))
             });
-            if let Some(handle) = known
-                && step.see(handle, finding.value, index)?
+            if let Some((handle, series)) = known
+                && step.see(handle, series, finding.value, index)?
             {
                 continue;
             }
