@@ -1,6 +1,7 @@
 //! A rule text as it runs, in this process.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use orion_pipeline::library::{Accepted, Defaults, Generation, Shelf, StandardPlugin, check};
 use orion_sandbox::Sandbox;
@@ -14,8 +15,8 @@ pub const SOURCE: &str = "prometheus";
 /// Of a group that does not say.
 const INTERVAL_MILLIS: i64 = 60_000;
 
-/// All standard plugins, compiled.
-pub fn shelf(sandbox: &Sandbox) -> Result<Shelf, BenchError> {
+/// All standard plugins.
+pub fn shelf(sandbox: &Arc<Sandbox>) -> Result<Shelf, BenchError> {
     let standard = STANDARD.iter().map(|plugin| StandardPlugin { name: plugin.name, component: plugin.component });
     let refused = |(name, why): (String, String)| BenchError::Failed { what: format!("load the plugin {name}"), why };
     Shelf::of_standard(sandbox, &standard.collect::<Vec<_>>()).map_err(refused)

@@ -18,6 +18,7 @@ mod threshold_vs_native;
 
 use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use orion_sandbox::{Sandbox, Settings};
 
@@ -87,7 +88,7 @@ pub struct Context {
     alone: bool,
     given: Option<PathBuf>,
     orion: OnceCell<PathBuf>,
-    sandbox: OnceCell<Sandbox>,
+    sandbox: OnceCell<Arc<Sandbox>>,
 }
 
 impl Context {
@@ -115,11 +116,11 @@ impl Context {
     }
 
     /// The one sandbox of this process.
-    fn sandbox(&self) -> Result<&Sandbox, BenchError> {
+    fn sandbox(&self) -> Result<&Arc<Sandbox>, BenchError> {
         if let Some(sandbox) = self.sandbox.get() {
             return Ok(sandbox);
         }
         let sandbox = Sandbox::new(Settings::default()).map_err(BenchError::failed("start the sandbox"))?;
-        Ok(self.sandbox.get_or_init(|| sandbox))
+        Ok(self.sandbox.get_or_init(|| Arc::new(sandbox)))
     }
 }
