@@ -5,6 +5,7 @@
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
+    clippy::panic,
     reason = "a test that meets what it does not expect has failed"
 )]
 
@@ -20,6 +21,7 @@ mod missing_data_is_not_recovery;
 mod no_level_but_n0;
 mod normal_operation_emits_nothing;
 mod only_queries_reach_prometheus;
+mod orion_means_what_prometheus_means;
 mod related_events_are_one_incident;
 mod rules_share_one_question;
 mod rules_that_go_wrong_are_said;

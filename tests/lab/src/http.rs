@@ -1,4 +1,4 @@
-//! As much HTTP/1.1 as the lab needs, over plain sockets: a server on a loopback port, and a GET.
+//! As much HTTP/1.1 as the lab needs, over plain sockets: a server on a loopback port, a GET and a POST.
 //!
 //! A framework would refuse to send the broken answers that tests are about.
 
@@ -15,7 +15,7 @@ use crate::error::LabError;
 const MAX_REQUEST_BYTES: u64 = 1024 * 1024;
 
 /// How long the lab's own client waits for one of its servers.
-const CLIENT_TIMEOUT: Duration = Duration::from_secs(10);
+const CLIENT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A request that a server of the lab received.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -183,15 +183,40 @@ fn serve(connection: &TcpStream, handler: &Handler) -> std::io::Result<()> {
 
 /// The status and body of a GET.
 pub(crate) fn get(address: SocketAddr, target: &str) -> Result<(u16, Vec<u8>), LabError> {
-    exchange(address, target)
+    exchange(address, "GET", target, &[], &[])
+}
+
+/// The status and body that a POST is answered with.
+pub(crate) fn post(
+    address: SocketAddr,
+    target: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> Result<(u16, Vec<u8>), LabError> {
+    exchange(address, "POST", target, headers, body)
+}
+
+fn exchange(
+    address: SocketAddr,
+    method: &str,
+    target: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> Result<(u16, Vec<u8>), LabError> {
+    let mut head = format!("{method} {target} HTTP/1.0\r\nHost: {address}\r\nConnection: close\r\n");
+    for (name, value) in headers {
+        head.push_str(&format!("{name}: {value}\r\n"));
+    }
+    head.push_str(&format!("Content-Length: {}\r\n\r\n", body.len()));
+    send(address, &[head.as_bytes(), body].concat())
         .map_err(|why| LabError::Http { url: format!("http://{address}{target}"), why: why.to_string() })
 }
 
-fn exchange(address: SocketAddr, target: &str) -> std::io::Result<(u16, Vec<u8>)> {
+fn send(address: SocketAddr, request: &[u8]) -> std::io::Result<(u16, Vec<u8>)> {
     let mut connection = TcpStream::connect_timeout(&address, CLIENT_TIMEOUT)?;
     connection.set_read_timeout(Some(CLIENT_TIMEOUT))?;
     // HTTP/1.0, so that no server answers in chunks and the end of the body is the end of the connection.
-    write!(connection, "GET {target} HTTP/1.0\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
+    connection.write_all(request)?;
     let mut answer = Vec::new();
     connection.read_to_end(&mut answer)?;
     let head_end = answer.windows(4).position(|four| four == b"\r\n\r\n");

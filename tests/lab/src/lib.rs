@@ -16,6 +16,7 @@ mod misbehaving;
 mod process;
 mod prometheus;
 mod proxy;
+mod written;
 
 pub use error::LabError;
 pub use exporter::Exporter;
@@ -23,5 +24,6 @@ pub use http::Request;
 pub use media_stack::{CONTAINERS, MediaStack};
 pub use misbehaving::{MisbehavingServer, Reply};
 pub use process::NodeExporter;
-pub use prometheus::{Prometheus, ScrapeConfig};
+pub use prometheus::{ApiAnswer, Prometheus, ScrapeConfig};
 pub use proxy::RecordingProxy;
+pub use written::{Written, WrittenSeries};

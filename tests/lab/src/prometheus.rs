@@ -9,8 +9,20 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use crate::error::LabError;
-use crate::http::{get, percent_encoded};
+use crate::http::{get, percent_encoded, post};
 use crate::process::{Process, free_address, temporary_folder};
+use crate::written::{WrittenSeries, requests};
+
+/// With longer blocks than any test, all that is written stays in the head, which takes samples of any time within half a
+/// block; and nothing is too old to be kept.
+const LONG_BLOCKS: [&str; 3] = [
+    "--storage.tsdb.min-block-duration=8y",
+    "--storage.tsdb.max-block-duration=8y",
+    "--storage.tsdb.retention.time=100y",
+];
+
+/// The rule file of a Prometheus of the lab.
+const RULE_FILE: &str = "rules.yml";
 
 /// What a Prometheus of the lab scrapes.
 #[derive(Clone, Debug)]
@@ -18,12 +30,30 @@ pub struct ScrapeConfig {
     /// By job: where, and what Prometheus is to call it if not by its address.
     targets: BTreeMap<String, Vec<(SocketAddr, Option<String>)>>,
     scrape_interval: Duration,
+    evaluation_interval: Duration,
+    /// Rules it evaluates itself; none when empty.
+    rules: String,
+    is_written_to: bool,
 }
 
 impl ScrapeConfig {
     /// Nothing yet, at this interval.
     pub fn every(scrape_interval: Duration) -> Self {
-        Self { targets: BTreeMap::new(), scrape_interval }
+        let (targets, rules) = (BTreeMap::new(), String::new());
+        Self { targets, scrape_interval, evaluation_interval: scrape_interval, rules, is_written_to: false }
+    }
+
+    /// Nothing is scraped: a test writes everything, at any time it likes. Subqueries without a step, and rules, go by the
+    /// interval.
+    pub fn written(evaluation_interval: Duration) -> Self {
+        Self { evaluation_interval, is_written_to: true, ..Self::every(Duration::from_secs(60)) }
+    }
+
+    /// And these rules, which Prometheus evaluates itself.
+    #[must_use]
+    pub fn rules(mut self, rules: &str) -> Self {
+        rules.clone_into(&mut self.rules);
+        self
     }
 
     /// And this target.
@@ -42,7 +72,13 @@ impl ScrapeConfig {
 
     fn to_yaml(&self) -> String {
         let interval = self.scrape_interval.as_millis();
-        let mut yaml = format!("global: {{ scrape_interval: {interval}ms, scrape_timeout: {interval}ms }}\n");
+        let evaluation = self.evaluation_interval.as_millis();
+        let mut yaml = format!(
+            "global: {{ scrape_interval: {interval}ms, scrape_timeout: {interval}ms, evaluation_interval: {evaluation}ms }}\n"
+        );
+        if !self.rules.is_empty() {
+            let _ = writeln!(yaml, "rule_files: [{RULE_FILE}]");
+        }
         yaml.push_str("scrape_configs:\n");
         for (job, targets) in &self.targets {
             let _ = writeln!(yaml, "- job_name: \"{job}\"\n  static_configs:");
@@ -59,8 +95,12 @@ impl ScrapeConfig {
 pub struct Prometheus {
     address: SocketAddr,
     process: Option<Process>,
+    is_written_to: bool,
     folder: TempDir,
 }
+
+/// Status and body of an answer of the HTTP API.
+pub type ApiAnswer = (u16, Vec<u8>);
 
 impl Prometheus {
     /// Starts and waits until it answers. The first scrape comes some five seconds later: Prometheus collects its targets
@@ -69,7 +109,9 @@ impl Prometheus {
         let folder = temporary_folder()?;
         let config_file = folder.path().join("prometheus.yml");
         std::fs::write(&config_file, config.to_yaml()).map_err(LabError::io("cannot write prometheus.yml"))?;
-        let mut prometheus = Self { address: free_address()?, process: None, folder };
+        let is_written_to = config.is_written_to;
+        let mut prometheus = Self { address: free_address()?, process: None, is_written_to, folder };
+        prometheus.write_rules(&config.rules)?;
         prometheus.restart()?;
         Ok(prometheus)
     }
@@ -105,16 +147,60 @@ impl Prometheus {
             return Ok(());
         }
         let folder = self.folder.path().display();
-        let arguments = [
+        let mut arguments = vec![
             format!("--config.file={folder}/prometheus.yml"),
             format!("--storage.tsdb.path={folder}/data"),
             format!("--web.listen-address={}", self.address),
             "--log.level=warn".to_owned(),
+            "--web.enable-lifecycle".to_owned(),
         ];
+        if self.is_written_to {
+            arguments.push("--web.enable-remote-write-receiver".to_owned());
+            arguments.extend(LONG_BLOCKS.map(str::to_owned));
+        }
         let mut process = Process::spawn("prometheus", &arguments, &self.log())?;
         process.wait_until_ready(self.address, "/-/ready")?;
         self.process = Some(process);
         Ok(())
+    }
+
+    /// Writes series. They can be asked for when this returns.
+    pub fn write(&self, series: &[WrittenSeries]) -> Result<(), LabError> {
+        let headers = [
+            ("Content-Type", "application/x-protobuf"),
+            ("Content-Encoding", "snappy"),
+            ("X-Prometheus-Remote-Write-Version", "0.1.0"),
+        ];
+        requests(series).iter().try_for_each(|body| self.post("/api/v1/write", &headers, body))
+    }
+
+    /// Puts other rules in place and lets it read them.
+    pub fn reload_rules(&self, rules: &str) -> Result<(), LabError> {
+        self.write_rules(rules)?;
+        self.post("/-/reload", &[], &[])
+    }
+
+    fn write_rules(&self, rules: &str) -> Result<(), LabError> {
+        std::fs::write(self.folder.path().join(RULE_FILE), rules).map_err(LabError::io("cannot write the rules"))
+    }
+
+    fn post(&self, target: &str, headers: &[(&str, &str)], body: &[u8]) -> Result<(), LabError> {
+        match post(self.address, target, headers, body)? {
+            (200 | 204, _) => Ok(()),
+            (status, body) => {
+                let why = format!("status {status}: {}", String::from_utf8_lossy(&body).trim());
+                Err(LabError::Http { url: format!("{}{target}", self.url()), why })
+            }
+        }
+    }
+
+    /// Asks an endpoint of the HTTP API, such as `query_range`, with these parameters.
+    pub fn ask(&self, endpoint: &str, parameters: &[(&str, &str)]) -> Result<ApiAnswer, LabError> {
+        let written = |(name, value): &(&str, &str)| format!("{name}={}", percent_encoded(value));
+        let parameters = parameters.iter().map(written).collect::<Vec<_>>().join("&");
+        let form = [("Content-Type", "application/x-www-form-urlencoded")];
+        // By POST, because a query may be longer than an address.
+        post(self.address, &format!("/api/v1/{endpoint}"), &form, parameters.as_bytes())
     }
 
     /// SIGSTOP: connections are accepted and nothing is answered.
@@ -132,6 +218,12 @@ impl Prometheus {
         let time = time.map_or_else(String::new, |time| format!("&time={time}"));
         let target = format!("/api/v1/query?query={}{time}", percent_encoded(expr));
         let (_, body) = get(self.address, &target)?;
+        Ok(String::from_utf8_lossy(&body).into_owned())
+    }
+
+    /// The raw list of alerts that its own rules have made.
+    pub fn alerts(&self) -> Result<String, LabError> {
+        let (_, body) = get(self.address, "/api/v1/alerts")?;
         Ok(String::from_utf8_lossy(&body).into_owned())
     }
 
@@ -155,8 +247,27 @@ impl Prometheus {
 mod tests {
     use super::*;
     use crate::exporter::Exporter;
+    use crate::written::Written;
 
     const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn what_is_written_is_found_at_its_time_and_stale_is_stale() {
+        let prometheus = Prometheus::start(&ScrapeConfig::written(60 * SECOND)).unwrap();
+        let labels = |name: &str| vec![("__name__".to_owned(), name.to_owned())];
+        let samples = vec![(0, Written::Value(1.0)), (60_000, Written::Stale)];
+        let a_year = 31_536_000_000;
+        let series = [
+            WrittenSeries { labels: labels("late"), samples: vec![(a_year, Written::Value(2.0))] },
+            WrittenSeries { labels: labels("early"), samples },
+        ];
+        prometheus.write(&series).unwrap();
+        let found = |expr, time| prometheus.query(expr, Some(time)).unwrap().contains("\"metric\"");
+        assert!(found("early == 1", "0") && found("early", "59.999") && !found("early", "60"));
+        assert!(found("late == 2", "31536000"));
+        let (status, body) = prometheus.ask("query_range", &[("query", "1 +")]).unwrap();
+        assert_eq!(status, 400, "{}", String::from_utf8_lossy(&body));
+    }
 
     #[test]
     fn prometheus_scrapes_an_exporter_sees_it_stop_and_survives_a_kill_with_its_data() {

@@ -28,8 +28,11 @@ pub struct Shelf {
     by_name: BTreeMap<String, Entry>,
     by_file: BTreeMap<String, Entry>,
     /// Whether a plugin takes these parameters, as far as it was tried: most rules say what others say as well.
-    set_ups: Arc<Mutex<HashMap<(Digest, String), Result<(), String>>>>,
+    set_ups: Arc<Mutex<SetUps>>,
 }
+
+/// By plugin and parameters: nothing, or why not.
+type SetUps = HashMap<(Digest, String), Result<(), String>>;
 
 #[derive(Clone)]
 enum Entry {
@@ -129,7 +132,7 @@ impl Shelf {
         })
     }
 
-    fn with_set_ups<T>(&self, act: impl FnOnce(&mut HashMap<(Digest, String), Result<(), String>>) -> T) -> T {
+    fn with_set_ups<T>(&self, act: impl FnOnce(&mut SetUps) -> T) -> T {
         // A panic elsewhere leaves the map whole: every change of it is one call.
         act(&mut self.set_ups.lock().unwrap_or_else(PoisonError::into_inner))
     }

@@ -1,0 +1,113 @@
+//! The command line: what can be said, and what each way of ending exits with.
+
+use std::path::PathBuf;
+
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+
+/// A test failed.
+pub const EXIT_FAILED: u8 = 1;
+/// A test file, rule file or plugin is bad.
+pub const EXIT_BAD_FILE: u8 = 2;
+/// An argument is wrong, or something needed is not there.
+pub const EXIT_CONFIGURATION: u8 = 3;
+
+const AFTER_HELP: &str = "\
+Exit codes: 0 ok, 1 a test failed, 2 bad test file, rule file or plugin, 3 wrong arguments or surroundings.
+This is for authors of rules; it starts a Prometheus and is never deployed.";
+
+/// What authors of rules and plugins do at their desks.
+#[derive(Parser)]
+#[command(name = "orion-kit", version, about, after_help = AFTER_HELP, propagate_version = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What `orion-kit` can do.
+#[derive(Subcommand)]
+pub enum Command {
+    /// Play rule files over made-up data, and say what came of them that should not have
+    Test(TestArgs),
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Arguments of `orion-kit test`.
+#[derive(Args)]
+pub struct TestArgs {
+    /// Test files, or folders of them (*.test.yaml, *.test.yml) with the folders within [default: rules]
+    pub paths: Vec<PathBuf>,
+    /// Only tests whose name has this in it
+    #[arg(long, value_name = "TEXT")]
+    pub name: Option<String>,
+    /// Folder of plugin files (*.wasm); need not exist
+    #[arg(long, value_name = "DIR", default_value = "plugins", env = "ORION_PLUGINS__DIR")]
+    pub plugins: PathBuf,
+    /// Keep what Prometheus answers in FILE
+    #[arg(long, value_name = "FILE", conflicts_with = "recorded")]
+    pub record: Option<PathBuf>,
+    /// Start no Prometheus; take the answers from FILE
+    #[arg(long, value_name = "FILE")]
+    pub recorded: Option<PathBuf>,
+    /// Show which rules are tested, and which changes of state
+    #[arg(long)]
+    pub coverage: bool,
+    /// Change rules here and there, and show the changes that no test notices
+    #[arg(long)]
+    pub mutate: bool,
+    /// Write the results as JUnit does, to FILE
+    #[arg(long, value_name = "FILE")]
+    pub junit: Option<PathBuf>,
+    /// How the results look on stdout
+    #[arg(long, value_enum, default_value_t = Output::Text)]
+    pub output: Output,
+}
+
+/// How results look.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum Output {
+    /// For people
+    Text,
+    /// One JSON document
+    Json,
+}
+
+/// Why a command fails.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// Something about the arguments or the surroundings.
+    #[error("{0}")]
+    Configuration(String),
+    /// A test file, rule file or plugin. A report that was printed already leaves nothing to say.
+    #[error("{0}")]
+    BadFile(String),
+}
+
+impl Failure {
+    /// What the process exits with.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Configuration(_) => EXIT_CONFIGURATION,
+            Self::BadFile(_) => EXIT_BAD_FILE,
+        }
+    }
+}
+
+/// Prints a completion script.
+pub fn print_completions(shell: clap_complete::Shell) {
+    clap_complete::generate(shell, &mut Cli::command(), "orion-kit", &mut std::io::stdout());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

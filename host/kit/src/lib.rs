@@ -1,0 +1,15 @@
+//! What authors of rules do at their desks. `orion-kit test` plays rule files over made-up data and says what came of them.
+//!
+//! A test is promtool's, or speaks of Orion's own events, incidents and decisions. Its data are written into a real
+//! Prometheus; its alerts are computed by the code that runs live. This crate starts processes; the deployed `orion` links
+//! nothing of it.
+
+pub mod cli;
+pub mod command;
+pub mod coverage;
+pub mod mutants;
+pub mod notation;
+pub mod report;
+pub mod run;
+pub mod suite;
+pub mod yaml;

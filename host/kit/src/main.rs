@@ -1,0 +1,38 @@
+//! `orion-kit`, the author's binary. It starts a Prometheus for tests, and is never deployed.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use orion_kit::cli::{self, Cli, Command, Failure};
+use orion_kit::command;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    match run(&cli) {
+        Ok(code) => code,
+        Err(failure) => {
+            eprintln!("orion-kit: {failure}");
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}
+
+fn run(cli: &Cli) -> Result<ExitCode, Failure> {
+    match &cli.command {
+        Command::Test(args) => command::test(args),
+        Command::Completions { shell } => {
+            cli::print_completions(*shell);
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+/// Wrong arguments are wrong configuration: exit code 3, and 0 for `--help` and `--version`.
+fn usage(error: &clap::Error) -> ExitCode {
+    // Nothing sensible is left to do when the terminal is gone.
+    drop(error.print());
+    if error.use_stderr() { ExitCode::from(cli::EXIT_CONFIGURATION) } else { ExitCode::SUCCESS }
+}
