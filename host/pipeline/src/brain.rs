@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use orion_bus::{Bus, RecordKind};
 use orion_model::{Decision, Incident, IncidentStatus};
+use serde::Deserialize;
 use tokio::sync::watch;
 
 use crate::draft::{Draft, NotWritable};
@@ -53,13 +54,25 @@ async fn work(bus: &dyn Bus, stage: &mut StageLoop) -> Result<(), StageError> {
 pub(crate) fn decisions_about<'a>(incidents: impl Iterator<Item = &'a str>) -> Result<Draft, NotWritable> {
     let mut draft = Draft::default();
     for body in incidents {
-        match serde_json::from_str::<Incident>(body) {
-            Ok(incident) if calls_for_a_decision(incident.status) => draft.decision(&Decision::about(&incident))?,
-            Ok(_) => {}
+        match read(body) {
+            Ok(Some(incident)) => draft.decision(&Decision::about(&incident))?,
+            Ok(None) => {}
             Err(error) => tracing::error!("an incident on the bus cannot be read: {error}"),
         }
     }
     Ok(draft)
+}
+
+/// What is looked at before the whole is read: most revisions are updates, about which nothing is decided.
+#[derive(Deserialize)]
+struct Revision {
+    status: IncidentStatus,
+}
+
+/// The incident, if it calls for a decision.
+fn read(body: &str) -> Result<Option<Incident>, serde_json::Error> {
+    let Revision { status } = serde_json::from_str(body)?;
+    if calls_for_a_decision(status) { serde_json::from_str(body).map(Some) } else { Ok(None) }
 }
 
 fn calls_for_a_decision(status: IncidentStatus) -> bool {

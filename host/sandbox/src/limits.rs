@@ -10,8 +10,8 @@ pub struct Limits {
     /// Linear memory of one instance, all its memories together. Python starts with 13 MB; 100,000 series as labels
     /// and columns need about 30 MB.
     pub memory_bytes: usize,
-    /// The same for one instance of a correlator, which holds all keys that it knows: a million of `count` need 160 MB, and
-    /// while they are given back after a restart, twice as much.
+    /// The same for one instance of a correlator, which holds all keys that it knows: a million of `count` need 200 MB once
+    /// they are given back after a restart, and others keep more of a key.
     pub correlator_memory_bytes: usize,
     /// Elements of all tables of one instance together. JavaScript has 7,700; each costs the host a pointer.
     pub table_elements: usize,

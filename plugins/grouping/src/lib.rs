@@ -58,7 +58,8 @@ impl Correlator for Grouping {
 
 impl Stateful for Grouping {
     fn restore(&mut self, version: u32, entries: Vec<Entry>) -> Result<(), Refused> {
-        self.groups.restore(version, entries)
+        let settings = self.settings;
+        self.groups.restore(version, entries, |group| group.end(&settings).map(|(at, _)| at))
     }
 
     fn checkpoint(&mut self) -> Vec<Entry> {

@@ -99,7 +99,8 @@ impl Correlator for MissingEvent {
 
 impl Stateful for MissingEvent {
     fn restore(&mut self, version: u32, entries: Vec<Entry>) -> Result<(), Refused> {
-        self.book.restore(version, entries)
+        let life = self.life;
+        self.book.restore(version, entries, |case| case.next(&life).map(Next::due))
     }
 
     fn checkpoint(&mut self) -> Vec<Entry> {

@@ -16,7 +16,7 @@ use crate::stored::{Stored, written};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Id(u32);
 
-/// A map that is saved. There is no way to walk over it, because that would be in the order of hashes.
+/// A map that is saved. There is no way to walk over its keys, because that would be in the order of hashes.
 pub struct State<K, V> {
     version: u32,
     blocks: Blocks<Slot<K, V>>,
@@ -73,6 +73,11 @@ impl<K: Stored + Clone + Eq + Hash + Ord, V: Stored> State<K, V> {
     /// A key by its number.
     pub fn key(&self, id: Id) -> Option<&K> {
         self.blocks.get(id.0).map(|slot| &slot.key)
+    }
+
+    /// The numbers of all keys, to be put into an order that does not depend on them.
+    pub fn ids(&self) -> impl Iterator<Item = Id> + use<K, V> {
+        (0..self.blocks.end).map(Id)
     }
 
     /// A value by the number of its key, to look at.

@@ -7,7 +7,7 @@ use std::collections::BinaryHeap;
 use crate::finding::{Field, Scalar};
 use crate::map::{Id, State};
 use crate::parameters::Refused;
-use crate::state::{Entry, Stateful};
+use crate::state::{Entry, Stateful as _};
 use crate::stored::{Stored, read_whole, written};
 
 /// Keys with values that end by time. Saved whole; the looks follow from the values.
@@ -151,21 +151,30 @@ impl<V: Stored> Book<V> {
     }
 }
 
-impl<V: Stored> Stateful for Book<V> {
-    fn restore(&mut self, version: u32, entries: Vec<Entry>) -> Result<(), Refused> {
+/// What survives a restart.
+impl<V: Stored> Book<V> {
+    /// Takes back what checkpoints handed out. `end` says when a value ends, and the looks are planned for that: if they were
+    /// all due at once, a million of them would take more than the fuel of the first call, and of every one after it.
+    pub fn restore(
+        &mut self,
+        version: u32,
+        entries: Vec<Entry>,
+        end: impl Fn(&V) -> Option<i64>,
+    ) -> Result<(), Refused> {
         let (counts, rows): (Vec<_>, Vec<_>) = entries.into_iter().partition(|entry| entry.key == EVICTED_KEY);
-        let keys: Vec<_> = rows.iter().filter_map(|entry| read_whole::<Box<str>>(&entry.key)).collect();
         self.rows.restore(version, rows)?;
         let counted = counts.first().and_then(|entry| read_whole(entry.value.as_deref()?));
         self.evicted = counted.unwrap_or(self.evicted);
-        // A look that is too early does no harm, and when each value ends is its owner's to say.
-        for id in keys.iter().filter_map(|key| self.rows.find(&**key)).collect::<Vec<_>>() {
-            self.look_by(id, i64::MIN);
+        for id in self.rows.ids() {
+            if let Some(at) = self.rows.at(id).and_then(|row| end(&row.value)) {
+                self.look_by(id, at);
+            }
         }
         Ok(())
     }
 
-    fn checkpoint(&mut self) -> Vec<Entry> {
+    /// What changed since the last call.
+    pub fn checkpoint(&mut self) -> Vec<Entry> {
         let mut entries = self.rows.checkpoint();
         if !self.evicted_is_saved {
             self.evicted_is_saved = true;
@@ -219,11 +228,18 @@ mod tests {
     }
 
     #[test]
-    fn what_was_saved_is_looked_at_at_once_and_ends_when_it_would_have() {
+    fn what_was_saved_ends_when_it_would_have_and_is_looked_at_no_sooner() {
         let mut first = book(&[("a", 5), ("b", 7)]);
         let saved = first.checkpoint();
         let mut second = Book::new(1, 10);
-        second.restore(1, saved).unwrap();
+        second.restore(1, saved, |end| Some(*end)).unwrap();
+        assert_eq!(second.soonest().map(|id| second.key(id).to_owned()), Some("a".to_owned()));
+        let looked_at = std::cell::Cell::new(0);
+        let count = |end: &i64| {
+            looked_at.set(looked_at.get() + 1);
+            Some(*end)
+        };
+        assert_eq!((second.next_due(4, count), looked_at.get()), (None, 0));
         assert_eq!(due(&mut second, 5), due(&mut first, 5));
         assert_eq!(due(&mut second, 9), due(&mut first, 9));
     }
@@ -237,7 +253,7 @@ mod tests {
         let mut kept = std::collections::BTreeMap::new();
         keep(&mut kept, first.checkpoint());
         let mut second: Book<i64> = Book::new(1, 10);
-        second.restore(1, entries(&kept)).unwrap();
+        second.restore(1, entries(&kept), |end| Some(*end)).unwrap();
         assert_eq!((second.evicted, second.find("a").is_some(), second.find("b")), (1, true, None));
         assert_eq!(first.checkpoint(), []);
     }

@@ -108,7 +108,8 @@ impl<P: Pattern> Correlator for Watch<P> {
 
 impl<P: Pattern> Stateful for Watch<P> {
     fn restore(&mut self, version: u32, entries: Vec<Entry>) -> Result<(), Refused> {
-        self.book.restore(version, entries)
+        let (life, at_the_end) = (self.life, self.pattern.is_judged_at_the_end());
+        self.book.restore(version, entries, |case| case.next(&life, at_the_end).map(|next| next.at()))
     }
 
     fn checkpoint(&mut self) -> Vec<Entry> {
