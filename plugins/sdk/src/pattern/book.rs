@@ -233,7 +233,7 @@ mod tests {
         let saved = first.checkpoint();
         let mut second = Book::new(1, 10);
         second.restore(1, saved, |end| Some(*end)).unwrap();
-        assert_eq!(second.soonest().map(|id| second.key(id).to_owned()), Some("a".to_owned()));
+        assert_eq!(second.soonest(|end| Some(*end)).map(|id| second.key(id).to_owned()), Some("a".to_owned()));
         let looked_at = std::cell::Cell::new(0);
         let count = |end: &i64| {
             looked_at.set(looked_at.get() + 1);

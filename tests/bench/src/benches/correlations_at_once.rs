@@ -126,7 +126,7 @@ fn event(index: u64, kind: u64, alert: u64, services: u64, fires: bool) -> Event
     Event {
         event_id: IdBuilder::new("bench").number(number(index)).finish(),
         event_type: event_type(kind as usize),
-        severity: if alert % 2 == 0 { Severity::Warning } else { Severity::Error },
+        severity: if alert.is_multiple_of(2) { Severity::Warning } else { Severity::Error },
         status: if fires { Status::Firing } else { Status::Resolved },
         ts: FIRST.plus_millis(number(index) * STEP_MILLIS),
         rule: format!("bench.yaml/group/type-{kind}"),
