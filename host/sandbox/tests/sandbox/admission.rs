@@ -108,6 +108,47 @@ fn anything_but_the_one_emit_is_a_refused_import() {
     assert!(refusal(&component(resource, DETECTOR)).starts_with("a detector may import"));
 }
 
+/// Every interface of WASI 0.2 by which a component could reach the outside.
+const WASI: [&str; 26] = [
+    "wasi:cli/environment",
+    "wasi:cli/exit",
+    "wasi:cli/run",
+    "wasi:cli/stderr",
+    "wasi:cli/stdin",
+    "wasi:cli/stdout",
+    "wasi:cli/terminal-input",
+    "wasi:cli/terminal-output",
+    "wasi:clocks/monotonic-clock",
+    "wasi:clocks/wall-clock",
+    "wasi:filesystem/preopens",
+    "wasi:filesystem/types",
+    "wasi:http/outgoing-handler",
+    "wasi:http/types",
+    "wasi:io/error",
+    "wasi:io/poll",
+    "wasi:io/streams",
+    "wasi:random/insecure",
+    "wasi:random/insecure-seed",
+    "wasi:random/random",
+    "wasi:sockets/instance-network",
+    "wasi:sockets/ip-name-lookup",
+    "wasi:sockets/network",
+    "wasi:sockets/tcp",
+    "wasi:sockets/tcp-create-socket",
+    "wasi:sockets/udp",
+];
+
+#[test]
+fn every_interface_of_wasi_is_a_refused_import_even_when_nothing_of_it_is_used() {
+    for interface in WASI {
+        let import = format!(r#"(import "{interface}@0.2.0" (instance (export "f" (func))))"#);
+        insta::allow_duplicates! {
+            let refused = refusal(&component(&import, DETECTOR)).replace(interface, "INTERFACE");
+            insta::assert_snapshot!(refused, @"a detector may import `orion:plugin/findings@1.0.0` and nothing else; this one imports `INTERFACE@0.2.0#f`");
+        }
+    }
+}
+
 #[test]
 fn the_export_of_its_kind_must_be_there() {
     insta::assert_snapshot!(refusal(&component("", DETECTOR)), @"a detector exports `orion:plugin/detector@1.0.0`; this one exports nothing");

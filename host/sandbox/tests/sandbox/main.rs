@@ -4,6 +4,7 @@
 
 mod admission;
 mod guests;
+mod hostile;
 mod labels;
 mod limits;
 mod standard;
