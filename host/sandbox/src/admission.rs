@@ -64,7 +64,7 @@ pub(crate) fn admit(bytes: &[u8], limits: &Limits) -> Result<Certificate, LoadEr
     if !Parser::is_component(bytes) {
         return Err(LoadError::NotWasm);
     }
-    let outline = Outline::read(bytes)?;
+    let outline = Outline::read(bytes, limits)?;
     let manifest = Manifest::from_toml(outline.manifest)?;
     if manifest.contract != CONTRACT {
         return Err(LoadError::Contract { found: manifest.contract });
@@ -101,10 +101,10 @@ struct Outline<'a> {
 }
 
 impl<'a> Outline<'a> {
-    fn read(bytes: &'a [u8]) -> Result<Self, LoadError> {
+    fn read(bytes: &'a [u8], limits: &Limits) -> Result<Self, LoadError> {
         let (mut manifests, mut imports, mut exports) = (Vec::new(), Vec::new(), Vec::new());
         // Sections of what is nested inside speak of the nested thing.
-        let mut depth = 0_usize;
+        let (mut depth, mut functions) = (0_usize, 0_usize);
         for payload in Parser::new(0).parse_all(bytes) {
             match payload.map_err(malformed)? {
                 Payload::Version { encoding, .. } if depth == 0 && encoding != Encoding::Component => {
@@ -114,6 +114,12 @@ impl<'a> Outline<'a> {
                 Payload::End(_) => depth = depth.saturating_sub(1),
                 Payload::CustomSection(section) if depth == 0 && section.name() == Manifest::SECTION => {
                     manifests.push(section.data());
+                }
+                Payload::CodeSectionStart { count, .. } => {
+                    functions = functions.saturating_add(count as usize);
+                    if functions > limits.functions {
+                        return Err(LoadError::TooManyFunctions { found: functions, limit: limits.functions });
+                    }
                 }
                 Payload::ComponentImportSection(section) if depth == 0 => {
                     for import in section {

@@ -175,6 +175,14 @@ pub enum LoadError {
         /// Bytes it may have.
         limit: usize,
     },
+    /// Too much to compile.
+    #[error("the component has at least {found} functions; at most {limit} are compiled; the setting is `functions`")]
+    TooManyFunctions {
+        /// Functions counted when it was refused.
+        found: usize,
+        /// Functions it may have.
+        limit: usize,
+    },
     /// Native code in disguise.
     #[error(
         "the file is precompiled native code (.cwasm), which no sandbox can check; give the .wasm it was made from"

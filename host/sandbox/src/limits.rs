@@ -7,6 +7,10 @@
 pub struct Limits {
     /// Size of a component file. Python makes 18 MB, JavaScript 12 MB; compiling takes half a millisecond per kB.
     pub component_bytes: usize,
+    /// Functions in all modules of a component. One takes the compiler a tenth of a millisecond and 5 kB however small it is,
+    /// and four bytes of the file: without this, a file within `component_bytes` could take it minutes and gigabytes.
+    /// With it, no longer than the largest that toolchains make.
+    pub functions: usize,
     /// Linear memory of one instance, all its memories together. Python starts with 13 MB; 100,000 series as labels
     /// and columns need about 30 MB.
     pub memory_bytes: usize,
@@ -72,6 +76,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             component_bytes: 32 * MIB,
+            functions: 100_000,
             memory_bytes: 64 * MIB,
             correlator_memory_bytes: 512 * MIB,
             table_elements: 20_000,

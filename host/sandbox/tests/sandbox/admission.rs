@@ -59,6 +59,19 @@ fn a_large_file_is_refused_before_it_is_read() {
 }
 
 #[test]
+fn functions_are_counted_over_all_modules_before_anything_is_compiled() {
+    let three = component("(core module (func) (func)) (core module (func))", DETECTOR);
+    let limits = |functions| Limits { functions, ..Limits::default() };
+    let refused = |functions| sandbox(limits(functions)).inspect(&three).err().unwrap().to_string();
+    // What it lacks is looked at next: it passed this.
+    assert!(refused(3).starts_with("a detector exports"), "{}", refused(3));
+    insta::assert_snapshot!(refused(2), @"the component has at least 3 functions; at most 2 are compiled; the setting is `functions`");
+    // The default: this file has half a megabyte and would keep the compiler busy for ten seconds.
+    let bomb = DetectorGuest { items: "(func)".repeat(100_000).leak(), ..Default::default() }.component();
+    assert!(refusal(&bomb).ends_with("at most 100000 are compiled; the setting is `functions`"), "{}", refusal(&bomb));
+}
+
+#[test]
 fn a_manifest_must_be_there_once_and_make_sense() {
     let bare = wat::parse_str("(component)").unwrap();
     insta::assert_snapshot!(refusal(&bare), @"the component carries no manifest; `orion-kit annotate` adds its plugin.toml");
