@@ -77,16 +77,16 @@ impl PluginState {
             self.owner = Some(owner);
         }
         for StateEntry { key: name, value } in entries {
-            let state_key = self.entry_key(&name);
+            if draft.keeps_state() {
+                let state_key = self.entry_key(&name);
+                match &value {
+                    Some(value) => draft.put_bytes(state_key, value.clone()),
+                    None => draft.delete(state_key),
+                }
+            }
             match value {
-                Some(value) => {
-                    draft.put_bytes(state_key, value.clone());
-                    self.kept.insert(name, value);
-                }
-                None => {
-                    draft.delete(state_key);
-                    self.kept.remove(&name);
-                }
+                Some(value) => drop(self.kept.insert(name, value)),
+                None => drop(self.kept.remove(&name)),
             }
         }
     }

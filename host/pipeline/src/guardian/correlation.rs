@@ -1,12 +1,11 @@
 //! One correlation at work: which events it reads, its correlator, what that has asked to be kept, its incidents.
 
-use std::collections::{BTreeMap, HashMap};
-
-use orion_model::{Change, Event, Labels, RecordId, StateEntry, Timestamp};
-use orion_rules::group_key;
+use orion_model::{Change, Event, StateEntry, Timestamp};
+use orion_rules::write_group_key;
 use orion_sandbox::{ConfigureError, Correlator, EventBatch};
 
-use super::incident::{BatchFacts, Incidents, Origin};
+use super::incident::{Incidents, Origin};
+use super::recent::Facts;
 use crate::draft::{Draft, NotWritable};
 use crate::library::CorrelationPlan;
 use crate::plugin_state::PluginState;
@@ -22,6 +21,7 @@ pub struct CorrelationRun {
     state: PluginState,
     incidents: Incidents,
     batch: EventBatch,
+    key: String,
 }
 
 /// What a correlator made of a batch or tick.
@@ -30,15 +30,14 @@ pub struct Answer {
     pub changes: Vec<Change>,
     /// What it wants kept.
     pub entries: Vec<StateEntry>,
-    /// The groups of the batch, by their text.
-    pub keys: BTreeMap<String, Labels>,
 }
 
 impl CorrelationRun {
     /// A correlation that has read nothing yet.
     pub fn new(plan: CorrelationPlan) -> Self {
         let state = PluginState::new(&plan.correlation.id);
-        Self { plan, correlator: None, state, incidents: Incidents::default(), batch: EventBatch::new() }
+        let (incidents, batch, key) = (Incidents::default(), EventBatch::new(), String::new());
+        Self { plan, correlator: None, state, incidents, batch, key }
     }
 
     /// Goes on under an edited plan. Open incidents stay; the correlator is set up anew and given its state back.
@@ -79,12 +78,11 @@ impl CorrelationRun {
         events: impl Iterator<Item = &'e (u64, Event)>,
         now: Timestamp,
     ) -> Option<Result<Answer, ConfigureError>> {
-        let mut keys = BTreeMap::new();
         self.batch.clear();
         for (position, event) in events {
             if self.plan.correlation.matcher.matches(event) {
-                let group = group_key(event, &self.plan.correlation.group_by);
-                let text = group.to_string();
+                self.key.clear();
+                write_group_key(&mut self.key, event, &self.plan.correlation.group_by);
                 self.batch.push(
                     *position,
                     event.ts,
@@ -92,23 +90,22 @@ impl CorrelationRun {
                     event.status,
                     event.fingerprint.as_u64(),
                     event.value().unwrap_or(f64::NAN),
-                    &text,
+                    &self.key,
                     &event.event_type,
                     &event.labels,
                 );
-                keys.entry(text).or_insert(group);
             }
         }
-        (!self.batch.is_empty()).then(|| self.call(now, keys))
+        (!self.batch.is_empty()).then(|| self.call(now))
     }
 
     /// Tells the correlator the time.
     pub fn tick(&mut self, now: Timestamp) -> Result<Answer, ConfigureError> {
         self.batch.clear();
-        self.call(now, BTreeMap::new())
+        self.call(now)
     }
 
-    fn call(&mut self, now: Timestamp, keys: BTreeMap<String, Labels>) -> Result<Answer, ConfigureError> {
+    fn call(&mut self, now: Timestamp) -> Result<Answer, ConfigureError> {
         let mut last = Err(ConfigureError::Refused("it was not called".to_owned()));
         for _ in 0..STRIKES {
             last = self.try_once(now);
@@ -117,10 +114,10 @@ impl CorrelationRun {
             }
             self.correlator = None;
         }
-        last.map(|(changes, entries)| Answer { changes, entries, keys })
+        last
     }
 
-    fn try_once(&mut self, now: Timestamp) -> Result<(Vec<Change>, Vec<StateEntry>), ConfigureError> {
+    fn try_once(&mut self, now: Timestamp) -> Result<Answer, ConfigureError> {
         let mut correlator = match self.correlator.take() {
             Some(correlator) => correlator,
             None => self.set_up()?,
@@ -132,7 +129,7 @@ impl CorrelationRun {
             None => Vec::new(),
         };
         self.correlator = Some(correlator);
-        Ok((changes, entries))
+        Ok(Answer { changes, entries })
     }
 
     fn set_up(&self) -> Result<Correlator, ConfigureError> {
@@ -149,11 +146,9 @@ impl CorrelationRun {
         &mut self,
         draft: &mut Draft,
         answer: Answer,
-        events: &[(u64, Event)],
-        earlier: &HashMap<u64, RecordId>,
+        facts: Facts<'_>,
         generation: u64,
     ) -> Result<(), NotWritable> {
-        let facts = BatchFacts { events, earlier, keys: &answer.keys };
         let correlation = self.plan.correlation.clone();
         let plugin = self.plan.plugin.clone();
         let origin = Origin { correlation: &correlation, plugin: &plugin, generation };

@@ -7,11 +7,12 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use orion_bus::{Entry, Loaded, RecordKind};
-use orion_model::{Event, RecordId, Severity, Timestamp};
+use orion_model::{Event, Severity, Timestamp};
 use orion_sandbox::ConfigureError;
 
 use super::correlation::{Answer, CorrelationRun};
 use super::incident::{CLOSED_ROOM, OPEN_ROOM};
+use super::recent::{Facts, Recent, Seen};
 use crate::condition::{self, Condition, Conditions, kind};
 use crate::draft::{Draft, NotWritable, key};
 use crate::library::{CorrelationPlan, Generation};
@@ -20,6 +21,19 @@ use crate::plugin_state::{OWNER_ROOM, PLUGIN_ROOM};
 /// How often correlators are told the time. Idle gaps are minutes; a second more does not matter to anyone.
 pub const TICK_MILLIS: i64 = 1_000;
 
+/// Events that are remembered where older ones can be looked up. An incident takes in what came within a second; one that
+/// opens by several events may look back over its window.
+const MOST_RECENT: usize = 65_536;
+
+/// What becomes of a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Remembered {
+    /// Records and state go to a store, and old events come from there.
+    InStore,
+    /// There is no store: records are all that counts, and events are remembered for as long as the desk is there.
+    Here,
+}
+
 /// The Guardian's state between two steps.
 pub struct Desk {
     runs: BTreeMap<String, CorrelationRun>,
@@ -27,6 +41,8 @@ pub struct Desk {
     conditions: Conditions,
     generation: u64,
     ticked: Timestamp,
+    remembered: Remembered,
+    recent: Recent,
     pending: Draft,
 }
 
@@ -82,14 +98,24 @@ pub type Answers = Vec<(String, Result<Answer, ConfigureError>)>;
 
 impl Desk {
     /// The desk of a generation, as the store has it.
-    pub fn open(live: &Generation, loaded: Loaded, now: Timestamp) -> Result<Self, NotWritable> {
+    pub fn open(
+        live: &Generation,
+        loaded: Loaded,
+        now: Timestamp,
+        remembered: Remembered,
+    ) -> Result<Self, NotWritable> {
         let mut desk = Self {
             runs: live.correlations.iter().map(|(id, plan)| (id.clone(), CorrelationRun::new(plan.clone()))).collect(),
             readers: Readers::of(live),
             conditions: Conditions::default(),
             generation: live.number,
             ticked: Timestamp::default(),
-            pending: Draft::default(),
+            remembered,
+            recent: Recent::default(),
+            pending: match remembered {
+                Remembered::InStore => Draft::default(),
+                Remembered::Here => Draft::of_records(),
+            },
         };
         desk.restore(loaded, now)?;
         Ok(desk)
@@ -165,6 +191,7 @@ impl Desk {
 
     /// Lets every correlation look at the events that it reads, and tells the time.
     pub fn ask_all(&mut self, events: &[(u64, Event)], tick: Option<Timestamp>) -> Answers {
+        self.recent.remember(events);
         let mut answers = Vec::new();
         if let Some(now) = events.iter().map(|(_, event)| event.ts).max() {
             let wanted = self.readers.sort_out(events);
@@ -181,12 +208,24 @@ impl Desk {
         answers
     }
 
-    /// Writes down what the correlations said. `earlier` has the ids of [`earlier_positions`].
+    /// Changes may refer to events that are not remembered any more: a group that opens with its second event names the
+    /// first, and a restart forgets all. Their positions.
+    pub fn forgotten_positions(&self, answers: &Answers) -> Vec<u64> {
+        let answers = answers.iter().filter_map(|(_, answer)| answer.as_ref().ok());
+        let positions = answers.flat_map(|answer| &answer.changes).flat_map(|change| &change.positions);
+        let mut forgotten: Vec<u64> =
+            positions.filter(|position| self.recent.at(**position).is_none()).copied().collect();
+        forgotten.sort_unstable();
+        forgotten.dedup();
+        forgotten
+    }
+
+    /// Writes down what the correlations said. `earlier` has the events at [`Self::forgotten_positions`].
     pub fn settle(
         &mut self,
         events: &[(u64, Event)],
         answers: Answers,
-        earlier: &HashMap<u64, RecordId>,
+        earlier: &HashMap<u64, Seen>,
         tick: Option<Timestamp>,
     ) -> Result<(), NotWritable> {
         let now = tick.or_else(|| events.iter().map(|(_, event)| event.ts).max()).unwrap_or(self.ticked);
@@ -194,6 +233,9 @@ impl Desk {
             self.take_in(&id, answer, events, earlier, now)?;
         }
         self.ticked = tick.unwrap_or(self.ticked);
+        if self.remembered == Remembered::InStore {
+            self.recent.keep(MOST_RECENT);
+        }
         Ok(())
     }
 
@@ -204,7 +246,7 @@ impl Desk {
 
     /// What is to be committed.
     pub fn take_pending(&mut self) -> Draft {
-        std::mem::take(&mut self.pending)
+        self.pending.take()
     }
 
     fn take_in(
@@ -212,13 +254,14 @@ impl Desk {
         id: &str,
         answer: Result<Answer, ConfigureError>,
         events: &[(u64, Event)],
-        earlier: &HashMap<u64, RecordId>,
+        earlier: &HashMap<u64, Seen>,
         now: Timestamp,
     ) -> Result<(), NotWritable> {
         let Some(run) = self.runs.get_mut(id) else { return Ok(()) };
         match answer {
             Ok(answer) => {
-                run.write(&mut self.pending, answer, events, earlier, self.generation)?;
+                let facts = Facts { recent: &self.recent, earlier };
+                run.write(&mut self.pending, answer, facts, self.generation)?;
                 self.clear_faults(id, now, "the plugin works again")
             }
             Err(error) => {
@@ -264,15 +307,4 @@ pub fn events_of(entries: Vec<Entry>) -> Events {
             }
         })
         .collect()
-}
-
-/// Changes may refer to events of earlier batches: a group that opens with its second event names the first. Their positions.
-pub fn earlier_positions(events: &[(u64, Event)], answers: &Answers) -> Vec<u64> {
-    let is_here = |position: &u64| events.binary_search_by_key(position, |(position, _)| *position).is_ok();
-    let answers = answers.iter().filter_map(|(_, answer)| answer.as_ref().ok());
-    let positions = answers.flat_map(|answer| &answer.changes).flat_map(|change| &change.positions);
-    let mut missing: Vec<u64> = positions.filter(|position| !is_here(position)).copied().collect();
-    missing.sort_unstable();
-    missing.dedup();
-    missing
 }

@@ -6,7 +6,11 @@
 mod correlation;
 mod desk;
 mod incident;
+mod recent;
 mod run;
 
-pub(crate) use desk::{Desk, earlier_positions};
+#[cfg(test)]
+mod tests;
+
+pub(crate) use desk::{Desk, Remembered};
 pub use run::{Guardian, run_guardian};
