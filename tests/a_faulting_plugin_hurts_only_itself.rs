@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::support::{self, Deployment};
 use orion_lab::{Exporter, Prometheus, ScrapeConfig};
+use serde_json::Value;
 
 const RULES: &str = r#"
 groups:
@@ -109,6 +110,30 @@ fn a_plugin_that_needs_more_than_a_moment_is_given_it_each_time() {
     deployment.check_promises();
 }
 
+impl Deployment {
+    /// What the two plugins could not take is listed, and the answer can be replayed.
+    fn check_aside(&self) {
+        let listed = self.orion(&["aside", "list", "--output", "ndjson"]);
+        let listed = String::from_utf8(listed.stdout).unwrap();
+        let asides: Vec<Value> = listed.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let of = |rule: &str| asides.iter().find(|aside| aside["of"] == rule).unwrap();
+        let (rule, correlation) = ("mixed.yaml/mixed/Trapping", "mixed.yaml/trapping");
+        assert_eq!(of(rule)["input"]["body"]["data"]["result"][0]["value"][1], "5");
+        assert_eq!(of(correlation)["input"]["event"]["event_type"], "healthy");
+        let file = self.path("poison.jsonl.gz");
+        let file = file.to_str().unwrap();
+        let recorded = self.orion(&["aside", "record", rule, "--to", file]);
+        assert!(recorded.status.success(), "{}", String::from_utf8_lossy(&recorded.stderr));
+        assert_eq!(
+            orion_source::Recording::open(std::path::Path::new(file)).unwrap().exprs().collect::<Vec<_>>(),
+            ["load"]
+        );
+        let refused = self.orion(&["aside", "record", correlation, "--to", self.path("none.gz").to_str().unwrap()]);
+        assert_eq!(refused.status.code(), Some(3));
+        insta::assert_snapshot!(String::from_utf8_lossy(&refused.stderr), @"");
+    }
+}
+
 #[test]
 fn a_trap_is_said_once_the_others_go_on_and_a_mended_plugin_is_live() {
     let exporter = Exporter::start("app").unwrap();
@@ -127,12 +152,18 @@ fn a_trap_is_said_once_the_others_go_on_and_a_mended_plugin_is_live() {
     let fault = faults.iter().find(|event| event["labels"]["plugin"] == "mine").unwrap();
     assert!(fault["data"]["message"].as_str().unwrap().contains("trapped"), "{fault:#}");
     deployment.wait_until("their incidents", |it| it.incidents_of("plugin_fault", "opened").len() == 2);
+    deployment.wait_until("a quarantine", |it| !it.events_of("plugin_quarantined", "firing").is_empty());
+    let quarantined = &deployment.events_of("plugin_quarantined", "firing")[0];
+    assert_eq!(quarantined["labels"]["plugin"], "mine");
+    deployment.wait_until("what is set aside", |it| it.events_of("input_set_aside", "occurred").len() == 2);
+    deployment.check_aside();
 
     let threshold = orion_standard_plugins::STANDARD.iter().find(|plugin| plugin.name == "threshold").unwrap();
     std::fs::write(deployment.path("plugins/mine.wasm"), threshold.component).unwrap();
     deployment.rule("mixed.yaml", &RULES.replace("plugin: mine", "plugin: mine.wasm"));
     deployment.wait_until("the mended plugin", |it| !it.events_of("trapping", "firing").is_empty());
     deployment.wait_until("the end of its fault", |it| !it.events_of("plugin_fault", "resolved").is_empty());
+    deployment.wait_until("the end of its quarantine", |it| !it.events_of("plugin_quarantined", "resolved").is_empty());
     assert!(orion.terminate().success());
     assert_eq!(deployment.events_of("plugin_fault", "firing").len(), 2);
     deployment.check_promises();

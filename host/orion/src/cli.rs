@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use orion_model::{AutonomyLevel, parse_duration};
 
+use crate::command::aside::AsideArgs;
 use crate::command::explain::ExplainArgs;
 use crate::command::record::RecordArgs;
 use crate::command::replay::ReplayArgs;
@@ -61,6 +62,8 @@ pub enum Command {
     Plugin(PluginArgs),
     /// Look at rules
     Rule(RuleCommandArgs),
+    /// Look at inputs that plugins could not take
+    Aside(AsideArgs),
     /// Show why something fired, or why it does not
     Explain(ExplainArgs),
     /// Show what rules would have made of the past, by the code that runs live

@@ -22,6 +22,12 @@ pub mod kind {
     pub const QUERY_FAILURE: &str = "query_failure";
     /// A plugin's call ended with a fault.
     pub const PLUGIN_FAULT: &str = "plugin_fault";
+    /// A plugin keeps failing and is not called for a while.
+    pub const PLUGIN_QUARANTINED: &str = "plugin_quarantined";
+    /// A plugin cannot take an input, which is kept; the rest goes on.
+    pub const INPUT_SET_ASIDE: &str = "input_set_aside";
+    /// What a plugin remembered means nothing to the version of it that runs now.
+    pub const STATE_RESET: &str = "state_reset";
     /// A rule's findings cannot be told apart.
     pub const RULE_FAULT: &str = "rule_fault";
     /// A rule has more alerts than its limit.

@@ -72,10 +72,14 @@ impl Draft {
     /// Keeps a value as JSON.
     pub fn put(&mut self, key: Vec<u8>, value: &impl Serialize) -> Result<(), NotWritable> {
         if self.keeps_state() {
-            let value = text("state value", value)?.into_bytes();
-            self.put_bytes(key, value);
+            self.put_bytes(key, Self::json(value)?);
         }
         Ok(())
+    }
+
+    /// A value as it would be kept.
+    pub fn json(value: &impl Serialize) -> Result<Vec<u8>, NotWritable> {
+        text("state value", value).map(String::into_bytes)
     }
 
     /// Keeps bytes.

@@ -13,7 +13,8 @@ use crate::library::Generation;
 use crate::stage::{BATCH, QUIET_ENTRIES, StageError, StageLoop};
 use crate::watermark::Watermark;
 
-const OWNER: &str = "guardian";
+/// The name under which the Guardian commits.
+pub const GUARDIAN_OWNER: &str = "guardian";
 
 /// What the Guardian works with.
 pub struct Guardian {
@@ -79,7 +80,7 @@ struct Progress {
 
 impl Progress {
     async fn open(guardian: &Guardian, live: &Generation) -> Result<Self, StageError> {
-        let loaded = guardian.bus.load(OWNER).await?;
+        let loaded = guardian.bus.load(GUARDIAN_OWNER).await?;
         let committed = loaded.offset;
         let position = u64::try_from(committed.unwrap_or(0)).unwrap_or(0);
         let desk = Box::new(Desk::open(live, loaded, guardian.clock.now(), Remembered::InStore)?);
@@ -112,7 +113,7 @@ impl Progress {
         if self.desk.is_quiet() && self.committed == Some(offset) {
             return Ok(());
         }
-        let commit = self.desk.take_pending().into_commit(OWNER, self.committed, offset);
+        let commit = self.desk.take_pending().into_commit(GUARDIAN_OWNER, self.committed, offset);
         orion_bus::crash_point!("guardian::before_commit");
         bus.commit(commit).await?;
         orion_bus::crash_point!("guardian::after_commit");

@@ -14,10 +14,12 @@ use super::event::{Evaluation, alert_labels, annotations, removed};
 use super::outcome::{KeptHealth, Verdict};
 use super::plan::RulePlan;
 use super::seat::{Effort, Seat, SeatError};
+use crate::aside::Asides;
 use crate::draft::{Draft, NotWritable, key};
 use crate::lifecycle::{
     Changed, DuplicateIdentity, Handle, Lifecycle, Outcome, SavedAlert, SeriesKey, Sighting, Terms, Transition,
 };
+use crate::supervision::Supervisor;
 
 /// First part of the state keys of alerts.
 pub const ALERT_ROOM: &[u8] = b"alert";
@@ -40,6 +42,10 @@ pub struct RuleRun {
     /// What the events of the last evaluation have in common.
     facts: Option<Facts>,
     health: KeptHealth,
+    /// What is held against its detector.
+    pub supervisor: Supervisor,
+    /// What its detector could not take.
+    pub asides: Asides,
 }
 
 /// What the events of one evaluation have in common.
@@ -120,6 +126,8 @@ impl RuleRun {
             unwritten: Vec::new().into_iter(),
             facts: None,
             health: KeptHealth::default(),
+            supervisor: Supervisor::default(),
+            asides: Asides::new(&plan.rule.id),
         };
         run.take_plan(plan, limit);
         run
@@ -127,9 +135,18 @@ impl RuleRun {
 
     /// Goes on under an edited plan. Alerts stay; the detector is set up anew and given its state back, unless the new
     /// version of the plugin keeps another kind of state: then that starts afresh.
-    pub fn adopt(&mut self, plan: RulePlan<'_>, limit: usize, draft: &mut Draft) {
-        self.seat.adopt(plan, draft);
+    pub fn adopt(
+        &mut self,
+        plan: RulePlan<'_>,
+        limit: usize,
+        now: Timestamp,
+        generation: u64,
+        draft: &mut Draft,
+    ) -> Result<(), NotWritable> {
+        self.seat.adopt(plan, now, generation, draft)?;
+        self.supervisor.forgive(&plan.rule.id, draft);
         self.take_plan(plan, limit);
+        Ok(())
     }
 
     fn take_plan(&mut self, plan: RulePlan<'_>, limit: usize) {
@@ -273,6 +290,8 @@ impl RuleRun {
         }
         self.seat.forget_state(draft);
         self.health.forget(&self.rule.id, draft);
+        self.supervisor.forgive(&self.rule.id, draft);
+        self.asides.forget(draft);
         Ok(())
     }
 
