@@ -130,7 +130,7 @@ impl Deployment {
         );
         let refused = self.orion(&["aside", "record", correlation, "--to", self.path("none.gz").to_str().unwrap()]);
         assert_eq!(refused.status.code(), Some(3));
-        insta::assert_snapshot!(String::from_utf8_lossy(&refused.stderr), @"");
+        insta::assert_snapshot!(String::from_utf8_lossy(&refused.stderr), @"orion: no answer is set aside of the rule `mixed.yaml/trapping`: see `orion aside list`; an event that a correlator could not take stands there whole");
     }
 }
 
