@@ -3,15 +3,14 @@
 use std::collections::{BTreeMap, HashMap};
 
 use orion_model::{
-    Change, ChangeKind, IdBuilder, Incident, IncidentStatus, Labels, LabelsBuilder, RecordId, Severity, Timestamp,
-    read_labels,
+    Change, ChangeKind, IdBuilder, Incident, IncidentStatus, Labels, RecordId, Severity, Timestamp, read_labels,
 };
 use orion_rules::{Correlation, TemplateData};
 use orion_sandbox::Plugin;
 use serde::{Deserialize, Serialize};
 use serde_json::Map;
 
-use super::recent::{Facts, Recent, Seen};
+use super::recent::{Facts, Recent};
 use crate::draft::{Draft, NotWritable, key};
 
 /// First part of the state keys of open incidents.
@@ -239,19 +238,18 @@ fn group_of(key: &str) -> Labels {
 /// The labels that all events of a change have in common, under those of the key.
 fn labels_of(change: &Change, facts: Facts<'_>, key: &Labels) -> Labels {
     let mut events = change.positions.iter().filter_map(|position| facts.at(*position));
-    let mut labels = LabelsBuilder::new();
-    if let Some(first) = events.next() {
-        let others: Vec<&Seen> = events.collect();
-        for (name, value) in first.labels.iter() {
-            if others.iter().all(|event| event.labels.get(name) == Some(value)) {
-                labels.set(name, value);
-            }
+    let mut common: Vec<(&str, &str)> = match events.next() {
+        // What the key says need not be looked for in a hundred events.
+        Some(first) => first.labels.iter().filter(|(name, _)| key.get(name).is_none()).collect(),
+        None => Vec::new(),
+    };
+    for event in events {
+        if common.is_empty() {
+            break;
         }
+        common.retain(|(name, value)| event.labels.get(name) == Some(value));
     }
-    for (name, value) in key.iter() {
-        labels.set(name, value);
-    }
-    labels.build()
+    common.into_iter().chain(key.iter()).collect()
 }
 
 fn summary(correlation: &Correlation, labels: &Labels) -> String {
