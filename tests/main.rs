@@ -12,6 +12,7 @@
 mod a_crash_loses_and_doubles_nothing;
 mod a_dead_target_becomes_one_incident;
 mod a_faulting_plugin_hurts_only_itself;
+mod a_new_version_runs_in_the_shadow;
 mod a_prometheus_outage_is_said_once;
 mod a_signal_ends_in_time;
 mod commands_speak_plainly;

@@ -28,6 +28,8 @@ pub mod kind {
     pub const INPUT_SET_ASIDE: &str = "input_set_aside";
     /// What a plugin remembered means nothing to the version of it that runs now.
     pub const STATE_RESET: &str = "state_reset";
+    /// A new version of a detector was tried beside the old one.
+    pub const SHADOW_ENDED: &str = "shadow_ended";
     /// A rule's findings cannot be told apart.
     pub const RULE_FAULT: &str = "rule_fault";
     /// A rule has more alerts than its limit.
@@ -69,7 +71,8 @@ impl Condition {
         id.finish().into()
     }
 
-    /// The event that says this. `ordinal` keeps apart two that would be the same otherwise.
+    /// The event that says this. Of two about the same things at one instant only the first would be recorded: what can happen
+    /// twice at once has a label that tells it apart.
     pub fn event(&self, status: Status, at: Timestamp, generation: u64, message: &str) -> Event {
         let fingerprint = self.fingerprint();
         let event_id = IdBuilder::new("event")

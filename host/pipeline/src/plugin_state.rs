@@ -17,7 +17,7 @@ pub const PLUGIN_ROOM: &[u8] = b"plugin";
 pub const OWNER_ROOM: &[u8] = b"plugin-owner";
 
 /// The kept state of one rule's or correlation's plugin.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct PluginState {
     /// The rule or correlation.
     id: String,
@@ -71,6 +71,21 @@ impl PluginState {
         }
         self.forget(draft);
         Ok(())
+    }
+
+    /// What of it means something to a plugin; nothing when it is not that plugin's.
+    pub fn for_plugin(&self, manifest: &Manifest) -> Self {
+        if self.owner == owner_of(manifest) { self.clone() } else { Self::new(&self.id) }
+    }
+
+    /// Puts all of it down, as if it had been taken just now.
+    pub fn put_down(&self, draft: &mut Draft) {
+        if let Some(owner) = &self.owner {
+            draft.put_bytes(self.owner_key(), owner.clone().into_bytes());
+        }
+        for (name, value) in &self.kept {
+            draft.put_bytes(self.entry_key(name), value.clone());
+        }
     }
 
     /// The entries, for `restore`.

@@ -278,8 +278,10 @@ impl Desk {
         let failed = about(kind::PLUGIN_FAULT, Severity::Error);
         self.conditions.raise(&mut self.pending, failed, now, self.generation, &fault)?;
         for (at, event_id, fault) in unfit {
-            let aside = about(kind::INPUT_SET_ASIDE, Severity::Warning);
-            let message = format!("the event {event_id} is kept, see `orion aside list`: {fault}");
+            let (plugin, event) = (plan.plugin.manifest().name.as_str(), event_id.to_string());
+            let labels = [("rule", id), ("plugin", plugin), ("event", &event)];
+            let aside = Condition::new(kind::INPUT_SET_ASIDE, Severity::Warning, "orion", labels);
+            let message = format!("the event is kept, see `orion aside list`: {fault}");
             self.pending.event(&aside.event(Status::Occurred, at, self.generation, &message))?;
         }
         if let Some(until) = quarantined {

@@ -5,7 +5,7 @@ use orion_model::{Frame, Severity, Status};
 use orion_source::{QuerySession, SourceError};
 
 use super::outcome::{Outcome, Verdict};
-use super::rule::{Evaluated, Moment, RuleError, RuleRun};
+use super::rule::{Evaluated, Moment, RuleError, RuleRun, ShadowEnd};
 use super::seat::{Effort, SeatError};
 use crate::aside::Input;
 use crate::condition::{Condition, Conditions, kind};
@@ -54,6 +54,7 @@ impl RuleWatch<'_> {
             }
             Ok(_) | Err(RuleError::Duplicate(_)) => self.calm(draft)?,
         }
+        self.end_shadow(draft)?;
         let verdict = match &evaluated {
             Ok(evaluated) => Verdict { outcome: outcome_of(frame, *evaluated), message: None },
             Err(error) => Verdict::error(error.to_string()),
@@ -95,6 +96,24 @@ impl RuleWatch<'_> {
         let quarantined = self.condition(kind::PLUGIN_QUARANTINED, Severity::Error);
         let message = format!("it keeps failing and is not called before {until}: {fault}");
         self.raise(conditions, draft, quarantined, &message)
+    }
+
+    /// A shadow run that has ended is told.
+    fn end_shadow(&mut self, draft: &mut Draft) -> Result<(), NotWritable> {
+        let old = self.run.seat.plugin().clone();
+        let Some(ShadowEnd { version, severity, message }) = self.run.end_shadow(draft) else { return Ok(()) };
+        let Moment { source, instant, generation } = self.at;
+        let rule = self.run.rule();
+        let (plugin, version) = (old.manifest().name.as_str(), version.to_string());
+        let labels = [
+            ("rule", &*rule.id),
+            ("alertname", &rule.name),
+            ("plugin", plugin),
+            ("source", source),
+            ("version", &version),
+        ];
+        let ended = Condition::new(kind::SHADOW_ENDED, severity, source, labels);
+        draft.event(&ended.event(Status::Occurred, instant, generation, &message))
     }
 
     /// The detector did its work.

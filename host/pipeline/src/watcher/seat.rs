@@ -72,6 +72,18 @@ impl Seat {
         }
     }
 
+    /// The seat of another version of the detector that sits there, with what that has asked to be kept, where it means the
+    /// same to it.
+    pub fn with_state_of(plan: RulePlan<'_>, other: &Self) -> Self {
+        Self { state: other.state.for_plugin(plan.plugin.manifest()), ..Self::new(plan) }
+    }
+
+    /// Takes the place of another: what that kept is forgotten, and what this one keeps is put down.
+    pub fn take_place_of(&mut self, other: &mut Self, draft: &mut Draft) {
+        other.state.forget(draft);
+        self.state.put_down(draft);
+    }
+
     /// Goes on under an edited plan, with the state, if that means something to the plugin.
     pub fn adopt(
         &mut self,

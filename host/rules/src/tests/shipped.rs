@@ -79,6 +79,7 @@ fn what_orion_says_of_itself_becomes_an_incident() {
         ("plugin_quarantined", "plugin_fault"),
         ("input_set_aside", "plugin_fault"),
         ("state_reset", "plugin_fault"),
+        ("shadow_ended", "plugin_differs"),
         ("rule_file_refused", "configuration_refused"),
         ("plugin_refused", "configuration_refused"),
         ("instants_missed", "evaluation_gap"),

@@ -157,7 +157,7 @@ impl Group {
         rules.all(|(_, run)| match (answers.get(run.session), self.sessions.get(run.session)) {
             (Some(Some(Ok(frame))), Some(session)) => {
                 samples += frame.len();
-                samples <= BRIEF_SAMPLES && run.seat.is_brief(&session.query.table, frame)
+                samples <= BRIEF_SAMPLES && run.is_brief(&session.query.table, frame)
             }
             _ => true,
         })
