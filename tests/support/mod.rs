@@ -1,6 +1,8 @@
 //! A deployment of the real `orion` binary in a folder of its own, for tests of its behaviour.
 #![expect(clippy::disallowed_types, reason = "these tests start the real binary; none of this is deployed")]
 
+pub mod dice;
+
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::{Path, PathBuf};
