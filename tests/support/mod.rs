@@ -1,6 +1,7 @@
 //! A deployment of the real `orion` binary in a folder of its own, for tests of its behaviour.
 #![expect(clippy::disallowed_types, reason = "these tests start the real binary; none of this is deployed")]
 
+pub mod dice;
 pub mod guests;
 
 use std::collections::BTreeSet;

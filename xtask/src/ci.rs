@@ -4,7 +4,7 @@ use crate::program::{Failure, cargo};
 use crate::{conformance, n0, setup};
 
 /// Compiled in for tests only: points at which they let orion crash.
-const CRASH_POINTS: &str = "orion/crash-points";
+pub const CRASH_POINTS: &str = "orion/crash-points";
 
 /// The whole check.
 pub fn everything() -> Result<(), Failure> {

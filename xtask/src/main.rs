@@ -3,6 +3,7 @@
 
 mod ci;
 mod conformance;
+mod drill;
 mod n0;
 mod program;
 mod setup;
@@ -48,6 +49,12 @@ const TASKS: &[Task] = &[
     },
     Task { name: "lab", help: "Starts the lab: real servers to watch, with the arguments given.", run: Run::With(lab) },
     Task { name: "bench", help: "Measures Orion as it is released, with the arguments given.", run: Run::With(bench) },
+    Task {
+        name: "drill",
+        help: "`drill reload` makes a thousand edits of every kind while there is traffic and prints how soon they were live;\n\
+               `--edits N` makes another number, `--seed N` the same ones again. The tests make a few of each kind.",
+        run: Run::With(drill::run),
+    },
     Task {
         name: "conformance",
         help: "Shows rule files that people have to `orion check`: those of host/rules/conformance, and with `--rules DIR` those of a\n\

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use orion_bus::{Bus, BusError};
 use orion_model::Clock;
@@ -17,7 +18,7 @@ use tokio::task::JoinSet;
 use crate::archive::run_archive;
 use crate::brain::run_brain;
 use crate::guardian::{Guardian, run_guardian};
-use crate::library::{FolderWatch, Generation, Library, LibraryError, LibrarySettings};
+use crate::library::{FolderWatch, Generation, Library, LibraryError, LibrarySettings, SETTLE_MILLIS};
 use crate::watcher::{
     Command, EndGroupError, SourceHealth, WatcherContext, WatcherSettings, end_stored_group, run_group,
 };
@@ -77,6 +78,11 @@ impl Engine {
         let memory_dir: PathBuf = library_settings.memory_dir.clone();
         let mut library = Library::open(library_settings.clone(), sandbox, bus.clone()).await?;
         library = scan(library).await?;
+        if library.misses_files() {
+            // A file that was taken away while nobody looked is not to run for another moment.
+            tokio::time::sleep(Duration::from_millis(SETTLE_MILLIS)).await;
+            library = scan(library).await?;
+        }
         let accepted = library.accept(clock.now()).await?;
         let first = accepted.unwrap_or_else(|| library.current());
         let watermark = Arc::new(Watermark::default());
@@ -129,7 +135,10 @@ impl Engine {
         dirs.extend(self.library_settings.plugins_dir.clone());
         let mut watch = FolderWatch::start(&dirs);
         loop {
-            watch.changed().await;
+            match self.library.as_ref().is_some_and(Library::misses_files) {
+                true => watch.settled().await,
+                false => watch.changed().await,
+            }
             self.reload().await?;
         }
     }

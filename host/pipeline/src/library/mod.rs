@@ -6,8 +6,11 @@
 
 mod accept;
 mod folder;
+mod presence;
 mod shelf;
 mod store;
+#[cfg(test)]
+mod tests;
 mod watch;
 
 use std::collections::BTreeMap;
@@ -27,6 +30,7 @@ pub use watch::{FolderWatch, SETTLE_MILLIS};
 use crate::condition::{Condition, kind};
 use crate::draft::NotWritable;
 use crate::watcher::GroupPlan;
+use presence::Presence;
 use store::LibraryStore;
 
 /// Where rules and plugins come from.
@@ -88,6 +92,8 @@ pub struct Library {
     standard: Shelf,
     rules: BTreeMap<String, RuleEntry>,
     plugins: BTreeMap<String, PluginEntry>,
+    rule_files: Presence,
+    plugin_files: Presence,
     /// Plugins whose files are gone, and which the last good version of some rule file still runs with.
     removed_plugins: BTreeMap<String, Plugin>,
     store: LibraryStore,
@@ -138,6 +144,8 @@ impl Library {
             standard,
             rules: BTreeMap::new(),
             plugins: BTreeMap::new(),
+            rule_files: Presence::default(),
+            plugin_files: Presence::default(),
             removed_plugins: BTreeMap::new(),
             store,
         };
@@ -157,8 +165,15 @@ impl Library {
         rules.chain(plugins).filter_map(|(name, refused)| Some((name.as_str(), refused.as_deref()?)))
     }
 
+    /// Whether the last scan missed files that were there before. They are left as they were until the next scan, which
+    /// is due once the folders have settled.
+    pub fn misses_files(&self) -> bool {
+        self.rule_files.misses_any() || self.plugin_files.misses_any()
+    }
+
     fn remember(&mut self, last_good: store::LastGood) {
         for (name, bytes) in last_good.plugins {
+            self.plugin_files.expect(&name);
             match self.sandbox.load(&bytes) {
                 Ok(plugin) => {
                     self.plugins.insert(name, PluginEntry { accepted: Some(plugin), ..PluginEntry::default() });
@@ -168,6 +183,10 @@ impl Library {
         }
         let shelf = self.shelf();
         for (name, text) in last_good.rules {
+            // One from inside the binary need not be in the folder.
+            if !self.settings.builtin_rules.contains(&(name.as_str(), text.as_str())) {
+                self.rule_files.expect(&name);
+            }
             let checked = check(&name, &text, &shelf, &self.settings.defaults);
             match checked.accepted {
                 Some(accepted) => {
@@ -190,11 +209,13 @@ impl Library {
     }
 
     fn scan_plugins(&mut self) -> Result<(), LibraryError> {
-        let files = match &self.settings.plugins_dir {
+        let mut files = match &self.settings.plugins_dir {
             Some(dir) => folder::read(dir, folder::PLUGINS)?,
             None => BTreeMap::new(),
         };
-        let gone: Vec<String> = self.plugins.keys().filter(|name| !files.contains_key(*name)).cloned().collect();
+        self.plugin_files.look(&mut files);
+        let is_gone = |name: &String| !files.contains_key(name) && !self.plugin_files.is_missed(name);
+        let gone: Vec<String> = self.plugins.keys().filter(|name| is_gone(name)).cloned().collect();
         for name in gone {
             if let Some(plugin) = self.plugins.remove(&name).and_then(|entry| entry.accepted) {
                 self.removed_plugins.insert(name, plugin);
@@ -229,10 +250,11 @@ impl Library {
 
     fn scan_rules(&mut self) -> Result<(), LibraryError> {
         let mut files = folder::read(&self.settings.rules_dir, folder::RULES)?;
-        for (name, text) in self.settings.builtin_rules {
+        self.rule_files.look(&mut files);
+        for (name, text) in self.settings.builtin_rules.iter().filter(|(name, _)| !self.rule_files.is_missed(name)) {
             files.entry((*name).to_owned()).or_insert_with(|| Ok(text.as_bytes().to_vec()));
         }
-        self.rules.retain(|name, _| files.contains_key(name));
+        self.rules.retain(|name, _| files.contains_key(name) || self.rule_files.is_missed(name));
         let shelf = self.shelf();
         for (name, content) in files {
             let entry = self.rules.entry(name.clone()).or_default();
