@@ -23,6 +23,7 @@ mod missing_data_is_not_recovery;
 mod no_level_but_n0;
 mod normal_operation_emits_nothing;
 mod only_queries_reach_prometheus;
+mod only_trusted_plugins_are_loaded;
 mod orion_means_what_prometheus_means;
 mod related_events_are_one_incident;
 mod rules_share_one_question;

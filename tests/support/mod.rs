@@ -87,7 +87,14 @@ impl Deployment {
 
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_orion"));
-        for name in ["ORION_AUTONOMY_LEVEL", "ORION_CRASH_AT", "ORION_LOG", "ORION_POLL_INTERVAL"] {
+        let unset = [
+            "ORION_AUTONOMY_LEVEL",
+            "ORION_CRASH_AT",
+            "ORION_LOG",
+            "ORION_PLUGINS__TRUSTED_KEYS",
+            "ORION_POLL_INTERVAL",
+        ];
+        for name in unset {
             command.env_remove(name);
         }
         command

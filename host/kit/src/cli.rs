@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
-/// A test failed.
+/// A test failed, or a lock is not what it should be.
 pub const EXIT_FAILED: u8 = 1;
 /// A test file, rule file or plugin is bad.
 pub const EXIT_BAD_FILE: u8 = 2;
@@ -12,8 +12,8 @@ pub const EXIT_BAD_FILE: u8 = 2;
 pub const EXIT_CONFIGURATION: u8 = 3;
 
 const AFTER_HELP: &str = "\
-Exit codes: 0 ok, 1 a test failed, 2 bad test file, rule file or plugin, 3 wrong arguments or surroundings.
-This is for authors of rules; it starts a Prometheus and is never deployed.";
+Exit codes: 0 ok, 1 a test failed or a lock differs, 2 bad test file, rule file or plugin, 3 wrong arguments or surroundings.
+This is for authors of rules and plugins; it starts a Prometheus, makes secret keys, and is never deployed.";
 
 /// What authors of rules and plugins do at their desks.
 #[derive(Parser)]
@@ -29,6 +29,12 @@ pub struct Cli {
 pub enum Command {
     /// Play rule files over made-up data, and say what came of them that should not have
     Test(TestArgs),
+    /// Make a pair of keys that plugins are signed with, or look at one
+    Key(KeyArgs),
+    /// Stand behind a plugin file: write NAME.wasm.sig beside it
+    Sign(SignArgs),
+    /// Write down which plugin files a folder is meant to hold: plugins.lock
+    Lock(LockArgs),
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -63,6 +69,64 @@ pub struct TestArgs {
     #[arg(long, value_name = "FILE")]
     pub junit: Option<PathBuf>,
     /// How the results look on stdout
+    #[arg(long, value_enum, default_value_t = Output::Text)]
+    pub output: Output,
+}
+
+/// Arguments of `orion-kit key`.
+#[derive(Args)]
+pub struct KeyArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: KeyCommand,
+}
+
+/// What can be done with keys.
+#[derive(Subcommand)]
+pub enum KeyCommand {
+    /// Make a new pair: NAME.key, which signs and is for you alone, and NAME.pub, which checks and is for everybody
+    New {
+        /// Where, and how the two files begin
+        name: PathBuf,
+        /// What the files say of the key [default: its name]
+        #[arg(long, value_name = "TEXT")]
+        comment: Option<String>,
+        /// How the result looks on stdout
+        #[arg(long, value_enum, default_value_t = Output::Text)]
+        output: Output,
+    },
+    /// Show the id and the public part of a key
+    Show {
+        /// A .key or a .pub file
+        file: PathBuf,
+        /// How the result looks on stdout
+        #[arg(long, value_enum, default_value_t = Output::Text)]
+        output: Output,
+    },
+}
+
+/// Arguments of `orion-kit sign`.
+#[derive(Args)]
+pub struct SignArgs {
+    /// The plugin, a .wasm file
+    pub plugin: PathBuf,
+    /// The secret key
+    #[arg(long, value_name = "FILE")]
+    pub key: PathBuf,
+    /// How the result looks on stdout
+    #[arg(long, value_enum, default_value_t = Output::Text)]
+    pub output: Output,
+}
+
+/// Arguments of `orion-kit lock`.
+#[derive(Args)]
+pub struct LockArgs {
+    /// Folder of plugin files (*.wasm)
+    pub plugins: PathBuf,
+    /// Write nothing; exit with 1 when the lock is not what it would be
+    #[arg(long)]
+    pub check: bool,
+    /// How the result looks on stdout
     #[arg(long, value_enum, default_value_t = Output::Text)]
     pub output: Output,
 }

@@ -247,7 +247,7 @@ impl Herd {
 }
 
 /// Writes to stdout. A reader that went away ends the command: there is nobody to tell.
-fn print(text: &str) -> Result<(), Failure> {
+pub fn print(text: &str) -> Result<(), Failure> {
     let mut stdout = std::io::stdout().lock();
     let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
     written.map_err(|error| Failure::Configuration(format!("stdout cannot be written: {error}")))

@@ -1,4 +1,5 @@
-//! What authors of rules do at their desks. `orion-kit test` plays rule files over made-up data and says what came of them.
+//! What authors of rules and plugins do at their desks. `orion-kit test` plays rule files over made-up data and says what came
+//! of them; `key`, `sign` and `lock` say who stands behind a plugin.
 //!
 //! A test is promtool's, or speaks of Orion's own events, incidents and decisions. Its data are written into a real
 //! Prometheus; its alerts are computed by the code that runs live. This crate starts processes; the deployed `orion` links
@@ -12,4 +13,5 @@ pub mod notation;
 pub mod report;
 pub mod run;
 pub mod suite;
+pub mod trust;
 pub mod yaml;

@@ -1,10 +1,10 @@
-//! `orion-kit`, the author's binary. It starts a Prometheus for tests, and is never deployed.
+//! `orion-kit`, the author's binary. It starts a Prometheus for tests and makes secret keys, and is never deployed.
 
 use std::process::ExitCode;
 
 use clap::Parser;
 use orion_kit::cli::{self, Cli, Command, Failure};
-use orion_kit::command;
+use orion_kit::{command, trust};
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -23,6 +23,9 @@ fn main() -> ExitCode {
 fn run(cli: &Cli) -> Result<ExitCode, Failure> {
     match &cli.command {
         Command::Test(args) => command::test(args),
+        Command::Key(args) => trust::key(args),
+        Command::Sign(args) => trust::sign(args),
+        Command::Lock(args) => trust::lock(args),
         Command::Completions { shell } => {
             cli::print_completions(*shell);
             Ok(ExitCode::SUCCESS)

@@ -83,9 +83,19 @@ pub struct RuleArgs {
     /// Folder of rule files (*.yaml, *.yml)
     #[arg(long, value_name = "DIR", default_value = "rules", env = "ORION_RULES__DIR")]
     pub rules: PathBuf,
+    #[command(flatten)]
+    pub plugins: PluginFolderArgs,
+}
+
+/// Where plugins come from, and who has to vouch for them.
+#[derive(Args, Clone)]
+pub struct PluginFolderArgs {
     /// Folder of plugin files (*.wasm); need not exist
     #[arg(long, value_name = "DIR", default_value = "plugins", env = "ORION_PLUGINS__DIR")]
     pub plugins: PathBuf,
+    /// Folder of public keys (*.pub): a plugin file runs only when it is signed by one of them
+    #[arg(long, value_name = "DIR", env = "ORION_PLUGINS__TRUSTED_KEYS")]
+    pub trusted_keys: Option<PathBuf>,
 }
 
 /// Where records are kept.
@@ -157,9 +167,8 @@ pub struct CheckArgs {
 /// Arguments of `orion schema`.
 #[derive(Args)]
 pub struct SchemaArgs {
-    /// Folder of plugin files (*.wasm) whose parameters are known as well; need not exist
-    #[arg(long, value_name = "DIR", default_value = "plugins", env = "ORION_PLUGINS__DIR")]
-    pub plugins: PathBuf,
+    #[command(flatten)]
+    pub plugins: PluginFolderArgs,
 }
 
 /// Arguments of `orion demo`.

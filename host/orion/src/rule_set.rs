@@ -5,14 +5,15 @@ use std::path::Path;
 use std::sync::Arc;
 
 use orion_pipeline::library::{Accepted, Generation, Shelf, check, read_rule_file, rule_files};
+use orion_trust::Gate;
 
-use crate::cli::Failure;
+use crate::cli::{Failure, PluginFolderArgs};
 use crate::{setup, shipped};
 
 /// The rules of a folder, or of one file, with the plugins they name and the rules inside the binary, as `orion run` would
 /// take them. Here a file that is refused is the end: nobody wants to know what the past would have been without it.
-pub fn load(rules: &Path, plugins_dir: &Path, interval_millis: i64) -> Result<Generation, Failure> {
-    let shelf = shelf(plugins_dir)?;
+pub fn load(rules: &Path, plugins: &PluginFolderArgs, interval_millis: i64) -> Result<Generation, Failure> {
+    let shelf = shelf(plugins)?;
     let defaults = setup::defaults(interval_millis);
     let mut accepted = Vec::new();
     for (name, text) in texts(rules)? {
@@ -25,12 +26,16 @@ pub fn load(rules: &Path, plugins_dir: &Path, interval_millis: i64) -> Result<Ge
     Ok(Accepted::generation(&accepted))
 }
 
-/// The plugins inside the binary and those of the folder.
-pub fn shelf(plugins_dir: &Path) -> Result<Shelf, Failure> {
+/// The plugins inside the binary and those of the folder that may run.
+pub fn shelf(plugins: &PluginFolderArgs) -> Result<Shelf, Failure> {
+    let gate = Gate::read(&plugins.plugins, plugins.trusted_keys.as_deref());
+    if let Some(fault) = gate.faults().next() {
+        return Err(Failure::Configuration(fault.message.clone()));
+    }
     let sandbox = Arc::new(setup::sandbox(None)?);
     let bad = |(name, why): (String, String)| Failure::BadRule(format!("plugin `{name}` does not load: {why}"));
     let mut shelf = Shelf::of_standard(&sandbox, &shipped::standard_plugins()).map_err(bad)?;
-    shelf.add_folder(&sandbox, plugins_dir).map_err(Failure::BadRule)?;
+    shelf.add_folder(&sandbox, &plugins.plugins, &gate).map_err(Failure::BadRule)?;
     Ok(shelf)
 }
 

@@ -100,7 +100,8 @@ impl Pipeline {
             clock: plan.clock,
             library: LibrarySettings {
                 rules_dir: plan.rules.rules,
-                plugins_dir: Some(plan.rules.plugins),
+                plugins_dir: Some(plan.rules.plugins.plugins),
+                trusted_keys: plan.rules.plugins.trusted_keys,
                 memory_dir: plan.memory_dir,
                 builtin_rules: shipped::BUILTIN_RULES,
                 standard_plugins: shipped::standard_plugins(),

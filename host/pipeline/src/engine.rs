@@ -131,9 +131,7 @@ impl Engine {
 
     /// Takes edits of rules and plugins as they come. Returns only on an error that no edit can mend.
     pub async fn follow_edits(&mut self) -> Result<(), EngineError> {
-        let mut dirs = vec![self.library_settings.rules_dir.clone()];
-        dirs.extend(self.library_settings.plugins_dir.clone());
-        let mut watch = FolderWatch::start(&dirs);
+        let mut watch = FolderWatch::start(&self.library_settings.dirs());
         loop {
             match self.library.as_ref().is_some_and(Library::misses_files) {
                 true => watch.settled().await,

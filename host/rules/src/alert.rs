@@ -33,7 +33,7 @@ pub(crate) const KEYS: [Key; 12] = [
     key(
         "plugin",
         Form::Plugin(Kind::Detector),
-        "The detector: a name, name@version, or a .wasm file of the plugin folder.",
+        "The detector: a name, name@version (1.2.0, or how it begins: 1), or a .wasm file of the plugin folder.",
     ),
     key("with", Form::Parameters, "Parameters of the detector."),
     key(

@@ -32,7 +32,7 @@ pub(crate) const KEYS: [Key; 10] = [
     key(
         "plugin",
         Form::Plugin(Kind::Correlator),
-        "The correlator: a name, name@version, or a .wasm file of the plugin folder.",
+        "The correlator: a name, name@version (1.2.0, or how it begins: 1), or a .wasm file of the plugin folder.",
     ),
     key("with", Form::Parameters, "Parameters of the correlator."),
     key("incident", Form::Defined("incident"), "What its incidents are called."),

@@ -123,6 +123,12 @@ impl<'c> Plugins<'c> {
 
     /// The plugin that was probably meant, or all of its kind.
     fn help_for_missing(&self, named: &str, kind: Kind) -> String {
+        let (named, version) = named.split_once('@').unwrap_or((named, ""));
+        if let Ok(Manifest { version: here, .. }) = self.catalog.manifest(named)
+            && !version.is_empty()
+        {
+            return format!("write `{named}@{here}`, or `{named}` for the version that is here");
+        }
         let mut names = self.catalog.names();
         names.retain(|name| self.catalog.manifest(name).is_ok_and(|manifest| manifest.kind == kind));
         match nearest(named, names.iter().map(String::as_str)) {

@@ -143,7 +143,7 @@ fn value_of(key: &Key, optional: bool, plugins: &BTreeMap<&str, &Manifest>) -> V
         Form::Plugin(kind) => {
             let names: Vec<&str> =
                 plugins.values().filter(|manifest| manifest.kind == kind).map(|it| it.name.as_str()).collect();
-            let other = json!({ "type": "string", "pattern": "(@|\\.wasm$)" });
+            let other = json!({ "type": "string", "pattern": format!("({VERSION_PATTERN}|\\.wasm)$") });
             or_nothing(json!({ "anyOf": [{ "enum": names }, other] }))
         }
         Form::ListOf(name) => {
@@ -156,6 +156,9 @@ fn value_of(key: &Key, optional: bool, plugins: &BTreeMap<&str, &Manifest>) -> V
     add(&mut schema, "description", json!(key.doc));
     schema
 }
+
+/// A version that a rule asks for: all of it, or its first numbers.
+const VERSION_PATTERN: &str = "@[0-9A-Za-z][0-9A-Za-z.+-]*";
 
 /// Numbers and flags are taken as they are written.
 const SCALAR: [&str; 3] = ["string", "number", "boolean"];
@@ -193,7 +196,7 @@ fn with_plugin(mut schema: Value, choice: &Choice<'_>) -> Value {
 fn case(manifest: &Manifest, choice: &Choice<'_>) -> Value {
     let named = json!({
         "required": ["plugin"],
-        "properties": { "plugin": { "type": "string", "pattern": format!("^{}(@.*)?$", manifest.name) } },
+        "properties": { "plugin": { "type": "string", "pattern": format!("^{}({VERSION_PATTERN})?$", manifest.name) } },
     });
     let is_it = if manifest.name == choice.default {
         json!({ "anyOf": [{ "not": { "required": ["plugin"] } }, named] })

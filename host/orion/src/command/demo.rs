@@ -13,7 +13,7 @@ use orion_source::{Recording, RecordingSource};
 use tokio::sync::watch;
 
 use super::incident::{list_table, read_stories};
-use crate::cli::{DataArgs, DemoArgs, Failure, Output, RuleArgs};
+use crate::cli::{DataArgs, DemoArgs, Failure, Output, PluginFolderArgs, RuleArgs};
 use crate::setup::{self, PROMETHEUS, Pipeline, Plan, Signals};
 use crate::{feed, output, shipped};
 
@@ -146,7 +146,7 @@ fn write_rules(data: &Path) -> Result<RuleArgs, Failure> {
         let path = rules.join(name);
         std::fs::write(&path, text).map_err(failed(&path))?;
     }
-    Ok(RuleArgs { rules, plugins: data.join("plugins") })
+    Ok(RuleArgs { rules, plugins: PluginFolderArgs { plugins: data.join("plugins"), trusted_keys: None } })
 }
 
 /// Only names a new folder; nothing that is recorded depends on it.

@@ -5,6 +5,7 @@
 //! state of the whole set: its number grows exactly when something that runs has changed.
 
 mod accept;
+mod admitted;
 mod folder;
 mod presence;
 mod shelf;
@@ -20,6 +21,7 @@ use std::sync::Arc;
 use orion_bus::{Bus, BusError};
 use orion_model::{Digest, IdBuilder, RecordId, Severity, Timestamp};
 use orion_sandbox::{Plugin, Sandbox};
+use orion_trust::{Fault, Gate};
 
 pub use accept::{Accepted, Checked, CorrelationPlan, Defaults, check};
 pub use folder::{FolderError, digest_of, read_rule_file, rule_files};
@@ -30,6 +32,7 @@ pub use watch::{FolderWatch, SETTLE_MILLIS};
 use crate::condition::{Condition, kind};
 use crate::draft::NotWritable;
 use crate::watcher::GroupPlan;
+use admitted::{Admitted, PluginEntry};
 use presence::Presence;
 use store::LibraryStore;
 
@@ -40,6 +43,8 @@ pub struct LibrarySettings {
     pub rules_dir: PathBuf,
     /// Folder of plugin files; it need not exist.
     pub plugins_dir: Option<PathBuf>,
+    /// Folder of the public keys by one of which a plugin file has to be signed.
+    pub trusted_keys: Option<PathBuf>,
     /// Where last good plugins are kept.
     pub memory_dir: PathBuf,
     /// Rule files inside the binary; a file of the same name in the folder takes their place.
@@ -48,6 +53,20 @@ pub struct LibrarySettings {
     pub standard_plugins: Vec<StandardPlugin>,
     /// What a file that says nothing gets.
     pub defaults: Defaults,
+}
+
+impl LibrarySettings {
+    /// Everything that is watched for edits.
+    pub fn dirs(&self) -> Vec<PathBuf> {
+        let others = self.plugins_dir.iter().chain(&self.trusted_keys);
+        std::iter::once(&self.rules_dir).chain(others).cloned().collect()
+    }
+
+    /// Who is asked about plugin files, as the folders are now. Those inside the binary are trusted as it is.
+    fn gate(&self) -> Gate {
+        let dir = self.plugins_dir.as_deref();
+        dir.map_or_else(Gate::open, |dir| Gate::read(dir, self.trusted_keys.as_deref()))
+    }
 }
 
 /// One accepted state of the whole set.
@@ -95,7 +114,9 @@ pub struct Library {
     rule_files: Presence,
     plugin_files: Presence,
     /// Plugins whose files are gone, and which the last good version of some rule file still runs with.
-    removed_plugins: BTreeMap<String, Plugin>,
+    removed_plugins: BTreeMap<String, Admitted>,
+    /// What is damaged of the lock and the trusted keys.
+    gate_faults: Vec<Fault>,
     store: LibraryStore,
 }
 
@@ -111,14 +132,6 @@ impl RuleEntry {
     fn runs_last_good_with(&self, plugin: &Plugin) -> bool {
         self.refused.is_some() && self.accepted.as_ref().is_some_and(|accepted| accepted.uses(plugin))
     }
-}
-
-/// What is known of one plugin file.
-#[derive(Default)]
-struct PluginEntry {
-    seen: Option<Digest>,
-    accepted: Option<Plugin>,
-    refused: Option<String>,
 }
 
 /// A text is judged together with the plugins it may name.
@@ -147,6 +160,7 @@ impl Library {
             rule_files: Presence::default(),
             plugin_files: Presence::default(),
             removed_plugins: BTreeMap::new(),
+            gate_faults: Vec::new(),
             store,
         };
         library.remember(last_good);
@@ -162,7 +176,8 @@ impl Library {
     pub fn refused(&self) -> impl Iterator<Item = (&str, &str)> {
         let rules = self.rules.iter().map(|(name, entry)| (name, &entry.refused));
         let plugins = self.plugins.iter().map(|(name, entry)| (name, &entry.refused));
-        rules.chain(plugins).filter_map(|(name, refused)| Some((name.as_str(), refused.as_deref()?)))
+        let files = rules.chain(plugins).filter_map(|(name, refused)| Some((name.as_str(), refused.as_deref()?)));
+        files.chain(self.gate_faults.iter().map(|fault| (fault.file.as_str(), fault.message.as_str())))
     }
 
     /// Whether the last scan missed files that were there before. They are left as they were until the next scan, which
@@ -172,13 +187,18 @@ impl Library {
     }
 
     fn remember(&mut self, last_good: store::LastGood) {
-        for (name, bytes) in last_good.plugins {
+        let gate = self.settings.gate();
+        for (name, kept) in last_good.plugins {
             self.plugin_files.expect(&name);
-            match self.sandbox.load(&bytes) {
-                Ok(plugin) => {
-                    self.plugins.insert(name, PluginEntry { accepted: Some(plugin), ..PluginEntry::default() });
+            let recalled = gate.recall(&name, kept.digest, &kept.proof).and_then(|proof| {
+                let plugin = self.sandbox.load(&kept.bytes).map_err(|error| error.to_string())?;
+                Ok(Admitted { plugin, proof })
+            });
+            match recalled {
+                Ok(admitted) => {
+                    self.plugins.insert(name, PluginEntry::recalled(admitted));
                 }
-                Err(error) => tracing::warn!(file = name, "the last good version of the plugin does not load: {error}"),
+                Err(why) => tracing::warn!(file = name, "the last good version of the plugin does not run: {why}"),
             }
         }
         let shelf = self.shelf();
@@ -204,7 +224,7 @@ impl Library {
         self.scan_rules()?;
         let rules = &self.rules;
         let runs_with = |plugin: &Plugin| rules.values().any(|entry| entry.runs_last_good_with(plugin));
-        self.removed_plugins.retain(|_, plugin| runs_with(plugin));
+        self.removed_plugins.retain(|_, admitted| runs_with(&admitted.plugin));
         Ok(())
     }
 
@@ -217,35 +237,27 @@ impl Library {
         let is_gone = |name: &String| !files.contains_key(name) && !self.plugin_files.is_missed(name);
         let gone: Vec<String> = self.plugins.keys().filter(|name| is_gone(name)).cloned().collect();
         for name in gone {
-            if let Some(plugin) = self.plugins.remove(&name).and_then(|entry| entry.accepted) {
-                self.removed_plugins.insert(name, plugin);
+            if let Some(admitted) = self.plugins.remove(&name).and_then(|entry| entry.accepted) {
+                self.removed_plugins.insert(name, admitted);
             }
         }
         self.removed_plugins.retain(|name, _| !files.contains_key(name));
+        let gate = self.settings.gate();
+        self.note_faults(&gate);
         for (name, content) in files {
             let entry = self.plugins.entry(name.clone()).or_default();
-            let digest = content.as_ref().ok().map(|bytes| digest_of(bytes));
-            if digest.is_some() && digest == entry.seen {
-                continue;
-            }
-            entry.seen = digest;
-            let loaded = content.and_then(|bytes| {
-                let plugin = self.sandbox.load(&bytes).map_err(|error| error.to_string())?;
-                self.store.keep_plugin(plugin.digest(), &bytes)?;
-                Ok(plugin)
-            });
-            match loaded {
-                Ok(plugin) => {
-                    entry.accepted = Some(plugin);
-                    entry.refused = None;
-                }
-                Err(why) => {
-                    tracing::error!(file = name, last_good = entry.accepted.is_some(), "plugin refused: {why}");
-                    entry.refused = Some(why);
-                }
-            }
+            entry.look(&name, content, &gate, &self.sandbox, &self.store);
         }
         Ok(())
+    }
+
+    /// A damaged lock or key is said once, also when there is no plugin file that it could be about.
+    fn note_faults(&mut self, gate: &Gate) {
+        let faults: Vec<Fault> = gate.faults().cloned().collect();
+        for fault in faults.iter().filter(|fault| !self.gate_faults.contains(fault)) {
+            tracing::error!(file = fault.file, "no new plugin file is taken: {}", fault.message);
+        }
+        self.gate_faults = faults;
     }
 
     fn scan_rules(&mut self) -> Result<(), LibraryError> {
@@ -292,8 +304,8 @@ impl Library {
     pub fn shelf(&self) -> Shelf {
         let mut shelf = self.standard.clone();
         for (file, entry) in &self.plugins {
-            if let Some(plugin) = &entry.accepted {
-                shelf.put(Some(file), plugin.clone());
+            if let Some(admitted) = &entry.accepted {
+                shelf.put(Some(file), admitted.plugin.clone());
             }
         }
         shelf
@@ -316,7 +328,8 @@ impl Library {
         };
         let rules = self.rules.iter().filter_map(|(name, entry)| Some((name.as_str(), entry.accepted.as_deref()?)));
         let plugins = self.plugins.iter().filter_map(|(name, entry)| Some((name.as_str(), entry.accepted.as_ref()?)));
-        let plugins = plugins.chain(self.removed_plugins.iter().map(|(name, plugin)| (name.as_str(), plugin)));
+        let removed = self.removed_plugins.iter().map(|(name, admitted)| (name.as_str(), admitted));
+        let plugins = plugins.chain(removed).map(|(name, admitted)| (name, admitted.kept()));
         self.store.keep(record, rules, plugins, now, self.refusals()).await?;
         Ok(is_new.then_some(Generation { number, groups, correlations, ended_groups }))
     }
@@ -331,11 +344,13 @@ impl Library {
     fn refusals(&self) -> Vec<(Condition, String)> {
         let rules = self.rules.iter().map(|(name, entry)| (kind::RULE_FILE_REFUSED, name, &entry.refused));
         let plugins = self.plugins.iter().map(|(name, entry)| (kind::PLUGIN_REFUSED, name, &entry.refused));
-        rules
-            .chain(plugins)
-            .filter_map(|(kind, name, refused)| {
+        let files = rules.chain(plugins).filter_map(|(kind, name, refused)| Some((kind, name, refused.as_ref()?)));
+        let faults = self.gate_faults.iter().map(|fault| (kind::PLUGIN_REFUSED, &fault.file, &fault.message));
+        files
+            .chain(faults)
+            .map(|(kind, name, why)| {
                 let condition = Condition::new(kind, Severity::Warning, "orion", [("file", name.as_str())]);
-                Some((condition, refused.clone()?))
+                (condition, why.clone())
             })
             .collect()
     }
@@ -369,7 +384,7 @@ impl Library {
         });
         let plugins = self.plugins.iter().map(|(name, entry)| GenerationFile {
             name: name.clone(),
-            digest: entry.accepted.as_ref().map(Plugin::digest),
+            digest: entry.accepted.as_ref().map(|admitted| admitted.plugin.digest()),
             refused: entry.refused.clone(),
         });
         rules.chain(plugins).collect()

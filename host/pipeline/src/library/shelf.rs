@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use orion_model::{Digest, IdBuilder, Kind, Manifest, Parameter, RecordId};
 use orion_rules::PluginCatalog;
 use orion_sandbox::{Certificate, Plugin, Sandbox};
+use orion_trust::Gate;
 
 use super::folder;
 
@@ -25,7 +26,8 @@ pub struct StandardPlugin {
 /// them takes longer than reading ten thousand rules.
 #[derive(Clone, Default)]
 pub struct Shelf {
-    by_name: BTreeMap<String, Entry>,
+    /// All versions of a name; the last one is meant where a rule asks for none.
+    by_name: BTreeMap<String, Vec<Entry>>,
     by_file: BTreeMap<String, Entry>,
     /// Whether a plugin takes these parameters, as far as it was tried: most rules say what others say as well.
     set_ups: Arc<Mutex<SetUps>>,
@@ -87,25 +89,29 @@ impl Shelf {
             let certificate = sandbox.inspect(component).map_err(|error| (name.to_owned(), error.to_string()))?;
             let (sandbox, loaded) = (sandbox.clone(), OnceLock::new());
             let standard = Standard { certificate, component, sandbox, loaded };
-            shelf.by_name.insert(standard.certificate.manifest.name.clone(), Entry::Standard(Arc::new(standard)));
+            let versions = shelf.by_name.entry(standard.certificate.manifest.name.clone()).or_default();
+            versions.push(Entry::Standard(Arc::new(standard)));
         }
         Ok(shelf)
     }
 
-    /// Adds a plugin; one of the same name gives way.
+    /// Adds a plugin; of the same name it is the one that is meant where a rule asks for no version.
     pub fn put(&mut self, file: Option<&str>, plugin: Plugin) {
         let name = plugin.manifest().name.clone();
         let entry = Entry::Loaded(plugin);
         if let Some(file) = file {
             self.by_file.insert(file.to_owned(), entry.clone());
         }
-        self.by_name.insert(name, entry);
+        self.by_name.entry(name).or_default().push(entry);
     }
 
-    /// Adds the plugins of a folder. The first that is refused, and why, is the error.
-    pub fn add_folder(&mut self, sandbox: &Sandbox, dir: &Path) -> Result<(), String> {
+    /// Adds the plugins of a folder that its gate passes. The first that is refused, and why, is the error.
+    pub fn add_folder(&mut self, sandbox: &Sandbox, dir: &Path, gate: &Gate) -> Result<(), String> {
         for (file, content) in folder::read(dir, folder::PLUGINS).map_err(|error| error.to_string())? {
-            let loaded = content.and_then(|bytes| sandbox.load(&bytes).map_err(|error| error.to_string()));
+            let loaded = content.and_then(|bytes| {
+                gate.vet(&file, folder::digest_of(&bytes), None)?;
+                sandbox.load(&bytes).map_err(|error| error.to_string())
+            });
             self.put(Some(&file), loaded.map_err(|why| format!("plugin file {file}: {why}"))?);
         }
         Ok(())
@@ -113,7 +119,7 @@ impl Shelf {
 
     /// What all plugins say of themselves, by name.
     pub fn manifests(&self) -> impl Iterator<Item = &Manifest> {
-        self.by_name.values().map(Entry::manifest)
+        self.by_name.values().filter_map(|versions| versions.last()).map(Entry::manifest)
     }
 
     /// The plugin a rule names: `name`, `name@version`, or the name of a file in the plugin folder.
@@ -145,28 +151,39 @@ impl Shelf {
                 .get(file)
                 .ok_or_else(|| format!("the plugin folder has no file `{file}` that is accepted"));
         }
-        let (name, version) = match reference.split_once('@') {
-            Some((name, version)) => (name, Some(version)),
+        let (name, wanted) = match reference.split_once('@') {
+            Some((name, wanted)) => (name, Some(wanted)),
             None => (reference, None),
         };
-        let entry = self.by_name.get(name).ok_or_else(|| format!("there is no plugin `{name}`"))?;
-        match version {
-            Some(version) if version != entry.manifest().version => {
-                let is = &entry.manifest().version;
-                Err(format!("plugin `{name}` is here in version {is}, and the rule wants {version}"))
-            }
-            _ => Ok(entry),
-        }
+        let versions = self.by_name.get(name).ok_or_else(|| format!("there is no plugin `{name}`"))?;
+        let found = match wanted {
+            // Whatever was added last wins among those that are what the rule asks for, as it does where it asks for nothing.
+            Some(wanted) => versions.iter().rev().find(|entry| is_version(wanted, &entry.manifest().version)),
+            None => versions.last(),
+        };
+        found.ok_or_else(|| {
+            let here: Vec<&str> = versions.iter().map(|entry| entry.manifest().version.as_str()).collect();
+            let here = here.join(" and ");
+            format!("plugin `{name}` is here in version {here}, and the rule wants {}", wanted.unwrap_or_default())
+        })
     }
 
     /// Identity of all plugins together.
     pub fn fingerprint(&self) -> RecordId {
         let mut id = IdBuilder::new("shelf");
-        for (name, entry) in self.by_name.iter().chain(&self.by_file) {
+        let versions = self.by_name.iter().flat_map(|(name, versions)| versions.iter().map(move |entry| (name, entry)));
+        for (name, entry) in versions.chain(&self.by_file) {
             id = id.text(name).bytes(entry.digest().as_bytes());
         }
         id.finish()
     }
+}
+
+/// Whether a plugin's version is what a rule asks for: that one, or one that begins with the numbers the rule gives, so
+/// that `1` takes any `1.x.y`.
+fn is_version(wanted: &str, version: &str) -> bool {
+    let mut parts = version.split('.');
+    wanted.split('.').all(|part| parts.next() == Some(part))
 }
 
 fn try_set_up(plugin: &Plugin, parameters: &[Parameter]) -> Result<(), String> {
@@ -184,5 +201,22 @@ impl PluginCatalog for Shelf {
 
     fn names(&self) -> Vec<String> {
         self.by_name.keys().cloned().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_is_asked_for_whole_or_by_its_first_numbers() {
+        for (wanted, version) in [("1.2.0", "1.2.0"), ("1.2", "1.2.0"), ("1", "1.2.0"), ("1.2.0-rc.1", "1.2.0-rc.1")] {
+            assert!(is_version(wanted, version), "{wanted} {version}");
+        }
+        for (wanted, version) in
+            [("1.2", "1.20.0"), ("2", "1.2.0"), ("1.2.0.0", "1.2.0"), ("", "1.2.0"), ("1.", "1.2.0")]
+        {
+            assert!(!is_version(wanted, version), "{wanted} {version}");
+        }
     }
 }

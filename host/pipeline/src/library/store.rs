@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use orion_bus::{Bus, BusError};
 use orion_model::{Digest, RecordId, Timestamp};
-use orion_sandbox::Plugin;
+use orion_trust::Proof;
 use serde::{Deserialize, Serialize};
 
 use super::LibraryError;
@@ -70,8 +70,28 @@ impl GenerationRecord {
 pub struct LastGood {
     /// Text of each rule file.
     pub rules: BTreeMap<String, String>,
-    /// Bytes of each plugin file.
-    pub plugins: BTreeMap<String, Vec<u8>>,
+    /// Each plugin file.
+    pub plugins: BTreeMap<String, LastGoodPlugin>,
+}
+
+/// The last good version of a plugin file.
+pub struct LastGoodPlugin {
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+    /// Their digest.
+    pub digest: Digest,
+    /// What vouched for them when they were accepted.
+    pub proof: Proof,
+}
+
+/// What the store has of a plugin file; the bytes lie beside it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct KeptPlugin {
+    /// Which version.
+    pub digest: Digest,
+    /// What vouched for it when it was accepted.
+    #[serde(flatten)]
+    pub proof: Proof,
 }
 
 /// The library's part of the store.
@@ -83,7 +103,7 @@ pub struct LibraryStore {
     pub record: GenerationRecord,
     conditions: Conditions,
     rules: BTreeMap<String, Digest>,
-    plugins: BTreeMap<String, Digest>,
+    plugins: BTreeMap<String, KeptPlugin>,
 }
 
 impl LibraryStore {
@@ -118,14 +138,14 @@ impl LibraryStore {
         last_good.rules.insert(name, String::from_utf8_lossy(&text).into_owned());
     }
 
-    fn recall_plugin(&mut self, name: &[u8], digest: &[u8], last_good: &mut LastGood) {
+    fn recall_plugin(&mut self, name: &[u8], kept: &[u8], last_good: &mut LastGood) {
         let name = String::from_utf8_lossy(name).into_owned();
-        let Ok(digest) = String::from_utf8_lossy(digest).parse::<Digest>() else { return };
-        match std::fs::read(self.plugin_path(digest)) {
+        let Ok(kept) = serde_json::from_slice::<KeptPlugin>(kept) else { return };
+        match std::fs::read(self.plugin_path(kept.digest)) {
             // A file that someone changed is not what was accepted.
-            Ok(bytes) if digest_of(&bytes) == digest => {
-                self.plugins.insert(name.clone(), digest);
-                last_good.plugins.insert(name, bytes);
+            Ok(bytes) if digest_of(&bytes) == kept.digest => {
+                self.plugins.insert(name.clone(), kept.clone());
+                last_good.plugins.insert(name, LastGoodPlugin { bytes, digest: kept.digest, proof: kept.proof });
             }
             Ok(_) => tracing::warn!(file = name, "the kept last good version of the plugin was changed: not used"),
             Err(error) => tracing::warn!(file = name, "the last good version of the plugin is gone: {error}"),
@@ -160,7 +180,7 @@ impl LibraryStore {
         &mut self,
         record: GenerationRecord,
         rules: impl Iterator<Item = (&'a str, &'a Accepted)> + Send,
-        plugins: impl Iterator<Item = (&'a str, &'a Plugin)> + Send,
+        plugins: impl Iterator<Item = (&'a str, KeptPlugin)> + Send,
         now: Timestamp,
         refusals: Vec<(Condition, String)>,
     ) -> Result<(), LibraryError> {
@@ -175,12 +195,12 @@ impl LibraryStore {
                 _ => draft.delete(state_key),
             }
         }
-        let kept_plugins: BTreeMap<String, Digest> =
-            plugins.map(|(name, plugin)| (name.to_owned(), plugin.digest())).collect();
-        for (name, digest) in differing(&self.plugins, &kept_plugins) {
+        let kept_plugins: BTreeMap<String, KeptPlugin> =
+            plugins.map(|(name, plugin)| (name.to_owned(), plugin)).collect();
+        for (name, plugin) in differing(&self.plugins, &kept_plugins) {
             let state_key = key::of(&[PLUGIN_ROOM, name.as_bytes()]);
-            match digest {
-                Some(digest) => draft.put_bytes(state_key, digest.to_string().into_bytes()),
+            match plugin {
+                Some(plugin) => draft.put(state_key, &plugin)?,
                 None => draft.delete(state_key),
             }
         }
@@ -219,7 +239,7 @@ impl LibraryStore {
 
     /// Plugins that no file's last good version is any more take only space.
     fn discard_unused(&self) {
-        let used: BTreeSet<PathBuf> = self.plugins.values().map(|digest| self.plugin_path(*digest)).collect();
+        let used: BTreeSet<PathBuf> = self.plugins.values().map(|plugin| self.plugin_path(plugin.digest)).collect();
         for entry in std::fs::read_dir(&self.last_good_dir).into_iter().flatten().flatten() {
             let path = entry.path();
             if !used.contains(&path)
@@ -231,12 +251,10 @@ impl LibraryStore {
     }
 }
 
-/// Names whose digest differs, each with the new digest.
-fn differing(old: &BTreeMap<String, Digest>, new: &BTreeMap<String, Digest>) -> Vec<(String, Option<Digest>)> {
-    let changed = new
-        .iter()
-        .filter(|(name, digest)| old.get(*name) != Some(digest))
-        .map(|(name, digest)| (name.clone(), Some(*digest)));
+/// Names of what differs, each with what it is now.
+fn differing<T: Clone + PartialEq>(old: &BTreeMap<String, T>, new: &BTreeMap<String, T>) -> Vec<(String, Option<T>)> {
+    let changed =
+        new.iter().filter(|(name, it)| old.get(*name) != Some(it)).map(|(name, it)| (name.clone(), Some(it.clone())));
     let gone = old.keys().filter(|name| !new.contains_key(*name)).map(|name| (name.clone(), None));
     changed.chain(gone).collect()
 }

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests fail like tests do")]
 
 mod admission;
+mod frozen;
 mod guests;
 mod hostile;
 mod labels;

@@ -1,0 +1,87 @@
+//! A plugin file of the folder: what is known of it, and how it is judged together with what vouches for it.
+
+use orion_model::Digest;
+use orion_sandbox::{Plugin, Sandbox};
+use orion_trust::{Gate, Proof};
+
+use super::folder::{Content, digest_of};
+use super::store::{KeptPlugin, LibraryStore};
+
+/// What is known of one plugin file.
+#[derive(Default)]
+pub struct PluginEntry {
+    seen: Option<Seen>,
+    /// The last good version.
+    pub accepted: Option<Admitted>,
+    /// Why the version in the folder does not run, when it does not.
+    pub refused: Option<String>,
+}
+
+/// A plugin's bytes are judged together with what the lock and the keys say of them.
+#[derive(Clone, PartialEq)]
+struct Seen {
+    digest: Digest,
+    vetted: Result<Proof, String>,
+}
+
+/// A plugin of the folder that may run, and what vouched for it.
+#[derive(Clone)]
+pub struct Admitted {
+    /// The plugin.
+    pub plugin: Plugin,
+    /// What vouched for it.
+    pub proof: Proof,
+}
+
+impl Admitted {
+    /// What the store keeps of it.
+    pub fn kept(&self) -> KeptPlugin {
+        KeptPlugin { digest: self.plugin.digest(), proof: self.proof.clone() }
+    }
+}
+
+impl PluginEntry {
+    /// One that the store has as last good.
+    pub fn recalled(admitted: Admitted) -> Self {
+        Self { accepted: Some(admitted), ..Self::default() }
+    }
+
+    /// Takes what is in the folder now: it is accepted, or the reason is kept and the last good version stays.
+    pub fn look(&mut self, name: &str, content: Content, gate: &Gate, sandbox: &Sandbox, store: &LibraryStore) {
+        let content = content.map(|bytes| {
+            let digest = digest_of(&bytes);
+            let before = self.accepted_as(digest).map(|admitted| &admitted.proof);
+            (bytes, Seen { digest, vetted: gate.vet(name, digest, before) })
+        });
+        let seen = content.as_ref().ok().map(|(_, seen)| seen.clone());
+        if seen.is_some() && seen == self.seen {
+            return;
+        }
+        self.seen = seen;
+        match content.and_then(|(bytes, seen)| self.admit(&bytes, seen, sandbox, store)) {
+            Ok(admitted) => {
+                self.accepted = Some(admitted);
+                self.refused = None;
+            }
+            Err(why) => {
+                tracing::error!(file = name, last_good = self.accepted.is_some(), "plugin refused: {why}");
+                self.refused = Some(why);
+            }
+        }
+    }
+
+    fn admit(&self, bytes: &[u8], seen: Seen, sandbox: &Sandbox, store: &LibraryStore) -> Result<Admitted, String> {
+        let proof = seen.vetted?;
+        let plugin = match self.accepted_as(seen.digest) {
+            Some(admitted) => admitted.plugin.clone(),
+            None => sandbox.load(bytes).map_err(|error| error.to_string())?,
+        };
+        store.keep_plugin(seen.digest, bytes)?;
+        Ok(Admitted { plugin, proof })
+    }
+
+    /// The accepted version, when it has these bytes.
+    fn accepted_as(&self, digest: Digest) -> Option<&Admitted> {
+        self.accepted.as_ref().filter(|admitted| admitted.plugin.digest() == digest)
+    }
+}
