@@ -100,6 +100,25 @@ impl DataArgs {
     }
 }
 
+/// What the process takes away from itself.
+#[derive(Args, Clone)]
+pub struct ConfinementArgs {
+    /// How the process confines itself before it starts: which files, ports and system calls are left to it
+    #[arg(long, value_enum, default_value_t = Confinement::Auto, env = "ORION_CONFINEMENT")]
+    pub confinement: Confinement,
+}
+
+/// How much confinement is asked for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum Confinement {
+    /// All of it, or no start
+    Require,
+    /// What the kernel can; what it cannot is said
+    Auto,
+    /// None
+    Off,
+}
+
 /// How the sources are asked.
 #[derive(Args, Clone)]
 pub struct WatchArgs {
@@ -134,6 +153,8 @@ pub struct RunArgs {
     pub data: DataArgs,
     #[command(flatten)]
     pub watch: WatchArgs,
+    #[command(flatten)]
+    pub confinement: ConfinementArgs,
 }
 
 /// Arguments of `orion check`.
@@ -173,6 +194,8 @@ pub struct DemoArgs {
     pub data: Option<PathBuf>,
     #[command(flatten)]
     pub watch: WatchArgs,
+    #[command(flatten)]
+    pub confinement: ConfinementArgs,
 }
 
 /// Arguments of `orion tail`.

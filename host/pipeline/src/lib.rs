@@ -6,6 +6,7 @@
 //! goes the same way over the past.
 
 pub mod archive;
+pub mod attestation;
 pub mod brain;
 pub mod clock;
 pub mod condition;
