@@ -6,7 +6,7 @@ use std::os::unix::fs::symlink;
 use std::time::Duration;
 
 use orion_lab::{Exporter, Prometheus, ScrapeConfig};
-use seccompiler::{SeccompAction, SeccompFilter};
+use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
 use serde_json::Value;
 
 use crate::support::{self, Deployment, Running};
@@ -201,7 +201,8 @@ fn start_without_landlock<T: Send>(act: impl FnOnce() -> T + Send) -> T {
     let hidden = calls.into_iter().map(|call| (call, Vec::new())).collect();
     let action = SeccompAction::Errno(libc::ENOSYS.unsigned_abs());
     let arch = std::env::consts::ARCH.try_into().unwrap();
-    let filter = SeccompFilter::new(hidden, SeccompAction::Allow, action, arch).unwrap().try_into().unwrap();
+    let filter: BpfProgram =
+        SeccompFilter::new(hidden, SeccompAction::Allow, action, arch).unwrap().try_into().unwrap();
     std::thread::scope(|scope| {
         let start = || {
             seccompiler::apply_filter(&filter).unwrap();
