@@ -49,7 +49,7 @@ pub const ATTEMPTS: &[Attempt] = &[
     harmless("open a UDP socket", |_| socket(libc::AF_INET, libc::SOCK_DGRAM, 0)),
     harmless("open a UDP socket (IPv6)", |_| socket(libc::AF_INET6, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, 0)),
     harmful("open a raw socket", |_| socket(libc::AF_INET, libc::SOCK_RAW, libc::IPPROTO_ICMP)),
-    harmless("ping without a raw socket", |_| socket(libc::AF_INET, libc::SOCK_DGRAM, libc::IPPROTO_ICMP)),
+    harmful("ping without a raw socket", |_| socket(libc::AF_INET, libc::SOCK_DGRAM, libc::IPPROTO_ICMP)),
     harmful("open a packet socket", |_| socket(libc::AF_PACKET, libc::SOCK_RAW, 0)),
     harmless("speak to a program of this machine (AF_UNIX)", |_| socket(libc::AF_UNIX, libc::SOCK_STREAM, 0)),
     harmless("ask the kernel about the network (AF_NETLINK)", |_| socket(libc::AF_NETLINK, libc::SOCK_RAW, 0)),
