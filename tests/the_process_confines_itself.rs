@@ -217,7 +217,12 @@ fn where_it_is_required_and_cannot_be_had_nothing_starts_and_nothing_is_written(
     let deployment = Deployment::new("http://127.0.0.1:9");
     let output = start_without_landlock(|| deployment.orion(&["run", "--confinement", "require"]));
     assert_eq!(output.status.code(), Some(3));
-    insta::assert_snapshot!(String::from_utf8(output.stderr).unwrap(), @"");
+    insta::assert_snapshot!(String::from_utf8(output.stderr).unwrap(), @"
+    orion: this process cannot be confined here, and `--confinement require` starts it in no other way:
+      - files and TCP ports are not limited: the kernel has no landlock, or a filter hides it
+    It needs Linux 6.7 or newer that boots with landlock, and a container or service that lets landlock_* and seccomp
+    through. `--confinement auto` starts with what can be had and says what cannot.
+    ");
     assert!(!deployment.path("memory").exists());
 }
 

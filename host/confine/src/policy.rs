@@ -11,9 +11,10 @@ use crate::paths;
 /// DNS over TCP; also what a resolver that speaks UDP turns to when an answer is too long for it.
 const DNS_PORT: u16 = 53;
 
-/// How many processors a container was given. The standard library and the plugin compiler size their threads by it, also
-/// when they start later.
-const PROCESSOR_LIMITS: [&str; 3] = ["/proc/self/cgroup", "/proc/self/mountinfo", "/sys/fs/cgroup"];
+/// How many processors there are, and how many a container was given. The C library sizes its heaps by it, the standard library
+/// and the plugin compiler their threads, also when they start later.
+const PROCESSORS: [&str; 4] =
+    ["/sys/devices/system/cpu/online", "/proc/self/cgroup", "/proc/self/mountinfo", "/sys/fs/cgroup"];
 
 /// Where SQLite and others find randomness on an old kernel.
 const RANDOMNESS: &str = "/dev/urandom";
@@ -51,7 +52,7 @@ pub struct Policy {
 impl Default for Policy {
     /// Compute, and read how much of the machine it may use.
     fn default() -> Self {
-        let read = PROCESSOR_LIMITS.into_iter().chain([RANDOMNESS]).map(PathBuf::from).collect();
+        let read = PROCESSORS.into_iter().chain([RANDOMNESS]).map(PathBuf::from).collect();
         Self { read, write: BTreeSet::new(), connect: BTreeSet::new(), resolution: Resolution::None }
     }
 }

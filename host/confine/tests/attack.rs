@@ -202,7 +202,12 @@ fn without_seccomp_require_does_not_start_and_auto_limits_files_and_ports() {
         (ground.start("require", "127.0.0.1", &[]), ground.attack("auto", "127.0.0.1", &[]))
     });
     assert_eq!(refused.status.code(), Some(3));
-    insta::assert_snapshot!(String::from_utf8(refused.stderr).unwrap(), @"");
+    insta::assert_snapshot!(String::from_utf8(refused.stderr).unwrap(), @"
+    this process cannot be confined here, and `--confinement require` starts it in no other way:
+      - system calls are not limited: seccomp refused: Error calling `seccomp`: Function not implemented (os error 38)
+    It needs Linux 6.7 or newer that boots with landlock, and a container or service that lets landlock_* and seccomp
+    through. `--confinement auto` starts with what can be had and says what cannot.
+    ");
     assert_eq!(outcomes.attestation["level"], "partial");
     assert_eq!(outcomes.failed["write another file"], "EACCES");
     assert_eq!(outcomes.failed["connect to another port"], "EACCES");
