@@ -40,12 +40,14 @@ pub(crate) struct Family {
     pub(crate) old_calls: &'static [i64],
 }
 
-/// Those that get EPERM.
+/// Those that get EPERM. What is refused by its arguments is in [`crate::filter`].
 pub(crate) const FAMILIES: &[Family] = &[
     Family { what: "start a program", calls: &[SYS_execve, SYS_execveat], old_calls: &[] },
-    Family { what: START_A_PROCESS, calls: &[], old_calls: old::FORKS },
+    // And `clone`, by its arguments.
+    Family { what: "start a process", calls: &[], old_calls: old::FORKS },
+    // And signals, limits, priorities and the terminal, by their arguments.
     Family {
-        what: REACH_OTHER_PROCESSES,
+        what: "see, signal or change another process, or type into its terminal",
         calls: &[
             SYS_ptrace,
             SYS_process_vm_readv,
@@ -159,11 +161,6 @@ pub(crate) const FAMILIES: &[Family] = &[
         old_calls: old::OF_FILES,
     },
 ];
-
-/// Refused by arguments as well, in [`crate::filter`].
-pub(crate) const START_A_PROCESS: &str = "start a process";
-/// Refused by arguments as well, in [`crate::filter`].
-pub(crate) const REACH_OTHER_PROCESSES: &str = "see, signal or change another process, or type into its terminal";
 
 /// Those that get EACCES: nobody is served here.
 pub(crate) const SERVING: &[i64] = &[SYS_bind, SYS_listen, SYS_accept, SYS_accept4];

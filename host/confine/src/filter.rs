@@ -44,20 +44,21 @@ fn programs(policy: &Policy, own_pid: u32) -> Result<[BpfProgram; 4], BackendErr
     ])
 }
 
+/// In every filter of the library a call of another architecture ends the process.
 fn program(refused: Refused, errno: i32) -> Result<BpfProgram, BackendError> {
     let action = SeccompAction::Errno(errno.unsigned_abs());
     let filter = SeccompFilter::new(refused, SeccompAction::Allow, action, std::env::consts::ARCH.try_into()?)?;
     filter.try_into()
 }
 
-/// Another architecture's calls end the process: that part every filter of the library has.
+/// What is refused whatever its arguments are, and what is refused unless it is about this process.
 fn not_permitted(own_pid: u32) -> Result<Refused, BackendError> {
     let calls = FAMILIES.iter().flat_map(|family| family.calls.iter().chain(family.old_calls));
     let mut refused: Refused = calls.map(|call| (*call, Vec::new())).collect();
     refused.insert(SYS_clone, clones()?);
     let pid = u64::from(own_pid);
-    for (call, argument) in [(SYS_kill, 0), (SYS_tgkill, 0), (SYS_rt_sigqueueinfo, 0), (SYS_rt_tgsigqueueinfo, 0)] {
-        refused.insert(call, vec![rule([is_not(argument, pid)])?]);
+    for call in [SYS_kill, SYS_tgkill, SYS_rt_sigqueueinfo, SYS_rt_tgsigqueueinfo] {
+        refused.insert(call, vec![rule([is_not(0, pid)])?]);
     }
     refused.insert(SYS_prlimit64, vec![rule([is_not(0, 0), is_not(0, pid)])?]);
     // Of itself a thread may; the plugin compiler's background thread lowers its own.

@@ -60,8 +60,7 @@ impl Kernel {
 
     /// Whether a start in this mode makes sense at all; to be asked before anything is written.
     pub fn check(self, mode: Mode) -> Result<(), ConfineError> {
-        let missing = self.missing();
-        if mode == Mode::Require && !missing.is_empty() { Err(ConfineError::Impossible(missing)) } else { Ok(()) }
+        mode.check(&self.missing())
     }
 
     pub(crate) const fn restricts_files(self) -> bool {

@@ -31,27 +31,18 @@ pub fn confine(mode: Mode, kernel: Kernel, policy: &Policy) -> Result<Attestatio
     if mode == Mode::Off {
         return Ok(Attestation::unconfined(policy));
     }
+    kernel.check(mode)?;
     let mut missing = kernel.missing();
-    refuse_if_required(mode, &missing)?;
-    let holds_all_threads = kernel.restricts_all_threads() || threads_running().is_none_or(|threads| threads == 1);
-    if !holds_all_threads {
-        missing.push(Missing::OtherThreads);
-        refuse_if_required(mode, &missing)?;
-    }
     if kernel.restricts_files() {
+        let is_alone = threads_running().is_none_or(|threads| threads == 1);
+        missing.extend((!is_alone && !kernel.restricts_all_threads()).then_some(Missing::OtherThreads));
+        mode.check(&missing)?;
         missing.extend(restrict::restrict(policy).err().map(Missing::Landlock));
-        refuse_if_required(mode, &missing)?;
+        mode.check(&missing)?;
     }
     missing.extend(filter::apply(policy).err().map(Missing::Seccomp));
-    refuse_if_required(mode, &missing)?;
+    mode.check(&missing)?;
     Ok(Attestation::of(mode, kernel, policy, missing))
-}
-
-fn refuse_if_required(mode: Mode, missing: &[Missing]) -> Result<(), ConfineError> {
-    if mode == Mode::Require && !missing.is_empty() {
-        return Err(ConfineError::Impossible(missing.to_vec()));
-    }
-    Ok(())
 }
 
 /// Threads of this process; `None` where nothing tells.

@@ -4,6 +4,9 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::error::ConfineError;
+use crate::kernel::Missing;
+
 /// How much confinement is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -24,6 +27,16 @@ impl Mode {
             Self::Auto => "auto",
             Self::Off => "off",
         }
+    }
+}
+
+impl Mode {
+    /// Whether a start is to be although this is missing.
+    pub(crate) fn check(self, missing: &[Missing]) -> Result<(), ConfineError> {
+        if self == Self::Require && !missing.is_empty() {
+            return Err(ConfineError::Impossible(missing.to_vec()));
+        }
+        Ok(())
     }
 }
 

@@ -65,7 +65,7 @@ impl Policy {
 
     /// May write a folder. It has to exist when the process is confined.
     pub fn write_folder(&mut self, dir: &Path) {
-        self.write.insert(dir.to_owned());
+        self.write.insert(std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned()));
     }
 
     /// May connect to a port. Landlock knows no addresses, so it is this port of every host.

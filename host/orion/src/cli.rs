@@ -104,7 +104,7 @@ impl DataArgs {
 #[derive(Args, Clone)]
 pub struct ConfinementArgs {
     /// How the process confines itself before it starts: which files, ports and system calls are left to it
-    #[arg(long, value_enum, default_value_t = Confinement::Auto, env = "ORION_CONFINEMENT")]
+    #[arg(long, value_name = "MODE", value_enum, default_value_t = Confinement::Auto, env = "ORION_CONFINEMENT")]
     pub confinement: Confinement,
 }
 
