@@ -31,5 +31,6 @@ mod rules_that_go_wrong_are_said;
 mod support;
 mod the_demonstration_tells_a_story;
 mod the_past_is_replayed;
+mod the_process_confines_itself;
 mod what_is_absent_is_found;
 mod worked_examples_hold;

@@ -113,6 +113,25 @@ impl DataArgs {
     }
 }
 
+/// What the process takes away from itself.
+#[derive(Args, Clone)]
+pub struct ConfinementArgs {
+    /// How the process confines itself before it starts: which files, ports and system calls are left to it
+    #[arg(long, value_name = "MODE", value_enum, default_value_t = Confinement::Auto, env = "ORION_CONFINEMENT")]
+    pub confinement: Confinement,
+}
+
+/// How much confinement is asked for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum Confinement {
+    /// All of it, or no start
+    Require,
+    /// What the kernel can; what it cannot is said
+    Auto,
+    /// None
+    Off,
+}
+
 /// How the sources are asked.
 #[derive(Args, Clone)]
 pub struct WatchArgs {
@@ -147,6 +166,8 @@ pub struct RunArgs {
     pub data: DataArgs,
     #[command(flatten)]
     pub watch: WatchArgs,
+    #[command(flatten)]
+    pub confinement: ConfinementArgs,
 }
 
 /// Arguments of `orion check`.
@@ -185,6 +206,8 @@ pub struct DemoArgs {
     pub data: Option<PathBuf>,
     #[command(flatten)]
     pub watch: WatchArgs,
+    #[command(flatten)]
+    pub confinement: ConfinementArgs,
 }
 
 /// Arguments of `orion tail`.

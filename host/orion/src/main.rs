@@ -4,6 +4,7 @@
 
 mod cli;
 mod command;
+mod confinement;
 mod feed;
 mod log;
 mod output;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use orion_bus::{Bus, SqliteBus};
 use orion_model::Clock;
+use orion_pipeline::attestation::Attestation;
 use orion_pipeline::engine::{Engine, EngineParts};
 use orion_pipeline::library::{Defaults, LibrarySettings};
 use orion_pipeline::watcher::WatcherSettings;
@@ -50,8 +51,8 @@ pub fn sandbox(memory_dir: Option<&Path>) -> Result<Sandbox, Failure> {
     Sandbox::new(Settings { cache_dir, limits: Limits::default() }).map_err(Failure::configuration)
 }
 
-/// The one source: Prometheus.
-pub fn prometheus(url: Option<&str>, timeout_millis: i64) -> Result<Arc<dyn Source>, Failure> {
+/// The one source: Prometheus. Certificate authorities are read here, and never again.
+pub fn prometheus(url: Option<&str>, timeout_millis: i64) -> Result<Arc<Prometheus>, Failure> {
     let url = url.filter(|url| !url.is_empty());
     let timeout_millis = u64::try_from(timeout_millis).unwrap_or(u64::MAX);
     let settings = PrometheusSettings { timeout_millis, ..PrometheusSettings::default() };
@@ -78,6 +79,8 @@ pub struct Plan {
     pub interval_millis: i64,
     /// How far back missed instants are evaluated.
     pub catch_up_millis: i64,
+    /// What the process says of itself, where that is recorded.
+    pub attestation: Option<Attestation>,
 }
 
 /// A pipeline and its bus.
@@ -109,6 +112,7 @@ impl Pipeline {
             },
             watcher: WatcherSettings { catch_up_millis: plan.catch_up_millis },
             workers: workers(),
+            attestation: plan.attestation,
         };
         let engine = Engine::start(parts).await.map_err(Failure::configuration)?;
         Ok(Self { engine, bus })

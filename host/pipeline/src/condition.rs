@@ -40,6 +40,9 @@ pub mod kind {
     pub const RULE_FILE_REFUSED: &str = "rule_file_refused";
     /// A plugin file is refused; its last good version runs.
     pub const PLUGIN_REFUSED: &str = "plugin_refused";
+    /// What the process took away from itself when it started. For the record: it happens at every start, and no rule that
+    /// ships reads it.
+    pub const CONFINEMENT_ATTESTED: &str = "confinement_attested";
 }
 
 /// A condition: what it is, and about what.

@@ -16,6 +16,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 use crate::archive::run_archive;
+use crate::attestation::{Attestation, AttestationError};
 use crate::brain::run_brain;
 use crate::guardian::{Guardian, run_guardian};
 use crate::library::{FolderWatch, Generation, Library, LibraryError, LibrarySettings, SETTLE_MILLIS};
@@ -40,6 +41,8 @@ pub struct EngineParts {
     pub watcher: WatcherSettings,
     /// How many plugin calls may run at once.
     pub workers: usize,
+    /// What the process says of itself, where that is recorded.
+    pub attestation: Option<Attestation>,
 }
 
 /// Why the pipeline does not start.
@@ -51,6 +54,9 @@ pub enum EngineError {
     /// The bus.
     #[error(transparent)]
     Bus(#[from] BusError),
+    /// What the process says of itself could not be recorded.
+    #[error(transparent)]
+    Attestation(#[from] AttestationError),
     /// A group that is gone could not be ended.
     #[error(transparent)]
     EndGroup(#[from] EndGroupError),
@@ -74,7 +80,8 @@ pub struct Engine {
 impl Engine {
     /// Loads rules and plugins and starts every stage.
     pub async fn start(parts: EngineParts) -> Result<Self, EngineError> {
-        let EngineParts { bus, sandbox, sources, clock, library: library_settings, watcher, workers } = parts;
+        let EngineParts { bus, sandbox, sources, clock, library: library_settings, watcher, workers, attestation } =
+            parts;
         let memory_dir: PathBuf = library_settings.memory_dir.clone();
         let mut library = Library::open(library_settings.clone(), sandbox, bus.clone()).await?;
         library = scan(library).await?;
@@ -85,6 +92,9 @@ impl Engine {
         }
         let accepted = library.accept(clock.now()).await?;
         let first = accepted.unwrap_or_else(|| library.current());
+        if let Some(attestation) = attestation {
+            attestation.record(&*bus, clock.now(), first.number).await?;
+        }
         let watermark = Arc::new(Watermark::default());
         let workers = Arc::new(Semaphore::new(workers.max(1)));
         let (generation, live) = watch::channel(Arc::new(first.clone()));

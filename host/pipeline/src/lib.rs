@@ -7,6 +7,7 @@
 
 pub mod archive;
 pub mod aside;
+pub mod attestation;
 pub mod brain;
 pub mod clock;
 pub mod condition;

@@ -41,6 +41,7 @@ impl Place {
         let settings = LibrarySettings {
             rules_dir: self.path("rules"),
             plugins_dir: Some(self.path("plugins")),
+            trusted_keys: None,
             memory_dir: self.path("memory"),
             builtin_rules: &[("inside.yaml", BUILTIN)],
             standard_plugins: vec![threshold()],
@@ -58,7 +59,7 @@ fn threshold() -> StandardPlugin {
 
 /// Looks once, and gives what that made: the number of a generation, its groups and those it ended.
 async fn look(library: &mut Library) -> Option<(u64, Vec<String>, Vec<String>)> {
-    library.scan().unwrap();
+    library.scan(Timestamp::default()).unwrap();
     let generation: Option<Generation> = library.accept(Timestamp::from_millis(1_000)).await.unwrap();
     generation.map(|new| (new.number, new.groups.into_keys().collect(), new.ended_groups))
 }

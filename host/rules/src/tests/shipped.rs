@@ -91,3 +91,16 @@ fn what_orion_says_of_itself_becomes_an_incident() {
         assert_eq!(types, [incident_type], "{event_type}");
     }
 }
+
+/// What happens at every start is nobody's problem.
+#[test]
+fn what_is_only_for_the_record_is_read_by_no_rule() {
+    for severity in [Severity::Info, Severity::Warning] {
+        let event = crate::matcher::tests::event("confinement_attested", severity);
+        for (name, text) in FILES {
+            let file = accept(text);
+            let reader = file.correlations.iter().find(|correlation| correlation.matcher.matches(&event));
+            assert!(reader.is_none(), "{name}: {:?}", reader.map(|it| &it.name));
+        }
+    }
+}

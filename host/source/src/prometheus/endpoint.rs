@@ -8,7 +8,7 @@ use orion_model::Timestamp;
 use percent_encoding::percent_decode_str;
 use url::Url;
 
-use super::Credentials;
+use super::{Credentials, Destination};
 use crate::decode::Instants;
 
 /// Longer addresses go into the body of a POST: proxies refuse request lines from 4 to 8 KiB on, some from 2.
@@ -70,6 +70,14 @@ impl Endpoint {
     /// The address without credentials.
     pub(super) fn shown(&self) -> &str {
         &self.shown
+    }
+
+    /// Host and port that requests go to.
+    pub(super) fn destination(&self) -> Destination {
+        let host = self.query_url.host_str().unwrap_or_default();
+        // An http address always has one of them.
+        let port = self.query_url.port_or_known_default().unwrap_or_default();
+        Destination { host: host.to_owned(), port }
     }
 
     /// Whether the connection is encrypted.
@@ -198,6 +206,17 @@ mod tests {
             let why = of(odd).unwrap_err();
             assert!(why.contains("bearer token") && !why.contains("a b"), "{why}");
         }
+    }
+
+    #[test]
+    fn the_destination_is_the_host_and_its_port_or_the_usual_one() {
+        let of = |address: &str| {
+            let Destination { host, port } = Endpoint::new(address, &Credentials::None).unwrap().destination();
+            format!("{host} {port}")
+        };
+        assert_eq!(of("http://user:secret@prometheus:9090/prefix"), "prometheus 9090");
+        assert_eq!(of("http://10.0.0.1"), "10.0.0.1 80");
+        assert_eq!(of("https://[::1]"), "[::1] 443");
     }
 
     #[test]

@@ -61,6 +61,15 @@ impl Default for PrometheusSettings {
     }
 }
 
+/// Where requests of a source go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Destination {
+    /// A name, or an address; one of IPv6 in brackets.
+    pub host: String,
+    /// The TCP port.
+    pub port: u16,
+}
+
 /// Who asks. Never shown: `Debug` leaves the secrets out.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub enum Credentials {
@@ -118,6 +127,11 @@ impl Prometheus {
                 max_series_per_answer: settings.max_series_per_answer,
             },
         })
+    }
+
+    /// The one place it ever sends to.
+    pub fn destination(&self) -> Destination {
+        self.endpoint.destination()
     }
 
     async fn ask(&self, call: &Call) -> Result<Response, SourceError> {

@@ -5,6 +5,7 @@ mod anomaly;
 mod answer_to_detector;
 mod bus;
 mod columns;
+mod confinement;
 mod correlations_at_once;
 mod correlators;
 mod grouping;
@@ -37,7 +38,7 @@ pub struct Bench {
 }
 
 /// All of them.
-pub static ALL: [Bench; 15] = [
+pub static ALL: [Bench; 16] = [
     Bench { name: "columns", about: "samples from the host into a detector", run: columns::run },
     Bench {
         name: "threshold_vs_native",
@@ -80,6 +81,7 @@ pub static ALL: [Bench; 15] = [
         about: "ten thousand rules checked, and one file of them edited",
         run: many_rules::run,
     },
+    Bench { name: confinement::NAME, about: "what confining the process costs at its start", run: confinement::run },
     Bench { name: "idle", about: "memory, start and edits with all shipped rules", run: idle::run },
 ];
 
