@@ -9,6 +9,7 @@
     reason = "a test that meets what it does not expect has failed"
 )]
 
+mod a_bad_new_version_is_taken_back;
 mod a_crash_loses_and_doubles_nothing;
 mod a_dead_target_becomes_one_incident;
 mod a_faulting_plugin_hurts_only_itself;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use orion_bus::{Bus, BusError};
-use orion_model::Clock;
+use orion_model::{Clock, Timestamp};
 use orion_sandbox::Sandbox;
 use orion_source::Source;
 use tokio::sync::{Semaphore, watch};
@@ -65,6 +65,9 @@ pub enum EngineError {
     Panicked(#[from] tokio::task::JoinError),
 }
 
+/// How often new plugins are looked at: one that fails is to be gone before it fails again, and looking costs nothing.
+const TRIAL_LOOK_MILLIS: u64 = 500;
+
 /// A running pipeline.
 pub struct Engine {
     context: Arc<WatcherContext>,
@@ -84,11 +87,11 @@ impl Engine {
             parts;
         let memory_dir: PathBuf = library_settings.memory_dir.clone();
         let mut library = Library::open(library_settings.clone(), sandbox, bus.clone()).await?;
-        library = scan(library).await?;
+        library = scan(library, clock.now()).await?;
         if library.misses_files() {
             // A file that was taken away while nobody looked is not to run for another moment.
             tokio::time::sleep(Duration::from_millis(SETTLE_MILLIS)).await;
-            library = scan(library).await?;
+            library = scan(library, clock.now()).await?;
         }
         let accepted = library.accept(clock.now()).await?;
         let first = accepted.unwrap_or_else(|| library.current());
@@ -143,9 +146,13 @@ impl Engine {
     pub async fn follow_edits(&mut self) -> Result<(), EngineError> {
         let mut watch = FolderWatch::start(&self.library_settings.dirs());
         loop {
-            match self.library.as_ref().is_some_and(Library::misses_files) {
-                true => watch.settled().await,
-                false => watch.changed().await,
+            match &self.library {
+                Some(library) if library.misses_files() => watch.settled().await,
+                Some(library) if library.tries_plugins() => tokio::select! {
+                    () = watch.changed() => {}
+                    () = failed_trial(library) => {}
+                },
+                _ => watch.changed().await,
             }
             self.reload().await?;
         }
@@ -154,7 +161,7 @@ impl Engine {
     /// Looks at the folders now and applies what has changed.
     pub async fn reload(&mut self) -> Result<(), EngineError> {
         let Some(library) = self.library.take() else { return Ok(()) };
-        let mut library = match scan(library).await {
+        let mut library = match scan(library, self.context.clock.now()).await {
             Ok(library) => library,
             Err(ScanError::Folder(library, error)) => {
                 // The folder may come back; what runs goes on.
@@ -218,6 +225,13 @@ impl Engine {
     }
 }
 
+/// Waits until a new plugin has failed too often.
+async fn failed_trial(library: &Library) {
+    while !library.has_failed_trial() {
+        tokio::time::sleep(Duration::from_millis(TRIAL_LOOK_MILLIS)).await;
+    }
+}
+
 enum ScanError {
     Folder(Box<Library>, LibraryError),
     Panicked(tokio::task::JoinError),
@@ -233,8 +247,8 @@ impl From<ScanError> for EngineError {
 }
 
 /// Reading, parsing and compiling block; they are kept off the threads that serve the groups.
-async fn scan(mut library: Library) -> Result<Library, ScanError> {
-    let scanned = tokio::task::spawn_blocking(move || match library.scan() {
+async fn scan(mut library: Library, now: Timestamp) -> Result<Library, ScanError> {
+    let scanned = tokio::task::spawn_blocking(move || match library.scan(now) {
         Ok(()) => Ok(library),
         Err(error) => Err(ScanError::Folder(Box::new(library), error)),
     });

@@ -106,6 +106,7 @@ impl Attempt<'_> {
     }
 
     fn fail(&mut self, now: Timestamp) {
+        self.run.plan().plugin.note_failure();
         self.answer.quarantined = self.run.supervisor.failed(now);
         self.answer.supervised = true;
     }

@@ -12,6 +12,7 @@ mod shelf;
 mod store;
 #[cfg(test)]
 mod tests;
+mod trial;
 mod watch;
 
 use std::collections::BTreeMap;
@@ -186,6 +187,16 @@ impl Library {
         self.rule_files.misses_any() || self.plugin_files.misses_any()
     }
 
+    /// Whether a plugin is new, so that somebody has to see how it fares.
+    pub fn tries_plugins(&self) -> bool {
+        self.plugins.values().any(PluginEntry::is_on_trial)
+    }
+
+    /// Whether a new plugin failed too often: the next scan brings the version before it back.
+    pub fn has_failed_trial(&self) -> bool {
+        self.plugins.values().any(PluginEntry::fails_on_trial)
+    }
+
     fn remember(&mut self, last_good: store::LastGood) {
         let gate = self.settings.gate();
         for (name, kept) in last_good.plugins {
@@ -219,8 +230,8 @@ impl Library {
     }
 
     /// Looks at the folders. Blocking: reads, parses and compiles what has changed. Takes effect with [`Self::accept`].
-    pub fn scan(&mut self) -> Result<(), LibraryError> {
-        self.scan_plugins()?;
+    pub fn scan(&mut self, now: Timestamp) -> Result<(), LibraryError> {
+        self.scan_plugins(now)?;
         self.scan_rules()?;
         let rules = &self.rules;
         let runs_with = |plugin: &Plugin| rules.values().any(|entry| entry.runs_last_good_with(plugin));
@@ -228,7 +239,7 @@ impl Library {
         Ok(())
     }
 
-    fn scan_plugins(&mut self) -> Result<(), LibraryError> {
+    fn scan_plugins(&mut self, now: Timestamp) -> Result<(), LibraryError> {
         let mut files = match &self.settings.plugins_dir {
             Some(dir) => folder::read(dir, folder::PLUGINS)?,
             None => BTreeMap::new(),
@@ -246,8 +257,9 @@ impl Library {
         self.note_faults(&gate);
         for (name, content) in files {
             let entry = self.plugins.entry(name.clone()).or_default();
-            entry.look(&name, content, &gate, &self.sandbox, &self.store);
+            entry.look(&name, content, &gate, &self.sandbox, &self.store, now);
         }
+        self.plugins.iter_mut().for_each(|(name, entry)| entry.judge(name, now));
         Ok(())
     }
 

@@ -83,6 +83,7 @@ impl RuleWatch<'_> {
         draft: &mut Draft,
     ) -> Result<(), NotWritable> {
         let Moment { instant, generation, .. } = self.at;
+        self.run.seat.plugin().note_failure();
         let until = self.run.supervisor.failed(instant);
         self.run.supervisor.save(&self.run.rule().id, draft)?;
         let Some(until) = until else { return Ok(()) };
