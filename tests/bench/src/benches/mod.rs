@@ -14,6 +14,7 @@ mod live_keys;
 mod many_rules;
 mod replay;
 mod small_rule;
+mod state_handover;
 mod threshold_vs_native;
 
 use std::cell::OnceCell;
@@ -37,7 +38,7 @@ pub struct Bench {
 }
 
 /// All of them.
-pub static ALL: [Bench; 15] = [
+pub static ALL: [Bench; 16] = [
     Bench { name: "columns", about: "samples from the host into a detector", run: columns::run },
     Bench {
         name: "threshold_vs_native",
@@ -79,6 +80,11 @@ pub static ALL: [Bench; 15] = [
         name: "many_rules",
         about: "ten thousand rules checked, and one file of them edited",
         run: many_rules::run,
+    },
+    Bench {
+        name: "state_handover",
+        about: "an edit of a rule whose detector remembers a mebibyte",
+        run: state_handover::run,
     },
     Bench { name: "idle", about: "memory, start and edits with all shipped rules", run: idle::run },
 ];
