@@ -81,11 +81,7 @@ pub static ALL: [Bench; 16] = [
         about: "ten thousand rules checked, and one file of them edited",
         run: many_rules::run,
     },
-    Bench {
-        name: "state_handover",
-        about: "an edit of a rule whose detector remembers a mebibyte",
-        run: state_handover::run,
-    },
+    Bench { name: "state_handover", about: "an edit of what remembers a mebibyte", run: state_handover::run },
     Bench { name: "idle", about: "memory, start and edits with all shipped rules", run: idle::run },
 ];
 

@@ -1,18 +1,21 @@
-//! An edit of a rule whose detector remembers a mebibyte: how long the rule stands still while one instance makes room for
-//! the next.
+//! An edit of a rule or correlation whose plugin remembers a mebibyte: how long it stands still while one instance makes room
+//! for the next.
+//!
+//! `count` keeps many small things, as most plugins do: the new instance reads them, and that is all. `anomaly` keeps what it
+//! learned of a series only in turn, and the samples since; the new instance learns these again.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use orion_model::{Frame, Labels, StateEntry, Timestamp};
-use orion_sandbox::{Detector, Plugin};
+use orion_sandbox::{Correlator, Detector, EventBatch, Plugin};
 
-use super::Context;
+use super::{Context, live_keys};
 use crate::cpu;
-use crate::error::{BenchError, require};
-use crate::events::mixed;
+use crate::error::BenchError;
+use crate::events::{BATCH, mixed};
 use crate::median::median;
-use crate::plugins::load;
+use crate::plugins::{correlator, load};
 use crate::report::{Figure, Target};
 
 const STATE_BYTES: usize = 1024 * 1024;
@@ -21,72 +24,118 @@ const MOST_MILLIS: f64 = 10.0;
 /// Handovers; one after the other, each to the next instance.
 const RUNS: usize = 21;
 
-/// Evaluations after which there is something to remember of each series.
-const LEARNED: i64 = 20;
+/// Evaluations after which every series was kept in its turn, twice.
+const LEARNED: i64 = 64;
 
-/// From how many series is learned what one takes.
-const TRIED: u32 = 1_000;
+/// So many series more are tried until what is remembered of them is a mebibyte.
+const SERIES_STEP: u32 = 100;
 
-const FIRST: Timestamp = Timestamp::from_millis(1_732_174_269_000);
 const INTERVAL_MILLIS: i64 = 15_000;
 
 /// Measures it.
 pub fn run(context: &Context) -> Result<Vec<Figure>, BenchError> {
-    let plugin = load(context.sandbox()?, "anomaly")?;
-    let (_, tried) = learned(&plugin, TRIED)?;
-    let series = u32::try_from((STATE_BYTES * TRIED as usize).div_ceil(size(&tried))).unwrap_or(u32::MAX);
-    let (mut detector, mut kept) = learned(&plugin, series)?;
-    require(size(&kept) >= STATE_BYTES, || format!("{} bytes of state", size(&kept)))?;
-    let labels: Vec<Labels> = (0..series).map(labels).collect();
-    let (mut asked, mut given, mut changed) = (Vec::new(), Vec::new(), Vec::new());
-    for run in 0..RUNS as i64 {
-        observe(&mut detector, series, LEARNED + run)?;
-        let handover = hand_over(&plugin, &mut detector, &mut kept, &labels)?;
-        changed.push(handover.changed_bytes as f64 / STATE_BYTES as f64);
-        asked.push(millis(handover.asked));
-        given.push(millis(handover.given));
+    let count = load(context.sandbox()?, "count")?;
+    let anomaly = load(context.sandbox()?, "anomaly")?;
+    Ok(vec![of_count(&count)?, of_anomaly(&anomaly)?])
+}
+
+/// What is kept of a plugin, as the pipeline has it.
+#[derive(Default)]
+struct Kept(BTreeMap<Vec<u8>, Vec<u8>>);
+
+impl Kept {
+    fn take(&mut self, entries: Vec<StateEntry>) {
+        for StateEntry { key, value } in entries {
+            match value {
+                Some(value) => drop(self.0.insert(key, value)),
+                None => drop(self.0.remove(&key)),
+            }
+        }
     }
-    let whole = asked.iter().zip(&given).map(|(asked, given)| asked + given).collect();
-    Ok(vec![
-        Figure::new("an edited rule stands still", Target::AtMost(MOST_MILLIS), median(whole), "ms CPU").note(format!(
-            "`anomaly`, {series} series, {:.2} MiB, of which {:.2} changed since it was last asked",
-            size(&kept) as f64 / STATE_BYTES as f64,
-            median(changed)
-        )),
-        Figure::new("of this: the old instance is asked", Target::None, median(asked), "ms CPU"),
-        Figure::new("of this: the new one is started and told", Target::None, median(given), "ms CPU"),
-    ])
+
+    fn entries(&self) -> Vec<StateEntry> {
+        let entry = |(key, value): (&Vec<u8>, &Vec<u8>)| StateEntry { key: key.clone(), value: Some(value.clone()) };
+        self.0.iter().map(entry).collect()
+    }
+
+    fn bytes(&self) -> usize {
+        self.0.iter().map(|(key, value)| key.len() + value.len()).sum()
+    }
+
+    fn figure(&self, plugin: &str, of: &str, took: Vec<Duration>) -> Figure {
+        let millis = median(took.iter().map(|took| took.as_secs_f64() * 1_000.0).collect());
+        Figure::new(format!("`{plugin}` stands still"), Target::AtMost(MOST_MILLIS), millis, "ms CPU").note(format!(
+            "{of}, {:.2} MiB in {} entries; asked for what changed, started anew, given all of it",
+            self.bytes() as f64 / STATE_BYTES as f64,
+            self.0.len()
+        ))
+    }
 }
 
-/// What is kept of a detector, as the pipeline has it.
-type Kept = BTreeMap<Vec<u8>, Vec<u8>>;
-
-struct Handover {
-    changed_bytes: usize,
-    asked: Duration,
-    given: Duration,
+fn of_count(plugin: &Plugin) -> Result<Figure, BenchError> {
+    let given = [("gte", 100.into()), ("window", live_keys::WINDOW_MILLIS.into())];
+    let mut old = correlator(plugin, &given)?;
+    let (mut kept, mut keys) = (Kept::default(), 0);
+    while kept.bytes() < STATE_BYTES {
+        correlate(&mut old, &mut keys)?;
+        kept.take(old.checkpoint().map_err(BenchError::failed("checkpoint"))?);
+    }
+    let mut took = Vec::new();
+    for _ in 0..RUNS {
+        // Of keys that it knows, so that its state does not grow.
+        correlate(&mut old, &mut 0)?;
+        let began = cpu::of_this_thread();
+        kept.take(old.checkpoint().map_err(BenchError::failed("checkpoint"))?);
+        let mut new = correlator(plugin, &given)?;
+        new.restore(version(plugin), &kept.entries()).map_err(BenchError::failed("restore"))?;
+        took.push(cpu::of_this_thread() - began);
+        old = new;
+    }
+    Ok(kept.figure("count", &format!("{keys} keys"), took))
 }
 
-/// What the pipeline does when a rule was edited: asks the old instance for what changed, starts another, gives it all that
-/// is kept and tells it the series.
-fn hand_over(
-    plugin: &Plugin,
-    detector: &mut Detector,
-    kept: &mut Kept,
-    series: &[Labels],
-) -> Result<Handover, BenchError> {
-    const WHAT: &str = "hand over the state";
-    let began = cpu::of_this_thread();
-    let changed_bytes = checkpoint(detector, kept)?;
-    let asked = cpu::of_this_thread();
-    let mut next = start(plugin)?;
-    let entry = |(key, value): (&Vec<u8>, &Vec<u8>)| StateEntry { key: key.clone(), value: Some(value.clone()) };
-    let entries: Vec<StateEntry> = kept.iter().map(entry).collect();
-    next.restore(plugin.manifest().state_version.unwrap_or_default(), &entries).map_err(BenchError::failed(WHAT))?;
-    next.define_series((0..).zip(series)).map_err(BenchError::failed(WHAT))?;
-    let given = cpu::of_this_thread();
-    *detector = next;
-    Ok(Handover { changed_bytes, asked: asked - began, given: given - asked })
+/// Events of as many new keys as are read at once.
+fn correlate(correlator: &mut Correlator, keys: &mut u64) -> Result<(), BenchError> {
+    let mut batch = EventBatch::new();
+    (*keys..*keys + BATCH as u64).for_each(|index| live_keys::push(&mut batch, index));
+    *keys += BATCH as u64;
+    correlator.correlate(live_keys::FIRST, &batch, &mut Vec::new()).map_err(BenchError::failed("correlate"))?;
+    Ok(())
+}
+
+fn of_anomaly(plugin: &Plugin) -> Result<Figure, BenchError> {
+    let mut series = SERIES_STEP;
+    let (mut old, mut kept) = learned(plugin, series)?;
+    while kept.bytes() < STATE_BYTES {
+        series += SERIES_STEP;
+        (old, kept) = learned(plugin, series)?;
+    }
+    let labels: Vec<Labels> = (0..series).map(labels).collect();
+    let mut took = Vec::new();
+    for run in 0..RUNS as i64 {
+        observe(&mut old, series, LEARNED + run)?;
+        let began = cpu::of_this_thread();
+        kept.take(old.checkpoint().map_err(BenchError::failed("checkpoint"))?);
+        let mut new = start(plugin)?;
+        new.restore(version(plugin), &kept.entries()).map_err(BenchError::failed("restore"))?;
+        new.define_series((0..).zip(&labels)).map_err(BenchError::failed("define series"))?;
+        took.push(cpu::of_this_thread() - began);
+        old = new;
+    }
+    Ok(kept.figure("anomaly", &format!("{series} series"), took))
+}
+
+/// A detector that knows so many series, and what it has to remember.
+fn learned(plugin: &Plugin, series: u32) -> Result<(Detector, Kept), BenchError> {
+    let mut detector = start(plugin)?;
+    let labels: Vec<Labels> = (0..series).map(labels).collect();
+    detector.define_series((0..).zip(&labels)).map_err(BenchError::failed("define series"))?;
+    let mut kept = Kept::default();
+    for round in 0..LEARNED {
+        observe(&mut detector, series, round)?;
+        kept.take(detector.checkpoint().map_err(BenchError::failed("checkpoint"))?);
+    }
+    Ok((detector, kept))
 }
 
 fn start(plugin: &Plugin) -> Result<Detector, BenchError> {
@@ -96,47 +145,22 @@ fn start(plugin: &Plugin) -> Result<Detector, BenchError> {
     Ok(detector)
 }
 
-/// A detector that knows so many series, and what it has to remember.
-fn learned(plugin: &Plugin, series: u32) -> Result<(Detector, Kept), BenchError> {
-    let mut detector = start(plugin)?;
-    let labels: Vec<Labels> = (0..series).map(labels).collect();
-    detector.define_series((0..).zip(&labels)).map_err(BenchError::failed("define series"))?;
-    (0..LEARNED).try_for_each(|round| observe(&mut detector, series, round))?;
-    let mut kept = Kept::new();
-    checkpoint(&mut detector, &mut kept)?;
-    Ok((detector, kept))
-}
-
-/// Asks for what changed; how many bytes that were.
-fn checkpoint(detector: &mut Detector, kept: &mut Kept) -> Result<usize, BenchError> {
-    let entries = detector.checkpoint().map_err(BenchError::failed("checkpoint"))?;
-    let mut bytes = 0;
-    for StateEntry { key, value } in entries {
-        bytes += key.len() + value.as_ref().map_or(0, Vec::len);
-        match value {
-            Some(value) => drop(kept.insert(key, value)),
-            None => drop(kept.remove(&key)),
-        }
-    }
-    Ok(bytes)
-}
-
-fn size(kept: &Kept) -> usize {
-    kept.iter().map(|(key, value)| key.len() + value.len()).sum()
-}
-
 fn observe(detector: &mut Detector, series: u32, round: i64) -> Result<(), BenchError> {
-    let instant = FIRST.plus_millis(round * INTERVAL_MILLIS);
+    let instant = live_keys::FIRST.plus_millis(round * INTERVAL_MILLIS);
     let value = |id: u32| 100.0 + (mixed(u64::from(id) + round.unsigned_abs() * 1_000_003) % 1_000) as f64 / 1_000.0;
-    let frame = Frame {
+    let frame = frame_at(instant, series, value);
+    detector.observe(&frame, &mut Vec::new()).map_err(BenchError::failed("observe"))?;
+    Ok(())
+}
+
+fn frame_at(instant: Timestamp, series: u32, value: impl Fn(u32) -> f64) -> Frame {
+    Frame {
         instant,
         ids: (0..series).collect(),
         timestamps: vec![instant.as_millis(); series as usize],
         values: (0..series).map(value).collect(),
         warnings: Vec::new(),
-    };
-    detector.observe(&frame, &mut Vec::new()).map_err(BenchError::failed("observe"))?;
-    Ok(())
+    }
 }
 
 fn labels(series: u32) -> Labels {
@@ -144,6 +168,6 @@ fn labels(series: u32) -> Labels {
     Labels::from_iter([("app", app.as_str()), ("job", "bench"), ("node", node.as_str())])
 }
 
-fn millis(time: Duration) -> f64 {
-    time.as_secs_f64() * 1_000.0
+fn version(plugin: &Plugin) -> u32 {
+    plugin.manifest().state_version.unwrap_or_default()
 }
