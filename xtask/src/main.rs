@@ -82,7 +82,8 @@ const TASKS: &[Task] = &[
     Task {
         name: "ci",
         help: "Everything the build server checks: format, lints, documentation, licences and sources of what is built in,\n\
-               n0, conformance with the folder that ORION_PUBLIC_RULES names, ten seconds of fuzzing each target, tests. Installs cargo-deny when it is missing.",
+               n0, conformance with the folder that ORION_PUBLIC_RULES names, ten seconds of fuzzing each target, tests. Installs\n\
+               cargo-deny when it is missing.",
         run: Run::Alone(ci::everything),
     },
 ];
