@@ -15,6 +15,7 @@ mod live_keys;
 mod many_rules;
 mod replay;
 mod small_rule;
+mod state_handover;
 mod threshold_vs_native;
 
 use std::cell::OnceCell;
@@ -38,7 +39,7 @@ pub struct Bench {
 }
 
 /// All of them.
-pub static ALL: [Bench; 16] = [
+pub static ALL: [Bench; 17] = [
     Bench { name: "columns", about: "samples from the host into a detector", run: columns::run },
     Bench {
         name: "threshold_vs_native",
@@ -82,6 +83,7 @@ pub static ALL: [Bench; 16] = [
         run: many_rules::run,
     },
     Bench { name: confinement::NAME, about: "what confining the process costs at its start", run: confinement::run },
+    Bench { name: "state_handover", about: "an edit of what remembers a mebibyte", run: state_handover::run },
     Bench { name: "idle", about: "memory, start and edits with all shipped rules", run: idle::run },
 ];
 
