@@ -2,8 +2,8 @@
 
 use std::sync::LazyLock;
 
-use orion_model::{Event, Labels};
-use orion_rules::{Correlation, TemplateData, group_key, parse_file, render};
+use orion_model::{Event, Labels, read_labels};
+use orion_rules::{Correlation, TemplateData, parse_file, render, write_group_key};
 use orion_sandbox::EventBatch;
 
 use crate::rule_file::CATALOG;
@@ -33,13 +33,15 @@ pub(crate) fn run(bytes: &[u8]) {
     let mut batch = EventBatch::new();
     for correlation in &*CORRELATIONS {
         correlation.matcher.matches(&event);
-        let key = group_key(&event, &correlation.group_by);
+        let mut text = String::new();
+        write_group_key(&mut text, &event, &correlation.group_by);
+        let key = read_labels(&text).unwrap();
         let value = event.value().unwrap_or(f64::NAN);
         let data = TemplateData { labels: &key, value, external_labels: &Labels::empty() };
         drop(correlation.incident.summary.render(&data));
         let Event { ts, severity, status, event_type, labels, .. } = &event;
         let fingerprint = event.fingerprint.as_u64();
-        batch.push(1, *ts, *severity, *status, fingerprint, value, &key.to_string(), event_type, labels);
+        batch.push(1, *ts, *severity, *status, fingerprint, value, &text, event_type, labels);
     }
     assert_eq!(batch.len(), CORRELATIONS.len());
 }

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use orion_model::{Event, Labels, Manifest};
 use orion_rules::{
-    Level, PluginCatalog, RuleFile, SetFile, Template, TemplateData, check_set, group_key, parse_file, render,
+    Level, PluginCatalog, RuleFile, SetFile, Template, TemplateData, check_set, parse_file, render, write_group_key,
 };
 use orion_sandbox::{Sandbox, Settings};
 
@@ -58,7 +58,7 @@ fn evaluate(file: &RuleFile) {
     }
     for correlation in &file.correlations {
         correlation.matcher.matches(&EVENT);
-        group_key(&EVENT, &correlation.group_by);
+        write_group_key(&mut String::new(), &EVENT, &correlation.group_by);
         render_with_values(&correlation.incident.summary);
     }
 }
