@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use orion_bus::{Bus, BusError};
-use orion_model::{Clock, Timestamp};
+use orion_model::Clock;
 use orion_sandbox::Sandbox;
 use orion_source::Source;
 use tokio::sync::{Semaphore, watch};
@@ -87,11 +87,11 @@ impl Engine {
             parts;
         let memory_dir: PathBuf = library_settings.memory_dir.clone();
         let mut library = Library::open(library_settings.clone(), sandbox, bus.clone()).await?;
-        library = scan(library, clock.now()).await?;
+        library = scan(library, clock.clone()).await?;
         if library.misses_files() {
             // A file that was taken away while nobody looked is not to run for another moment.
             tokio::time::sleep(Duration::from_millis(SETTLE_MILLIS)).await;
-            library = scan(library, clock.now()).await?;
+            library = scan(library, clock.clone()).await?;
         }
         let accepted = library.accept(clock.now()).await?;
         let first = accepted.unwrap_or_else(|| library.current());
@@ -161,7 +161,7 @@ impl Engine {
     /// Looks at the folders now and applies what has changed.
     pub async fn reload(&mut self) -> Result<(), EngineError> {
         let Some(library) = self.library.take() else { return Ok(()) };
-        let mut library = match scan(library, self.context.clock.now()).await {
+        let mut library = match scan(library, self.context.clock.clone()).await {
             Ok(library) => library,
             Err(ScanError::Folder(library, error)) => {
                 // The folder may come back; what runs goes on.
@@ -247,8 +247,8 @@ impl From<ScanError> for EngineError {
 }
 
 /// Reading, parsing and compiling block; they are kept off the threads that serve the groups.
-async fn scan(mut library: Library, now: Timestamp) -> Result<Library, ScanError> {
-    let scanned = tokio::task::spawn_blocking(move || match library.scan(now) {
+async fn scan(mut library: Library, clock: Arc<dyn Clock>) -> Result<Library, ScanError> {
+    let scanned = tokio::task::spawn_blocking(move || match library.scan(&*clock) {
         Ok(()) => Ok(library),
         Err(error) => Err(ScanError::Folder(Box::new(library), error)),
     });

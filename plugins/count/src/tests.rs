@@ -148,7 +148,7 @@ fn one_key_too_many_pushes_out_the_one_that_would_be_forgotten_first_and_that_is
 }
 
 #[test]
-fn what_a_second_adds_is_one_change_with_the_facts_of_its_end() {
+fn what_is_gained_within_a_while_is_one_change_with_the_facts_of_its_end() {
     let mut probe = CorrelatorProbe::<Count>::new(&given(&THREE)).unwrap();
     let opened = probe.tell(0, &[0, 0, 0, 0].map(occurred));
     assert_eq!((opened.len(), opened[0].positions.len(), &opened[0].fields[0].value), (1, 3, &3_i64.into()));

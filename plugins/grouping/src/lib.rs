@@ -3,8 +3,8 @@
 //!
 //! Time is that of the events. A key's own events tell it the time; a key from which nothing comes ends by the time up to which
 //! everything was observed, which is that of a tick, or of the latest event less the lateness. An end has the time at
-//! which it was due, not the time at which somebody looked. What a second of events adds to one incident is one change, and
-//! what makes it worse is said at once. So it does not matter how often ticks come or how events are cut into batches.
+//! which it was due, not the time at which somebody looked. What an incident gains is said from time to time, and
+//! what makes it worse at once. So it does not matter how often ticks come or how events are cut into batches.
 
 mod group;
 mod members;
@@ -137,8 +137,9 @@ impl Grouping {
 
     fn grow(&mut self, id: Id, growth: &Growth) {
         let Some(group) = self.groups.get_mut(id) else { return };
-        // What comes later than anybody waits for finds its second over.
-        if group.gains.add(growth) || group.gains.due().is_some_and(|due| due <= self.passed) {
+        // What comes later than anybody waits for finds its time over.
+        let since = group.opened.unwrap_or(growth.time);
+        if group.gains.add(growth, since) || group.gains.due().is_some_and(|due| due <= self.passed) {
             self.say(id);
         }
     }

@@ -180,7 +180,7 @@ impl MissingEvent {
             incident.dropped += dropped;
             let growth =
                 Growth { time: at, severity: incident.severity, rose, position: missing.position, is_new: true };
-            if incident.gains.add(&growth) {
+            if incident.gains.add(&growth, incident.opened) {
                 self.say(id);
             }
             return;

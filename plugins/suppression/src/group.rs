@@ -20,7 +20,7 @@ pub(crate) struct Group {
 /// An incident of symptoms that nothing explained in time.
 #[derive(Clone)]
 pub(crate) struct Incident {
-    opened: i64,
+    pub(crate) opened: i64,
     pub(crate) severity: Severity,
     pub(crate) events: u64,
     /// The latest symptom of one moment.

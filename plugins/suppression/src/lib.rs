@@ -159,7 +159,7 @@ impl Suppression {
             let before = scope.severity;
             let is_new = scope.take(cause);
             let growth = Growth { time, severity: scope.severity, rose: scope.severity > before, position, is_new };
-            if (is_new || growth.rose) && scope.gains.add(&growth) {
+            if (is_new || growth.rose) && scope.gains.add(&growth, scope.opened) {
                 self.say(Kind::Scope, &cause.scope);
             }
         } else {
@@ -193,7 +193,7 @@ impl Suppression {
     fn explain(&mut self, key: &str, scope: &str, time: i64) {
         let incident = self.memory.groups.get_mut(key).and_then(|group| group.incident.as_mut());
         let Some(incident) = incident else { return };
-        incident.gains.remark(time, &format!("explained by {}", incident_key(scope)));
+        incident.gains.remark(time, &format!("explained by {}", incident_key(scope)), incident.opened);
         self.say(Kind::Group, key);
     }
 
@@ -201,7 +201,8 @@ impl Suppression {
     fn record(&mut self, key: &str, time: i64, position: u64, severity: Severity) {
         let Some(scope) = self.memory.scopes.get_mut(key) else { return };
         let rose = scope.record(severity);
-        if scope.gains.add(&Growth { time, severity: scope.severity, rose, position, is_new: true }) {
+        let growth = Growth { time, severity: scope.severity, rose, position, is_new: true };
+        if scope.gains.add(&growth, scope.opened) {
             self.say(Kind::Scope, key);
         }
         self.look_after(Kind::Scope, key);
@@ -299,7 +300,8 @@ impl Suppression {
                 return;
             };
             let rose = incident.join(worst);
-            if incident.gains.add(&Growth { time, severity: incident.severity, rose, position, is_new: true }) {
+            let growth = Growth { time, severity: incident.severity, rose, position, is_new: true };
+            if incident.gains.add(&growth, incident.opened) {
                 self.say(Kind::Group, key);
             }
         }

@@ -11,7 +11,7 @@ const MOST_LIVE: usize = 1_000;
 /// Labels of causes that are equal to those of their symptoms, while one of the causes fires.
 #[derive(Clone)]
 pub(crate) struct Scope {
-    opened: i64,
+    pub(crate) opened: i64,
     pub(crate) severity: Severity,
     live: Few<Live>,
     /// The latest cause of one moment.

@@ -117,7 +117,7 @@ impl Topology {
         at_once |= self.grow(&key, node, blow);
         at_once |= self.relabel(&key, time);
         let due = self.regions.get(&key).and_then(|region| region.gains.due());
-        // What comes later than anybody waits for finds its second over.
+        // What comes later than anybody waits for finds its time over.
         if at_once || due.is_some_and(|due| due <= self.passed) {
             self.say(&key);
         }
@@ -154,7 +154,7 @@ impl Topology {
         let is_new = region.strike(node, blow);
         let (severity, rose) = (region.severity, region.severity > before);
         let growth = Growth { time: blow.time, severity, rose, position: blow.position, is_new };
-        let at_once = (is_new || rose) && region.gains.add(&growth);
+        let at_once = (is_new || rose) && region.gains.add(&growth, region.opened);
         let home = (region.scope.clone(), Box::from(node));
         self.homes.insert(home, key.into());
         at_once
@@ -174,7 +174,7 @@ impl Topology {
             region.reasons(&self.map, &root)
         );
         region.root = root;
-        region.gains.remark(time, &reason);
+        region.gains.remark(time, &reason, region.opened);
         true
     }
 
@@ -196,7 +196,8 @@ impl Topology {
         let positions = region.absorb(joined);
         let (severity, rose) = (region.severity, region.severity > before);
         let growth = |position| Growth { time, severity, rose, position, is_new: true };
-        positions.into_iter().fold(false, |at_once, position| region.gains.add(&growth(position)) || at_once)
+        let add = |at_once, position| region.gains.add(&growth(position), region.opened) || at_once;
+        positions.into_iter().fold(false, add)
     }
 
     fn resolve(&mut self, node: &str, event: &Event<'_>) {

@@ -1,6 +1,6 @@
 //! A plugin file of the folder: what is known of it, and how it is judged together with what vouches for it.
 
-use orion_model::{Digest, Timestamp};
+use orion_model::{Clock, Digest};
 use orion_sandbox::{Plugin, Sandbox};
 use orion_trust::{Gate, Proof};
 
@@ -57,7 +57,7 @@ impl PluginEntry {
         gate: &Gate,
         sandbox: &Sandbox,
         store: &LibraryStore,
-        now: Timestamp,
+        clock: &dyn Clock,
     ) {
         let content = content.map(|bytes| {
             let digest = digest_of(&bytes);
@@ -75,8 +75,8 @@ impl PluginEntry {
                 let before = self.accepted.replace(admitted).filter(|before| before.plugin.digest() != new);
                 self.trial = match (self.trial.take(), before) {
                     (trial, None) => trial,
-                    (None, Some(before)) => Some(Trial::of(before, now)),
-                    (Some(trial), Some(_)) => trial.of_another(new, now),
+                    (None, Some(before)) => Some(Trial::of(before, clock.now())),
+                    (Some(trial), Some(_)) => trial.of_another(new, clock.now()),
                 };
                 self.refused = None;
             }
@@ -98,9 +98,9 @@ impl PluginEntry {
     }
 
     /// The version before comes back when the new one failed too often.
-    pub fn judge(&mut self, name: &str, now: Timestamp) {
+    pub fn judge(&mut self, name: &str, clock: &dyn Clock) {
         let Some((trial, new)) = self.trial.take().zip(self.accepted.as_ref()) else { return };
-        match trial.judge(new, now) {
+        match trial.judge(new, clock.now()) {
             Verdict::Open(trial) => self.trial = Some(trial),
             Verdict::Passed => {}
             Verdict::Failed(before, why) => {

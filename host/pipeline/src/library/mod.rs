@@ -20,7 +20,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use orion_bus::{Bus, BusError};
-use orion_model::{Digest, IdBuilder, RecordId, Severity, Timestamp};
+use orion_model::{Clock, Digest, IdBuilder, RecordId, Severity, Timestamp};
 use orion_sandbox::{Plugin, Sandbox};
 use orion_trust::{Fault, Gate};
 
@@ -230,8 +230,11 @@ impl Library {
     }
 
     /// Looks at the folders. Blocking: reads, parses and compiles what has changed. Takes effect with [`Self::accept`].
-    pub fn scan(&mut self, now: Timestamp) -> Result<(), LibraryError> {
-        self.scan_plugins(now)?;
+    ///
+    /// The clock is only looked at for plugins on trial: one that runs faster than time begins when it is looked at, and what
+    /// is set up before is to take no time on it.
+    pub fn scan(&mut self, clock: &dyn Clock) -> Result<(), LibraryError> {
+        self.scan_plugins(clock)?;
         self.scan_rules()?;
         let rules = &self.rules;
         let runs_with = |plugin: &Plugin| rules.values().any(|entry| entry.runs_last_good_with(plugin));
@@ -239,7 +242,7 @@ impl Library {
         Ok(())
     }
 
-    fn scan_plugins(&mut self, now: Timestamp) -> Result<(), LibraryError> {
+    fn scan_plugins(&mut self, clock: &dyn Clock) -> Result<(), LibraryError> {
         let mut files = match &self.settings.plugins_dir {
             Some(dir) => folder::read(dir, folder::PLUGINS)?,
             None => BTreeMap::new(),
@@ -257,9 +260,9 @@ impl Library {
         self.note_faults(&gate);
         for (name, content) in files {
             let entry = self.plugins.entry(name.clone()).or_default();
-            entry.look(&name, content, &gate, &self.sandbox, &self.store, now);
+            entry.look(&name, content, &gate, &self.sandbox, &self.store, clock);
         }
-        self.plugins.iter_mut().for_each(|(name, entry)| entry.judge(name, now));
+        self.plugins.iter_mut().for_each(|(name, entry)| entry.judge(name, clock));
         Ok(())
     }
 

@@ -10,6 +10,7 @@ use orion_sandbox::{Limits, Sandbox, Settings};
 use tempfile::TempDir;
 
 use super::{Defaults, Generation, Library, LibrarySettings, StandardPlugin};
+use crate::clock::SystemClock;
 
 const RULES: &str = "groups: [{ name: g, rules: [{ alert: A, expr: up, plugin: mine.wasm }] }]\n";
 const OTHER: &str = "groups: [{ name: g, rules: [{ alert: B, expr: up, plugin: mine.wasm }] }]\n";
@@ -59,7 +60,7 @@ fn threshold() -> StandardPlugin {
 
 /// Looks once, and gives what that made: the number of a generation, its groups and those it ended.
 async fn look(library: &mut Library) -> Option<(u64, Vec<String>, Vec<String>)> {
-    library.scan(Timestamp::default()).unwrap();
+    library.scan(&SystemClock).unwrap();
     let generation: Option<Generation> = library.accept(Timestamp::from_millis(1_000)).await.unwrap();
     generation.map(|new| (new.number, new.groups.into_keys().collect(), new.ended_groups))
 }

@@ -122,9 +122,9 @@ mod tests {
     fn what_was_gained_is_one_change_that_says_how_much() {
         let growth = |time, position| Growth { time, severity: Severity::Error, rose: true, position, is_new: true };
         let mut gains = Gains::default();
-        gains.add(&growth(3, 9));
-        gains.add(&growth(2, 4));
-        gains.remark(1, "by the way");
+        gains.add(&growth(3, 9), 0);
+        gains.add(&growth(2, 4), 0);
+        gains.remark(1, "by the way", 0);
         let mut outbox = Outbox::default();
         outbox.update("k", Severity::Error, gains.take().unwrap(), Vec::new());
         let said = sent(&mut outbox);

@@ -199,7 +199,7 @@ impl<P: Pattern> Watch<P> {
     fn grow(&mut self, id: Id, moment: &Moment<P::Role>) {
         let at_once = self.gain(id, moment);
         let due = self.incident_mut(id).and_then(|incident| incident.gains.due());
-        // What comes later than anybody waits for finds its second over.
+        // What comes later than anybody waits for finds its time over.
         if at_once || due.is_some_and(|due| due <= self.passed) {
             self.say(id);
         }
@@ -211,7 +211,8 @@ impl<P: Pattern> Watch<P> {
         let Some(incident) = self.incident_mut(id) else { return false };
         let rose = incident.join(moment, waits);
         let Moment { time, position, .. } = *moment;
-        incident.gains.add(&Growth { time, severity: incident.severity, rose, position, is_new: true })
+        let growth = Growth { time, severity: incident.severity, rose, position, is_new: true };
+        incident.gains.add(&growth, incident.opened)
     }
 
     fn incident_mut(&mut self, id: Id) -> Option<&mut Incident> {
