@@ -224,21 +224,22 @@ fn the_attestation_says_what_is_left_and_what_is_refused() {
     assert_eq!(written, ["writable"]);
     let refused = attestation["refused"].as_array().unwrap().iter();
     let text = |refusal: &Value, name: &str| refusal[name].as_str().unwrap().to_owned();
-    let line = |it: &Value| format!("{:6} {:8} {}", text(it, "errno"), text(it, "by"), text(it, "what"));
+    let line = |it: &Value| format!("{:6} {:12} {}", text(it, "errno"), text(it, "by"), text(it, "what"));
     insta::assert_snapshot!(refused.map(line).collect::<Vec<_>>().join("\n"), @"
-    EACCES landlock read other files
-    EACCES landlock write other files
-    EACCES landlock connect to other TCP ports
-    EPERM  seccomp  start a program
-    EPERM  seccomp  start a process
-    EPERM  seccomp  see, signal or change another process, or type into its terminal
-    EPERM  seccomp  mount, or change its namespaces
-    EPERM  seccomp  change the kernel or the machine
-    EPERM  seccomp  use io_uring
-    EPERM  seccomp  change the owner, mode, times or attributes of a file, or make a device
-    EACCES seccomp  serve anybody (bind, listen, accept)
-    EACCES seccomp  use a socket that is not TCP over IPv4 or IPv6, or TCP's way around `connect`
-    EACCES seccomp  send UDP
-    ENOSYS seccomp  make system calls that are newer than this list or of another calling convention
+    EPERM  capabilities what only root may, but for files
+    EACCES landlock     read other files
+    EACCES landlock     write other files
+    EACCES landlock     connect to other TCP ports
+    EPERM  seccomp      start a program
+    EPERM  seccomp      start a process
+    EPERM  seccomp      see, signal or change another process, or type into its terminal
+    EPERM  seccomp      mount, or change its namespaces
+    EPERM  seccomp      change the kernel or the machine
+    EPERM  seccomp      use io_uring
+    EPERM  seccomp      change the owner, mode, times or attributes of a file, or make a device
+    EACCES seccomp      serve anybody (bind, listen, accept)
+    EACCES seccomp      use a socket that is not TCP over IPv4 or IPv6, or TCP's way around `connect`
+    EACCES seccomp      send UDP
+    ENOSYS seccomp      make system calls that are newer than this list or of another calling convention
     ");
 }
