@@ -41,9 +41,13 @@ impl Ground {
     }
 
     fn start(&self, mode: &str, host: &str, env: &[(&str, &str)]) -> Output {
-        let port = self.server.local_addr().unwrap().port().to_string();
+        self.start_with_port(self.server.local_addr().unwrap().port(), mode, host, env)
+    }
+
+    fn start_with_port(&self, port: u16, mode: &str, host: &str, env: &[(&str, &str)]) -> Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_orion-attack"));
-        command.args([mode, self.folder.path().to_str().unwrap(), host, &port]).env_remove("RES_OPTIONS");
+        let arguments = [mode, self.folder.path().to_str().unwrap(), host, &port.to_string()];
+        command.args(arguments).env_remove("RES_OPTIONS");
         command.envs(env.iter().copied()).output().unwrap()
     }
 
@@ -141,6 +145,17 @@ fn udp_is_there_only_where_a_name_has_to_be_resolved_over_it() {
 fn localhost_is_found_without_asking_anybody() {
     let outcomes = Ground::new().attack("require", "localhost", &[]);
     assert_eq!(outcomes.needed["connect to its port"], "succeeded");
+}
+
+#[test]
+fn a_process_that_speaks_to_nobody_has_no_socket() {
+    let outcomes = outcomes(&Ground::new().start_with_port(0, "require", "127.0.0.1", &[]));
+    for attempt in ["connect to another port", "open a UDP socket", "speak to a program of this machine (AF_UNIX)"] {
+        assert_eq!(outcomes.failed[attempt], "EACCES", "{attempt}");
+    }
+    assert_eq!(outcomes.needed["connect to its port"], "EACCES");
+    assert_eq!(outcomes.needed["a pair of sockets for itself"], "succeeded");
+    assert!(outcomes.attestation["refused"].to_string().contains("use a socket of any kind"));
 }
 
 /// What a container runtime or a service manager with an old list of calls does to its processes.
