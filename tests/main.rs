@@ -14,6 +14,7 @@ mod a_dead_target_becomes_one_incident;
 mod a_faulting_plugin_hurts_only_itself;
 mod a_prometheus_outage_is_said_once;
 mod a_signal_ends_in_time;
+mod anyone_can_verify;
 mod commands_speak_plainly;
 mod downtime_is_caught_up;
 mod edits_are_live_without_a_restart;

@@ -77,7 +77,7 @@ pub struct MemoryArgs {
 impl MemoryArgs {
     /// Prometheus, by the name rule files use.
     pub fn prometheus(&self) -> Result<BTreeMap<String, Arc<dyn Source>>, Failure> {
-        let source = setup::prometheus(self.prometheus_url.as_deref(), self.prometheus_timeout)?;
+        let source: Arc<dyn Source> = setup::prometheus(self.prometheus_url.as_deref(), self.prometheus_timeout)?;
         Ok(BTreeMap::from([(PROMETHEUS.to_owned(), source)]))
     }
 

@@ -50,8 +50,8 @@ pub fn sandbox(memory_dir: Option<&Path>) -> Result<Sandbox, Failure> {
     Sandbox::new(Settings { cache_dir, limits: Limits::default() }).map_err(Failure::configuration)
 }
 
-/// The one source: Prometheus.
-pub fn prometheus(url: Option<&str>, timeout_millis: i64) -> Result<Arc<dyn Source>, Failure> {
+/// The one source: Prometheus. Certificate authorities are read here, and never again.
+pub fn prometheus(url: Option<&str>, timeout_millis: i64) -> Result<Arc<Prometheus>, Failure> {
     let url = url.filter(|url| !url.is_empty());
     let timeout_millis = u64::try_from(timeout_millis).unwrap_or(u64::MAX);
     let settings = PrometheusSettings { timeout_millis, ..PrometheusSettings::default() };

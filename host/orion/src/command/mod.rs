@@ -11,3 +11,4 @@ pub mod rule;
 pub mod run;
 pub mod schema;
 pub mod tail;
+pub mod verify;

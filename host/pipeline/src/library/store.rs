@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use orion_bus::{Bus, BusError};
@@ -153,7 +153,7 @@ impl LibraryStore {
     }
 
     fn plugin_path(&self, digest: Digest) -> PathBuf {
-        self.last_good_dir.join(format!("{digest}.wasm"))
+        plugin_path(&self.last_good_dir, digest)
     }
 
     /// Keeps an accepted plugin's bytes. Blocking.
@@ -249,6 +249,24 @@ impl LibraryStore {
             }
         }
     }
+}
+
+/// The plugin files of the folder that were accepted and may run, by their names, out of the library's state.
+pub fn kept_plugins(state: &[(Vec<u8>, Vec<u8>)]) -> BTreeMap<String, KeptPlugin> {
+    let kept = |(state_key, value): &(Vec<u8>, Vec<u8>)| match key::split(state_key, 2).as_slice() {
+        [PLUGIN_ROOM, name] => Some((String::from_utf8_lossy(name).into_owned(), serde_json::from_slice(value).ok()?)),
+        _ => None,
+    };
+    state.iter().filter_map(kept).collect()
+}
+
+/// Where the bytes of an accepted plugin file lie.
+pub fn last_good_path(memory_dir: &Path, digest: Digest) -> PathBuf {
+    plugin_path(&memory_dir.join(LAST_GOOD_DIR), digest)
+}
+
+fn plugin_path(last_good_dir: &Path, digest: Digest) -> PathBuf {
+    last_good_dir.join(format!("{digest}.wasm"))
 }
 
 /// Names of what differs, each with what it is now.
