@@ -22,7 +22,7 @@ fn an_outage_that_began_and_ended_while_orion_was_down_is_recorded_at_its_own_ti
     prometheus.wait_for("max_over_time(up[3s])", "\"0\"", support::PATIENCE).unwrap();
     exporter.restart().unwrap();
     prometheus.wait_for("up", "\"1\"", support::PATIENCE).unwrap();
-    assert!(deployment.events().is_empty());
+    assert!(deployment.observed().is_empty());
 
     let orion = deployment.start();
     deployment.wait_until("the end of the incident", |it| !it.incidents_of("service_outage", "resolved").is_empty());

@@ -9,11 +9,14 @@
     reason = "a test that meets what it does not expect has failed"
 )]
 
+mod a_bad_new_version_is_taken_back;
 mod a_crash_loses_and_doubles_nothing;
 mod a_dead_target_becomes_one_incident;
 mod a_faulting_plugin_hurts_only_itself;
+mod a_new_version_runs_in_the_shadow;
 mod a_prometheus_outage_is_said_once;
 mod a_signal_ends_in_time;
+mod a_thousand_edits_lose_nothing;
 mod anyone_can_verify;
 mod commands_speak_plainly;
 mod downtime_is_caught_up;
@@ -30,5 +33,6 @@ mod rules_that_go_wrong_are_said;
 mod support;
 mod the_demonstration_tells_a_story;
 mod the_past_is_replayed;
+mod the_process_confines_itself;
 mod what_is_absent_is_found;
 mod worked_examples_hold;

@@ -21,13 +21,13 @@ fn however_many_rules_ask_a_question_prometheus_hears_it_once_an_instant() {
     deployment.rule("shared.yaml", &format!("groups:\n  - name: shared\n    interval: 1s\n    rules:\n{rules}"));
     let orion = deployment.start();
     // Five of the twenty bounds are below 5.
-    deployment.wait_until("all findings", |it| it.events().len() == 5);
+    deployment.wait_until("all findings", |it| it.observed().len() == 5);
     deployment.wait_until("some instants", |_| proxy.requests().len() >= 5);
     assert!(orion.terminate().success());
     // A request names its instant, so the same one twice would be the same question asked twice.
     let requests = proxy.requests();
     let distinct: BTreeSet<_> = requests.iter().collect();
     assert_eq!(distinct.len(), requests.len());
-    assert_eq!(deployment.events().len(), 5);
+    assert_eq!(deployment.observed().len(), 5);
     deployment.check_promises();
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::dice::Dice;
+use crate::support::dice::Dice;
 
 /// Rules, the series they look at, and for how long.
 pub struct Set {

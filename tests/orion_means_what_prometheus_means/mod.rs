@@ -5,7 +5,6 @@
 //! down as expectations, and promtool, which is Prometheus' own rule engine, has to confirm each of them. Where Orion differs
 //! on purpose, a test of its own shows both sides.
 
-mod dice;
 mod generated;
 mod live;
 mod promtool;

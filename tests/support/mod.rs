@@ -1,8 +1,12 @@
 //! A deployment of the real `orion` binary in a folder of its own, for tests of its behaviour.
 #![expect(clippy::disallowed_types, reason = "these tests start the real binary; none of this is deployed")]
 
+pub mod dice;
+pub mod guests;
+
 use std::collections::BTreeSet;
 use std::fs::File;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -32,6 +36,9 @@ correlations:
     with: { at_least: 1 }
     incident: { type: service_outage, severity: critical, summary: "{{ $labels.service }} is out" }
 "#;
+
+/// The event that is recorded at every start.
+const ATTESTED: &str = orion_pipeline::condition::kind::CONFINEMENT_ATTESTED;
 
 /// A folder with rules, plugins and records.
 pub struct Deployment {
@@ -70,10 +77,26 @@ impl Deployment {
     }
 
     pub fn start_with(&self, env: &[(&str, &str)]) -> Running {
+        let mut command = self.command(&["run", "--log-format", "text"]);
+        command.envs(env.iter().copied());
+        self.spawn(command)
+    }
+
+    /// Starts it as another user, to whom the whole folder is given. Needs to be root.
+    pub fn start_as(&self, user: u32, env: &[(&str, &str)]) -> Running {
+        // The binary may lie where that user cannot go.
+        let binary = self.path("orion");
+        std::fs::copy(env!("CARGO_BIN_EXE_orion"), &binary).unwrap();
+        give(self.dir.path(), user);
+        let mut command = self.command_of(&binary, &["run", "--log-format", "text"]);
+        command.envs(env.iter().copied()).uid(user).gid(user);
+        self.spawn(command)
+    }
+
+    fn spawn(&self, mut command: Command) -> Running {
         let log = self.path("orion.log");
         let stderr = File::options().create(true).append(true).open(&log).unwrap();
-        let mut command = self.command(&["run", "--log-format", "text"]);
-        let child = command.envs(env.iter().copied()).stdout(Stdio::null()).stderr(stderr).spawn().unwrap();
+        let child = command.stdout(Stdio::null()).stderr(stderr).spawn().unwrap();
         Running { child, log }
     }
 
@@ -83,9 +106,14 @@ impl Deployment {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_orion"));
+        self.command_of(Path::new(env!("CARGO_BIN_EXE_orion")), arguments)
+    }
+
+    fn command_of(&self, binary: &Path, arguments: &[&str]) -> Command {
+        let mut command = Command::new(binary);
         let unset = [
             "ORION_AUTONOMY_LEVEL",
+            "ORION_CONFINEMENT",
             "ORION_CRASH_AT",
             "ORION_LOG",
             "ORION_PLUGINS__TRUSTED_KEYS",
@@ -104,6 +132,16 @@ impl Deployment {
 
     pub fn events(&self) -> Vec<Value> {
         self.lines("events")
+    }
+
+    /// Events but those about Orion's own start.
+    pub fn observed(&self) -> Vec<Value> {
+        self.events().into_iter().filter(|event| event["event_type"] != ATTESTED).collect()
+    }
+
+    /// What was recorded of each start.
+    pub fn attestations(&self) -> Vec<Value> {
+        self.events_of(ATTESTED, "occurred")
     }
 
     pub fn incidents(&self) -> Vec<Value> {
@@ -164,6 +202,10 @@ impl Deployment {
 }
 
 impl Running {
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// As `kill -9`.
     pub fn kill(mut self) {
         self.child.kill().unwrap();
@@ -206,6 +248,16 @@ pub fn wait_until(what: &str, mut holds: impl FnMut() -> bool, context: impl Fn(
     while !holds() {
         assert!(began.elapsed() < PATIENCE, "waited in vain for {what}\n{}", context());
         std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Gives a folder and all that lies in it to a user.
+fn give(path: &Path, user: u32) {
+    std::os::unix::fs::lchown(path, Some(user), Some(user)).unwrap();
+    if path.is_dir() && !path.is_symlink() {
+        for entry in std::fs::read_dir(path).unwrap() {
+            give(&entry.unwrap().path(), user);
+        }
     }
 }
 

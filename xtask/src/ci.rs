@@ -1,14 +1,15 @@
 //! What the build server checks: the quick and frequent failures first, the test runner's summary last.
 
 use crate::program::{Failure, cargo};
-use crate::{conformance, n0, setup};
+use crate::{conformance, fuzz, n0, setup};
 
 /// Compiled in for tests only: points at which they let orion crash.
-const CRASH_POINTS: &str = "orion/crash-points";
+pub const CRASH_POINTS: &str = "orion/crash-points";
 
 /// The whole check.
 pub fn everything() -> Result<(), Failure> {
     cargo(["fmt", "--all", "--check"]).run()?;
+    cargo(["fmt", "--manifest-path", fuzz::MANIFEST, "--check"]).run()?;
     setup::everything()?;
     cargo(["clippy", "--workspace", "--all-targets", "--features", CRASH_POINTS, "--", "--deny", "warnings"]).run()?;
     let document = cargo(["doc", "--workspace", "--no-deps", "--document-private-items"]);
@@ -17,6 +18,7 @@ pub fn everything() -> Result<(), Failure> {
     cargo(["deny", "check", "bans", "licenses", "sources"]).run()?;
     n0::check()?;
     conformance::of_environment()?;
+    fuzz::short()?;
     run_tests()
 }
 

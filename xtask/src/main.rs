@@ -3,6 +3,8 @@
 
 mod ci;
 mod conformance;
+mod drill;
+mod fuzz;
 mod n0;
 mod program;
 mod setup;
@@ -49,6 +51,18 @@ const TASKS: &[Task] = &[
     Task { name: "lab", help: "Starts the lab: real servers to watch, with the arguments given.", run: Run::With(lab) },
     Task { name: "bench", help: "Measures Orion as it is released, with the arguments given.", run: Run::With(bench) },
     Task {
+        name: "drill",
+        help: "`drill reload` makes a thousand edits of every kind while there is traffic and prints how soon they were live;\n\
+               `--edits N` makes another number, `--seed N` the same ones again. The tests make a few of each kind.",
+        run: Run::With(drill::run),
+    },
+    Task {
+        name: "fuzz",
+        help: "Fuzzes each door at which bytes of others come in, with libFuzzer and the stable compiler, a minute each.\n\
+               `--seconds N` takes longer, `--target NAME` takes one. What breaks something is kept under target/fuzz/found.",
+        run: Run::With(fuzz::run),
+    },
+    Task {
         name: "conformance",
         help: "Shows rule files that people have to `orion check`: those of host/rules/conformance, and with `--rules DIR` those of a\n\
                folder and the folders within. Counts files, alerts, recording rules and warnings; an error fails the task.\n\
@@ -68,7 +82,8 @@ const TASKS: &[Task] = &[
     Task {
         name: "ci",
         help: "Everything the build server checks: format, lints, documentation, licences and sources of what is built in,\n\
-               n0, conformance with the folder that ORION_PUBLIC_RULES names, tests. Installs cargo-deny when it is missing.",
+               n0, conformance with the folder that ORION_PUBLIC_RULES names, ten seconds of fuzzing each target, tests. Installs\n\
+               cargo-deny when it is missing.",
         run: Run::Alone(ci::everything),
     },
 ];

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use orion_model::{AutonomyLevel, parse_duration};
 
+use crate::command::aside::AsideArgs;
 use crate::command::explain::ExplainArgs;
 use crate::command::record::RecordArgs;
 use crate::command::replay::ReplayArgs;
@@ -63,6 +64,8 @@ pub enum Command {
     Plugin(PluginArgs),
     /// Look at rules
     Rule(RuleCommandArgs),
+    /// Look at inputs that plugins could not take
+    Aside(AsideArgs),
     /// Show why something fired, or why it does not
     Explain(ExplainArgs),
     /// Show what rules would have made of the past, by the code that runs live
@@ -114,6 +117,25 @@ impl DataArgs {
     }
 }
 
+/// What the process takes away from itself.
+#[derive(Args, Clone)]
+pub struct ConfinementArgs {
+    /// How the process confines itself before it starts: which files, ports and system calls are left to it
+    #[arg(long, value_name = "MODE", value_enum, default_value_t = Confinement::Auto, env = "ORION_CONFINEMENT")]
+    pub confinement: Confinement,
+}
+
+/// How much confinement is asked for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum Confinement {
+    /// All of it, or no start
+    Require,
+    /// What the kernel can; what it cannot is said
+    Auto,
+    /// None
+    Off,
+}
+
 /// How the sources are asked.
 #[derive(Args, Clone)]
 pub struct WatchArgs {
@@ -148,6 +170,8 @@ pub struct RunArgs {
     pub data: DataArgs,
     #[command(flatten)]
     pub watch: WatchArgs,
+    #[command(flatten)]
+    pub confinement: ConfinementArgs,
 }
 
 /// Arguments of `orion check`.
@@ -186,6 +210,8 @@ pub struct DemoArgs {
     pub data: Option<PathBuf>,
     #[command(flatten)]
     pub watch: WatchArgs,
+    #[command(flatten)]
+    pub confinement: ConfinementArgs,
 }
 
 /// Arguments of `orion tail`.

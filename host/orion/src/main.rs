@@ -4,6 +4,7 @@
 
 mod cli;
 mod command;
+mod confinement;
 mod feed;
 mod log;
 mod output;
@@ -44,6 +45,7 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Tail(args) => command::tail::tail(&args),
         Command::Incident(args) => command::incident::incident(&args),
         Command::Plugin(args) => command::plugin::plugin(&args),
+        Command::Aside(args) => command::aside::aside(&args),
         Command::Rule(args) => command::rule::rule(&args),
         Command::Explain(args) => command::explain::explain(&args),
         Command::Replay(args) => command::replay::replay(&args),

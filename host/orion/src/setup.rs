@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use orion_bus::{Bus, SqliteBus};
 use orion_model::Clock;
+use orion_pipeline::attestation::Attestation;
 use orion_pipeline::engine::{Engine, EngineParts};
 use orion_pipeline::library::{Defaults, LibrarySettings};
 use orion_pipeline::watcher::WatcherSettings;
@@ -78,6 +79,8 @@ pub struct Plan {
     pub interval_millis: i64,
     /// How far back missed instants are evaluated.
     pub catch_up_millis: i64,
+    /// What the process says of itself, where that is recorded.
+    pub attestation: Option<Attestation>,
 }
 
 /// A pipeline and its bus.
@@ -109,6 +112,7 @@ impl Pipeline {
             },
             watcher: WatcherSettings { catch_up_millis: plan.catch_up_millis },
             workers: workers(),
+            attestation: plan.attestation,
         };
         let engine = Engine::start(parts).await.map_err(Failure::configuration)?;
         Ok(Self { engine, bus })

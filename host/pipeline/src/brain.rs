@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use orion_bus::{Bus, RecordKind};
 use orion_model::{Decision, Incident, IncidentStatus};
-use serde::Deserialize;
+use serde::Deserializer as _;
+use serde::de::{IgnoredAny, MapAccess, Visitor};
 use tokio::sync::watch;
 
 use crate::draft::{Draft, NotWritable};
@@ -63,21 +64,66 @@ pub(crate) fn decisions_about<'a>(incidents: impl Iterator<Item = &'a str>) -> R
     Ok(draft)
 }
 
-/// What is looked at before the whole is read: most revisions are updates, about which nothing is decided.
-#[derive(Deserialize)]
-struct Revision {
-    status: IncidentStatus,
+/// The incident, if it calls for a decision. Most revisions are updates, about which nothing is decided, and an update can name
+/// a thousand events: so those are not read whole.
+fn read(body: &str) -> Result<Option<Incident>, serde_json::Error> {
+    if status_of(body).is_some_and(|status| !calls_for_a_decision(status)) {
+        return Ok(None);
+    }
+    let incident: Incident = serde_json::from_str(body)?;
+    Ok(calls_for_a_decision(incident.status).then_some(incident))
 }
 
-/// The incident, if it calls for a decision.
-fn read(body: &str) -> Result<Option<Incident>, serde_json::Error> {
-    let Revision { status } = serde_json::from_str(body)?;
-    if calls_for_a_decision(status) { serde_json::from_str(body).map(Some) } else { Ok(None) }
+/// The status of a revision, as far as it is written before everything long. `None` where the whole has to be read.
+fn status_of(body: &str) -> Option<IncidentStatus> {
+    struct UpTo<'a>(&'a mut Option<IncidentStatus>);
+
+    impl<'de> Visitor<'de> for UpTo<'_> {
+        type Value = ();
+
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("a revision of an incident")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
+            while let Some(name) = members.next_key::<&str>()? {
+                if name == "status" {
+                    *self.0 = Some(members.next_value()?);
+                    // The rest is left unread, which ends in an error that nobody looks at.
+                    return Ok(());
+                }
+                members.next_value::<IgnoredAny>()?;
+            }
+            Ok(())
+        }
+    }
+
+    let mut status = None;
+    let _ = serde_json::Deserializer::from_str(body).deserialize_map(UpTo(&mut status));
+    status
 }
 
 fn calls_for_a_decision(status: IncidentStatus) -> bool {
     match status {
         IncidentStatus::Opened | IncidentStatus::Escalated => true,
         IncidentStatus::Updated | IncidentStatus::Resolved => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_status_is_found_before_the_rest_and_where_there_is_none_the_whole_is_read() {
+        let found = |body| status_of(body);
+        assert_eq!(
+            found(r#"{"incident_id":"a","n":{"status":"x"},"status":"updated","event_ids":["#),
+            Some(IncidentStatus::Updated)
+        );
+        for none in ["", "[]", "{}", r#"{"status":"unheard"}"#, r#"{"status":"#, r#"{"revision":1}"#] {
+            assert_eq!(found(none), None, "{none}");
+            assert!(read(none).is_err(), "{none}");
+        }
     }
 }

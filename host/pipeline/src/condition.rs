@@ -22,6 +22,14 @@ pub mod kind {
     pub const QUERY_FAILURE: &str = "query_failure";
     /// A plugin's call ended with a fault.
     pub const PLUGIN_FAULT: &str = "plugin_fault";
+    /// A plugin keeps failing and is not called for a while.
+    pub const PLUGIN_QUARANTINED: &str = "plugin_quarantined";
+    /// A plugin cannot take an input, which is kept; the rest goes on.
+    pub const INPUT_SET_ASIDE: &str = "input_set_aside";
+    /// What a plugin remembered means nothing to the version of it that runs now.
+    pub const STATE_RESET: &str = "state_reset";
+    /// A new version of a detector was tried beside the old one.
+    pub const SHADOW_ENDED: &str = "shadow_ended";
     /// A rule's findings cannot be told apart.
     pub const RULE_FAULT: &str = "rule_fault";
     /// A rule has more alerts than its limit.
@@ -32,6 +40,9 @@ pub mod kind {
     pub const RULE_FILE_REFUSED: &str = "rule_file_refused";
     /// A plugin file is refused; its last good version runs.
     pub const PLUGIN_REFUSED: &str = "plugin_refused";
+    /// What the process took away from itself when it started. For the record: it happens at every start, and no rule that
+    /// ships reads it.
+    pub const CONFINEMENT_ATTESTED: &str = "confinement_attested";
 }
 
 /// A condition: what it is, and about what.
@@ -63,7 +74,8 @@ impl Condition {
         id.finish().into()
     }
 
-    /// The event that says this. `ordinal` keeps apart two that would be the same otherwise.
+    /// The event that says this. Of two about the same things at one instant only the first would be recorded: what can happen
+    /// twice at once has a label that tells it apart.
     pub fn event(&self, status: Status, at: Timestamp, generation: u64, message: &str) -> Event {
         let fingerprint = self.fingerprint();
         let event_id = IdBuilder::new("event")

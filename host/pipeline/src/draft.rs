@@ -9,6 +9,7 @@ use serde::Serialize;
 pub struct Draft {
     records: Vec<NewRecord>,
     state: Vec<StateChange>,
+    without_state: bool,
 }
 
 /// A record that has no JSON form. Our own types all have one; seeing this is a defect.
@@ -20,6 +21,22 @@ pub struct NotWritable {
 }
 
 impl Draft {
+    /// One that takes records only, for where nothing is kept: writing the state is most of the work of a step.
+    pub fn of_records() -> Self {
+        Self { without_state: true, ..Self::default() }
+    }
+
+    /// What there is so far; it goes on empty.
+    pub fn take(&mut self) -> Self {
+        let empty = Self { without_state: self.without_state, ..Self::default() };
+        std::mem::replace(self, empty)
+    }
+
+    /// Whether state that is put here goes anywhere.
+    pub const fn keeps_state(&self) -> bool {
+        !self.without_state
+    }
+
     /// Whether there is nothing to commit but the offset.
     pub fn is_empty(&self) -> bool {
         self.records.is_empty() && self.state.is_empty()
@@ -54,24 +71,36 @@ impl Draft {
 
     /// Keeps a value as JSON.
     pub fn put(&mut self, key: Vec<u8>, value: &impl Serialize) -> Result<(), NotWritable> {
-        let value = text("state value", value)?.into_bytes();
-        self.put_bytes(key, value);
+        if self.keeps_state() {
+            self.put_bytes(key, Self::json(value)?);
+        }
         Ok(())
+    }
+
+    /// A value as it would be kept.
+    pub fn json(value: &impl Serialize) -> Result<Vec<u8>, NotWritable> {
+        text("state value", value).map(String::into_bytes)
     }
 
     /// Keeps bytes.
     pub fn put_bytes(&mut self, key: Vec<u8>, value: Vec<u8>) {
-        self.state.push(StateChange::Put { key, value });
+        if self.keeps_state() {
+            self.state.push(StateChange::Put { key, value });
+        }
     }
 
     /// Forgets a key.
     pub fn delete(&mut self, key: Vec<u8>) {
-        self.state.push(StateChange::Delete { key });
+        if self.keeps_state() {
+            self.state.push(StateChange::Delete { key });
+        }
     }
 
     /// Forgets every key of the owner.
     pub fn clear(&mut self) {
-        self.state.push(StateChange::Clear);
+        if self.keeps_state() {
+            self.state.push(StateChange::Clear);
+        }
     }
 
     /// The records, without the state.

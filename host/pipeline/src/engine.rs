@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use orion_bus::{Bus, BusError};
 use orion_model::Clock;
@@ -15,9 +16,10 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 use crate::archive::run_archive;
+use crate::attestation::{Attestation, AttestationError};
 use crate::brain::run_brain;
 use crate::guardian::{Guardian, run_guardian};
-use crate::library::{FolderWatch, Generation, Library, LibraryError, LibrarySettings};
+use crate::library::{FolderWatch, Generation, Library, LibraryError, LibrarySettings, SETTLE_MILLIS};
 use crate::watcher::{
     Command, EndGroupError, SourceHealth, WatcherContext, WatcherSettings, end_stored_group, run_group,
 };
@@ -39,6 +41,8 @@ pub struct EngineParts {
     pub watcher: WatcherSettings,
     /// How many plugin calls may run at once.
     pub workers: usize,
+    /// What the process says of itself, where that is recorded.
+    pub attestation: Option<Attestation>,
 }
 
 /// Why the pipeline does not start.
@@ -50,6 +54,9 @@ pub enum EngineError {
     /// The bus.
     #[error(transparent)]
     Bus(#[from] BusError),
+    /// What the process says of itself could not be recorded.
+    #[error(transparent)]
+    Attestation(#[from] AttestationError),
     /// A group that is gone could not be ended.
     #[error(transparent)]
     EndGroup(#[from] EndGroupError),
@@ -57,6 +64,9 @@ pub enum EngineError {
     #[error("looking at the folders panicked: {0}")]
     Panicked(#[from] tokio::task::JoinError),
 }
+
+/// How often new plugins are looked at: one that fails is to be gone before it fails again, and looking costs nothing.
+const TRIAL_LOOK_MILLIS: u64 = 500;
 
 /// A running pipeline.
 pub struct Engine {
@@ -73,12 +83,21 @@ pub struct Engine {
 impl Engine {
     /// Loads rules and plugins and starts every stage.
     pub async fn start(parts: EngineParts) -> Result<Self, EngineError> {
-        let EngineParts { bus, sandbox, sources, clock, library: library_settings, watcher, workers } = parts;
+        let EngineParts { bus, sandbox, sources, clock, library: library_settings, watcher, workers, attestation } =
+            parts;
         let memory_dir: PathBuf = library_settings.memory_dir.clone();
         let mut library = Library::open(library_settings.clone(), sandbox, bus.clone()).await?;
-        library = scan(library).await?;
+        library = scan(library, clock.clone()).await?;
+        if library.misses_files() {
+            // A file that was taken away while nobody looked is not to run for another moment.
+            tokio::time::sleep(Duration::from_millis(SETTLE_MILLIS)).await;
+            library = scan(library, clock.clone()).await?;
+        }
         let accepted = library.accept(clock.now()).await?;
         let first = accepted.unwrap_or_else(|| library.current());
+        if let Some(attestation) = attestation {
+            attestation.record(&*bus, clock.now(), first.number).await?;
+        }
         let watermark = Arc::new(Watermark::default());
         let workers = Arc::new(Semaphore::new(workers.max(1)));
         let (generation, live) = watch::channel(Arc::new(first.clone()));
@@ -127,7 +146,14 @@ impl Engine {
     pub async fn follow_edits(&mut self) -> Result<(), EngineError> {
         let mut watch = FolderWatch::start(&self.library_settings.dirs());
         loop {
-            watch.changed().await;
+            match &self.library {
+                Some(library) if library.misses_files() => watch.settled().await,
+                Some(library) if library.tries_plugins() => tokio::select! {
+                    () = watch.changed() => {}
+                    () = failed_trial(library) => {}
+                },
+                _ => watch.changed().await,
+            }
             self.reload().await?;
         }
     }
@@ -135,7 +161,7 @@ impl Engine {
     /// Looks at the folders now and applies what has changed.
     pub async fn reload(&mut self) -> Result<(), EngineError> {
         let Some(library) = self.library.take() else { return Ok(()) };
-        let mut library = match scan(library).await {
+        let mut library = match scan(library, self.context.clock.clone()).await {
             Ok(library) => library,
             Err(ScanError::Folder(library, error)) => {
                 // The folder may come back; what runs goes on.
@@ -199,6 +225,13 @@ impl Engine {
     }
 }
 
+/// Waits until a new plugin has failed too often.
+async fn failed_trial(library: &Library) {
+    while !library.has_failed_trial() {
+        tokio::time::sleep(Duration::from_millis(TRIAL_LOOK_MILLIS)).await;
+    }
+}
+
 enum ScanError {
     Folder(Box<Library>, LibraryError),
     Panicked(tokio::task::JoinError),
@@ -214,8 +247,8 @@ impl From<ScanError> for EngineError {
 }
 
 /// Reading, parsing and compiling block; they are kept off the threads that serve the groups.
-async fn scan(mut library: Library) -> Result<Library, ScanError> {
-    let scanned = tokio::task::spawn_blocking(move || match library.scan() {
+async fn scan(mut library: Library, clock: Arc<dyn Clock>) -> Result<Library, ScanError> {
+    let scanned = tokio::task::spawn_blocking(move || match library.scan(&*clock) {
         Ok(()) => Ok(library),
         Err(error) => Err(ScanError::Folder(Box::new(library), error)),
     });

@@ -6,6 +6,8 @@
 //! goes the same way over the past.
 
 pub mod archive;
+pub mod aside;
+pub mod attestation;
 pub mod brain;
 pub mod clock;
 pub mod condition;
@@ -19,5 +21,6 @@ mod plugin_state;
 pub mod replay;
 pub mod schedule;
 mod stage;
+mod supervision;
 pub mod watcher;
 mod watermark;

@@ -1,14 +1,15 @@
 //! What a plugin instance has asked to be kept: a copy of what the store has, so that an instance that faulted or was
 //! edited is replaced and given its state back without a look into the store.
 //!
-//! State belongs to a plugin and its state version. Under another plugin, or another version, it starts afresh: bytes
-//! that mean something else are worse than none.
+//! State belongs to a plugin and its state version. Under another plugin, or another version, it starts afresh, which an
+//! event says: bytes that mean something else are worse than none.
 
 use std::collections::BTreeMap;
 
-use orion_model::{Manifest, StateEntry};
+use orion_model::{Manifest, Severity, StateEntry, Status, Timestamp};
 
-use crate::draft::{Draft, key};
+use crate::condition::{Condition, kind};
+use crate::draft::{Draft, NotWritable, key};
 
 /// First part of the state keys of what plugins keep.
 pub const PLUGIN_ROOM: &[u8] = b"plugin";
@@ -16,7 +17,7 @@ pub const PLUGIN_ROOM: &[u8] = b"plugin";
 pub const OWNER_ROOM: &[u8] = b"plugin-owner";
 
 /// The kept state of one rule's or correlation's plugin.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct PluginState {
     /// The rule or correlation.
     id: String,
@@ -46,23 +47,64 @@ impl PluginState {
         self.owner = Some(String::from_utf8_lossy(owner).into_owned());
     }
 
-    /// Starts afresh, visibly, when what is kept is not this plugin's. Called once the store was read, and on every edit.
-    pub fn adapt(&mut self, manifest: &Manifest, draft: &mut Draft) {
-        let is_its = self.owner == owner_of(manifest);
-        if is_its || (self.owner.is_none() && self.kept.is_empty()) {
-            return;
+    /// Starts afresh when what is kept is not this plugin's, and says so with an event. Called once the store was read, and on
+    /// every edit.
+    pub fn adapt(
+        &mut self,
+        manifest: &Manifest,
+        now: Timestamp,
+        generation: u64,
+        draft: &mut Draft,
+    ) -> Result<(), NotWritable> {
+        let owner = owner_of(manifest);
+        if self.owner == owner || (self.owner.is_none() && self.kept.is_empty()) {
+            return Ok(());
         }
         if !self.kept.is_empty() {
-            let (was, is) = (self.owner.as_deref().unwrap_or("nobody"), &manifest.name);
-            tracing::warn!(rule = self.id, "state of {was} means nothing to the present {is}: it starts afresh");
+            let was = self.owner.as_deref().unwrap_or("nobody");
+            let is = owner.as_deref().unwrap_or("which keeps none");
+            let message = format!("what {was} remembered means nothing to {is}: it starts afresh");
+            tracing::warn!(rule = self.id, "{message}");
+            let labels = [("rule", self.id.as_str()), ("plugin", &manifest.name)];
+            let reset = Condition::new(kind::STATE_RESET, Severity::Warning, "orion", labels);
+            draft.event(&reset.event(Status::Occurred, now, generation, &message))?;
         }
         self.forget(draft);
+        Ok(())
+    }
+
+    /// What of it means something to a plugin; nothing when it is not that plugin's.
+    pub fn for_plugin(&self, manifest: &Manifest) -> Self {
+        if self.owner == owner_of(manifest) { self.clone() } else { Self::new(&self.id) }
+    }
+
+    /// Puts all of it down, as if it had been taken just now.
+    pub fn put_down(&self, draft: &mut Draft) {
+        if let Some(owner) = &self.owner {
+            draft.put_bytes(self.owner_key(), owner.clone().into_bytes());
+        }
+        for (name, value) in &self.kept {
+            draft.put_bytes(self.entry_key(name), value.clone());
+        }
     }
 
     /// The entries, for `restore`.
     pub fn entries(&self) -> Vec<StateEntry> {
         let entry = |(key, value): (&Vec<u8>, &Vec<u8>)| StateEntry { key: key.clone(), value: Some(value.clone()) };
         self.kept.iter().map(entry).collect()
+    }
+
+    /// The entries, with what changed since laid over them.
+    pub fn entries_with(&self, since: &[StateEntry]) -> Vec<StateEntry> {
+        let mut kept: BTreeMap<&[u8], &[u8]> = self.kept.iter().map(|(key, value)| (&**key, &**value)).collect();
+        for entry in since {
+            match &entry.value {
+                Some(value) => drop(kept.insert(&entry.key, value)),
+                None => drop(kept.remove(&*entry.key)),
+            }
+        }
+        let entry = |(key, value): (&[u8], &[u8])| StateEntry { key: key.to_vec(), value: Some(value.to_vec()) };
+        kept.into_iter().map(entry).collect()
     }
 
     /// Takes what a checkpoint returned.
@@ -77,16 +119,16 @@ impl PluginState {
             self.owner = Some(owner);
         }
         for StateEntry { key: name, value } in entries {
-            let state_key = self.entry_key(&name);
+            if draft.keeps_state() {
+                let state_key = self.entry_key(&name);
+                match &value {
+                    Some(value) => draft.put_bytes(state_key, value.clone()),
+                    None => draft.delete(state_key),
+                }
+            }
             match value {
-                Some(value) => {
-                    draft.put_bytes(state_key, value.clone());
-                    self.kept.insert(name, value);
-                }
-                None => {
-                    draft.delete(state_key);
-                    self.kept.remove(&name);
-                }
+                Some(value) => drop(self.kept.insert(name, value)),
+                None => drop(self.kept.remove(&name)),
             }
         }
     }
@@ -139,8 +181,11 @@ mod tests {
         for (name, state_version, afresh) in cases {
             let mut state = kept_by("a", 1);
             let mut draft = Draft::default();
-            state.adapt(&manifest(name, state_version), &mut draft);
-            assert_eq!((state.is_empty(), draft.is_empty()), (afresh, !afresh), "{name} {state_version}");
+            state.adapt(&manifest(name, state_version), Timestamp::default(), 1, &mut draft).unwrap();
+            assert_eq!(state.is_empty(), afresh, "{name} {state_version}");
+            let said: Vec<String> = draft.into_records().into_iter().map(|record| record.body).collect();
+            assert_eq!(said.len(), usize::from(afresh));
+            assert!(said.iter().all(|body| body.contains("what a/1 remembered means nothing to")), "{said:?}");
         }
     }
 

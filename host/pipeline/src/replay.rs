@@ -9,15 +9,14 @@ use std::collections::{BTreeMap, BinaryHeap, HashMap, VecDeque};
 use std::sync::Arc;
 
 use orion_bus::{Loaded, NewRecord, RecordKind};
-use orion_model::{Event, Frame, RecordId, Timestamp};
+use orion_model::{Event, Frame, Labels, Timestamp};
 use orion_source::{Instants, Source, SourceError};
 
 use crate::brain::decisions_about;
 use crate::draft::NotWritable;
-use crate::guardian::{Desk, earlier_positions};
+use crate::guardian::{Desk, Remembered};
 use crate::library::Generation;
 use crate::schedule::Slots;
-use crate::stage::BATCH;
 use crate::watcher::{Answers, Effort, Evaluating, Group, GroupPlan, Which};
 
 /// Samples of answers held at one time, over all queries: a few hundred megabytes of JSON on their way in, a fifth of that
@@ -29,6 +28,10 @@ const MOST_INSTANTS: usize = 11_000;
 
 /// Instants of the first question about a query, before anybody knows how many series answer it.
 const FIRST_INSTANTS: usize = 60;
+
+/// Events that correlations look at in one go. What they say does not depend on it; calls into plugins are shared by more
+/// events than live, where they come in smaller numbers and a batch that faults is to be small.
+const BATCH: usize = 4_096;
 
 /// What is replayed.
 #[derive(Clone, Copy, Debug)]
@@ -105,8 +108,10 @@ pub struct Replay {
     due: BinaryHeap<Reverse<(Timestamp, usize)>>,
     to: Timestamp,
     desk: Desk,
-    /// Ids of all events so far; the position of an event is its place, from 1.
-    log: Vec<RecordId>,
+    /// The last position; there are no gaps.
+    position: u64,
+    /// Labels of events by their alert, so that all that is remembered of an alert's events is one set.
+    labels: HashMap<u64, Labels>,
     waiting: Vec<(u64, Event)>,
     counts: ReplayCounts,
 }
@@ -147,9 +152,10 @@ impl Replay {
             let ahead = (0..group.session_count()).map(|_| Ahead::default()).collect();
             courses.push(Course { group, source, ahead });
         }
-        let desk = Desk::open(generation, Loaded::default(), settings.from)?;
+        let desk = Desk::open(generation, Loaded::default(), settings.from, Remembered::Here)?;
         let counts = ReplayCounts::default();
-        Ok(Self { courses, due, to: settings.to, desk, log: Vec::new(), waiting: Vec::new(), counts })
+        let (position, labels, waiting) = (0, HashMap::new(), Vec::new());
+        Ok(Self { courses, due, to: settings.to, desk, position, labels, waiting, counts })
     }
 
     /// Goes all the way.
@@ -185,20 +191,31 @@ impl Replay {
         observer: &mut dyn Observer,
     ) -> Result<(), ReplayError> {
         for event in events {
-            self.log.push(event.event_id);
-            self.waiting.push((self.log.len() as u64, event));
+            self.position += 1;
+            self.wait(event);
         }
         self.correlate(reached, observer)
     }
 
     fn append(&mut self, record: &NewRecord, observer: &mut dyn Observer) {
         observer.record(record);
-        self.log.push(record.id);
+        self.position += 1;
         if record.kind == RecordKind::Event
             && let Ok(event) = serde_json::from_str(&record.body)
         {
-            self.waiting.push((self.log.len() as u64, event));
+            self.wait(event);
         }
+    }
+
+    /// An event at the last position waits for the correlations.
+    fn wait(&mut self, mut event: Event) {
+        let known = self.labels.entry(event.fingerprint.as_u64()).or_insert_with(|| event.labels.clone());
+        if *known == event.labels {
+            event.labels = known.clone();
+        } else {
+            *known = event.labels.clone();
+        }
+        self.waiting.push((self.position, event));
     }
 
     /// Lets the correlations look at what was reported, then at the time.
@@ -223,10 +240,7 @@ impl Replay {
         observer: &mut dyn Observer,
     ) -> Result<(), ReplayError> {
         let answers = self.desk.ask_all(events, tick);
-        let id_at = |position: u64| Some((position, *self.log.get(usize::try_from(position.checked_sub(1)?).ok()?)?));
-        let earlier: HashMap<u64, RecordId> =
-            earlier_positions(events, &answers).into_iter().filter_map(id_at).collect();
-        self.desk.settle(events, answers, &earlier, tick)?;
+        self.desk.settle(events, answers, &HashMap::new(), tick)?;
         let records = self.desk.take_pending().into_records();
         for record in &records {
             self.append(record, observer);

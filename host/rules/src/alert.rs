@@ -18,7 +18,7 @@ use crate::tree::Node;
 pub(crate) const DEFAULT_PLUGIN: &str = "threshold";
 
 /// What an item of `rules:` may have.
-pub(crate) const KEYS: [Key; 11] = [
+pub(crate) const KEYS: [Key; 12] = [
     key("alert", Form::Text, "Name of the alert."),
     key("expr", Form::Text, "The query, in PromQL. Every series of its answer goes to the detector."),
     key("for", Form::Duration, "How long a finding must be there before it fires."),
@@ -36,6 +36,11 @@ pub(crate) const KEYS: [Key; 11] = [
         "The detector: a name, name@version (1.2.0, or how it begins: 1), or a .wasm file of the plugin folder.",
     ),
     key("with", Form::Parameters, "Parameters of the detector."),
+    key(
+        "shadow",
+        Form::Count,
+        "How many evaluations a new version of the detector is tried beside the old one before it takes over.",
+    ),
     key("missing_for", Form::Count, "How many evaluations an alert outlives without its data."),
     key("on_empty", Form::Word(&["keep", "resolve", "fire"]), "What an empty answer means."),
     key("record", Form::Text, "Makes it a recording rule, which is read and not evaluated."),
@@ -47,6 +52,9 @@ const DEFAULT_MISSING_FOR: u32 = 2;
 
 /// More would be `on_empty: keep` in other words.
 const MOST_MISSING_FOR: u32 = 1_000;
+
+/// A week of minutes: with more, the old version would never go.
+const MOST_SHADOWED: u32 = 10_000;
 
 /// What an item was.
 pub(crate) enum Read {
@@ -83,6 +91,8 @@ pub(crate) fn read(checker: &mut Checker<'_, '_>, node: &Node, inherited: &Inher
     let annotations =
         fields.get("annotations").map(|node| labels(checker, node, ANNOTATIONS, found)).unwrap_or_default();
     let no_data = no_data(checker, &fields);
+    let help = "how many evaluations a new version of the detector is tried beside the old one, such as `shadow: 10`";
+    let shadow = evaluations(checker, &fields, "shadow", MOST_SHADOWED, help).unwrap_or(0);
     let chosen = checker.plugins.read(&mut checker.report, &fields, Kind::Detector, DEFAULT_PLUGIN, &[]);
 
     if let (Some(expr), Some(facts), Some(chosen)) = (expr, &facts, &chosen) {
@@ -104,6 +114,7 @@ pub(crate) fn read(checker: &mut Checker<'_, '_>, node: &Node, inherited: &Inher
         annotations: owned(annotations),
         plugin: chosen.plugin,
         parameters: chosen.parameters,
+        shadow,
         line: checker.report.source.line(fields.bytes.start),
     })))
 }
@@ -120,22 +131,20 @@ fn always_fires(checker: &mut Checker<'_, '_>, expr: Text<'_>, facts: &Facts, ch
 }
 
 fn no_data(checker: &mut Checker<'_, '_>, fields: &Fields<'_>) -> NoData {
-    let given = missing_for(checker, fields);
+    let help = "how many evaluations an alert outlives without its data, such as `missing_for: 2`";
+    let given = evaluations(checker, fields, "missing_for", MOST_MISSING_FOR, help);
     let absent_is_missing = given.is_some() || fields.key("plugin").is_some();
     let unsaid = if absent_is_missing { OnEmpty::Missing } else { OnEmpty::Resolve };
     let on_empty = on_empty(checker, fields).unwrap_or(unsaid);
     NoData { missing_for: given.unwrap_or(DEFAULT_MISSING_FOR), absent_is_missing, on_empty }
 }
 
-fn missing_for(checker: &mut Checker<'_, '_>, fields: &Fields<'_>) -> Option<u32> {
-    let text = fields.text(&mut checker.report, "missing_for")?;
-    let count = text.as_str().parse().ok().filter(|count| *count <= MOST_MISSING_FOR);
+fn evaluations(checker: &mut Checker<'_, '_>, fields: &Fields<'_>, key: &str, most: u32, help: &str) -> Option<u32> {
+    let text = fields.text(&mut checker.report, key)?;
+    let count = text.as_str().parse().ok().filter(|count| *count <= most);
     if count.is_none() {
-        let message = format!("`missing_for` counts evaluations, 0 to {MOST_MISSING_FOR}, but is `{}`", text.as_str());
-        checker
-            .report
-            .error(text.bytes(), message)
-            .help("how many evaluations an alert outlives without its data, such as `missing_for: 2`");
+        let message = format!("`{key}` counts evaluations, 0 to {most}, but is `{}`", text.as_str());
+        checker.report.error(text.bytes(), message).help(help);
     }
     count
 }

@@ -6,7 +6,7 @@ use orion_model::{Kind, Severity};
 
 use crate::checker::Checker;
 use crate::group::template;
-use crate::group_by::GroupName;
+use crate::group_by::{GroupName, in_order};
 use crate::key::{Form, Key, key, names_of};
 use crate::keys::{Fields, Text, nearest, text_of, texts_of};
 use crate::match_check;
@@ -143,7 +143,7 @@ fn group_by(checker: &mut Checker<'_, '_>, fields: &Fields<'_>) -> Vec<GroupName
             names.push(GroupName::plain(text.as_str()));
         }
     }
-    names
+    in_order(names)
 }
 
 fn incident(checker: &mut Checker<'_, '_>, outer: &Fields<'_>, name: Option<Text<'_>>) -> Option<IncidentSpec> {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use orion_model::{Event, Labels};
+use orion_model::{Event, write_labels};
 
 use crate::matcher::look_up;
 
@@ -26,10 +26,17 @@ impl GroupName {
     }
 }
 
-/// What the event has for each name; a name it has nothing for is left out.
-pub fn group_key(event: &Event, group_by: &[GroupName]) -> Labels {
+/// Writes what the event has for each name, as one text; a name it has nothing for is left out. The names come in their
+/// order, as [`in_order`] puts them.
+pub fn write_group_key(out: &mut String, event: &Event, group_by: &[GroupName]) {
     let value = |name: &GroupName| look_up(event, name.field_of(event)).map(|field| field.text());
-    group_by.iter().filter_map(|name| Some((name.name.as_str(), value(name)?))).collect()
+    write_labels(out, group_by.iter().filter_map(|name| Some((name.name.as_str(), value(name)?))));
+}
+
+/// The names in the order in which they stand in a key.
+pub(crate) fn in_order(mut group_by: Vec<GroupName>) -> Vec<GroupName> {
+    group_by.sort_by(|a, b| a.name.cmp(&b.name));
+    group_by
 }
 
 #[cfg(test)]
@@ -41,8 +48,10 @@ mod tests {
     #[test]
     fn a_field_is_looked_up_in_the_event_then_its_labels_then_its_data() {
         let key = |names: &[&str]| {
-            let names: Vec<GroupName> = names.iter().copied().map(GroupName::plain).collect();
-            group_key(&event("service_down", Severity::Error), &names).to_string()
+            let names = in_order(names.iter().copied().map(GroupName::plain).collect());
+            let mut key = String::new();
+            write_group_key(&mut key, &event("service_down", Severity::Error), &names);
+            key
         };
         assert_eq!(key(&["rule", "service", "value"]), r#"{rule="file/group/alert", service="jellyfin", value="5.5"}"#);
         assert_eq!(key(&["event_type", "severity", "status", "source"]).matches('=').count(), 4);
@@ -56,9 +65,13 @@ mod tests {
             name: "address".to_owned(),
             fields: [("service_down", "service"), ("other", "port")].map(|(a, b)| (a.to_owned(), b.to_owned())).into(),
         };
-        let key = |event_type: &str| group_key(&event(event_type, Severity::Error), std::slice::from_ref(&address));
-        assert_eq!(key("service_down").to_string(), r#"{address="jellyfin"}"#);
-        assert_eq!(key("other").to_string(), r#"{address="8096"}"#);
-        assert_eq!(key("neither").to_string(), "{}");
+        let key = |event_type: &str| {
+            let mut key = String::new();
+            write_group_key(&mut key, &event(event_type, Severity::Error), std::slice::from_ref(&address));
+            key
+        };
+        assert_eq!(key("service_down"), r#"{address="jellyfin"}"#);
+        assert_eq!(key("other"), r#"{address="8096"}"#);
+        assert_eq!(key("neither"), "{}");
     }
 }

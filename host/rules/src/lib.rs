@@ -5,7 +5,7 @@
 //! listed at once, each with its line, so that a person edits once and not once per mistake.
 //!
 //! The way of a text: [`parse_file`] → a tree with spans → groups and correlations checked key by key → [`RuleFile`].
-//! The pipeline then asks [`EventMatcher`], [`group_key`] and [`Template`] at run time.
+//! The pipeline then asks [`EventMatcher`], [`write_group_key`] and [`Template`] at run time.
 
 mod alert;
 mod catalog;
@@ -38,7 +38,7 @@ pub use catalog::PluginCatalog;
 pub use diagnostic::{Diagnostic, Level, Span, render};
 pub use event_type::default_event_type;
 pub use file::{Parsed, parse_file};
-pub use group_by::{GroupName, group_key};
+pub use group_by::{GroupName, write_group_key};
 pub use matcher::EventMatcher;
 pub use rule::{AlertRule, Correlation, Group, IncidentSpec, NoData, OnEmpty, RuleFile};
 pub use schema::schema;

@@ -64,6 +64,8 @@ pub struct AlertRule {
     pub plugin: String,
     /// Its parameters, checked and completed from the manifest.
     pub parameters: Vec<Parameter>,
+    /// For how many evaluations a new version of the detector is tried beside the old one.
+    pub shadow: u32,
     /// Where the rule stands, counted from 1.
     pub line: usize,
 }

@@ -4,6 +4,7 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use orion_model::{Digest, Kind, Manifest};
 use wasmtime::component::{Component, HasSelf, Linker};
@@ -73,7 +74,12 @@ impl Sandbox {
                 Code::Correlator(CorrelatorPluginPre::new(linked).map_err(world)?)
             }
         };
-        let plugin = Plugin(Arc::new(Loaded { engine: Arc::clone(&self.engine), certificate, code }));
+        let plugin = Plugin(Arc::new(Loaded {
+            engine: Arc::clone(&self.engine),
+            certificate,
+            code,
+            failures: AtomicU64::new(0),
+        }));
         plugin.start_once()?;
         Ok(plugin)
     }
@@ -87,6 +93,7 @@ struct Loaded {
     engine: Arc<Engine>,
     certificate: Certificate,
     code: Code,
+    failures: AtomicU64,
 }
 
 impl fmt::Debug for Plugin {
@@ -114,6 +121,16 @@ impl Plugin {
     /// What was proven about it.
     pub fn certificate(&self) -> &Certificate {
         &self.0.certificate
+    }
+
+    /// Takes note that it failed with an input. It is shared by all that use it, so whoever has it can ask how it fares.
+    pub fn note_failure(&self) {
+        self.0.failures.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often it failed since it was loaded.
+    pub fn failures(&self) -> u64 {
+        self.0.failures.load(Ordering::Relaxed)
     }
 
     /// A new instance of a detector.

@@ -1,6 +1,8 @@
 //! What aggregate says, case by case and against the plainest model of it, whatever the order, the batches and the restarts.
 
-use orion_plugin::testing::{CorrelatorProbe, Cut, Holding, Naive, Story, TestEvent, ToldEvent, play, stories};
+use orion_plugin::testing::{
+    CorrelatorProbe, Cut, Holding, Naive, Story, TestEvent, ToldEvent, of_each, play, stories,
+};
 use orion_plugin::{ParameterValue, Severity, Status};
 use proptest::prelude::*;
 
@@ -114,6 +116,9 @@ fn what_cannot_be_meant_is_refused() {
     assert!(refused(&given("sum", &[])).starts_with("say when"));
 }
 
+/// So that events of one second and of several follow each other.
+const STEP: i64 = 300;
+
 fn stream(lateness: i64) -> impl Strategy<Value = Vec<(ToldEvent, Cut)>> {
     let status = prop_oneof![3 => Just(Status::Occurred), 3 => Just(Status::Firing), 2 => Just(Status::Resolved)];
     let cut = prop_oneof![4 => Just(Cut::None), 1 => Just(Cut::Batch), 1 => Just(Cut::Tick), 1 => Just(Cut::Restart)];
@@ -125,6 +130,7 @@ fn stream(lateness: i64) -> impl Strategy<Value = Vec<(ToldEvent, Cut)>> {
             reached += step;
             let mut told = event(status, reached - late, fingerprint, value);
             told.event.position = index as u64;
+            told.event.timestamp = (reached - late) * STEP;
             (told, cut)
         };
         drawn.into_iter().enumerate().map(told).collect()
@@ -156,11 +162,11 @@ proptest! {
         bound in -2_i32..6, at_least in 1_usize..4, window in 1_i64..15, idle in 0_i64..8, max in 1_i64..60,
     ) {
         let bound = f64::from(bound) / 10.0;
-        let (window, idle, max) = (window * MINUTE, idle * MINUTE, max * MINUTE);
+        let (window, idle, max) = (window * STEP, idle * STEP, max * STEP);
         let given = given(function, &[
             ("gte", bound.into()), ("percentile", 50.0.into()), ("at_least", (at_least as i64).into()),
             ("window", window.into()), ("idle", idle.into()), ("max", max.into()),
-            ("lateness", (lateness * MINUTE).into()),
+            ("lateness", (lateness * STEP).into()),
         ]);
         let holds = |history: &[ToldEvent]| {
             let now = history.last()?.event.timestamp;
@@ -172,14 +178,16 @@ proptest! {
         };
         let rank = |told: &ToldEvent| (!told.value.is_nan()).then_some(0);
         let model = Naive { idle, max, waits_for_alerts: true, reads_resolved: false, rank: &rank, holds: &holds };
-        let end = 1_000 * MINUTE;
+        let end = 1_000 * STEP;
         let plain: Vec<_> = events.iter().map(|(told, _)| told.clone()).collect();
-        let said = stories(play::<Aggregate>(&given, Measure::STATE_VERSION, &events, end).unwrap());
+        let changes = play::<Aggregate>(&given, Measure::STATE_VERSION, &events, end).unwrap();
+        let said = stories(changes.clone());
         let outlines = |stories: &std::collections::BTreeMap<String, Vec<Story>>| {
             stories.values().flatten().map(Story::outline).collect::<Vec<_>>()
         };
         prop_assert_eq!(outlines(&said), outlines(&model.stories(&plain, end)));
         let uncut: Vec<_> = plain.into_iter().map(|told| (told, Cut::Batch)).collect();
-        prop_assert_eq!(said, stories(play::<Aggregate>(&given, Measure::STATE_VERSION, &uncut, end).unwrap()));
+        let uncut = play::<Aggregate>(&given, Measure::STATE_VERSION, &uncut, end).unwrap();
+        prop_assert_eq!(of_each(changes), of_each(uncut));
     }
 }

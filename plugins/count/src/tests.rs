@@ -1,6 +1,8 @@
 //! What count says, case by case and against the plainest model of it, whatever the order, the batches and the restarts.
 
-use orion_plugin::testing::{CorrelatorProbe, Cut, Holding, Naive, Story, TestEvent, ToldEvent, play, stories};
+use orion_plugin::testing::{
+    CorrelatorProbe, Cut, Holding, Naive, Story, TestEvent, ToldEvent, of_each, play, stories,
+};
 use orion_plugin::{ChangeKind, ParameterValue, Severity, Status};
 use proptest::prelude::*;
 
@@ -146,15 +148,20 @@ fn one_key_too_many_pushes_out_the_one_that_would_be_forgotten_first_and_that_is
 }
 
 #[test]
-fn what_a_batch_adds_is_one_change_with_the_facts_of_its_end() {
+fn what_is_gained_within_a_while_is_one_change_with_the_facts_of_its_end() {
     let mut probe = CorrelatorProbe::<Count>::new(&given(&THREE)).unwrap();
-    let said = probe.tell(0, &[0, 1, 2, 3, 4].map(occurred));
-    assert_eq!((said.len(), said[0].positions.len(), &said[0].fields[0].value), (1, 5, &5_i64.into()));
-    let said = probe.tell(0, &[5, 6].map(occurred));
+    let opened = probe.tell(0, &[0, 0, 0, 0].map(occurred));
+    assert_eq!((opened.len(), opened[0].positions.len(), &opened[0].fields[0].value), (1, 3, &3_i64.into()));
+    assert_eq!(probe.tell(0, &[occurred(0)]), []);
+    let said = probe.tick(1_000);
     assert_eq!((said[0].kind, &*said[0].reason, said.len()), (ChangeKind::Updated, "2 new events", 1));
+    assert_eq!((said[0].positions.len(), &said[0].fields[0].value), (2, &5_i64.into()));
 }
 
-/// Events of two keys, each at most `lateness` minutes later than one before it.
+/// So that events of one second and of several follow each other.
+const STEP: i64 = 300;
+
+/// Events of two keys, each at most `lateness` steps later than one before it.
 fn stream(lateness: i64) -> impl Strategy<Value = Vec<(ToldEvent, Cut)>> {
     let status = prop_oneof![3 => Just(Status::Occurred), 3 => Just(Status::Firing), 2 => Just(Status::Resolved)];
     let cut = prop_oneof![4 => Just(Cut::None), 1 => Just(Cut::Batch), 1 => Just(Cut::Tick), 1 => Just(Cut::Restart)];
@@ -163,7 +170,7 @@ fn stream(lateness: i64) -> impl Strategy<Value = Vec<(ToldEvent, Cut)>> {
         let mut reached = 100;
         let told = |(index, (key, fingerprint, step, late, rank, status, cut)): (usize, _)| {
             reached += step;
-            let (position, timestamp, key) = (index as u64, (reached - late) * MINUTE, format!("k{key}"));
+            let (position, timestamp, key) = (index as u64, (reached - late) * STEP, format!("k{key}"));
             let event =
                 TestEvent { position, timestamp, severity: Severity::from_rank(rank), status, fingerprint, key };
             (event.into(), cut)
@@ -180,9 +187,9 @@ proptest! {
         (lateness, events) in (0_i64..6).prop_flat_map(|lateness| (Just(lateness), stream(lateness))),
         least in 1_usize..5, window in 1_i64..15, idle in 0_i64..8, max in 1_i64..60,
     ) {
-        let (window, idle, max) = (window * MINUTE, idle * MINUTE, max * MINUTE);
+        let (window, idle, max) = (window * STEP, idle * STEP, max * STEP);
         let given = given(&[
-            ("gte", least as i64), ("window", window), ("idle", idle), ("max", max), ("lateness", lateness * MINUTE),
+            ("gte", least as i64), ("window", window), ("idle", idle), ("max", max), ("lateness", lateness * STEP),
         ]);
         let holds = |history: &[ToldEvent]| {
             let now = history.last()?.event.timestamp;
@@ -191,16 +198,18 @@ proptest! {
             Some(Holding { until: history[members[0]].event.timestamp + window, members })
         };
         let model = Naive { idle, max, waits_for_alerts: true, reads_resolved: false, rank: &|_| Some(0), holds: &holds };
-        let end = 1_000 * MINUTE;
+        let end = 1_000 * STEP;
         let plain: Vec<_> = events.iter().map(|(told, _)| told.clone()).collect();
-        let said = stories(play::<Count>(&given, Counting::STATE_VERSION, &events, end).unwrap());
+        let changes = play::<Count>(&given, Counting::STATE_VERSION, &events, end).unwrap();
+        let said = stories(changes.clone());
         let outlines = |stories: std::collections::BTreeMap<String, Vec<Story>>| {
             let outline = |(key, told): (String, Vec<Story>)| (key, told.iter().map(Story::outline).collect::<Vec<_>>());
             stories.into_iter().map(outline).collect::<Vec<_>>()
         };
-        prop_assert_eq!(outlines(said.clone()), outlines(model.stories(&plain, end)));
+        prop_assert_eq!(outlines(said), outlines(model.stories(&plain, end)));
         let uncut: Vec<_> = plain.into_iter().map(|told| (told, Cut::Batch)).collect();
-        prop_assert_eq!(said, stories(play::<Count>(&given, Counting::STATE_VERSION, &uncut, end).unwrap()));
+        let uncut = play::<Count>(&given, Counting::STATE_VERSION, &uncut, end).unwrap();
+        prop_assert_eq!(of_each(changes), of_each(uncut));
     }
 
     #[test]
@@ -209,11 +218,11 @@ proptest! {
         most in 0_i64..4, window in 1_i64..15, idle in 0_i64..8,
     ) {
         let given = given(&[
-            ("lte", most), ("window", window * MINUTE), ("idle", idle * MINUTE), ("lateness", lateness * MINUTE),
+            ("lte", most), ("window", window * STEP), ("idle", idle * STEP), ("lateness", lateness * STEP),
         ]);
-        let said = stories(play::<Count>(&given, Counting::STATE_VERSION, &events, 9_000 * MINUTE).unwrap());
+        let said = stories(play::<Count>(&given, Counting::STATE_VERSION, &events, 9_000 * STEP).unwrap());
         for key in ["k0", "k1"] {
-            let model = judged(key, &events, usize::try_from(most).unwrap(), window * MINUTE, idle * MINUTE);
+            let model = judged(key, &events, usize::try_from(most).unwrap(), window * STEP, idle * STEP);
             let outline = |story: &Story| (story.opened.0, story.closed.as_ref().unwrap().0, story.positions.clone());
             prop_assert_eq!(said.get(key).into_iter().flatten().map(outline).collect::<Vec<_>>(), model);
         }

@@ -1,6 +1,6 @@
 //! One key: what fires, what happened lately, and when that ends.
 
-use orion_plugin::pattern::Mark;
+use orion_plugin::pattern::Gains;
 use orion_plugin::{Event, Parameters, Refused, Severity, Status, Stored};
 
 use crate::members::{Member, Members};
@@ -53,8 +53,8 @@ pub(crate) struct Group {
     /// Whether its incident holds things of one moment, of which nobody will say that they are over.
     occurred: bool,
     members: Members,
-    /// Where it grows in this call; not saved.
-    pub(crate) mark: Mark,
+    /// What nobody has been told yet of its incident.
+    pub(crate) gains: Gains,
 }
 
 /// What an event did to its group.
@@ -63,7 +63,25 @@ pub(crate) struct Joined {
     pub(crate) is_new: bool,
 }
 
+/// What time brings to a group.
+#[derive(Clone, Copy)]
+pub(crate) enum Next {
+    /// What its incident gained is to be said.
+    Say { at: i64 },
+    /// It ends.
+    End { at: i64, end: End },
+}
+
+impl Next {
+    pub(crate) const fn at(self) -> i64 {
+        match self {
+            Self::Say { at } | Self::End { at, .. } => at,
+        }
+    }
+}
+
 /// How a group ends.
+#[derive(Clone, Copy)]
 pub(crate) enum End {
     /// It never was an incident, and its events are too old to make one.
     Faded,
@@ -77,8 +95,9 @@ impl Group {
         Self::empty(first.timestamp, first.severity)
     }
 
-    const fn empty(last: i64, severity: Severity) -> Self {
-        Self { opened: None, severity, last, occurred: false, members: Members::new(), mark: Mark::NONE }
+    fn empty(last: i64, severity: Severity) -> Self {
+        let (members, gains) = (Members::new(), Gains::default());
+        Self { opened: None, severity, last, occurred: false, members, gains }
     }
 
     /// Takes an event that fires or occurred.
@@ -149,12 +168,18 @@ impl Group {
     pub(crate) fn keep_firing(&mut self) -> bool {
         self.members.keep_firing();
         self.opened = None;
-        self.mark = Mark::NONE;
         self.members.len() > 0
     }
 
-    /// When and how it ends if nothing more comes. What fires and is no incident yet does not end.
-    pub(crate) fn end(&self, settings: &Settings) -> Option<(i64, End)> {
+    /// What happens to it if nothing more comes. At one instant what was gained is said first: it is part of what ends.
+    pub(crate) fn next(&self, settings: &Settings) -> Option<Next> {
+        let say = self.gains.due().map(|at| Next::Say { at });
+        let end = self.end(settings).map(|(at, end)| Next::End { at, end });
+        say.into_iter().chain(end).min_by_key(|next| next.at())
+    }
+
+    /// When and how it ends. What fires and is no incident yet does not end.
+    fn end(&self, settings: &Settings) -> Option<(i64, End)> {
         let silent = self.members.firing() == 0;
         let Some(opened) = self.opened else {
             let newest = self.members.newest_fading().map_or(self.last, |(time, _)| time);
@@ -174,6 +199,7 @@ impl Stored for Group {
         self.severity.write(out);
         self.last.write(out);
         self.occurred.write(out);
+        self.gains.write(out);
         for (fingerprint, member) in self.members.iter() {
             fingerprint.write(out);
             member.time.write(out);
@@ -189,6 +215,7 @@ impl Stored for Group {
         let severity = Severity::read(from)?;
         let mut group = Self { opened, ..Self::empty(i64::read(from)?, severity) };
         group.occurred = bool::read(from)?;
+        group.gains = Gains::read(from)?;
         while !from.is_empty() {
             let fingerprint = u64::read(from)?;
             let (time, position, severity) = (i64::read(from)?, u64::read(from)?, Severity::read(from)?);

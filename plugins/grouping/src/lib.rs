@@ -3,8 +3,8 @@
 //!
 //! Time is that of the events. A key's own events tell it the time; a key from which nothing comes ends by the time up to which
 //! everything was observed, which is that of a tick, or of the latest event less the lateness. An end has the time at
-//! which it was due, not the time at which somebody looked, so that it does not matter how often ticks come or how events
-//! are cut into batches. What one batch adds to one incident is one change.
+//! which it was due, not the time at which somebody looked. What an incident gains is said from time to time, and
+//! what makes it worse at once. So it does not matter how often ticks come or how events are cut into batches.
 
 mod group;
 mod members;
@@ -14,7 +14,7 @@ use orion_plugin::{
     Batch, Changes, Correlator, Entry, Event, Id, Parameters, Refused, Stateful, Status, format_duration,
 };
 
-use group::{End, Group, Settings};
+use group::{End, Group, Next, Settings};
 
 const STATE_VERSION: u32 = 1;
 
@@ -35,7 +35,6 @@ impl Correlator for Grouping {
     }
 
     fn correlate(&mut self, now: i64, events: &Batch<'_>, changes: &mut Changes) {
-        self.outbox.begin();
         if events.is_empty() {
             self.passed = self.passed.max(now);
         }
@@ -47,8 +46,7 @@ impl Correlator for Grouping {
             }
         }
         self.pass();
-        let pushed_out = self.groups.pushed_out();
-        self.outbox.send(changes, |_| pushed_out.clone());
+        self.outbox.send(changes);
     }
 
     fn state(&mut self) -> Option<&mut dyn Stateful> {
@@ -59,7 +57,7 @@ impl Correlator for Grouping {
 impl Stateful for Grouping {
     fn restore(&mut self, version: u32, entries: Vec<Entry>) -> Result<(), Refused> {
         let settings = self.settings;
-        self.groups.restore(version, entries, |group| group.end(&settings).map(|(at, _)| at))
+        self.groups.restore(version, entries, |group| group.next(&settings).map(Next::at))
     }
 
     fn checkpoint(&mut self) -> Vec<Entry> {
@@ -79,7 +77,7 @@ impl Grouping {
             group.severity = group.severity.max(event.severity);
             if joined.is_new || rose {
                 let (time, severity, is_new) = (joined.time, group.severity, joined.is_new);
-                self.grow(id, Growth { time, severity, rose, position: event.position, is_new });
+                self.grow(id, &Growth { time, severity, rose, position: event.position, is_new });
             }
         }
         self.look_after(id);
@@ -93,14 +91,20 @@ impl Grouping {
     }
 
     fn enter(&mut self, event: &Event<'_>) -> Option<Id> {
-        if self.groups.is_full() {
+        while self.groups.is_full() {
             let settings = self.settings;
-            let soonest = self.groups.soonest(|group| group.end(&settings).map(|(at, _)| at));
+            let soonest = self.groups.soonest(|group| group.next(&settings).map(Next::at));
             // Nothing ends where everything fires and is no incident yet; then there is no room.
             let Some(soonest) = soonest else {
                 self.groups.turn_away();
                 return None;
             };
+            if let Some(Next::Say { .. }) = self.groups.get(soonest).and_then(|group| group.next(&settings)) {
+                // It does not end: it has something to say, and the question is asked again without that.
+                self.say(soonest);
+                self.look_after(soonest);
+                continue;
+            }
             let reason = format!("pushed out by other keys: more than {}", self.settings.most_keys);
             self.close(soonest, event.timestamp, reason);
             self.groups.evict(soonest);
@@ -128,46 +132,57 @@ impl Grouping {
         let Some(group) = self.groups.get_mut(id) else { return };
         let positions = group.open(time);
         let step = Step { time, severity: group.severity, reason };
-        let mark = self.outbox.open(id, self.groups.key(id), step, positions);
-        if let Some(group) = self.groups.get_mut(id) {
-            group.mark = mark;
+        self.outbox.open(self.groups.key(id), step, positions, self.groups.pushed_out());
+    }
+
+    fn grow(&mut self, id: Id, growth: &Growth) {
+        let Some(group) = self.groups.get_mut(id) else { return };
+        // What comes later than anybody waits for finds its time over.
+        let since = group.opened.unwrap_or(growth.time);
+        if group.gains.add(growth, since) || group.gains.due().is_some_and(|due| due <= self.passed) {
+            self.say(id);
         }
     }
 
-    fn grow(&mut self, id: Id, growth: Growth) {
-        let Some(mut mark) = self.groups.get(id).map(|group| group.mark) else { return };
-        self.outbox.update(id, self.groups.key(id), &mut mark, growth);
-        if let Some(group) = self.groups.get_mut(id) {
-            group.mark = mark;
+    /// Says what an incident gained.
+    fn say(&mut self, id: Id) {
+        let Some(group) = self.groups.get_mut(id) else { return };
+        let (gained, severity) = (group.gains.take(), group.severity);
+        if let Some(gained) = gained {
+            self.outbox.update(self.groups.key(id), severity, gained, self.groups.pushed_out());
         }
     }
 
     /// Says that an incident is over, if there is one.
     fn close(&mut self, id: Id, time: i64, reason: String) {
+        self.say(id);
         let Some(group) = self.groups.get(id).filter(|group| group.opened.is_some()) else { return };
         let step = Step { time, severity: group.severity, reason };
-        self.outbox.resolve(self.groups.key(id), group.mark, step, &self.groups.pushed_out());
+        self.outbox.resolve(self.groups.key(id), step, self.groups.pushed_out());
     }
 
     /// Ends what is due, in the order in which it was.
     fn pass(&mut self) {
         let settings = self.settings;
-        while let Some((at, ids)) = self.groups.next_due(self.passed, |group| group.end(&settings).map(|(at, _)| at)) {
+        while let Some((at, ids)) = self.groups.next_due(self.passed, |group| group.next(&settings).map(Next::at)) {
             ids.into_iter().for_each(|id| self.end_until(id, at));
         }
     }
 
     /// What time brings to a group until then. It may be gone after that.
     fn end_until(&mut self, id: Id, until: i64) {
-        while let Some((at, end)) = self.groups.get(id).and_then(|group| group.end(&self.settings)) {
-            if at > until {
+        while let Some(next) = self.groups.get(id).and_then(|group| group.next(&self.settings)) {
+            if next.at() > until {
                 return self.look_after(id);
             }
-            self.end(id, at, &end);
+            match next {
+                Next::Say { .. } => self.say(id),
+                Next::End { at, end } => self.end(id, at, end),
+            }
         }
     }
 
-    fn end(&mut self, id: Id, at: i64, end: &End) {
+    fn end(&mut self, id: Id, at: i64, end: End) {
         let reason = match end {
             End::Faded => String::new(),
             End::Idle => format!("idle for {}", format_duration(self.settings.idle_millis)),
@@ -184,8 +199,8 @@ impl Grouping {
 
     /// Sees to it that somebody looks at a group no later than it ends.
     fn look_after(&mut self, id: Id) {
-        if let Some((at, _)) = self.groups.get(id).and_then(|group| group.end(&self.settings)) {
-            self.groups.look_by(id, at);
+        if let Some(next) = self.groups.get(id).and_then(|group| group.next(&self.settings)) {
+            self.groups.look_by(id, next.at());
         }
     }
 }

@@ -43,9 +43,13 @@ fn lines(changes: &[Change]) -> Vec<String> {
     changes.iter().map(line).collect()
 }
 
-/// Each event in a call of its own.
+/// Each event in a call of its own, and the second of the last is over.
 fn said(probe: &mut CorrelatorProbe<Grouping>, events: &[TestEvent]) -> Vec<String> {
-    events.iter().flat_map(|event| lines(&probe.correlate(event.timestamp, std::slice::from_ref(event)))).collect()
+    let mut said: Vec<_> =
+        events.iter().flat_map(|event| lines(&probe.correlate(event.timestamp, std::slice::from_ref(event)))).collect();
+    let end = events.iter().map(|event| event.timestamp).max().unwrap_or_default() + 1_000;
+    said.extend(lines(&probe.correlate(end, &[])));
+    said
 }
 
 #[test]
@@ -64,14 +68,17 @@ fn a_new_alert_joins_and_the_incident_lasts_until_the_last_is_resolved() {
 }
 
 #[test]
-fn what_one_batch_adds_to_an_incident_is_one_change() {
+fn what_is_gained_is_said_after_a_while_and_what_is_worse_at_once() {
     let mut probe = probe(&[]);
     let opened = probe.correlate(0, &[firing(0, 1), firing(0, 2), firing(0, 3)]);
-    assert_eq!(lines(&opened), ["Opened 0 [1, 2, 3] first event"]);
+    assert_eq!(lines(&opened), ["Opened 0 [1] first event"]);
+    assert_eq!(lines(&probe.correlate(999, &[])), [""; 0]);
+    assert_eq!(lines(&probe.correlate(1_000, &[])), ["Updated 0 [2, 3] 2 new events"]);
     let worse = TestEvent { severity: Severity::Critical, ..firing(1, 1) };
     let updated = probe.correlate(MINUTE, &[firing(1, 4), worse, firing(1, 5)]);
-    assert_eq!(lines(&updated), ["Updated 1 [1004, 1001, 1005] 2 new events, severity rose to critical"]);
+    assert_eq!(lines(&updated), ["Updated 1 [1004, 1001] 1 new event, severity rose to critical"]);
     assert_eq!(updated[0].severity, Severity::Critical);
+    assert_eq!(lines(&probe.correlate(MINUTE + MINUTE / 16, &[])), ["Updated 1 [1005] 1 new event"]);
 }
 
 #[test]
@@ -162,7 +169,9 @@ fn a_storm_opens_one_incident_in_steps_that_the_host_takes() {
     let storm: Vec<_> = (0..2_500).map(|fingerprint| firing(0, fingerprint)).collect();
     let changes = probe.correlate(0, &storm);
     let steps: Vec<_> = changes.iter().map(|change| (change.kind, change.positions.len())).collect();
-    assert_eq!(steps, [(ChangeKind::Opened, 1_000), (ChangeKind::Updated, 1_000), (ChangeKind::Updated, 500)]);
+    let updated = (ChangeKind::Updated, 1_000);
+    assert_eq!(steps, [(ChangeKind::Opened, 1), updated, updated]);
+    assert_eq!(probe.correlate(1_000, &[])[0].positions.len(), 499);
 }
 
 #[test]

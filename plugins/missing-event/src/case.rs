@@ -26,6 +26,8 @@ pub(crate) struct Case {
 /// What happens to a key if nothing more comes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Next {
+    /// What its incident gained is to be said.
+    Say { at: i64 },
     /// What was expected is missed.
     Missed { at: i64 },
     /// The incident ends.
@@ -38,7 +40,7 @@ impl Next {
     /// Up to when everything must have been observed.
     pub(crate) const fn due(self) -> i64 {
         match self {
-            Self::Missed { at } | Self::End { at, .. } => at,
+            Self::Say { at } | Self::Missed { at } | Self::End { at, .. } => at,
             // Another event of this instant may come before it.
             Self::Happened { at } => at.saturating_add(1),
         }
@@ -47,9 +49,10 @@ impl Next {
     /// Its place in time. At one instant what is missed comes before what happens: exactly the window is too late.
     const fn order(self) -> (i64, u8) {
         match self {
-            Self::Missed { at } => (at, 0),
-            Self::End { at, .. } => (at, 1),
-            Self::Happened { at } => (at, 2),
+            Self::Say { at } => (at, 0),
+            Self::Missed { at } => (at, 1),
+            Self::End { at, .. } => (at, 2),
+            Self::Happened { at } => (at, 3),
         }
     }
 }
@@ -73,7 +76,8 @@ impl Case {
             self.waiting.first().map(|first| Next::Missed { at: first.time.saturating_add(life.window_millis) });
         let end = self.incident.as_deref().map(|incident| incident.end(life)).map(|(at, end)| Next::End { at, end });
         let happened = self.recent.first().map(|first| Next::Happened { at: first.time });
-        missed.into_iter().chain(end).chain(happened).min_by_key(|next| next.order())
+        let say = self.incident.as_deref().and_then(|incident| incident.gains.due()).map(|at| Next::Say { at });
+        say.into_iter().chain(missed).chain(end).chain(happened).min_by_key(|next| next.order())
     }
 
     /// Whether there are more events than may wait.

@@ -9,7 +9,7 @@
 
 mod case;
 
-use orion_plugin::pattern::{Book, End, Growth, Held, Incident, Life, Mark, Moment, Outbox, Role, Selector, Step};
+use orion_plugin::pattern::{Book, End, Growth, Held, Incident, Life, Moment, Outbox, Role, Selector, Step};
 use orion_plugin::{
     Batch, Changes, Correlator, Entry, Event, Field, Id, Parameters, Refused, Scalar, Stateful, Stored, format_duration,
 };
@@ -78,7 +78,6 @@ impl Correlator for MissingEvent {
     }
 
     fn correlate(&mut self, now: i64, events: &Batch<'_>, changes: &mut Changes) {
-        self.outbox.begin();
         if events.is_empty() {
             self.passed = self.passed.max(now);
         }
@@ -87,9 +86,7 @@ impl Correlator for MissingEvent {
             self.take(&event);
         }
         self.pass();
-        let (book, then) = (&self.book, &self.then);
-        let facts = |id| book.get(id).and_then(|case| case.incident.as_deref()).map(|open| facts(then, open, book));
-        self.outbox.send(changes, |id| facts(id).unwrap_or_default());
+        self.outbox.send(changes);
     }
 
     fn state(&mut self) -> Option<&mut dyn Stateful> {
@@ -127,9 +124,15 @@ impl MissingEvent {
 
     fn enter(&mut self, event: &Event<'_>) -> Id {
         let life = self.life;
-        if self.book.is_full()
+        while self.book.is_full()
             && let Some(soonest) = self.book.soonest(|case| case.next(&life).map(Next::due))
         {
+            if let Some(Next::Say { .. }) = self.book.get(soonest).and_then(|case| case.next(&life)) {
+                // It does not end: it has something to say, and the question is asked again without that.
+                self.say(soonest);
+                self.look_after(soonest);
+                continue;
+            }
             self.close(
                 soonest,
                 event.timestamp,
@@ -157,6 +160,7 @@ impl MissingEvent {
 
     fn step(&mut self, id: Id, next: Next) {
         match next {
+            Next::Say { .. } => self.say(id),
             Next::Missed { at } => self.miss(id, at),
             Next::Happened { .. } => self.happen(id),
             Next::End { at, end } => self.end(id, at, end),
@@ -164,6 +168,7 @@ impl MissingEvent {
     }
 
     fn miss(&mut self, id: Id, at: i64) {
+        let pushed_out = self.book.pushed_out();
         let Some(case) = self.book.get_mut(id) else { return };
         let Some(missing) = case.waiting.pop_first() else { return };
         let held = Held { until: at, measure: f64::NAN };
@@ -175,23 +180,28 @@ impl MissingEvent {
             incident.dropped += dropped;
             let growth =
                 Growth { time: at, severity: incident.severity, rose, position: missing.position, is_new: true };
-            let mut mark = incident.mark;
-            self.outbox.update(id, self.book.key(id), &mut mark, growth);
-            self.mark(id, mark);
+            if incident.gains.add(&growth, incident.opened) {
+                self.say(id);
+            }
             return;
         }
-        let incident = case.incident.insert(Box::new(Incident::open(at, held, &[missing], false)));
+        let mut incident = Incident::open(at, held, &[missing], false);
         incident.dropped = dropped;
+        let incident = &*case.incident.insert(Box::new(incident));
         let reason = format!("no {then} within {} of {first}", format_duration(self.life.window_millis));
         let step = Step { time: at, severity: incident.severity, reason };
-        let mark = self.outbox.open(id, self.book.key(id), step, vec![missing.position]);
-        self.mark(id, mark);
+        let facts = facts(&self.then, incident, pushed_out);
+        self.outbox.open(self.book.key(id), step, vec![missing.position], facts);
     }
 
-    fn mark(&mut self, id: Id, mark: Mark) {
-        if let Some(incident) = self.book.get_mut(id).and_then(|case| case.incident.as_deref_mut()) {
-            incident.mark = mark;
-        }
+    /// Says what an incident gained.
+    fn say(&mut self, id: Id) {
+        let Some(incident) = self.book.get_mut(id).and_then(|case| case.incident.as_deref_mut()) else { return };
+        let Some(gained) = incident.gains.take() else { return };
+        let severity = incident.severity;
+        let Some(incident) = self.book.get(id).and_then(|case| case.incident.as_deref()) else { return };
+        let facts = facts(&self.then, incident, self.book.pushed_out());
+        self.outbox.update(self.book.key(id), severity, gained, facts);
     }
 
     fn happen(&mut self, id: Id) {
@@ -222,9 +232,11 @@ impl MissingEvent {
     }
 
     fn close(&mut self, id: Id, time: i64, reason: String) {
+        self.say(id);
         let Some(closed) = self.book.get_mut(id).and_then(|case| case.incident.take()) else { return };
         let step = Step { time, severity: closed.severity, reason };
-        self.outbox.resolve(self.book.key(id), closed.mark, step, &facts(&self.then, &closed, &self.book));
+        let facts = facts(&self.then, &closed, self.book.pushed_out());
+        self.outbox.resolve(self.book.key(id), step, facts);
     }
 
     fn look_after(&mut self, id: Id) {
@@ -235,7 +247,7 @@ impl MissingEvent {
     }
 }
 
-fn facts(then: &Selector, incident: &Incident, book: &Book<Case>) -> Vec<Field> {
+fn facts(then: &Selector, incident: &Incident, pushed_out: Vec<Field>) -> Vec<Field> {
     let count = |number: u64| Scalar::Integer(i64::try_from(number).unwrap_or(i64::MAX));
     let mut facts = vec![
         Field { name: "expected".to_owned(), value: then.text().into() },
@@ -244,7 +256,7 @@ fn facts(then: &Selector, incident: &Incident, book: &Book<Case>) -> Vec<Field> 
     if incident.dropped > 0 {
         facts.push(Field { name: "events_dropped".to_owned(), value: count(incident.dropped) });
     }
-    facts.extend(book.pushed_out());
+    facts.extend(pushed_out);
     facts
 }
 

@@ -1,7 +1,7 @@
 //! What missing-event says, case by case and against the plainest model of it, whatever the order, the batches and the
 //! restarts.
 
-use orion_plugin::testing::{CorrelatorProbe, Cut, Story, TestEvent, ToldEvent, play, stories};
+use orion_plugin::testing::{CorrelatorProbe, Cut, Story, TestEvent, ToldEvent, of_each, play, stories};
 use orion_plugin::{ChangeKind, ParameterValue, Severity, Status};
 use proptest::prelude::*;
 
@@ -122,6 +122,9 @@ fn both_sides_are_needed() {
     assert!(refused.0.starts_with("`then` says which events"));
 }
 
+/// So that events of one second and of several follow each other.
+const STEP: i64 = 300;
+
 fn stream(lateness: i64) -> impl Strategy<Value = Vec<(ToldEvent, Cut)>> {
     let cut = prop_oneof![4 => Just(Cut::None), 1 => Just(Cut::Batch), 1 => Just(Cut::Tick), 1 => Just(Cut::Restart)];
     let kind = prop_oneof![3 => Just("a"), 2 => Just("b"), 1 => Just("ab"), 1 => Just("x")];
@@ -132,6 +135,7 @@ fn stream(lateness: i64) -> impl Strategy<Value = Vec<(ToldEvent, Cut)>> {
             reached += step;
             let mut told = of(reached - late, kind);
             (told.event.position, told.event.severity) = (index as u64, Severity::from_rank(rank));
+            told.event.timestamp = (reached - late) * STEP;
             (told, cut)
         };
         drawn.into_iter().enumerate().map(told).collect()
@@ -191,15 +195,17 @@ proptest! {
         (lateness, events) in (0_i64..6).prop_flat_map(|lateness| (Just(lateness), stream(lateness))),
         window in 1_i64..15, idle in 0_i64..12, max in 1_i64..40,
     ) {
-        let (window, idle, max) = (window * MINUTE, idle * MINUTE, max * MINUTE);
+        let (window, idle, max) = (window * STEP, idle * STEP, max * STEP);
         let given = given("a|ab", "b|ab", &[
-            ("window", window), ("idle", idle), ("max", max), ("lateness", lateness * MINUTE),
+            ("window", window), ("idle", idle), ("max", max), ("lateness", lateness * STEP),
         ]);
-        let end = 1_000 * MINUTE;
-        let said = stories(play::<MissingEvent>(&given, STATE_VERSION, &events, end).unwrap());
+        let end = 1_000 * STEP;
+        let changes = play::<MissingEvent>(&given, STATE_VERSION, &events, end).unwrap();
+        let said = stories(changes.clone());
         let outline: Vec<_> = said.values().flatten().map(Story::outline).collect();
         prop_assert_eq!(outline, model(&events, window, idle, max));
         let uncut: Vec<_> = events.into_iter().map(|(told, _)| (told, Cut::Batch)).collect();
-        prop_assert_eq!(said, stories(play::<MissingEvent>(&given, STATE_VERSION, &uncut, end).unwrap()));
+        let uncut = play::<MissingEvent>(&given, STATE_VERSION, &uncut, end).unwrap();
+        prop_assert_eq!(of_each(changes), of_each(uncut));
     }
 }

@@ -19,7 +19,7 @@ mod naive;
 mod play;
 
 pub use naive::{Holding, Naive};
-pub use play::{Cut, Story, play, stories};
+pub use play::{Cut, Story, of_each, play, stories};
 
 use std::collections::BTreeMap;
 

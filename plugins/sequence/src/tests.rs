@@ -1,6 +1,8 @@
 //! What sequence says, case by case and against the plainest model of it, whatever the order, the batches and the restarts.
 
-use orion_plugin::testing::{CorrelatorProbe, Cut, Holding, Naive, Story, TestEvent, ToldEvent, play, stories};
+use orion_plugin::testing::{
+    CorrelatorProbe, Cut, Holding, Naive, Story, TestEvent, ToldEvent, of_each, play, stories,
+};
 use orion_plugin::{ParameterValue, Severity, Status};
 use proptest::prelude::*;
 
@@ -110,6 +112,9 @@ fn what_cannot_be_a_sequence_is_refused() {
 
 const TYPES: [&str; 5] = ["a", "b", "c", "ab", "x"];
 
+/// So that events of one second and of several follow each other.
+const STEP: i64 = 300;
+
 fn stream(lateness: i64) -> impl Strategy<Value = Vec<(ToldEvent, Cut)>> {
     let status = prop_oneof![3 => Just(Status::Occurred), 3 => Just(Status::Firing), 2 => Just(Status::Resolved)];
     let cut = prop_oneof![4 => Just(Cut::None), 1 => Just(Cut::Batch), 1 => Just(Cut::Tick), 1 => Just(Cut::Restart)];
@@ -120,6 +125,7 @@ fn stream(lateness: i64) -> impl Strategy<Value = Vec<(ToldEvent, Cut)>> {
             reached += step;
             let mut told = event(status, reached - late, fingerprint, TYPES[kind]);
             told.event.position = index as u64;
+            told.event.timestamp = (reached - late) * STEP;
             (told, cut)
         };
         drawn.into_iter().enumerate().map(told).collect()
@@ -146,11 +152,11 @@ proptest! {
         steps in prop_oneof![Just("abc"), Just("aab"), Just("cb"), Just("bab"), Just("a")],
         window in 1_i64..15, idle in 0_i64..8, max in 1_i64..60,
     ) {
-        let (window, idle, max) = (window * MINUTE, idle * MINUTE, max * MINUTE);
+        let (window, idle, max) = (window * STEP, idle * STEP, max * STEP);
         let steps: Vec<char> = steps.chars().collect();
         let selectors: Vec<_> = steps.iter().map(|step| format!("*{step}*")).collect();
         let given = given(&selectors.iter().map(String::as_str).collect::<Vec<_>>(), &[
-            ("window", window), ("idle", idle), ("max", max), ("lateness", lateness * MINUTE),
+            ("window", window), ("idle", idle), ("max", max), ("lateness", lateness * STEP),
         ]);
         let holds = |history: &[ToldEvent]| {
             let now = history.last()?.event.timestamp;
@@ -162,14 +168,16 @@ proptest! {
             (0..).zip(&steps).find(|(_, step)| told.event_type.contains(**step)).map(|(rank, _)| rank)
         };
         let model = Naive { idle, max, waits_for_alerts: true, reads_resolved: false, rank: &rank, holds: &holds };
-        let end = 1_000 * MINUTE;
+        let end = 1_000 * STEP;
         let plain: Vec<_> = events.iter().map(|(told, _)| told.clone()).collect();
-        let said = stories(play::<Sequence>(&given, InOrder::STATE_VERSION, &events, end).unwrap());
+        let changes = play::<Sequence>(&given, InOrder::STATE_VERSION, &events, end).unwrap();
+        let said = stories(changes.clone());
         let outlines = |stories: &std::collections::BTreeMap<String, Vec<Story>>| {
             stories.values().flatten().map(Story::outline).collect::<Vec<_>>()
         };
         prop_assert_eq!(outlines(&said), outlines(&model.stories(&plain, end)));
         let uncut: Vec<_> = plain.into_iter().map(|told| (told, Cut::Batch)).collect();
-        prop_assert_eq!(said, stories(play::<Sequence>(&given, InOrder::STATE_VERSION, &uncut, end).unwrap()));
+        let uncut = play::<Sequence>(&given, InOrder::STATE_VERSION, &uncut, end).unwrap();
+        prop_assert_eq!(of_each(changes), of_each(uncut));
     }
 }

@@ -1,6 +1,6 @@
 //! Symptoms of one group: what waits for a cause, what one explains, and what makes an incident of its own.
 
-use orion_plugin::pattern::{Few, Life, Mark};
+use orion_plugin::pattern::{Few, Gains, Life};
 use orion_plugin::{Severity, Stored};
 
 use crate::happening::Happening;
@@ -20,14 +20,14 @@ pub(crate) struct Group {
 /// An incident of symptoms that nothing explained in time.
 #[derive(Clone)]
 pub(crate) struct Incident {
-    opened: i64,
+    pub(crate) opened: i64,
     pub(crate) severity: Severity,
     pub(crate) events: u64,
     /// The latest symptom of one moment.
     occurred: Option<i64>,
     resolved: i64,
-    /// Where it grows in this call; not saved.
-    pub(crate) mark: Mark,
+    /// What nobody has been told yet.
+    pub(crate) gains: Gains,
 }
 
 #[derive(Clone)]
@@ -54,6 +54,8 @@ enum State {
 /// What time brings to a group.
 #[derive(Clone, Copy)]
 pub(crate) enum NextOfGroup {
+    /// What its incident gained is to be said.
+    Say { at: i64 },
     /// Its symptoms waited long enough.
     Open { at: i64 },
     /// Its incident ends.
@@ -63,12 +65,17 @@ pub(crate) enum NextOfGroup {
 impl NextOfGroup {
     pub(crate) const fn at(self) -> i64 {
         match self {
-            Self::Open { at } | Self::End { at, .. } => at,
+            Self::Say { at } | Self::Open { at } | Self::End { at, .. } => at,
         }
     }
 }
 
 impl Incident {
+    fn new(opened: i64) -> Self {
+        let (severity, gains) = (Severity::Info, Gains::default());
+        Self { opened, severity, events: 0, occurred: None, resolved: i64::MIN, gains }
+    }
+
     /// Takes a symptom. Whether that makes it worse.
     pub(crate) fn join(&mut self, severity: Severity) -> bool {
         let rose = severity > self.severity;
@@ -151,16 +158,14 @@ impl Group {
 
     /// Opens an incident of all that waits. Returns the positions, in bus order.
     pub(crate) fn open(&mut self, time: i64) -> Vec<u64> {
-        let (severity, mark) = (Severity::Info, Mark::NONE);
-        self.incident = Some(Incident { opened: time, severity, events: 0, occurred: None, resolved: i64::MIN, mark });
+        self.incident = Some(Incident::new(time));
         let told = self.tell_waiting();
         self.joined(told)
     }
 
     /// Opens the incident that follows on one that was closed for its age, of what fires.
     pub(crate) fn open_anew(&mut self, time: i64) -> Vec<u64> {
-        let (severity, mark) = (Severity::Info, Mark::NONE);
-        self.incident = Some(Incident { opened: time, severity, events: 0, occurred: None, resolved: i64::MIN, mark });
+        self.incident = Some(Incident::new(time));
         let told = self.symptoms.iter().filter(|symptom| symptom.state == State::Told);
         let told = told.map(|symptom| (symptom.live.position, symptom.live.severity)).collect();
         self.joined(told)
@@ -186,17 +191,13 @@ impl Group {
         self.symptoms.retain(|symptom| symptom.state != State::Told);
     }
 
-    pub(crate) fn mark(&mut self, mark: Mark) {
-        if let Some(incident) = &mut self.incident {
-            incident.mark = mark;
-        }
-    }
-
     pub(crate) fn next(&self, hold_millis: i64, life: &Life) -> Option<NextOfGroup> {
         if let Some(incident) = &self.incident {
             let Incident { opened, occurred, resolved, .. } = *incident;
             let (at, end) = end(opened, self.has_told(), occurred, resolved, life);
-            return Some(NextOfGroup::End { at, end });
+            // At one instant what was gained is said first: it is part of what ends.
+            let say = incident.gains.due().filter(|due| *due <= at).map(|at| NextOfGroup::Say { at });
+            return say.or(Some(NextOfGroup::End { at, end }));
         }
         let waiting = self.symptoms.iter().filter(|symptom| symptom.state == State::Waiting);
         let since = waiting.map(|symptom| symptom.since).min()?;
@@ -252,6 +253,7 @@ impl Stored for Incident {
         self.events.write(out);
         self.occurred.write(out);
         self.resolved.write(out);
+        self.gains.write(out);
     }
 
     fn read(from: &mut &[u8]) -> Option<Self> {
@@ -261,7 +263,7 @@ impl Stored for Incident {
             events: u64::read(from)?,
             occurred: Option::read(from)?,
             resolved: i64::read(from)?,
-            mark: Mark::NONE,
+            gains: Gains::read(from)?,
         })
     }
 }

@@ -14,7 +14,7 @@ mod happening;
 mod memory;
 mod scope;
 
-use orion_plugin::pattern::{Growth, Life, Mark, Outbox, Selector, Step};
+use orion_plugin::pattern::{Growth, Life, Outbox, Selector, Step};
 use orion_plugin::{
     Batch, Changes, Correlator, Entry, Event, Field, Parameters, Refused, Scalar, Severity, Stateful, Status,
     format_duration,
@@ -38,7 +38,7 @@ pub struct Suppression {
     hold_millis: i64,
     life: Life,
     memory: Memory,
-    outbox: Outbox<(Kind, Box<str>)>,
+    outbox: Outbox,
     /// Nothing comes any more from before this instant.
     passed: i64,
 }
@@ -59,7 +59,6 @@ impl Correlator for Suppression {
     }
 
     fn correlate(&mut self, now: i64, events: &Batch<'_>, changes: &mut Changes) {
-        self.outbox.begin();
         if events.is_empty() {
             self.passed = self.passed.max(now);
         }
@@ -68,8 +67,7 @@ impl Correlator for Suppression {
             self.keep(&event);
         }
         while self.step() {}
-        let memory = &self.memory;
-        self.outbox.send(changes, |(kind, key)| facts_of(memory, kind, &key));
+        self.outbox.send(changes);
     }
 
     fn state(&mut self) -> Option<&mut dyn Stateful> {
@@ -109,7 +107,7 @@ impl Suppression {
         let event = self.memory.first_happening().map(|happening| happening.time);
         let timer =
             self.memory.next_due(event.unwrap_or(self.passed).min(self.passed), |memory, kind, key| match kind {
-                Kind::Scope => memory.scopes.get(key).map(|scope| scope.end(&self.life).0),
+                Kind::Scope => memory.scopes.get(key).map(|scope| scope.next_at(&self.life)),
                 Kind::Group => memory
                     .groups
                     .get(key)
@@ -118,7 +116,7 @@ impl Suppression {
             });
         if let Some((at, kind, key)) = timer {
             match kind {
-                Kind::Scope => self.end_scope(&key, at),
+                Kind::Scope => self.turn_scope(&key, at),
                 Kind::Group => self.turn_group(&key, at),
             }
             self.look_after(kind, &key);
@@ -140,7 +138,7 @@ impl Suppression {
 
     fn look_after(&mut self, kind: Kind, key: &str) {
         let at = match kind {
-            Kind::Scope => self.memory.scopes.get(key).map(|scope| scope.end(&self.life).0),
+            Kind::Scope => self.memory.scopes.get(key).map(|scope| scope.next_at(&self.life)),
             Kind::Group => {
                 if self.memory.groups.get(key).is_some_and(Group::is_empty) {
                     self.memory.groups.remove(key);
@@ -156,41 +154,47 @@ impl Suppression {
 
     /// A cause that fires or occurred.
     fn take_cause(&mut self, cause: &Happening) {
-        let (time, position, severity) = (cause.time, cause.position, cause.severity);
+        let (time, position) = (cause.time, cause.position);
         if let Some(scope) = self.memory.scopes.get_mut(&cause.scope) {
             let before = scope.severity;
             let is_new = scope.take(cause);
             let growth = Growth { time, severity: scope.severity, rose: scope.severity > before, position, is_new };
-            if is_new || growth.rose {
-                let mut mark = scope.mark;
-                self.grow(Kind::Scope, &cause.scope, &mut mark, growth);
+            if (is_new || growth.rose) && scope.gains.add(&growth, scope.opened) {
+                self.say(Kind::Scope, &cause.scope);
             }
         } else {
-            let key = incident_key(&cause.scope);
-            let step = Step { time, severity, reason: format!("{} is a cause", shown(cause)) };
             let mut scope = Scope::new(cause);
-            scope.mark = self.outbox.open((Kind::Scope, cause.scope.clone()), &key, step, vec![position]);
+            let mut positions = vec![position];
+            let groups = self.memory.groups_of(&cause.scope);
+            let silenced = groups.iter().flat_map(|key| self.silence(key, &cause.scope));
+            for (position, severity) in silenced {
+                scope.record(severity);
+                positions.push(position);
+            }
+            let reason = format!("{} is a cause", shown(cause));
+            let step = Step { time, severity: scope.severity, reason };
             self.memory.scopes.insert(&cause.scope, scope);
-            self.silence(&cause.scope, time);
+            self.say_opened(Kind::Scope, &cause.scope, step, positions);
+            for key in &groups {
+                self.explain(key, &cause.scope, time);
+            }
         }
         self.look_after(Kind::Scope, &cause.scope);
     }
 
-    /// Symptoms that waited for this cause are explained; incidents that are open are told so.
-    fn silence(&mut self, scope: &str, time: i64) {
-        for key in self.memory.groups_of(scope) {
-            let Some(group) = self.memory.groups.get_mut(&key) else { continue };
-            let silenced = group.silence(scope);
-            if let Some(incident) = &mut group.incident {
-                let step =
-                    Step { time, severity: incident.severity, reason: format!("explained by {}", incident_key(scope)) };
-                self.outbox.remark((Kind::Group, key.clone()), &key, &mut incident.mark, step);
-            }
-            for (position, severity) in silenced {
-                self.record(scope, time, position, severity);
-            }
-            self.look_after(Kind::Group, &key);
-        }
+    /// Symptoms of a group that waited for this cause are explained. Their positions and severities.
+    fn silence(&mut self, key: &str, scope: &str) -> Vec<(u64, Severity)> {
+        let silenced = self.memory.groups.get_mut(key).map(|group| group.silence(scope)).unwrap_or_default();
+        self.look_after(Kind::Group, key);
+        silenced
+    }
+
+    /// An incident that is open is told what explains it.
+    fn explain(&mut self, key: &str, scope: &str, time: i64) {
+        let incident = self.memory.groups.get_mut(key).and_then(|group| group.incident.as_mut());
+        let Some(incident) = incident else { return };
+        incident.gains.remark(time, &format!("explained by {}", incident_key(scope)), incident.opened);
+        self.say(Kind::Group, key);
     }
 
     /// A symptom goes into the incident of its cause.
@@ -198,20 +202,27 @@ impl Suppression {
         let Some(scope) = self.memory.scopes.get_mut(key) else { return };
         let rose = scope.record(severity);
         let growth = Growth { time, severity: scope.severity, rose, position, is_new: true };
-        let mut mark = scope.mark;
-        self.grow(Kind::Scope, key, &mut mark, growth);
+        if scope.gains.add(&growth, scope.opened) {
+            self.say(Kind::Scope, key);
+        }
+        self.look_after(Kind::Scope, key);
     }
 
-    fn grow(&mut self, kind: Kind, key: &str, mark: &mut Mark, growth: Growth) {
-        let shown = match kind {
-            Kind::Scope => incident_key(key),
-            Kind::Group => key.to_owned(),
+    /// Says what an incident gained.
+    fn say(&mut self, kind: Kind, key: &str) {
+        let said = match kind {
+            Kind::Scope => self.memory.scopes.get_mut(key).map(|scope| (scope.gains.take(), scope.severity)),
+            Kind::Group => {
+                let incident = self.memory.groups.get_mut(key).and_then(|group| group.incident.as_mut());
+                incident.map(|incident| (incident.gains.take(), incident.severity))
+            }
         };
-        self.outbox.update((kind, key.into()), &shown, mark, growth);
-        match kind {
-            Kind::Scope => self.memory.scopes.get_mut(key).into_iter().for_each(|scope| scope.mark = *mark),
-            Kind::Group => self.memory.groups.get_mut(key).into_iter().for_each(|group| group.mark(*mark)),
-        }
+        let Some((Some(gained), severity)) = said else { return };
+        self.outbox.update(&shown_key(kind, key), severity, gained, facts_of(&self.memory, kind, key));
+    }
+
+    fn say_opened(&mut self, kind: Kind, key: &str, step: Step, positions: Vec<u64>) {
+        self.outbox.open(&shown_key(kind, key), step, positions, facts_of(&self.memory, kind, key));
     }
 
     fn resolve_cause(&mut self, cause: &Happening) {
@@ -223,17 +234,26 @@ impl Suppression {
         }
     }
 
+    /// What time brings to a cause.
+    fn turn_scope(&mut self, key: &str, at: i64) {
+        let Some(scope) = self.memory.scopes.get(key) else { return };
+        let (ends_at, end) = scope.end(&self.life);
+        self.say(Kind::Scope, key);
+        if ends_at <= at {
+            self.end_scope(key, at, end);
+        }
+    }
+
     /// A cause is over, or its incident as old as one may be.
-    fn end_scope(&mut self, key: &str, at: i64) {
-        let Some((_, end)) = self.memory.scopes.get(key).map(|scope| scope.end(&self.life)) else { return };
+    fn end_scope(&mut self, key: &str, at: i64, end: scope::End) {
         let facts = facts_of(&self.memory, Kind::Scope, key);
         let Some(closed) = self.memory.scopes.remove(key) else { return };
         let step = Step { time: at, severity: closed.severity, reason: self.end_reason(end) };
-        self.outbox.resolve(&incident_key(key), closed.mark, step, &facts);
-        if let Some((mut next, positions)) = closed.continued(at).filter(|_| end == scope::End::Aged) {
+        self.outbox.resolve(&incident_key(key), step, facts);
+        if let Some((next, positions)) = closed.continued(at).filter(|_| end == scope::End::Aged) {
             let step = Step { time: at, severity: next.severity, reason: "continues".to_owned() };
-            next.mark = self.outbox.open((Kind::Scope, key.into()), &incident_key(key), step, positions);
             self.memory.scopes.insert(key, next);
+            self.say_opened(Kind::Scope, key, step, positions);
             return;
         }
         for key_of_group in self.memory.groups_of(key) {
@@ -281,8 +301,9 @@ impl Suppression {
             };
             let rose = incident.join(worst);
             let growth = Growth { time, severity: incident.severity, rose, position, is_new: true };
-            let mut mark = incident.mark;
-            self.grow(Kind::Group, key, &mut mark, growth);
+            if incident.gains.add(&growth, incident.opened) {
+                self.say(Kind::Group, key);
+            }
         }
     }
 
@@ -299,6 +320,7 @@ impl Suppression {
     fn turn_group(&mut self, key: &str, at: i64) {
         let next = self.memory.groups.get(key).and_then(|group| group.next(self.hold_millis, &self.life));
         match next {
+            Some(NextOfGroup::Say { .. }) => self.say(Kind::Group, key),
             Some(NextOfGroup::Open { .. }) => self.open_group(key, at),
             Some(NextOfGroup::End { end, .. }) => {
                 let reason = self.end_reason(end);
@@ -318,27 +340,27 @@ impl Suppression {
         let Some(group) = self.memory.groups.get_mut(key) else { return };
         let reason = format!("no cause within {}", format_duration(self.hold_millis));
         let positions = group.open(at);
-        self.say_opened(key, at, reason, positions);
+        self.say_group_opened(key, at, reason, positions);
     }
 
     fn reopen_group(&mut self, key: &str, at: i64) {
         let Some(group) = self.memory.groups.get_mut(key) else { return };
         let positions = group.open_anew(at);
-        self.say_opened(key, at, "continues".to_owned(), positions);
+        self.say_group_opened(key, at, "continues".to_owned(), positions);
     }
 
-    fn say_opened(&mut self, key: &str, time: i64, reason: String, positions: Vec<u64>) {
-        let Some(group) = self.memory.groups.get_mut(key) else { return };
-        let severity = group.incident.as_ref().map_or(Severity::Info, |incident| incident.severity);
-        let mark = self.outbox.open((Kind::Group, key.into()), key, Step { time, severity, reason }, positions);
-        group.mark(mark);
+    fn say_group_opened(&mut self, key: &str, time: i64, reason: String, positions: Vec<u64>) {
+        let incident = self.memory.groups.get(key).and_then(|group| group.incident.as_ref());
+        let severity = incident.map_or(Severity::Info, |incident| incident.severity);
+        self.say_opened(Kind::Group, key, Step { time, severity, reason }, positions);
     }
 
     /// Says that the incident of a group is over, if there is one.
     fn close_group(&mut self, key: &str, time: i64, reason: String) {
+        self.say(Kind::Group, key);
         let facts = facts_of(&self.memory, Kind::Group, key);
         let Some(closed) = self.memory.groups.get_mut(key).and_then(|group| group.incident.take()) else { return };
-        self.outbox.resolve(key, closed.mark, Step { time, severity: closed.severity, reason }, &facts);
+        self.outbox.resolve(key, Step { time, severity: closed.severity, reason }, facts);
     }
 
     fn make_room(&mut self, time: i64) {
@@ -346,6 +368,14 @@ impl Suppression {
             self.close_group(&oldest, time, "pushed out by other groups".to_owned());
             self.memory.groups.remove(&oldest);
         }
+    }
+}
+
+/// How an incident is called.
+fn shown_key(kind: Kind, key: &str) -> String {
+    match kind {
+        Kind::Scope => incident_key(key),
+        Kind::Group => key.to_owned(),
     }
 }
 

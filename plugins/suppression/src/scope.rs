@@ -1,6 +1,6 @@
 //! A cause that fires, and what it explains: an incident.
 
-use orion_plugin::pattern::{Few, Life, Mark};
+use orion_plugin::pattern::{Few, Gains, Life};
 use orion_plugin::{Severity, Stored};
 
 use crate::happening::Happening;
@@ -11,7 +11,7 @@ const MOST_LIVE: usize = 1_000;
 /// Labels of causes that are equal to those of their symptoms, while one of the causes fires.
 #[derive(Clone)]
 pub(crate) struct Scope {
-    opened: i64,
+    pub(crate) opened: i64,
     pub(crate) severity: Severity,
     live: Few<Live>,
     /// The latest cause of one moment.
@@ -21,8 +21,8 @@ pub(crate) struct Scope {
     /// Causes and symptoms.
     pub(crate) events: u64,
     pub(crate) suppressed: u64,
-    /// Where it grows in this call; not saved.
-    pub(crate) mark: Mark,
+    /// What nobody has been told yet.
+    pub(crate) gains: Gains,
 }
 
 /// An alert that fires.
@@ -54,10 +54,10 @@ pub(crate) fn end(opened: i64, fires: bool, occurred: Option<i64>, resolved: i64
 
 impl Scope {
     pub(crate) fn new(cause: &Happening) -> Self {
-        let (live, mark) = (Few::None, Mark::NONE);
+        let (live, gains) = (Few::None, Gains::default());
         let (opened, severity) = (cause.time, cause.severity);
         let mut scope =
-            Self { opened, severity, live, occurred: None, resolved: i64::MIN, events: 0, suppressed: 0, mark };
+            Self { opened, severity, live, occurred: None, resolved: i64::MIN, events: 0, suppressed: 0, gains };
         scope.take(cause);
         scope
     }
@@ -95,6 +95,12 @@ impl Scope {
         self.resolved = self.resolved.max(time);
     }
 
+    /// When something happens to it if nothing more comes: what it gained is to be said, or it ends.
+    pub(crate) fn next_at(&self, life: &Life) -> i64 {
+        let end = self.end(life).0;
+        self.gains.due().map_or(end, |due| due.min(end))
+    }
+
     pub(crate) fn end(&self, life: &Life) -> (i64, End) {
         end(self.opened, !self.live.is_empty(), self.occurred, self.resolved, life)
     }
@@ -104,9 +110,9 @@ impl Scope {
         let severity = self.live.iter().map(|live| live.severity).max()?;
         let mut positions: Vec<_> = self.live.iter().map(|live| live.position).collect();
         positions.sort_unstable();
-        let (live, mark, events) = (self.live.clone(), Mark::NONE, positions.len() as u64);
+        let (live, gains, events) = (self.live.clone(), Gains::default(), positions.len() as u64);
         let next =
-            Self { opened: time, severity, live, occurred: None, resolved: i64::MIN, events, suppressed: 0, mark };
+            Self { opened: time, severity, live, occurred: None, resolved: i64::MIN, events, suppressed: 0, gains };
         Some((next, positions))
     }
 }
@@ -132,6 +138,7 @@ impl Stored for Scope {
         self.resolved.write(out);
         self.events.write(out);
         self.suppressed.write(out);
+        self.gains.write(out);
     }
 
     fn read(from: &mut &[u8]) -> Option<Self> {
@@ -143,7 +150,7 @@ impl Stored for Scope {
             resolved: i64::read(from)?,
             events: u64::read(from)?,
             suppressed: u64::read(from)?,
-            mark: Mark::NONE,
+            gains: Gains::read(from)?,
         })
     }
 }

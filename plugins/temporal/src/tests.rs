@@ -1,6 +1,8 @@
 //! What temporal says, case by case and against the plainest model of it, whatever the order, the batches and the restarts.
 
-use orion_plugin::testing::{CorrelatorProbe, Cut, Holding, Naive, Story, TestEvent, ToldEvent, play, stories};
+use orion_plugin::testing::{
+    CorrelatorProbe, Cut, Holding, Naive, Story, TestEvent, ToldEvent, of_each, play, stories,
+};
 use orion_plugin::{ParameterValue, Severity, Status};
 use proptest::prelude::*;
 
@@ -104,6 +106,9 @@ fn what_can_never_come_together_is_refused() {
 
 const TYPES: [&str; 5] = ["a", "b", "c", "ab", "x"];
 
+/// So that events of one second and of several follow each other.
+const STEP: i64 = 300;
+
 fn stream(lateness: i64) -> impl Strategy<Value = Vec<(ToldEvent, Cut)>> {
     let status = prop_oneof![3 => Just(Status::Occurred), 3 => Just(Status::Firing), 2 => Just(Status::Resolved)];
     let cut = prop_oneof![4 => Just(Cut::None), 1 => Just(Cut::Batch), 1 => Just(Cut::Tick), 1 => Just(Cut::Restart)];
@@ -114,6 +119,7 @@ fn stream(lateness: i64) -> impl Strategy<Value = Vec<(ToldEvent, Cut)>> {
             reached += step;
             let mut told = event(status, reached - late, fingerprint, TYPES[kind]);
             told.event.position = index as u64;
+            told.event.timestamp = (reached - late) * STEP;
             (told, cut)
         };
         drawn.into_iter().enumerate().map(told).collect()
@@ -128,10 +134,10 @@ proptest! {
         (lateness, events) in (0_i64..6).prop_flat_map(|lateness| (Just(lateness), stream(lateness))),
         at_least in 1_usize..4, window in 1_i64..15, idle in 0_i64..8, max in 1_i64..60,
     ) {
-        let (window, idle, max) = (window * MINUTE, idle * MINUTE, max * MINUTE);
+        let (window, idle, max) = (window * STEP, idle * STEP, max * STEP);
         let given = given(&["a|ab", "b|ab", "c"], &[
             ("at_least", at_least as i64), ("window", window), ("idle", idle), ("max", max),
-            ("lateness", lateness * MINUTE),
+            ("lateness", lateness * STEP),
         ]);
         let fits = |told: &ToldEvent, kind: char| told.event_type.contains(kind);
         let holds = |history: &[ToldEvent]| {
@@ -152,14 +158,16 @@ proptest! {
         };
         let rank = |told: &ToldEvent| (told.event_type != "x").then_some(0);
         let model = Naive { idle, max, waits_for_alerts: true, reads_resolved: false, rank: &rank, holds: &holds };
-        let end = 1_000 * MINUTE;
+        let end = 1_000 * STEP;
         let plain: Vec<_> = events.iter().map(|(told, _)| told.clone()).collect();
-        let said = stories(play::<Temporal>(&given, Together::STATE_VERSION, &events, end).unwrap());
+        let changes = play::<Temporal>(&given, Together::STATE_VERSION, &events, end).unwrap();
+        let said = stories(changes.clone());
         let outlines = |stories: &std::collections::BTreeMap<String, Vec<Story>>| {
             stories.values().flatten().map(Story::outline).collect::<Vec<_>>()
         };
         prop_assert_eq!(outlines(&said), outlines(&model.stories(&plain, end)));
         let uncut: Vec<_> = plain.into_iter().map(|told| (told, Cut::Batch)).collect();
-        prop_assert_eq!(said, stories(play::<Temporal>(&given, Together::STATE_VERSION, &uncut, end).unwrap()));
+        let uncut = play::<Temporal>(&given, Together::STATE_VERSION, &uncut, end).unwrap();
+        prop_assert_eq!(of_each(changes), of_each(uncut));
     }
 }

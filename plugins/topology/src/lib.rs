@@ -22,7 +22,7 @@ use orion_plugin::{
 };
 
 use map::Map;
-use region::{Blow, End, Region};
+use region::{Blow, End, Next, Region};
 
 const STATE_VERSION: u32 = 1;
 
@@ -43,7 +43,7 @@ pub struct Topology {
     regions: Shelf<Region>,
     /// In which region a node is. Follows from the regions.
     homes: BTreeMap<(Box<str>, Box<str>), Box<str>>,
-    outbox: Outbox<Box<str>>,
+    outbox: Outbox,
     /// Nothing comes any more from before this instant.
     passed: i64,
 }
@@ -62,7 +62,6 @@ impl Correlator for Topology {
     }
 
     fn correlate(&mut self, now: i64, events: &Batch<'_>, changes: &mut Changes) {
-        self.outbox.begin();
         if events.is_empty() {
             self.passed = self.passed.max(now);
         }
@@ -75,8 +74,7 @@ impl Correlator for Topology {
             }
         }
         self.pass();
-        let (map, regions) = (&self.map, &self.regions);
-        self.outbox.send(changes, |key| regions.get(&key).map(|region| facts(map, region)).unwrap_or_default());
+        self.outbox.send(changes);
     }
 
     fn state(&mut self) -> Option<&mut dyn Stateful> {
@@ -112,10 +110,17 @@ impl Topology {
         let oldest =
             around.iter().min_by_key(|key| self.regions.get(key).map(|region| (region.opened, (*key).clone())));
         let Some(key) = oldest.cloned() else { return self.open(scope, node, blow) };
+        let mut at_once = false;
         for other in around.iter().filter(|other| **other != key) {
-            self.join(&key, other, time);
+            at_once |= self.join(&key, other, time);
         }
-        self.grow(&key, node, blow);
+        at_once |= self.grow(&key, node, blow);
+        at_once |= self.relabel(&key, time);
+        let due = self.regions.get(&key).and_then(|region| region.gains.due());
+        // What comes later than anybody waits for finds its time over.
+        if at_once || due.is_some_and(|due| due <= self.passed) {
+            self.say(&key);
+        }
     }
 
     /// The regions that a node belongs to or connects.
@@ -136,33 +141,31 @@ impl Topology {
             key.push('\'');
         }
         let step = Step { time: blow.time, severity: blow.severity, reason: format!("{} fails", shown(node)) };
-        let mut region = Region::new(scope, node, blow);
-        region.mark = self.outbox.open(key.as_str().into(), &key, step, vec![blow.position]);
+        let region = Region::new(scope, node, blow);
+        self.outbox.open(&key, step, vec![blow.position], facts(&self.map, &region));
         self.homes.insert((scope.into(), node.into()), key.as_str().into());
         self.regions.insert(&key, region);
     }
 
-    fn grow(&mut self, key: &str, node: &str, blow: Blow) {
-        let Some(region) = self.regions.get_mut(key) else { return };
+    /// A region takes an event. Whether that is to be said at once.
+    fn grow(&mut self, key: &str, node: &str, blow: Blow) -> bool {
+        let Some(region) = self.regions.get_mut(key) else { return false };
         let before = region.severity;
         let is_new = region.strike(node, blow);
         let (severity, rose) = (region.severity, region.severity > before);
+        let growth = Growth { time: blow.time, severity, rose, position: blow.position, is_new };
+        let at_once = (is_new || rose) && region.gains.add(&growth, region.opened);
         let home = (region.scope.clone(), Box::from(node));
         self.homes.insert(home, key.into());
-        if is_new || rose {
-            let growth = Growth { time: blow.time, severity, rose, position: blow.position, is_new };
-            let Some(region) = self.regions.get_mut(key) else { return };
-            self.outbox.update(key.into(), key, &mut region.mark, growth);
-        }
-        self.relabel(key, blow.time);
+        at_once
     }
 
-    /// The root may be another one now.
-    fn relabel(&mut self, key: &str, time: i64) {
-        let Some(region) = self.regions.get_mut(key) else { return };
-        let Some(root) = region.ranking(&self.map).first().map(|root| Box::<str>::from(*root)) else { return };
+    /// The root may be another one now. Whether it is.
+    fn relabel(&mut self, key: &str, time: i64) -> bool {
+        let Some(region) = self.regions.get_mut(key) else { return false };
+        let Some(root) = region.ranking(&self.map).first().map(|root| Box::<str>::from(*root)) else { return false };
         if root == region.root {
-            return;
+            return false;
         }
         let reason = format!(
             "the root is now {} and not {}: {}",
@@ -171,21 +174,30 @@ impl Topology {
             region.reasons(&self.map, &root)
         );
         region.root = root;
-        self.outbox.remark(key.into(), key, &mut region.mark, Step { time, severity: region.severity, reason });
+        region.gains.remark(time, &reason, region.opened);
+        true
     }
 
-    /// A region becomes part of another.
-    fn join(&mut self, key: &str, other: &str, time: i64) {
-        let Some(joined) = self.close(other, time, format!("joined with {key}")) else { return };
+    /// Says what a region gained.
+    fn say(&mut self, key: &str) {
+        let Some(region) = self.regions.get_mut(key) else { return };
+        if let Some(gained) = region.gains.take() {
+            self.outbox.update(key, region.severity, gained, facts(&self.map, region));
+        }
+    }
+
+    /// A region becomes part of another. Whether that is to be said at once.
+    fn join(&mut self, key: &str, other: &str, time: i64) -> bool {
+        let Some(joined) = self.close(other, time, format!("joined with {key}")) else { return false };
         let nodes: Vec<_> = joined.nodes.keys().map(|node| (joined.scope.clone(), node.clone())).collect();
         self.homes.extend(nodes.into_iter().map(|home| (home, Box::from(key))));
-        let Some(region) = self.regions.get_mut(key) else { return };
+        let Some(region) = self.regions.get_mut(key) else { return false };
         let before = region.severity;
-        for position in region.absorb(joined) {
-            let (severity, rose) = (region.severity, region.severity > before);
-            let growth = Growth { time, severity, rose, position, is_new: true };
-            self.outbox.update(key.into(), key, &mut region.mark, growth);
-        }
+        let positions = region.absorb(joined);
+        let (severity, rose) = (region.severity, region.severity > before);
+        let growth = |position| Growth { time, severity, rose, position, is_new: true };
+        let add = |at_once, position| region.gains.add(&growth(position), region.opened) || at_once;
+        positions.into_iter().fold(false, add)
     }
 
     fn resolve(&mut self, node: &str, event: &Event<'_>) {
@@ -210,7 +222,7 @@ impl Topology {
 
     /// Ends what is due, in the order in which it was.
     fn pass(&mut self) {
-        let ends = self.regions.iter().map(|(key, region)| (self.end_of(region).0, Box::<str>::from(key)));
+        let ends = self.regions.iter().map(|(key, region)| (self.next(region).at(), Box::<str>::from(key)));
         let mut due: Vec<_> = ends.filter(|(at, _)| *at <= self.passed).collect();
         due.sort_unstable();
         for (_, key) in due {
@@ -218,14 +230,16 @@ impl Topology {
         }
     }
 
-    fn end_of(&self, region: &Region) -> (i64, End) {
-        region.end(self.life.idle_millis, self.life.max_millis)
+    fn next(&self, region: &Region) -> Next {
+        region.next(self.life.idle_millis, self.life.max_millis)
     }
 
     fn end_until(&mut self, key: &str, until: i64) {
-        while let Some((at, end)) =
-            self.regions.get(key).map(|region| self.end_of(region)).filter(|(at, _)| *at <= until)
-        {
+        while let Some(next) = self.regions.get(key).map(|region| self.next(region)).filter(|next| next.at() <= until) {
+            let Next::End { at, end } = next else {
+                self.say(key);
+                continue;
+            };
             let reason = match end {
                 End::Resolved => "all resolved".to_owned(),
                 End::Idle => format!("idle for {}", format_duration(self.life.idle_millis)),
@@ -241,7 +255,7 @@ impl Topology {
     fn go_on(&mut self, key: &str, time: i64, mut next: Region, positions: Vec<u64>) {
         next.root = next.ranking(&self.map).first().map(|root| Box::from(*root)).unwrap_or_default();
         let step = Step { time, severity: next.severity, reason: "continues".to_owned() };
-        next.mark = self.outbox.open(key.into(), key, step, positions);
+        self.outbox.open(key, step, positions, facts(&self.map, &next));
         for node in next.nodes.keys() {
             self.homes.insert((next.scope.clone(), node.clone()), key.into());
         }
@@ -250,9 +264,10 @@ impl Topology {
 
     /// Says that an incident is over and takes its region out.
     fn close(&mut self, key: &str, time: i64, reason: String) -> Option<Region> {
+        self.say(key);
         let closed = self.regions.remove(key)?;
         let step = Step { time, severity: closed.severity, reason };
-        self.outbox.resolve(key, closed.mark, step, &facts(&self.map, &closed));
+        self.outbox.resolve(key, step, facts(&self.map, &closed));
         for node in closed.nodes.keys() {
             self.homes.remove(&(closed.scope.clone(), node.clone()));
         }

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use orion_plugin::pattern::{Few, Mark};
+use orion_plugin::pattern::{Few, Gains};
 use orion_plugin::{Severity, Stored, format_instant};
 
 use crate::map::Map;
@@ -27,8 +27,8 @@ pub(crate) struct Region {
     pub(crate) root: Box<str>,
     /// When the last alert was resolved.
     pub(crate) resolved: i64,
-    /// Where it grows in this call; not saved.
-    pub(crate) mark: Mark,
+    /// What nobody has been told yet.
+    pub(crate) gains: Gains,
 }
 
 /// What is known of a node that fails.
@@ -60,6 +60,23 @@ pub(crate) struct Blow {
     pub(crate) fires: bool,
 }
 
+/// What time brings to a region.
+#[derive(Clone, Copy)]
+pub(crate) enum Next {
+    /// What it gained is to be said.
+    Say { at: i64 },
+    /// It ends.
+    End { at: i64, end: End },
+}
+
+impl Next {
+    pub(crate) const fn at(self) -> i64 {
+        match self {
+            Self::Say { at } | Self::End { at, .. } => at,
+        }
+    }
+}
+
 /// How a region ends.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum End {
@@ -79,7 +96,7 @@ impl Region {
             nodes: BTreeMap::new(),
             root: node.into(),
             resolved: i64::MIN,
-            mark: Mark::NONE,
+            gains: Gains::default(),
         };
         region.strike(node, blow);
         region
@@ -130,8 +147,14 @@ impl Region {
         positions
     }
 
-    /// When and how it ends if nothing more comes.
-    pub(crate) fn end(&self, idle_millis: i64, max_millis: i64) -> (i64, End) {
+    /// What happens to it if nothing more comes. At one instant what was gained is said first: it is part of what ends.
+    pub(crate) fn next(&self, idle_millis: i64, max_millis: i64) -> Next {
+        let (at, end) = self.end(idle_millis, max_millis);
+        self.gains.due().filter(|due| *due <= at).map_or(Next::End { at, end }, |at| Next::Say { at })
+    }
+
+    /// When and how it ends.
+    fn end(&self, idle_millis: i64, max_millis: i64) -> (i64, End) {
         let aged = self.opened.saturating_add(max_millis);
         if self.nodes.values().any(|node| !node.live.is_empty()) {
             return (aged, End::Aged);
@@ -150,7 +173,7 @@ impl Region {
         let live = self.nodes.values().flat_map(|node| node.live.iter());
         self.severity = live.map(|live| live.severity).max()?;
         self.events = positions.len() as u64;
-        (self.opened, self.mark, self.resolved) = (time, Mark::NONE, i64::MIN);
+        (self.opened, self.gains, self.resolved) = (time, Gains::default(), i64::MIN);
         Some((self, positions))
     }
 
@@ -268,6 +291,7 @@ impl Stored for Region {
         self.events.write(out);
         self.root.write(out);
         self.resolved.write(out);
+        self.gains.write(out);
         for (name, node) in &self.nodes {
             name.write(out);
             node.write(out);
@@ -282,8 +306,8 @@ impl Stored for Region {
             events: u64::read(from)?,
             root: Box::read(from)?,
             resolved: i64::read(from)?,
+            gains: Gains::read(from)?,
             nodes: BTreeMap::new(),
-            mark: Mark::NONE,
         };
         while !from.is_empty() {
             region.nodes.insert(Box::read(from)?, Node::read(from)?);

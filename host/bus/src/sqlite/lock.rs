@@ -65,7 +65,7 @@ pub(super) fn own(memory_dir: &Path) -> Result<File, BusError> {
     let failed = |action| {
         move |error: std::io::Error| BusError::Io { action, path: memory_dir.to_owned(), detail: error.to_string() }
     };
-    create(memory_dir).map_err(failed("create"))?;
+    create_memory_dir(memory_dir)?;
     let path = memory_dir.join(LOCK_FILE);
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false);
@@ -79,6 +79,15 @@ pub(super) fn own(memory_dir: &Path) -> Result<File, BusError> {
     }
     write_pid(&mut file).map_err(failed("write the lock file in"))?;
     Ok(file)
+}
+
+/// Makes the memory folder when it is missing. Also for whoever needs it to exist before the bus is opened.
+pub fn create_memory_dir(memory_dir: &Path) -> Result<(), BusError> {
+    create(memory_dir).map_err(|error| BusError::Io {
+        action: "create",
+        path: memory_dir.to_owned(),
+        detail: error.to_string(),
+    })
 }
 
 fn create(memory_dir: &Path) -> std::io::Result<()> {

@@ -84,7 +84,9 @@ impl Reader {
 fn configure(connection: &Connection) -> rusqlite::Result<()> {
     connection.busy_timeout(Duration::from_millis(MAX_BUSY_MILLIS))?;
     connection.pragma_update(None, "query_only", true)?;
-    connection.pragma_update(None, "trusted_schema", false)
+    connection.pragma_update(None, "trusted_schema", false)?;
+    // A confined process has no folder for temporary files.
+    connection.pragma_update(None, "temp_store", "MEMORY")
 }
 
 /// No position is higher than the store can count, so a wish beyond it finds nothing.

@@ -202,7 +202,9 @@ fn configure(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
     connection.pragma_update(None, "journal_size_limit", MAX_JOURNAL_BYTES)?;
     // The file may come from anywhere; it gets no say in what functions run.
-    connection.pragma_update(None, "trusted_schema", false)
+    connection.pragma_update(None, "trusted_schema", false)?;
+    // A confined process has no folder for temporary files.
+    connection.pragma_update(None, "temp_store", "MEMORY")
 }
 
 #[cfg(test)]

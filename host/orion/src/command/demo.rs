@@ -7,15 +7,16 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use orion_confine::Attestation;
 use orion_model::{Clock, Timestamp};
 use orion_pipeline::clock::{FastClock, SystemClock, sleep_until};
-use orion_source::{Recording, RecordingSource};
+use orion_source::{Destination, Recording, RecordingSource, Source};
 use tokio::sync::watch;
 
 use super::incident::{list_table, read_stories};
 use crate::cli::{DataArgs, DemoArgs, Failure, Output, PluginFolderArgs, RuleArgs};
 use crate::setup::{self, PROMETHEUS, Pipeline, Plan, Signals};
-use crate::{feed, output, shipped};
+use crate::{confinement, feed, output, shipped};
 
 /// How long the last evaluations, and what follows from them, are given after the recording has ended.
 const LAST_WORDS_MILLIS: u64 = 500;
@@ -40,6 +41,9 @@ pub fn demo(args: &DemoArgs) -> Result<ExitCode, Failure> {
         rules.rules.display(),
         memory_dir.display()
     ))?;
+    // No thread runs yet: on most kernels one that did would stay as it is.
+    let attestation =
+        confinement::confine(args.confinement.confinement, &rules, &memory_dir, scene.destination.as_ref())?;
     let end_at = scene.end_at.filter(|_| args.once);
     let ending = scene.end_at.filter(|_| !args.once);
     let plan = Plan {
@@ -49,15 +53,23 @@ pub fn demo(args: &DemoArgs) -> Result<ExitCode, Failure> {
         clock: scene.clock.clone(),
         interval_millis: scene.interval_millis,
         catch_up_millis: args.watch.catch_up,
+        // A demonstration is no audit trail, and tells the same story on every machine.
+        attestation: None,
     };
-    setup::runtime()?.block_on(show(plan, end_at, ending))?;
+    setup::runtime()?.block_on(show(plan, &attestation, end_at, ending))?;
     let stories = read_stories(&DataArgs { data })?;
     output::print(&format!("\n{}\nrecords  {}\n", list_table(&stories), memory_dir.display()))?;
     Ok(ExitCode::SUCCESS)
 }
 
-async fn show(plan: Plan, end_at: Option<Timestamp>, ending: Option<Timestamp>) -> Result<(), Failure> {
+async fn show(
+    plan: Plan,
+    confined: &Attestation,
+    end_at: Option<Timestamp>,
+    ending: Option<Timestamp>,
+) -> Result<(), Failure> {
     let mut signals = Signals::catch()?;
+    confinement::say(confined);
     let clock = plan.clock.clone();
     let pipeline = Pipeline::start(plan).await?;
     let (done, is_done) = watch::channel(false);
@@ -95,7 +107,9 @@ async fn say_end(clock: &dyn Clock, ending: Option<Timestamp>) {
 /// What is watched, and by which clock.
 struct Scene {
     introduction: String,
-    source: Arc<dyn orion_source::Source>,
+    source: Arc<dyn Source>,
+    /// Where questions go; nowhere when a recording answers them.
+    destination: Option<Destination>,
     clock: Arc<dyn Clock>,
     interval_millis: i64,
     /// When everything there is to see was seen; `None` where there is no end.
@@ -104,9 +118,11 @@ struct Scene {
 
 impl Scene {
     fn live(args: &DemoArgs) -> Result<Self, Failure> {
+        let source = setup::prometheus(args.watch.prometheus_url.as_deref(), args.watch.prometheus_timeout)?;
         Ok(Self {
             introduction: "Orion watches your Prometheus, live".to_owned(),
-            source: setup::prometheus(args.watch.prometheus_url.as_deref(), args.watch.prometheus_timeout)?,
+            destination: Some(source.destination()),
+            source,
             clock: Arc::new(SystemClock),
             interval_millis: args.watch.poll_interval,
             end_at: args.once.then(|| SystemClock.now().plus_millis(LIVE_ONCE_INTERVALS * args.watch.poll_interval)),
@@ -124,6 +140,7 @@ impl Scene {
                 args.speed
             ),
             source: Arc::new(RecordingSource::new(recording, interval_millis)),
+            destination: None,
             clock: Arc::new(FastClock::new(begin, end, args.speed)),
             interval_millis,
             end_at: Some(end),

@@ -1,5 +1,6 @@
 //! One file per command.
 
+pub mod aside;
 pub mod check;
 pub mod demo;
 pub mod explain;

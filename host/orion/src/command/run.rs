@@ -6,17 +6,24 @@ use std::sync::Arc;
 use orion_pipeline::clock::SystemClock;
 
 use crate::cli::{Failure, RunArgs};
+use crate::confinement;
 use crate::setup::{self, Pipeline, Plan, Signals};
 
 /// Runs until SIGTERM or SIGINT.
 pub fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
+    let source = setup::prometheus(args.watch.prometheus_url.as_deref(), args.watch.prometheus_timeout)?;
+    let memory_dir = args.data.memory_dir();
+    // No thread runs yet: on most kernels one that did would stay as it is.
+    let attestation =
+        confinement::confine(args.confinement.confinement, &args.rules, &memory_dir, Some(&source.destination()))?;
     let plan = Plan {
         rules: args.rules.clone(),
-        memory_dir: args.data.memory_dir(),
-        source: setup::prometheus(args.watch.prometheus_url.as_deref(), args.watch.prometheus_timeout)?,
+        memory_dir,
+        source,
         clock: Arc::new(SystemClock),
         interval_millis: args.watch.poll_interval,
         catch_up_millis: args.watch.catch_up,
+        attestation: Some(confinement::recorded(&attestation)),
     };
     setup::runtime()?.block_on(async {
         let mut signals = Signals::catch()?;
@@ -27,6 +34,7 @@ pub fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
             rules = %plan.rules.rules.display(),
             "Orion observes; people act"
         );
+        confinement::say(&attestation);
         let pipeline = Pipeline::start(plan).await?;
         setup::close(pipeline.run_until(signals.received()).await?)
     })?;

@@ -62,9 +62,12 @@ pub fn check(args: &VerifyArgs, memory: &Path, store: &mut Reader) -> Result<(Ve
     }
     let state = store.load(orion_pipeline::library::OWNER).map_err(Failure::configuration)?.state;
     let kept = kept_plugins(&state);
+    // Of a plugin on trial two versions may run.
+    let kept: Vec<_> =
+        kept.iter().flat_map(|(file, kept)| kept.versions().map(move |version| (file, version))).collect();
     let of_folder = kept.len();
     for (file, kept) in kept {
-        match look_at(&file, &kept, memory, &sandbox, &gate) {
+        match look_at(file, kept, memory, &sandbox, &gate) {
             Ok((row, faults)) => {
                 rows.push(row);
                 failures.extend(faults);

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use orion_bus::{Ownership, Reader, RecordKind};
 use orion_model::Event;
+use orion_pipeline::condition::kind::CONFINEMENT_ATTESTED as ATTESTED;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -12,9 +13,6 @@ use crate::cli::Failure;
 
 /// How `Seccomp:` says that a filter decides about system calls.
 const FILTERED: u32 = 2;
-
-/// The event by which a process that confines itself says so when it starts.
-const ATTESTED: &str = "confinement_attested";
 
 /// Records read at once.
 const BATCH: usize = 1_024;
@@ -103,8 +101,7 @@ fn judge(threads: &[Thread], pid: u32, attested: Option<Value>) -> Check {
     if !open.is_empty() {
         failures.push(Fault::new(
             format!("{} of {count} threads of process {pid} are not confined: {}", open.len(), some_of(&open)),
-            "start Orion so that it is: as deploy/systemd/orion.service does, or in a container with the default seccomp profile \
-             and no-new-privileges",
+            "start Orion with --confinement require, which starts confined or not at all and says what is missing",
         ));
     }
     let said = format!("{} of {count} threads of process {pid} have Seccomp 2 and NoNewPrivs 1", count - open.len());

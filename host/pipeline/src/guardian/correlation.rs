@@ -1,19 +1,17 @@
 //! One correlation at work: which events it reads, its correlator, what that has asked to be kept, its incidents.
 
-use std::collections::{BTreeMap, HashMap};
-
-use orion_model::{Change, Event, Labels, RecordId, StateEntry, Timestamp};
-use orion_rules::group_key;
+use orion_model::{Change, Event, StateEntry, Timestamp};
+use orion_rules::write_group_key;
 use orion_sandbox::{ConfigureError, Correlator, EventBatch};
 
-use super::incident::{BatchFacts, Incidents, Origin};
+use super::attempt::{Answer, Attempt, Unfit, latest};
+use super::incident::{Incidents, Origin};
+use super::recent::Facts;
+use crate::aside::Asides;
 use crate::draft::{Draft, NotWritable};
 use crate::library::CorrelationPlan;
 use crate::plugin_state::PluginState;
-
-/// How often a batch is tried before the correlation goes on without it: a fault may depend on the state the correlator
-/// was in, and a fresh instance has none but what was kept.
-const STRIKES: usize = 3;
+use crate::supervision::{Admission, Supervisor};
 
 /// A correlation of the live generation.
 pub struct CorrelationRun {
@@ -22,30 +20,37 @@ pub struct CorrelationRun {
     state: PluginState,
     incidents: Incidents,
     batch: EventBatch,
-}
-
-/// What a correlator made of a batch or tick.
-pub struct Answer {
-    /// What it said.
-    pub changes: Vec<Change>,
-    /// What it wants kept.
-    pub entries: Vec<StateEntry>,
-    /// The groups of the batch, by their text.
-    pub keys: BTreeMap<String, Labels>,
+    key: String,
+    /// What is held against the correlator.
+    pub(super) supervisor: Supervisor,
+    /// What it could not take.
+    asides: Asides,
+    /// Events that came while it was in quarantine.
+    passed_over: usize,
 }
 
 impl CorrelationRun {
     /// A correlation that has read nothing yet.
     pub fn new(plan: CorrelationPlan) -> Self {
         let state = PluginState::new(&plan.correlation.id);
-        Self { plan, correlator: None, state, incidents: Incidents::default(), batch: EventBatch::new() }
+        let (incidents, batch, key) = (Incidents::default(), EventBatch::new(), String::new());
+        let (supervisor, asides) = (Supervisor::default(), Asides::new(&plan.correlation.id));
+        Self { plan, correlator: None, state, incidents, batch, key, supervisor, asides, passed_over: 0 }
     }
 
     /// Goes on under an edited plan. Open incidents stay; the correlator is set up anew and given its state back.
-    pub fn adopt(&mut self, plan: CorrelationPlan, draft: &mut Draft) {
-        self.state.adapt(plan.plugin.manifest(), draft);
+    pub fn adopt(
+        &mut self,
+        plan: CorrelationPlan,
+        now: Timestamp,
+        generation: u64,
+        draft: &mut Draft,
+    ) -> Result<(), NotWritable> {
+        self.state.adapt(plan.plugin.manifest(), now, generation, draft)?;
+        self.supervisor.forgive(&plan.correlation.id, draft);
         self.correlator = None;
         self.plan = plan;
+        Ok(())
     }
 
     /// What it runs under.
@@ -64,8 +69,23 @@ impl CorrelationRun {
     }
 
     /// The store was read: state that is not the correlator's is forgotten.
-    pub fn restored(&mut self, draft: &mut Draft) {
-        self.state.adapt(self.plan.plugin.manifest(), draft);
+    pub fn restored(&mut self, now: Timestamp, generation: u64, draft: &mut Draft) -> Result<(), NotWritable> {
+        self.state.adapt(self.plan.plugin.manifest(), now, generation, draft)
+    }
+
+    /// What is held against the correlator, to be filled from the store.
+    pub fn supervisor(&mut self) -> &mut Supervisor {
+        &mut self.supervisor
+    }
+
+    /// What it could not take, to be filled from the store.
+    pub fn asides(&mut self) -> &mut Asides {
+        &mut self.asides
+    }
+
+    /// How many events came while it was in quarantine, since this was last asked.
+    pub fn take_passed_over(&mut self) -> usize {
+        std::mem::take(&mut self.passed_over)
     }
 
     /// Whether time alone can change something.
@@ -73,57 +93,38 @@ impl CorrelationRun {
         !self.state.is_empty() || !self.incidents.none_open()
     }
 
-    /// Gives the correlator those of the events that it reads. `None` when it reads none of them.
-    pub fn correlate<'e>(
+    /// Gives the correlator those of the events that it reads. `None` when it reads none of them, or is in quarantine.
+    pub fn correlate<'e>(&mut self, events: impl Iterator<Item = &'e (u64, Event)>) -> Option<Answer> {
+        let read: Vec<&(u64, Event)> =
+            events.filter(|(_, event)| self.plan.correlation.matcher.matches(event)).collect();
+        let now = latest(&read)?;
+        if let Admission::Quarantined(_) = self.supervisor.admission(now) {
+            self.passed_over += read.len();
+            return None;
+        }
+        Some(Attempt { run: self, answer: Answer::default() }.at(&read, now))
+    }
+
+    /// Tells the correlator the time. `None` when it is in quarantine.
+    pub fn tick(&mut self, now: Timestamp) -> Option<Answer> {
+        if let Admission::Quarantined(_) = self.supervisor.admission(now) {
+            return None;
+        }
+        Some(Attempt { run: self, answer: Answer::default() }.at(&[], now))
+    }
+
+    /// One call about events, or with none about the time. After a fault the instance is gone. `since` is what was to be kept
+    /// of the calls before it in the same step, for an instance that has to be set up.
+    pub(super) fn call(
         &mut self,
-        events: impl Iterator<Item = &'e (u64, Event)>,
+        events: &[&(u64, Event)],
         now: Timestamp,
-    ) -> Option<Result<Answer, ConfigureError>> {
-        let mut keys = BTreeMap::new();
-        self.batch.clear();
-        for (position, event) in events {
-            if self.plan.correlation.matcher.matches(event) {
-                let group = group_key(event, &self.plan.correlation.group_by);
-                let text = group.to_string();
-                self.batch.push(
-                    *position,
-                    event.ts,
-                    event.severity,
-                    event.status,
-                    event.fingerprint.as_u64(),
-                    event.value().unwrap_or(f64::NAN),
-                    &text,
-                    &event.event_type,
-                    &event.labels,
-                );
-                keys.entry(text).or_insert(group);
-            }
-        }
-        (!self.batch.is_empty()).then(|| self.call(now, keys))
-    }
-
-    /// Tells the correlator the time.
-    pub fn tick(&mut self, now: Timestamp) -> Result<Answer, ConfigureError> {
-        self.batch.clear();
-        self.call(now, BTreeMap::new())
-    }
-
-    fn call(&mut self, now: Timestamp, keys: BTreeMap<String, Labels>) -> Result<Answer, ConfigureError> {
-        let mut last = Err(ConfigureError::Refused("it was not called".to_owned()));
-        for _ in 0..STRIKES {
-            last = self.try_once(now);
-            if last.is_ok() {
-                break;
-            }
-            self.correlator = None;
-        }
-        last.map(|(changes, entries)| Answer { changes, entries, keys })
-    }
-
-    fn try_once(&mut self, now: Timestamp) -> Result<(Vec<Change>, Vec<StateEntry>), ConfigureError> {
+        since: &[StateEntry],
+    ) -> Result<(Vec<Change>, Vec<StateEntry>), ConfigureError> {
+        self.fill(events);
         let mut correlator = match self.correlator.take() {
             Some(correlator) => correlator,
-            None => self.set_up()?,
+            None => self.set_up(since)?,
         };
         let mut changes = Vec::new();
         correlator.correlate(now, &self.batch, &mut changes)?;
@@ -135,11 +136,33 @@ impl CorrelationRun {
         Ok((changes, entries))
     }
 
-    fn set_up(&self) -> Result<Correlator, ConfigureError> {
+    fn fill(&mut self, events: &[&(u64, Event)]) {
+        self.batch.clear();
+        for (position, event) in events {
+            self.key.clear();
+            write_group_key(&mut self.key, event, &self.plan.correlation.group_by);
+            self.batch.push(
+                *position,
+                event.ts,
+                event.severity,
+                event.status,
+                event.fingerprint.as_u64(),
+                event.value().unwrap_or(f64::NAN),
+                &self.key,
+                &event.event_type,
+                &event.labels,
+            );
+        }
+    }
+
+    fn set_up(&self, since: &[StateEntry]) -> Result<Correlator, ConfigureError> {
         let mut correlator = self.plan.plugin.correlator()?;
         correlator.configure(&self.plan.correlation.parameters)?;
-        if let Some(version) = self.plan.plugin.manifest().state_version.filter(|_| !self.state.is_empty()) {
-            correlator.restore(version, &self.state.entries())?;
+        if let Some(version) = self.plan.plugin.manifest().state_version {
+            let entries = self.state.entries_with(since);
+            if !entries.is_empty() {
+                correlator.restore(version, &entries)?;
+            }
         }
         Ok(correlator)
     }
@@ -149,11 +172,9 @@ impl CorrelationRun {
         &mut self,
         draft: &mut Draft,
         answer: Answer,
-        events: &[(u64, Event)],
-        earlier: &HashMap<u64, RecordId>,
+        facts: Facts<'_>,
         generation: u64,
     ) -> Result<(), NotWritable> {
-        let facts = BatchFacts { events, earlier, keys: &answer.keys };
         let correlation = self.plan.correlation.clone();
         let plugin = self.plan.plugin.clone();
         let origin = Origin { correlation: &correlation, plugin: &plugin, generation };
@@ -161,6 +182,12 @@ impl CorrelationRun {
             self.incidents.apply(draft, origin, change, facts)?;
         }
         self.state.take(plugin.manifest(), answer.entries, draft);
+        if answer.supervised {
+            self.supervisor.save(&correlation.id, draft)?;
+        }
+        for Unfit { at, input, fault } in answer.unfit {
+            self.asides.put(draft, at, &plugin, &fault, input)?;
+        }
         Ok(())
     }
 
@@ -170,6 +197,8 @@ impl CorrelationRun {
         let plugin = self.plan.plugin.clone();
         self.incidents.end(draft, Origin { correlation: &correlation, plugin: &plugin, generation }, now)?;
         self.state.forget(draft);
+        self.supervisor.forgive(&correlation.id, draft);
+        self.asides.forget(draft);
         Ok(())
     }
 }

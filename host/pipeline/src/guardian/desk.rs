@@ -7,18 +7,34 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use orion_bus::{Entry, Loaded, RecordKind};
-use orion_model::{Event, RecordId, Severity, Timestamp};
-use orion_sandbox::ConfigureError;
+use orion_model::{Event, RecordId, Severity, Status, Timestamp};
 
-use super::correlation::{Answer, CorrelationRun};
+use super::attempt::{Answer, Unfit};
+use super::correlation::CorrelationRun;
 use super::incident::{CLOSED_ROOM, OPEN_ROOM};
+use super::recent::{Facts, Recent, Seen};
+use crate::aside::{ASIDE_ROOM, Input};
 use crate::condition::{self, Condition, Conditions, kind};
 use crate::draft::{Draft, NotWritable, key};
 use crate::library::{CorrelationPlan, Generation};
 use crate::plugin_state::{OWNER_ROOM, PLUGIN_ROOM};
+use crate::supervision::SUPERVISION_ROOM;
 
 /// How often correlators are told the time. Idle gaps are minutes; a second more does not matter to anyone.
 pub const TICK_MILLIS: i64 = 1_000;
+
+/// Events that are remembered where older ones can be looked up. An incident takes in what came within a second; one that
+/// opens by several events may look back over its window.
+const MOST_RECENT: usize = 65_536;
+
+/// What becomes of a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Remembered {
+    /// Records and state go to a store, and old events come from there.
+    InStore,
+    /// There is no store: records are all that counts, and events are remembered for as long as the desk is there.
+    Here,
+}
 
 /// The Guardian's state between two steps.
 pub struct Desk {
@@ -27,6 +43,8 @@ pub struct Desk {
     conditions: Conditions,
     generation: u64,
     ticked: Timestamp,
+    remembered: Remembered,
+    recent: Recent,
     pending: Draft,
 }
 
@@ -78,18 +96,28 @@ impl Readers {
 pub type Events = Vec<(u64, Event)>;
 
 /// What each correlation made of the events of a step.
-pub type Answers = Vec<(String, Result<Answer, ConfigureError>)>;
+pub type Answers = Vec<(String, Answer)>;
 
 impl Desk {
     /// The desk of a generation, as the store has it.
-    pub fn open(live: &Generation, loaded: Loaded, now: Timestamp) -> Result<Self, NotWritable> {
+    pub fn open(
+        live: &Generation,
+        loaded: Loaded,
+        now: Timestamp,
+        remembered: Remembered,
+    ) -> Result<Self, NotWritable> {
         let mut desk = Self {
             runs: live.correlations.iter().map(|(id, plan)| (id.clone(), CorrelationRun::new(plan.clone()))).collect(),
             readers: Readers::of(live),
             conditions: Conditions::default(),
             generation: live.number,
             ticked: Timestamp::default(),
-            pending: Draft::default(),
+            remembered,
+            recent: Recent::default(),
+            pending: match remembered {
+                Remembered::InStore => Draft::default(),
+                Remembered::Here => Draft::of_records(),
+            },
         };
         desk.restore(loaded, now)?;
         Ok(desk)
@@ -105,7 +133,9 @@ impl Desk {
                     continue;
                 }
                 [room, id, name] => (*room, String::from_utf8_lossy(id).into_owned(), *name),
-                [OWNER_ROOM, id] => (OWNER_ROOM, String::from_utf8_lossy(id).into_owned(), &[][..]),
+                [room @ (OWNER_ROOM | SUPERVISION_ROOM), id] => {
+                    (*room, String::from_utf8_lossy(id).into_owned(), &[][..])
+                }
                 _ => continue,
             };
             let run = match self.runs.get_mut(&id) {
@@ -123,11 +153,13 @@ impl Desk {
                 CLOSED_ROOM => run.incidents().restore_closed(&String::from_utf8_lossy(name), &value),
                 PLUGIN_ROOM => run.state().restore_entry(name, &value),
                 OWNER_ROOM => run.state().restore_owner(&value),
+                SUPERVISION_ROOM => run.supervisor().restore(&value),
+                ASIDE_ROOM => run.asides().restore(name),
                 _ => {}
             }
         }
         for run in self.runs.values_mut() {
-            run.restored(&mut self.pending);
+            run.restored(now, self.generation, &mut self.pending)?;
         }
         for run in gone.into_values() {
             run.end(&mut self.pending, now, self.generation)?;
@@ -144,7 +176,7 @@ impl Desk {
             let run = match old.remove(id) {
                 Some(run) if is_same(run.plan(), plan) => run,
                 Some(mut run) => {
-                    run.adopt(plan.clone(), &mut self.pending);
+                    run.adopt(plan.clone(), now, self.generation, &mut self.pending)?;
                     run
                 }
                 None => CorrelationRun::new(plan.clone()),
@@ -165,35 +197,50 @@ impl Desk {
 
     /// Lets every correlation look at the events that it reads, and tells the time.
     pub fn ask_all(&mut self, events: &[(u64, Event)], tick: Option<Timestamp>) -> Answers {
+        self.recent.remember(events);
         let mut answers = Vec::new();
-        if let Some(now) = events.iter().map(|(_, event)| event.ts).max() {
+        if !events.is_empty() {
             let wanted = self.readers.sort_out(events);
             for ((id, run), wanted) in self.runs.iter_mut().zip(&wanted) {
                 let wanted = wanted.iter().filter_map(|index| events.get(*index));
-                answers.extend(run.correlate(wanted, now).map(|answer| (id.clone(), answer)));
+                answers.extend(run.correlate(wanted).map(|answer| (id.clone(), answer)));
             }
         }
         if let Some(now) = tick {
             for (id, run) in self.runs.iter_mut().filter(|(_, run)| run.has_timers()) {
-                answers.push((id.clone(), run.tick(now)));
+                answers.extend(run.tick(now).map(|answer| (id.clone(), answer)));
             }
         }
         answers
     }
 
-    /// Writes down what the correlations said. `earlier` has the ids of [`earlier_positions`].
+    /// Changes may refer to events that are not remembered any more: a group that opens with its second event names the
+    /// first, and a restart forgets all. Their positions.
+    pub fn forgotten_positions(&self, answers: &Answers) -> Vec<u64> {
+        let positions = answers.iter().flat_map(|(_, answer)| &answer.changes).flat_map(|change| &change.positions);
+        let mut forgotten: Vec<u64> =
+            positions.filter(|position| self.recent.at(**position).is_none()).copied().collect();
+        forgotten.sort_unstable();
+        forgotten.dedup();
+        forgotten
+    }
+
+    /// Writes down what the correlations said. `earlier` has the events at [`Self::forgotten_positions`].
     pub fn settle(
         &mut self,
         events: &[(u64, Event)],
         answers: Answers,
-        earlier: &HashMap<u64, RecordId>,
+        earlier: &HashMap<u64, Seen>,
         tick: Option<Timestamp>,
     ) -> Result<(), NotWritable> {
         let now = tick.or_else(|| events.iter().map(|(_, event)| event.ts).max()).unwrap_or(self.ticked);
         for (id, answer) in answers {
-            self.take_in(&id, answer, events, earlier, now)?;
+            self.take_in(&id, answer, earlier, now)?;
         }
         self.ticked = tick.unwrap_or(self.ticked);
+        if self.remembered == Remembered::InStore {
+            self.recent.keep(MOST_RECENT);
+        }
         Ok(())
     }
 
@@ -204,36 +251,87 @@ impl Desk {
 
     /// What is to be committed.
     pub fn take_pending(&mut self) -> Draft {
-        std::mem::take(&mut self.pending)
+        self.pending.take()
     }
 
     fn take_in(
         &mut self,
         id: &str,
-        answer: Result<Answer, ConfigureError>,
-        events: &[(u64, Event)],
-        earlier: &HashMap<u64, RecordId>,
+        mut answer: Answer,
+        earlier: &HashMap<u64, Seen>,
         now: Timestamp,
     ) -> Result<(), NotWritable> {
         let Some(run) = self.runs.get_mut(id) else { return Ok(()) };
-        match answer {
-            Ok(answer) => {
-                run.write(&mut self.pending, answer, events, earlier, self.generation)?;
-                self.clear_faults(id, now, "the plugin works again")
-            }
-            Err(error) => {
-                let fault = fault_of(run.plan(), id);
-                let message = format!("{error}; the correlation goes on without these {} events", events.len());
-                self.conditions.raise(&mut self.pending, fault, now, self.generation, &message)
-            }
+        let trouble = Trouble::of(&mut answer);
+        let facts = Facts { recent: &self.recent, earlier };
+        run.write(&mut self.pending, answer, facts, self.generation)?;
+        match trouble {
+            Some(trouble) => self.say_trouble(id, trouble, now),
+            None => self.say_works(id, now),
         }
     }
 
-    fn clear_faults(&mut self, correlation: &str, now: Timestamp, message: &str) -> Result<(), NotWritable> {
-        for fault in self.conditions.about_rule(kind::PLUGIN_FAULT, correlation) {
-            self.conditions.clear(&mut self.pending, &fault, now, self.generation, message)?;
+    fn say_trouble(&mut self, id: &str, trouble: Trouble, now: Timestamp) -> Result<(), NotWritable> {
+        let Some(plan) = self.runs.get(id).map(CorrelationRun::plan) else { return Ok(()) };
+        let about = |kind, severity| about(plan, id, kind, severity);
+        let Trouble { fault, unfit, quarantined, passed_over } = trouble;
+        let failed = about(kind::PLUGIN_FAULT, Severity::Error);
+        self.conditions.raise(&mut self.pending, failed, now, self.generation, &fault)?;
+        for (at, event_id, fault) in unfit {
+            let (plugin, event) = (plan.plugin.manifest().name.as_str(), event_id.to_string());
+            let labels = [("rule", id), ("plugin", plugin), ("event", &event)];
+            let aside = Condition::new(kind::INPUT_SET_ASIDE, Severity::Warning, "orion", labels);
+            let message = format!("the event is kept, see `orion aside list`: {fault}");
+            self.pending.event(&aside.event(Status::Occurred, at, self.generation, &message))?;
+        }
+        if let Some(until) = quarantined {
+            let left_out = match passed_over {
+                0 => String::new(),
+                count => format!(", and goes on without {count} events"),
+            };
+            let message = format!("it keeps failing and is not called before {until}{left_out}: {fault}");
+            let quarantined = about(kind::PLUGIN_QUARANTINED, Severity::Error);
+            self.conditions.raise(&mut self.pending, quarantined, now, self.generation, &message)?;
         }
         Ok(())
+    }
+
+    fn say_works(&mut self, id: &str, now: Timestamp) -> Result<(), NotWritable> {
+        let Some(run) = self.runs.get_mut(id).filter(|_| !self.conditions.is_empty()) else { return Ok(()) };
+        let message = match run.take_passed_over() {
+            0 => "the plugin works again".to_owned(),
+            count => format!("the plugin works again; {count} events came in the meantime"),
+        };
+        self.clear_faults(id, now, &message)
+    }
+
+    fn clear_faults(&mut self, correlation: &str, now: Timestamp, message: &str) -> Result<(), NotWritable> {
+        for kind in [kind::PLUGIN_FAULT, kind::PLUGIN_QUARANTINED] {
+            for fault in self.conditions.about_rule(kind, correlation) {
+                self.conditions.clear(&mut self.pending, &fault, now, self.generation, message)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What is to be said of a correlator that failed.
+struct Trouble {
+    fault: String,
+    unfit: Vec<(Timestamp, RecordId, String)>,
+    quarantined: Option<Timestamp>,
+    passed_over: usize,
+}
+
+impl Trouble {
+    fn of(answer: &mut Answer) -> Option<Self> {
+        let fault = answer.fault.take()?;
+        let event_id = |unfit: &Unfit| match &unfit.input {
+            Input::Event { event, .. } => Some((unfit.at, event.event_id, unfit.fault.clone())),
+            Input::Answer { .. } | Input::TooLarge { .. } => None,
+        };
+        let unfit = answer.unfit.iter().filter_map(event_id).collect();
+        Some(Self { fault, unfit, quarantined: answer.quarantined, passed_over: answer.passed_over })
     }
 }
 
@@ -247,9 +345,9 @@ fn renamed(plan: &CorrelationPlan, id: &str) -> CorrelationPlan {
     CorrelationPlan { correlation: Arc::new(correlation), plugin: plan.plugin.clone() }
 }
 
-fn fault_of(plan: &CorrelationPlan, id: &str) -> Condition {
+fn about(plan: &CorrelationPlan, id: &str, kind: &str, severity: Severity) -> Condition {
     let plugin = plan.plugin.manifest().name.as_str();
-    Condition::new(kind::PLUGIN_FAULT, Severity::Error, "orion", [("rule", id), ("plugin", plugin)])
+    Condition::new(kind, severity, "orion", [("rule", id), ("plugin", plugin)])
 }
 
 /// The events among records of the bus.
@@ -264,15 +362,4 @@ pub fn events_of(entries: Vec<Entry>) -> Events {
             }
         })
         .collect()
-}
-
-/// Changes may refer to events of earlier batches: a group that opens with its second event names the first. Their positions.
-pub fn earlier_positions(events: &[(u64, Event)], answers: &Answers) -> Vec<u64> {
-    let is_here = |position: &u64| events.binary_search_by_key(position, |(position, _)| *position).is_ok();
-    let answers = answers.iter().filter_map(|(_, answer)| answer.as_ref().ok());
-    let positions = answers.flat_map(|answer| &answer.changes).flat_map(|change| &change.positions);
-    let mut missing: Vec<u64> = positions.filter(|position| !is_here(position)).copied().collect();
-    missing.sort_unstable();
-    missing.dedup();
-    missing
 }

@@ -3,14 +3,14 @@
 use std::collections::{BTreeMap, HashMap};
 
 use orion_model::{
-    Change, ChangeKind, Event, IdBuilder, Incident, IncidentStatus, Labels, LabelsBuilder, RecordId, Severity,
-    Timestamp,
+    Change, ChangeKind, IdBuilder, Incident, IncidentStatus, Labels, RecordId, Severity, Timestamp, read_labels,
 };
 use orion_rules::{Correlation, TemplateData};
 use orion_sandbox::Plugin;
 use serde::{Deserialize, Serialize};
 use serde_json::Map;
 
+use super::recent::{Facts, Recent};
 use crate::draft::{Draft, NotWritable, key};
 
 /// First part of the state keys of open incidents.
@@ -37,18 +37,6 @@ pub struct Incidents {
 struct Closed {
     incident_id: RecordId,
     at: Timestamp,
-}
-
-/// What the events of a batch contribute to incidents. Borrowed: with many correlations, copies of the whole batch for each
-/// cost more than all that the correlators do with it.
-#[derive(Clone, Copy)]
-pub struct BatchFacts<'a> {
-    /// The events with their bus positions, in order of these.
-    pub events: &'a [(u64, Event)],
-    /// Ids of events of earlier batches that changes refer to, by bus position.
-    pub earlier: &'a HashMap<u64, RecordId>,
-    /// The groups, by their text.
-    pub keys: &'a BTreeMap<String, Labels>,
 }
 
 /// Whose incidents they are.
@@ -88,7 +76,7 @@ impl Incidents {
         draft: &mut Draft,
         origin: Origin<'_>,
         change: &Change,
-        facts: BatchFacts<'_>,
+        facts: Facts<'_>,
     ) -> Result<(), NotWritable> {
         let is_open = self.open.contains_key(&change.key);
         match (change.kind, is_open) {
@@ -108,14 +96,11 @@ impl Incidents {
         draft: &mut Draft,
         origin: Origin<'_>,
         change: &Change,
-        facts: BatchFacts<'_>,
+        facts: Facts<'_>,
     ) -> Result<(), NotWritable> {
         let Origin { correlation, plugin, generation } = origin;
-        let key = facts.keys.get(&change.key).cloned().unwrap_or_else(|| {
-            let told = if change.key.is_empty() { None } else { Some(("key", change.key.as_str())) };
-            told.into_iter().collect()
-        });
-        let event_ids = facts.ids(change);
+        let key = group_of(&change.key);
+        let event_ids = ids(change, facts);
         let mut id = IdBuilder::new("incident").text(&correlation.id).text(&change.key);
         id = match event_ids.first() {
             Some(opening) => id.bytes(opening.as_bytes()),
@@ -136,7 +121,7 @@ impl Incidents {
             ts: change.timestamp,
             opened_at: change.timestamp,
             correlation: correlation.id.clone(),
-            summary: summary(correlation, &facts.labels_of(change, &key)),
+            summary: summary(correlation, &labels_of(change, facts, &key)),
             key,
             reason: change.reason.clone(),
             event_count: event_ids.len() as u64,
@@ -156,7 +141,7 @@ impl Incidents {
         draft: &mut Draft,
         origin: Origin<'_>,
         change: &Change,
-        facts: BatchFacts<'_>,
+        facts: Facts<'_>,
         resolved: bool,
     ) -> Result<(), NotWritable> {
         let Origin { correlation, plugin, generation } = origin;
@@ -171,7 +156,7 @@ impl Incidents {
         incident.revision = incident.revision.saturating_add(1);
         incident.ts = change.timestamp.max(incident.ts);
         incident.reason.clone_from(&change.reason);
-        incident.event_ids = facts.ids(change);
+        incident.event_ids = ids(change, facts);
         incident.event_count += incident.event_ids.len() as u64;
         incident.generation = generation;
         incident.plugin.clone_from(&plugin.manifest().name);
@@ -219,8 +204,8 @@ impl Incidents {
 
     /// The correlation is gone: its open incidents resolve, and everything is forgotten.
     pub fn end(&mut self, draft: &mut Draft, origin: Origin<'_>, now: Timestamp) -> Result<(), NotWritable> {
-        let (earlier, keys) = (HashMap::new(), BTreeMap::new());
-        let facts = BatchFacts { events: &[], earlier: &earlier, keys: &keys };
+        let (recent, earlier) = (Recent::default(), HashMap::new());
+        let facts = Facts { recent: &recent, earlier: &earlier };
         for key in self.open.keys().cloned().collect::<Vec<_>>() {
             let change = Change {
                 key,
@@ -240,37 +225,31 @@ impl Incidents {
     }
 }
 
-impl BatchFacts<'_> {
-    fn event(&self, position: u64) -> Option<&Event> {
-        let place = self.events.binary_search_by_key(&position, |(position, _)| *position).ok()?;
-        self.events.get(place).map(|(_, event)| event)
-    }
+fn ids(change: &Change, facts: Facts<'_>) -> Vec<RecordId> {
+    change.positions.iter().filter_map(|position| Some(facts.at(*position)?.id)).collect()
+}
 
-    fn ids(&self, change: &Change) -> Vec<RecordId> {
-        let id = |position: &u64| match self.event(*position) {
-            Some(event) => Some(event.event_id),
-            None => self.earlier.get(position).copied(),
-        };
-        change.positions.iter().filter_map(id).collect()
-    }
+/// The group that a change is about. Correlators hand the keys of events back as they got them, and may have some of their own.
+fn group_of(key: &str) -> Labels {
+    let own = || (!key.is_empty()).then_some(("key", key)).into_iter().collect();
+    read_labels(key).unwrap_or_else(own)
+}
 
-    /// The labels that all events of a change have in common, under those of the key.
-    fn labels_of(&self, change: &Change, key: &Labels) -> Labels {
-        let mut events = change.positions.iter().filter_map(|position| self.event(*position));
-        let mut labels = LabelsBuilder::new();
-        if let Some(first) = events.next() {
-            let others: Vec<&Event> = events.collect();
-            for (name, value) in first.labels.iter() {
-                if others.iter().all(|event| event.labels.get(name) == Some(value)) {
-                    labels.set(name, value);
-                }
-            }
+/// The labels that all events of a change have in common, under those of the key.
+fn labels_of(change: &Change, facts: Facts<'_>, key: &Labels) -> Labels {
+    let mut events = change.positions.iter().filter_map(|position| facts.at(*position));
+    let mut common: Vec<(&str, &str)> = match events.next() {
+        // What the key says need not be looked for in a hundred events.
+        Some(first) => first.labels.iter().filter(|(name, _)| key.get(name).is_none()).collect(),
+        None => Vec::new(),
+    };
+    for event in events {
+        if common.is_empty() {
+            break;
         }
-        for (name, value) in key.iter() {
-            labels.set(name, value);
-        }
-        labels.build()
+        common.retain(|(name, value)| event.labels.get(name) == Some(value));
     }
+    common.into_iter().chain(key.iter()).collect()
 }
 
 fn summary(correlation: &Correlation, labels: &Labels) -> String {

@@ -3,10 +3,17 @@
 //! One consumer with one offset feeds all correlations, so the events, the state of every correlator and the incidents
 //! move in one transaction. A correlator that faults loses at most the batch it cannot take; the others go on.
 
+mod attempt;
 mod correlation;
 mod desk;
 mod incident;
+mod recent;
 mod run;
 
-pub(crate) use desk::{Desk, earlier_positions};
-pub use run::{Guardian, run_guardian};
+#[cfg(test)]
+mod attempt_tests;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use desk::{Desk, Remembered};
+pub use run::{GUARDIAN_OWNER, Guardian, run_guardian};

@@ -4,15 +4,17 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use orion_bus::{Bus, BusError, Entry};
-use orion_model::{Clock, RecordId, Timestamp};
+use orion_model::{Clock, Timestamp};
 use tokio::sync::{Semaphore, watch};
 
-use super::desk::{Desk, TICK_MILLIS, earlier_positions, events_of};
+use super::desk::{Desk, Remembered, TICK_MILLIS, events_of};
+use super::recent::Seen;
 use crate::library::Generation;
 use crate::stage::{BATCH, QUIET_ENTRIES, StageError, StageLoop};
 use crate::watermark::Watermark;
 
-const OWNER: &str = "guardian";
+/// The name under which the Guardian commits.
+pub const GUARDIAN_OWNER: &str = "guardian";
 
 /// What the Guardian works with.
 pub struct Guardian {
@@ -47,10 +49,12 @@ async fn work(guardian: &Guardian, stage: &mut StageLoop) -> Result<(), StageErr
             let live = generation.borrow_and_update().clone();
             progress.desk.adopt(&live, guardian.clock.now())?;
         }
+        // Asked before the bus is: what is committed between the two has a later time than this, and a tick with it would
+        // end incidents before the events were seen that keep them open.
+        let reached = guardian.watermark.reached(guardian.clock.now());
         let entries = guardian.bus.read(progress.position, BATCH).await?;
         let caught_up = entries.len() < BATCH;
-        let now = guardian.watermark.reached(guardian.clock.now());
-        let tick = now.filter(|now| caught_up && progress.desk.is_tick_due(*now));
+        let tick = reached.filter(|now| caught_up && progress.desk.is_tick_due(*now));
         if !entries.is_empty() || tick.is_some() {
             progress = progress.step(guardian, entries, tick).await?;
             stage.succeeded();
@@ -76,10 +80,10 @@ struct Progress {
 
 impl Progress {
     async fn open(guardian: &Guardian, live: &Generation) -> Result<Self, StageError> {
-        let loaded = guardian.bus.load(OWNER).await?;
+        let loaded = guardian.bus.load(GUARDIAN_OWNER).await?;
         let committed = loaded.offset;
         let position = u64::try_from(committed.unwrap_or(0)).unwrap_or(0);
-        let desk = Box::new(Desk::open(live, loaded, guardian.clock.now())?);
+        let desk = Box::new(Desk::open(live, loaded, guardian.clock.now(), Remembered::InStore)?);
         Ok(Self { desk, position, committed })
     }
 
@@ -95,7 +99,7 @@ impl Progress {
         })
         .await?;
         let mut progress = Self { desk, position, committed };
-        let earlier = ids_at(&*guardian.bus, &earlier_positions(&events, &answers)).await?;
+        let earlier = events_at(&*guardian.bus, &progress.desk.forgotten_positions(&answers)).await?;
         progress.desk.settle(&events, answers, &earlier, tick)?;
         let behind = position.saturating_sub(u64::try_from(committed.unwrap_or(0)).unwrap_or(0));
         if !progress.desk.is_quiet() || behind >= QUIET_ENTRIES {
@@ -109,7 +113,7 @@ impl Progress {
         if self.desk.is_quiet() && self.committed == Some(offset) {
             return Ok(());
         }
-        let commit = self.desk.take_pending().into_commit(OWNER, self.committed, offset);
+        let commit = self.desk.take_pending().into_commit(GUARDIAN_OWNER, self.committed, offset);
         orion_bus::crash_point!("guardian::before_commit");
         bus.commit(commit).await?;
         orion_bus::crash_point!("guardian::after_commit");
@@ -118,9 +122,10 @@ impl Progress {
     }
 }
 
-async fn ids_at(bus: &dyn Bus, positions: &[u64]) -> Result<HashMap<u64, RecordId>, BusError> {
+async fn events_at(bus: &dyn Bus, positions: &[u64]) -> Result<HashMap<u64, Seen>, BusError> {
     if positions.is_empty() {
         return Ok(HashMap::new());
     }
-    Ok(bus.read_at(positions).await?.into_iter().map(|entry| (entry.seq, entry.id)).collect())
+    let events = events_of(bus.read_at(positions).await?).into_iter();
+    Ok(events.map(|(position, event)| (position, Seen { id: event.event_id, labels: event.labels })).collect())
 }

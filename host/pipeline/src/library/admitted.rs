@@ -1,11 +1,12 @@
 //! A plugin file of the folder: what is known of it, and how it is judged together with what vouches for it.
 
-use orion_model::Digest;
+use orion_model::{Clock, Digest};
 use orion_sandbox::{Plugin, Sandbox};
 use orion_trust::{Gate, Proof};
 
 use super::folder::{Content, digest_of};
 use super::store::{KeptPlugin, LibraryStore};
+use super::trial::{Trial, Verdict, has_failed};
 
 /// What is known of one plugin file.
 #[derive(Default)]
@@ -15,6 +16,8 @@ pub struct PluginEntry {
     pub accepted: Option<Admitted>,
     /// Why the version in the folder does not run, when it does not.
     pub refused: Option<String>,
+    /// While the accepted version is new.
+    trial: Option<Trial>,
 }
 
 /// A plugin's bytes are judged together with what the lock and the keys say of them.
@@ -36,7 +39,7 @@ pub struct Admitted {
 impl Admitted {
     /// What the store keeps of it.
     pub fn kept(&self) -> KeptPlugin {
-        KeptPlugin { digest: self.plugin.digest(), proof: self.proof.clone() }
+        KeptPlugin { digest: self.plugin.digest(), proof: self.proof.clone(), on_trial: None }
     }
 }
 
@@ -47,7 +50,15 @@ impl PluginEntry {
     }
 
     /// Takes what is in the folder now: it is accepted, or the reason is kept and the last good version stays.
-    pub fn look(&mut self, name: &str, content: Content, gate: &Gate, sandbox: &Sandbox, store: &LibraryStore) {
+    pub fn look(
+        &mut self,
+        name: &str,
+        content: Content,
+        gate: &Gate,
+        sandbox: &Sandbox,
+        store: &LibraryStore,
+        clock: &dyn Clock,
+    ) {
         let content = content.map(|bytes| {
             let digest = digest_of(&bytes);
             let before = self.accepted_as(digest).map(|admitted| &admitted.proof);
@@ -60,11 +71,50 @@ impl PluginEntry {
         self.seen = seen;
         match content.and_then(|(bytes, seen)| self.admit(&bytes, seen, sandbox, store)) {
             Ok(admitted) => {
-                self.accepted = Some(admitted);
+                let new = admitted.plugin.digest();
+                let before = self.accepted.replace(admitted).filter(|before| before.plugin.digest() != new);
+                self.trial = match (self.trial.take(), before) {
+                    (trial, None) => trial,
+                    (None, Some(before)) => Some(Trial::of(before, clock.now())),
+                    (Some(trial), Some(_)) => trial.of_another(new, clock.now()),
+                };
                 self.refused = None;
             }
             Err(why) => {
                 tracing::error!(file = name, last_good = self.accepted.is_some(), "plugin refused: {why}");
+                self.refused = Some(why);
+            }
+        }
+    }
+
+    /// What the store keeps of it: of a version on trial the one before it as well, which may have to run again.
+    pub fn kept(&self) -> Option<KeptPlugin> {
+        let accepted = self.accepted.as_ref()?.kept();
+        Some(match &self.trial {
+            Some(trial) => KeptPlugin { on_trial: Some(Box::new(accepted)), ..trial.before().kept() },
+            None => accepted,
+        })
+    }
+
+    /// Whether the accepted version is new and failed too often.
+    pub fn fails_on_trial(&self) -> bool {
+        self.trial.is_some() && self.accepted.as_ref().is_some_and(has_failed)
+    }
+
+    /// Whether the accepted version is new.
+    pub fn is_on_trial(&self) -> bool {
+        self.trial.is_some()
+    }
+
+    /// The version before comes back when the new one failed too often.
+    pub fn judge(&mut self, name: &str, clock: &dyn Clock) {
+        let Some((trial, new)) = self.trial.take().zip(self.accepted.as_ref()) else { return };
+        match trial.judge(new, clock.now()) {
+            Verdict::Open(trial) => self.trial = Some(trial),
+            Verdict::Passed => {}
+            Verdict::Failed(before, why) => {
+                tracing::error!(file = name, "plugin refused: {why}");
+                self.accepted = Some(before);
                 self.refused = Some(why);
             }
         }

@@ -7,8 +7,12 @@
 mod accept;
 mod admitted;
 mod folder;
+mod presence;
 mod shelf;
 mod store;
+#[cfg(test)]
+mod tests;
+mod trial;
 mod watch;
 
 use std::collections::BTreeMap;
@@ -16,7 +20,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use orion_bus::{Bus, BusError};
-use orion_model::{Digest, IdBuilder, RecordId, Severity, Timestamp};
+use orion_model::{Clock, Digest, IdBuilder, RecordId, Severity, Timestamp};
 use orion_sandbox::{Plugin, Sandbox};
 use orion_trust::{Fault, Gate};
 
@@ -30,6 +34,7 @@ use crate::condition::{Condition, kind};
 use crate::draft::NotWritable;
 use crate::watcher::GroupPlan;
 use admitted::{Admitted, PluginEntry};
+use presence::Presence;
 use store::LibraryStore;
 
 /// Where rules and plugins come from.
@@ -107,6 +112,8 @@ pub struct Library {
     standard: Shelf,
     rules: BTreeMap<String, RuleEntry>,
     plugins: BTreeMap<String, PluginEntry>,
+    rule_files: Presence,
+    plugin_files: Presence,
     /// Plugins whose files are gone, and which the last good version of some rule file still runs with.
     removed_plugins: BTreeMap<String, Admitted>,
     /// What is damaged of the lock and the trusted keys.
@@ -151,6 +158,8 @@ impl Library {
             standard,
             rules: BTreeMap::new(),
             plugins: BTreeMap::new(),
+            rule_files: Presence::default(),
+            plugin_files: Presence::default(),
             removed_plugins: BTreeMap::new(),
             gate_faults: Vec::new(),
             store,
@@ -172,9 +181,26 @@ impl Library {
         files.chain(self.gate_faults.iter().map(|fault| (fault.file.as_str(), fault.message.as_str())))
     }
 
+    /// Whether the last scan missed files that were there before. They are left as they were until the next scan, which
+    /// is due once the folders have settled.
+    pub fn misses_files(&self) -> bool {
+        self.rule_files.misses_any() || self.plugin_files.misses_any()
+    }
+
+    /// Whether a plugin is new, so that somebody has to see how it fares.
+    pub fn tries_plugins(&self) -> bool {
+        self.plugins.values().any(PluginEntry::is_on_trial)
+    }
+
+    /// Whether a new plugin failed too often: the next scan brings the version before it back.
+    pub fn has_failed_trial(&self) -> bool {
+        self.plugins.values().any(PluginEntry::fails_on_trial)
+    }
+
     fn remember(&mut self, last_good: store::LastGood) {
         let gate = self.settings.gate();
         for (name, kept) in last_good.plugins {
+            self.plugin_files.expect(&name);
             let recalled = gate.recall(&name, kept.digest, &kept.proof).and_then(|proof| {
                 let plugin = self.sandbox.load(&kept.bytes).map_err(|error| error.to_string())?;
                 Ok(Admitted { plugin, proof })
@@ -188,6 +214,10 @@ impl Library {
         }
         let shelf = self.shelf();
         for (name, text) in last_good.rules {
+            // One from inside the binary need not be in the folder.
+            if !self.settings.builtin_rules.contains(&(name.as_str(), text.as_str())) {
+                self.rule_files.expect(&name);
+            }
             let checked = check(&name, &text, &shelf, &self.settings.defaults);
             match checked.accepted {
                 Some(accepted) => {
@@ -200,8 +230,11 @@ impl Library {
     }
 
     /// Looks at the folders. Blocking: reads, parses and compiles what has changed. Takes effect with [`Self::accept`].
-    pub fn scan(&mut self) -> Result<(), LibraryError> {
-        self.scan_plugins()?;
+    ///
+    /// The clock is only looked at for plugins on trial: one that runs faster than time begins when it is looked at, and what
+    /// is set up before is to take no time on it.
+    pub fn scan(&mut self, clock: &dyn Clock) -> Result<(), LibraryError> {
+        self.scan_plugins(clock)?;
         self.scan_rules()?;
         let rules = &self.rules;
         let runs_with = |plugin: &Plugin| rules.values().any(|entry| entry.runs_last_good_with(plugin));
@@ -209,12 +242,14 @@ impl Library {
         Ok(())
     }
 
-    fn scan_plugins(&mut self) -> Result<(), LibraryError> {
-        let files = match &self.settings.plugins_dir {
+    fn scan_plugins(&mut self, clock: &dyn Clock) -> Result<(), LibraryError> {
+        let mut files = match &self.settings.plugins_dir {
             Some(dir) => folder::read(dir, folder::PLUGINS)?,
             None => BTreeMap::new(),
         };
-        let gone: Vec<String> = self.plugins.keys().filter(|name| !files.contains_key(*name)).cloned().collect();
+        self.plugin_files.look(&mut files);
+        let is_gone = |name: &String| !files.contains_key(name) && !self.plugin_files.is_missed(name);
+        let gone: Vec<String> = self.plugins.keys().filter(|name| is_gone(name)).cloned().collect();
         for name in gone {
             if let Some(admitted) = self.plugins.remove(&name).and_then(|entry| entry.accepted) {
                 self.removed_plugins.insert(name, admitted);
@@ -225,8 +260,9 @@ impl Library {
         self.note_faults(&gate);
         for (name, content) in files {
             let entry = self.plugins.entry(name.clone()).or_default();
-            entry.look(&name, content, &gate, &self.sandbox, &self.store);
+            entry.look(&name, content, &gate, &self.sandbox, &self.store, clock);
         }
+        self.plugins.iter_mut().for_each(|(name, entry)| entry.judge(name, clock));
         Ok(())
     }
 
@@ -241,10 +277,11 @@ impl Library {
 
     fn scan_rules(&mut self) -> Result<(), LibraryError> {
         let mut files = folder::read(&self.settings.rules_dir, folder::RULES)?;
-        for (name, text) in self.settings.builtin_rules {
+        self.rule_files.look(&mut files);
+        for (name, text) in self.settings.builtin_rules.iter().filter(|(name, _)| !self.rule_files.is_missed(name)) {
             files.entry((*name).to_owned()).or_insert_with(|| Ok(text.as_bytes().to_vec()));
         }
-        self.rules.retain(|name, _| files.contains_key(name));
+        self.rules.retain(|name, _| files.contains_key(name) || self.rule_files.is_missed(name));
         let shelf = self.shelf();
         for (name, content) in files {
             let entry = self.rules.entry(name.clone()).or_default();
@@ -305,9 +342,9 @@ impl Library {
             groups: groups.keys().cloned().collect(),
         };
         let rules = self.rules.iter().filter_map(|(name, entry)| Some((name.as_str(), entry.accepted.as_deref()?)));
-        let plugins = self.plugins.iter().filter_map(|(name, entry)| Some((name.as_str(), entry.accepted.as_ref()?)));
-        let removed = self.removed_plugins.iter().map(|(name, admitted)| (name.as_str(), admitted));
-        let plugins = plugins.chain(removed).map(|(name, admitted)| (name, admitted.kept()));
+        let plugins = self.plugins.iter().filter_map(|(name, entry)| Some((name.as_str(), entry.kept()?)));
+        let removed = self.removed_plugins.iter().map(|(name, admitted)| (name.as_str(), admitted.kept()));
+        let plugins = plugins.chain(removed);
         self.store.keep(record, rules, plugins, now, self.refusals()).await?;
         Ok(is_new.then_some(Generation { number, groups, correlations, ended_groups }))
     }

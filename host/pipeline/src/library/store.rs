@@ -92,6 +92,16 @@ pub struct KeptPlugin {
     /// What vouched for it when it was accepted.
     #[serde(flatten)]
     pub proof: Proof,
+    /// The version that runs in its place and is on trial. A start begins with what is proven.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_trial: Option<Box<KeptPlugin>>,
+}
+
+impl KeptPlugin {
+    /// Every version that may run.
+    pub fn versions(&self) -> impl Iterator<Item = &Self> {
+        std::iter::once(self).chain(self.on_trial.as_deref())
+    }
 }
 
 /// The library's part of the store.
@@ -239,7 +249,12 @@ impl LibraryStore {
 
     /// Plugins that no file's last good version is any more take only space.
     fn discard_unused(&self) {
-        let used: BTreeSet<PathBuf> = self.plugins.values().map(|plugin| self.plugin_path(plugin.digest)).collect();
+        let used: BTreeSet<PathBuf> = self
+            .plugins
+            .values()
+            .flat_map(KeptPlugin::versions)
+            .map(|plugin| self.plugin_path(plugin.digest))
+            .collect();
         for entry in std::fs::read_dir(&self.last_good_dir).into_iter().flatten().flatten() {
             let path = entry.path();
             if !used.contains(&path)

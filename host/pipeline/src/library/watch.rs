@@ -64,13 +64,19 @@ impl FolderWatch {
     /// Waits until it is time to look again.
     pub async fn changed(&mut self) {
         let poll = Duration::from_millis(POLL_MILLIS);
-        if tokio::time::timeout(poll, next(&mut self.changes, self.watcher.is_some())).await.is_ok() {
-            let settle = Duration::from_millis(SETTLE_MILLIS);
-            let deadline = tokio::time::Instant::now() + Duration::from_millis(SETTLE_AT_MOST_MILLIS);
-            while tokio::time::Instant::now() < deadline
-                && tokio::time::timeout(settle, self.changes.recv()).await.is_ok()
-            {}
+        match tokio::time::timeout(poll, next(&mut self.changes, self.watcher.is_some())).await {
+            Ok(()) => self.settled().await,
+            Err(_) => self.renew(),
         }
+    }
+
+    /// Waits until the folders have been quiet for a while, or for as long as settling may take.
+    pub async fn settled(&mut self) {
+        let settle = Duration::from_millis(SETTLE_MILLIS);
+        let deadline = tokio::time::Instant::now() + Duration::from_millis(SETTLE_AT_MOST_MILLIS);
+        while tokio::time::Instant::now() < deadline
+            && tokio::time::timeout(settle, next(&mut self.changes, self.watcher.is_some())).await.is_ok()
+        {}
         self.renew();
     }
 }

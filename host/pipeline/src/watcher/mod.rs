@@ -14,6 +14,7 @@ mod rule;
 mod rule_watch;
 mod run;
 mod seat;
+mod shadow;
 mod standing;
 
 pub use group::{Answers, Evaluating, Group, Which};

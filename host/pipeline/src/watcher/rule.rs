@@ -6,7 +6,7 @@
 //! What changed is kept as it is until [`RuleRun::write_changes`] asks for it, part by part: fifty thousand alerts that fire
 //! at once are fifty megabytes of text, which need not be there at one time.
 
-use orion_model::{Finding, Frame, Labels, RecordId, SeriesId, SeriesTable, Timestamp};
+use orion_model::{Digest, Finding, Frame, Labels, RecordId, SeriesId, SeriesTable, Severity, Timestamp};
 use orion_rules::{AlertRule, OnEmpty};
 
 use super::absence::AnswerOf;
@@ -14,10 +14,13 @@ use super::event::{Evaluation, alert_labels, annotations, removed};
 use super::outcome::{KeptHealth, Verdict};
 use super::plan::RulePlan;
 use super::seat::{Effort, Seat, SeatError};
+use super::shadow::{Ended, Shadow};
+use crate::aside::Asides;
 use crate::draft::{Draft, NotWritable, key};
 use crate::lifecycle::{
     Changed, DuplicateIdentity, Handle, Lifecycle, Outcome, SavedAlert, SeriesKey, Sighting, Terms, Transition,
 };
+use crate::supervision::Supervisor;
 
 /// First part of the state keys of alerts.
 pub const ALERT_ROOM: &[u8] = b"alert";
@@ -40,6 +43,13 @@ pub struct RuleRun {
     /// What the events of the last evaluation have in common.
     facts: Option<Facts>,
     health: KeptHealth,
+    /// What is held against its detector.
+    pub supervisor: Supervisor,
+    /// What its detector could not take.
+    pub asides: Asides,
+    /// A new version of the detector that is not heard yet.
+    shadow: Option<Shadow>,
+    shadow_ended: Option<Ended>,
 }
 
 /// What the events of one evaluation have in common.
@@ -96,6 +106,16 @@ pub struct ActiveAlert {
     pub value: f64,
 }
 
+/// What is to be told of a shadow run.
+pub struct ShadowEnd {
+    /// The version that was tried.
+    pub version: Digest,
+    /// Whether it matters.
+    pub severity: Severity,
+    /// The words.
+    pub message: String,
+}
+
 /// What an evaluation came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Evaluated {
@@ -120,6 +140,10 @@ impl RuleRun {
             unwritten: Vec::new().into_iter(),
             facts: None,
             health: KeptHealth::default(),
+            supervisor: Supervisor::default(),
+            asides: Asides::new(&plan.rule.id),
+            shadow: None,
+            shadow_ended: None,
         };
         run.take_plan(plan, limit);
         run
@@ -127,9 +151,23 @@ impl RuleRun {
 
     /// Goes on under an edited plan. Alerts stay; the detector is set up anew and given its state back, unless the new
     /// version of the plugin keeps another kind of state: then that starts afresh.
-    pub fn adopt(&mut self, plan: RulePlan<'_>, limit: usize, draft: &mut Draft) {
-        self.seat.adopt(plan, draft);
+    pub fn adopt(
+        &mut self,
+        plan: RulePlan<'_>,
+        limit: usize,
+        now: Timestamp,
+        generation: u64,
+        draft: &mut Draft,
+    ) -> Result<(), NotWritable> {
+        self.shadow = None;
+        if plan.rule.shadow > 0 && plan.plugin.digest() != self.seat.plugin().digest() {
+            self.shadow = Some(Shadow::new(plan, &self.seat));
+        } else {
+            self.seat.adopt(plan, now, generation, draft)?;
+        }
+        self.supervisor.forgive(&plan.rule.id, draft);
         self.take_plan(plan, limit);
+        Ok(())
     }
 
     fn take_plan(&mut self, plan: RulePlan<'_>, limit: usize) {
@@ -167,6 +205,12 @@ impl RuleRun {
         self.findings.clear();
         let report = self.seat.observe(table, frame, effort, &mut self.findings)?;
         let findings = std::mem::take(&mut self.findings);
+        if let Some(shadow) = self.shadow.take() {
+            match shadow.see(table, frame, &findings) {
+                Ok(shadow) => self.shadow = Some(shadow),
+                Err(ended) => self.shadow_ended = Some(ended),
+            }
+        }
         let outcome = self.step(table, frame, &findings, at.instant);
         let evaluated = Evaluated { findings: findings.len(), turned_away: 0 };
         self.findings = findings;
@@ -182,6 +226,25 @@ impl RuleRun {
         }
         self.unwritten = outcome.changed.into_iter();
         Ok(Evaluated { turned_away: outcome.turned_away, ..evaluated })
+    }
+
+    /// Whether looking at this frame is likely to take no more than a moment.
+    pub fn is_brief(&self, table: &SeriesTable, frame: &Frame) -> bool {
+        self.shadow.is_none() && self.seat.is_brief(table, frame)
+    }
+
+    /// What is to be told of a shadow run that has ended. The new version sits there now, unless it failed.
+    pub fn end_shadow(&mut self, draft: &mut Draft) -> Option<ShadowEnd> {
+        match self.shadow_ended.take()? {
+            Ended::Takes { mut seat, differs, message } => {
+                let version = seat.plugin().digest();
+                seat.take_place_of(&mut self.seat, draft);
+                self.seat = *seat;
+                let severity = if differs { Severity::Warning } else { Severity::Info };
+                Some(ShadowEnd { version, severity, message })
+            }
+            Ended::Failed { version, message } => Some(ShadowEnd { version, severity: Severity::Error, message }),
+        }
     }
 
     /// How many changes nobody has written down yet.
@@ -273,6 +336,8 @@ impl RuleRun {
         }
         self.seat.forget_state(draft);
         self.health.forget(&self.rule.id, draft);
+        self.supervisor.forgive(&self.rule.id, draft);
+        self.asides.forget(draft);
         Ok(())
     }
 

@@ -1,14 +1,16 @@
-//! One rule's part in an evaluation, with what Orion observes of the rule itself: refused queries, plugin faults, findings
-//! that cannot be told apart, alerts over the limit.
+//! One rule's part in an evaluation, with what Orion observes of the rule itself: refused queries, plugin faults and what
+//! becomes of a plugin that keeps failing, findings that cannot be told apart, alerts over the limit.
 
-use orion_model::{Frame, Severity};
+use orion_model::{Frame, Severity, Status};
 use orion_source::{QuerySession, SourceError};
 
 use super::outcome::{Outcome, Verdict};
-use super::rule::{Evaluated, Moment, RuleError, RuleRun};
+use super::rule::{Evaluated, Moment, RuleError, RuleRun, ShadowEnd};
 use super::seat::{Effort, SeatError};
+use crate::aside::Input;
 use crate::condition::{Condition, Conditions, kind};
 use crate::draft::{Draft, NotWritable};
+use crate::supervision::Admission;
 
 /// A rule and the moment it is evaluated at.
 pub struct RuleWatch<'a> {
@@ -22,7 +24,7 @@ impl RuleWatch<'_> {
     /// Takes in the answer to the rule's query, and says what it came to. `None`: it needs more than a moment, and nothing has
     /// changed.
     pub fn evaluate(
-        self,
+        mut self,
         query: &QuerySession,
         answer: &Result<Frame, SourceError>,
         effort: Effort,
@@ -40,10 +42,19 @@ impl RuleWatch<'_> {
                 return Ok(Some(Verdict::error(error.to_string())));
             }
         };
-        let evaluated = self.run.evaluate(&query.table, frame, self.at, effort);
-        if matches!(evaluated, Err(RuleError::Seat(SeatError::NeedsTime))) {
-            return Ok(None);
+        if let Admission::Quarantined(until) = self.run.supervisor.admission(self.at.instant) {
+            return Ok(Some(Verdict::error(format!("its plugin keeps failing and is not called before {until}"))));
         }
+        let evaluated = self.run.evaluate(&query.table, frame, self.at, effort);
+        match &evaluated {
+            Err(RuleError::Seat(SeatError::NeedsTime)) => return Ok(None),
+            Err(RuleError::Seat(SeatError::Plugin(fault))) => {
+                let input = Input::of_answer(query.expr(), frame, &query.table);
+                self.strike(&fault.to_string(), Some(input), conditions, draft)?;
+            }
+            Ok(_) | Err(RuleError::Duplicate(_)) => self.calm(draft)?,
+        }
+        self.end_shadow(draft)?;
         let verdict = match &evaluated {
             Ok(evaluated) => Verdict { outcome: outcome_of(frame, *evaluated), message: None },
             Err(error) => Verdict::error(error.to_string()),
@@ -53,11 +64,65 @@ impl RuleWatch<'_> {
     }
 
     /// Saves what the rule's detector keeps.
-    pub fn checkpoint(self, conditions: &mut Conditions, draft: &mut Draft) -> Result<(), NotWritable> {
+    pub fn checkpoint(mut self, conditions: &mut Conditions, draft: &mut Draft) -> Result<(), NotWritable> {
         match self.run.seat.checkpoint(draft) {
             Ok(()) => Ok(()),
-            Err(error) => self.say(Err(error.into()), conditions, draft),
+            Err(error) => {
+                self.strike(&error.to_string(), None, conditions, draft)?;
+                self.say(Err(error.into()), conditions, draft)
+            }
         }
+    }
+
+    /// The detector failed. What it could not take is set aside when that is one time too many, and it is left alone for a while.
+    fn strike(
+        &mut self,
+        fault: &str,
+        input: Option<Input>,
+        conditions: &mut Conditions,
+        draft: &mut Draft,
+    ) -> Result<(), NotWritable> {
+        let Moment { instant, generation, .. } = self.at;
+        self.run.seat.plugin().note_failure();
+        let until = self.run.supervisor.failed(instant);
+        self.run.supervisor.save(&self.run.rule().id, draft)?;
+        let Some(until) = until else { return Ok(()) };
+        if let Some(input) = input {
+            let plugin = self.run.seat.plugin().clone();
+            self.run.asides.put(draft, instant, &plugin, fault, input)?;
+            let aside = self.condition(kind::INPUT_SET_ASIDE, Severity::Warning);
+            let message = format!("the answer is kept, see `orion aside list`: {fault}");
+            draft.event(&aside.event(Status::Occurred, instant, generation, &message))?;
+        }
+        let quarantined = self.condition(kind::PLUGIN_QUARANTINED, Severity::Error);
+        let message = format!("it keeps failing and is not called before {until}: {fault}");
+        self.raise(conditions, draft, quarantined, &message)
+    }
+
+    /// A shadow run that has ended is told.
+    fn end_shadow(&mut self, draft: &mut Draft) -> Result<(), NotWritable> {
+        let old = self.run.seat.plugin().clone();
+        let Some(ShadowEnd { version, severity, message }) = self.run.end_shadow(draft) else { return Ok(()) };
+        let Moment { source, instant, generation } = self.at;
+        let rule = self.run.rule();
+        let (plugin, version) = (old.manifest().name.as_str(), version.to_string());
+        let labels = [
+            ("rule", &*rule.id),
+            ("alertname", &rule.name),
+            ("plugin", plugin),
+            ("source", source),
+            ("version", &version),
+        ];
+        let ended = Condition::new(kind::SHADOW_ENDED, severity, source, labels);
+        draft.event(&ended.event(Status::Occurred, instant, generation, &message))
+    }
+
+    /// The detector did its work.
+    fn calm(&mut self, draft: &mut Draft) -> Result<(), NotWritable> {
+        if self.run.supervisor.succeeded(self.at.instant) {
+            self.run.supervisor.save(&self.run.rule().id, draft)?;
+        }
+        Ok(())
     }
 
     fn say(
@@ -88,6 +153,7 @@ impl RuleWatch<'_> {
         }
         self.clear(conditions, draft, kind::QUERY_FAILURE, "the query is answered again")?;
         self.clear(conditions, draft, kind::PLUGIN_FAULT, "the plugin works again")?;
+        self.clear(conditions, draft, kind::PLUGIN_QUARANTINED, "the plugin works again")?;
         self.clear(conditions, draft, kind::RULE_FAULT, "the findings can be told apart again")?;
         if within_limit {
             self.clear(conditions, draft, kind::ALERTS_LIMITED, "within the limit again")?;

@@ -3,11 +3,11 @@
 //! An instance is thrown away after any fault and on every edit. The next one is set up in its place and given its state
 //! back, as it was when the detector was last asked for it.
 
-use orion_model::{Finding, Frame, Parameter, SeriesTable};
+use orion_model::{Finding, Frame, Parameter, SeriesTable, Timestamp};
 use orion_sandbox::{ConfigureError, Detector, Fault, Plugin, Report};
 
 use super::plan::RulePlan;
-use crate::draft::Draft;
+use crate::draft::{Draft, NotWritable};
 use crate::plugin_state::PluginState;
 
 /// How long an evaluation may take.
@@ -72,15 +72,34 @@ impl Seat {
         }
     }
 
+    /// The seat of another version of the detector that sits there, with what that has asked to be kept, where it means the
+    /// same to it.
+    pub fn with_state_of(plan: RulePlan<'_>, other: &Self) -> Self {
+        Self { state: other.state.for_plugin(plan.plugin.manifest()), ..Self::new(plan) }
+    }
+
+    /// Takes the place of another: what that kept is forgotten, and what this one keeps is put down.
+    pub fn take_place_of(&mut self, other: &mut Self, draft: &mut Draft) {
+        other.state.forget(draft);
+        self.state.put_down(draft);
+    }
+
     /// Goes on under an edited plan, with the state, if that means something to the plugin.
-    pub fn adopt(&mut self, plan: RulePlan<'_>, draft: &mut Draft) {
-        self.state.adapt(plan.plugin.manifest(), draft);
+    pub fn adopt(
+        &mut self,
+        plan: RulePlan<'_>,
+        now: Timestamp,
+        generation: u64,
+        draft: &mut Draft,
+    ) -> Result<(), NotWritable> {
+        self.state.adapt(plan.plugin.manifest(), now, generation, draft)?;
         self.plugin = plan.plugin.clone();
         self.parameters.clone_from(&plan.rule.parameters);
         self.slow = false;
         // It was asked for its state just now; another table may have other generations.
         self.told_when_saved.clear();
         self.dismiss();
+        Ok(())
     }
 
     /// The detector's plugin.
@@ -99,8 +118,8 @@ impl Seat {
     }
 
     /// The store was read: state that is not this detector's is forgotten.
-    pub fn restored(&mut self, draft: &mut Draft) {
-        self.state.adapt(self.plugin.manifest(), draft);
+    pub fn restored(&mut self, now: Timestamp, generation: u64, draft: &mut Draft) -> Result<(), NotWritable> {
+        self.state.adapt(self.plugin.manifest(), now, generation, draft)
     }
 
     /// The rule is gone.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::checker::Checker;
-use crate::group_by::GroupName;
+use crate::group_by::{GroupName, in_order};
 use crate::keys::{Fields, Text, nearest, text_of, texts_of};
 use crate::tree::Node;
 
@@ -85,7 +85,7 @@ pub(super) fn group_by(
             group_by.push(group);
         }
     }
-    group_by
+    in_order(group_by)
 }
 
 /// An alias that says nothing of one rule keeps the events of that rule apart from all others.

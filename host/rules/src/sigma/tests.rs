@@ -4,7 +4,7 @@ use insta::assert_snapshot;
 use orion_model::{Event, Severity};
 
 use crate::tests::{accept, parse, said};
-use crate::{Correlation, group_key, render};
+use crate::{Correlation, render, write_group_key};
 
 /// Two rules over logs, and a correlation of them with these lines.
 fn file(correlation: &str) -> String {
@@ -105,7 +105,11 @@ fn events_are_grouped_by_what_an_alias_stands_for() {
     );
     let correlation = parse(&text).file.unwrap().correlations.remove(0);
     let event = |event_type: &str| -> Event { crate::matcher::tests::event(event_type, Severity::Error) };
-    let key = |event_type: &str| group_key(&event(event_type), &correlation.group_by).to_string();
+    let key = |event_type: &str| {
+        let mut key = String::new();
+        write_group_key(&mut key, &event(event_type), &correlation.group_by);
+        key
+    };
     assert_eq!(key("failed_logon"), r#"{address="jellyfin"}"#);
     assert_eq!(key("b"), r#"{address="8096"}"#);
     assert!(correlation.matcher.matches(&event("failed_logon")) && !correlation.matcher.matches(&event("c")));

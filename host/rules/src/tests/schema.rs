@@ -92,13 +92,22 @@ fn the_schema_is_one() {
 }
 
 #[test]
-fn every_shipped_rule_file_is_taken_and_names_the_schema() {
+fn every_shipped_rule_file_and_example_is_taken_and_names_the_schema() {
     let validator = validator();
-    for (name, text) in yaml_files("rules") {
-        assert_eq!(complaints(&validator, &text), [""; 0], "{name}");
-        let first = text.lines().next().unwrap();
-        assert_eq!(first, "# yaml-language-server: $schema=../docs/rules.schema.json", "{name}");
+    let examples = std::fs::read_dir(root().join("plugins")).unwrap().map(|entry| entry.unwrap().file_name());
+    let examples = examples.map(|plugin| format!("plugins/{}", plugin.to_string_lossy()));
+    let folders = examples.filter(|plugin| root().join(plugin).join("rules.yaml").exists());
+    let mut taken = 0;
+    for folder in folders.chain(["rules".to_owned()]) {
+        let up = "../".repeat(folder.split('/').count());
+        for (name, text) in yaml_files(&folder) {
+            assert_eq!(complaints(&validator, &text), [""; 0], "{folder}/{name}");
+            let first = text.lines().next().unwrap();
+            assert_eq!(first, format!("# yaml-language-server: $schema={up}docs/rules.schema.json"), "{folder}/{name}");
+            taken += 1;
+        }
     }
+    assert!(taken > 20, "{taken}");
 }
 
 #[test]

@@ -76,6 +76,10 @@ fn what_orion_says_of_itself_becomes_an_incident() {
         ("query_failure", "rule_fault"),
         ("rule_fault", "rule_fault"),
         ("plugin_fault", "plugin_fault"),
+        ("plugin_quarantined", "plugin_fault"),
+        ("input_set_aside", "plugin_fault"),
+        ("state_reset", "plugin_fault"),
+        ("shadow_ended", "plugin_differs"),
         ("rule_file_refused", "configuration_refused"),
         ("plugin_refused", "configuration_refused"),
         ("instants_missed", "evaluation_gap"),
@@ -85,5 +89,18 @@ fn what_orion_says_of_itself_becomes_an_incident() {
         let readers = orion.correlations.iter().filter(|correlation| correlation.matcher.matches(&event));
         let types: Vec<_> = readers.map(|correlation| correlation.incident.incident_type.as_str()).collect();
         assert_eq!(types, [incident_type], "{event_type}");
+    }
+}
+
+/// What happens at every start is nobody's problem.
+#[test]
+fn what_is_only_for_the_record_is_read_by_no_rule() {
+    for severity in [Severity::Info, Severity::Warning] {
+        let event = crate::matcher::tests::event("confinement_attested", severity);
+        for (name, text) in FILES {
+            let file = accept(text);
+            let reader = file.correlations.iter().find(|correlation| correlation.matcher.matches(&event));
+            assert!(reader.is_none(), "{name}: {:?}", reader.map(|it| &it.name));
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use orion_plugin::testing::of_each;
 use proptest::prelude::*;
 
 use super::*;
@@ -31,7 +32,7 @@ struct Rules {
     max: i64,
 }
 
-/// What is said, without what depends on how events are cut into batches: updates that follow each other are one.
+/// What is said; updates that follow each other are one.
 #[derive(Clone, Debug, PartialEq)]
 enum Said {
     Opened { key: String, time: i64, positions: Vec<u64>, severity: Severity },
@@ -159,17 +160,14 @@ impl Key {
     }
 }
 
-/// Takes changes apart into what the model says: an opening batch may carry joins, and joins may share a change.
+/// Takes changes apart into what the model says: joins may share a change.
 fn merged(said: Vec<Said>) -> BTreeMap<String, Vec<Said>> {
     let mut by_key: BTreeMap<String, Vec<Said>> = BTreeMap::new();
     for next in said {
         let (Said::Opened { key, .. } | Said::Grew { key, .. } | Said::Resolved { key, .. }) = &next;
         let row = by_key.entry(key.clone()).or_default();
         match (row.last_mut(), next) {
-            (
-                Some(Said::Opened { positions, severity, .. } | Said::Grew { positions, severity, .. }),
-                Said::Grew { positions: more, severity: now, .. },
-            ) => {
+            (Some(Said::Grew { positions, severity, .. }), Said::Grew { positions: more, severity: now, .. }) => {
                 positions.extend(more);
                 *severity = now;
             }
@@ -188,15 +186,18 @@ fn as_said(change: Change) -> Said {
     }
 }
 
+/// So that events of one second and of several follow each other.
+const STEP: i64 = 300;
+
 fn events() -> impl Strategy<Value = Vec<(TestEvent, bool, bool)>> {
     let status =
         prop_oneof![Just(Status::Occurred), Just(Status::Firing), Just(Status::Firing), Just(Status::Resolved)];
     let event = (0_u64..3, 0_u64..4, -2_i64..8, 0_u8..4, status, any::<bool>(), proptest::bool::weighted(0.2));
     proptest::collection::vec(event, 1..60).prop_map(|drawn| {
         let mut time = 0;
-        let of = |(index, (key, fingerprint, minutes, rank, status, cut, restart)): (usize, _)| {
+        let of = |(index, (key, fingerprint, steps, rank, status, cut, restart)): (usize, _)| {
             let severity = Severity::from_rank(rank);
-            time += minutes * MINUTE;
+            time += steps * STEP;
             let (position, timestamp, key) = (index as u64, time, format!("k{key}"));
             (TestEvent { position, timestamp, severity, status, fingerprint, key }, cut, restart)
         };
@@ -213,18 +214,20 @@ proptest! {
         at_least in 1_usize..4,
         window in 1_i64..12, idle in 1_i64..12, max in 1_i64..40,
     ) {
-        let rules = Rules { at_least, window: window * MINUTE, idle: idle * MINUTE, max: max * MINUTE };
+        let rules = Rules { at_least, window: window * STEP, idle: idle * STEP, max: max * STEP };
         let start = || probe(&[
             ("at_least", at_least as i64), ("window", rules.window), ("idle", rules.idle), ("max", rules.max),
             ("lateness", HOUR),
         ]);
         let mut model = Model::default();
         let mut grouping = start();
+        let (mut one_by_one, mut said_one_by_one) = (start(), Vec::new());
         let mut saved = Saved::default();
         let mut said = Vec::new();
         let mut batch = Vec::new();
         for (event, cut, restart) in &events {
             model.event(event, rules);
+            said_one_by_one.extend(one_by_one.correlate(event.timestamp, std::slice::from_ref(event)));
             batch.push(event.clone());
             if *cut || *restart {
                 said.extend(grouping.correlate(event.timestamp, &batch));
@@ -236,10 +239,12 @@ proptest! {
                 grouping.restore(STATE_VERSION, &saved).unwrap();
             }
         }
-        let end = events.iter().map(|(event, ..)| event.timestamp).max().unwrap_or_default() + 10 * MINUTE;
+        let end = events.iter().map(|(event, ..)| event.timestamp).max().unwrap_or_default() + 10 * STEP;
         said.extend(grouping.correlate(end, &batch));
         said.extend(grouping.correlate(end, &[]));
+        said_one_by_one.extend(one_by_one.correlate(end, &[]));
         model.pass(end, rules);
+        prop_assert_eq!(of_each(said.clone()), of_each(said_one_by_one));
         prop_assert_eq!(merged(said.into_iter().map(as_said).collect()), merged(model.said));
     }
 }

@@ -22,6 +22,8 @@ impl<P: Pattern> Default for Case<P> {
 /// What happens to a key if nothing more comes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Next {
+    /// What its incident gained is to be said.
+    Say { at: i64 },
     /// Its events are too old to matter.
     Forget { at: i64 },
     /// The window is over that its first event began.
@@ -33,13 +35,19 @@ pub(super) enum Next {
 impl Next {
     pub(super) const fn at(self) -> i64 {
         match self {
-            Self::Forget { at } | Self::Judge { at } | Self::End { at, .. } => at,
+            Self::Say { at } | Self::Forget { at } | Self::Judge { at } | Self::End { at, .. } => at,
         }
     }
 }
 
 impl<P: Pattern> Case<P> {
     pub(super) fn next(&self, life: &Life, judged_at_the_end: bool) -> Option<Next> {
+        let say = self.incident.as_deref().and_then(|incident| incident.gains.due()).map(|at| Next::Say { at });
+        // At one instant what was gained is said first: it is part of what happens next.
+        say.into_iter().chain(self.next_but_words(life, judged_at_the_end)).min_by_key(|next| next.at())
+    }
+
+    fn next_but_words(&self, life: &Life, judged_at_the_end: bool) -> Option<Next> {
         let end = self.incident.as_deref().map(|incident| incident.end(life));
         if judged_at_the_end {
             return self.next_of_windows(life, end);

@@ -1,8 +1,8 @@
 //! The life of an incident: how long it lasts after what opened it, and what keeps it open.
 
 use super::few::Few;
+use super::gains::Gains;
 use super::moment::Moment;
-use super::outbox::Mark;
 use super::timeline::Held;
 use crate::parameters::{Parameters, Refused};
 use crate::severity::Severity;
@@ -65,8 +65,8 @@ pub struct Incident {
     live: Few<Live>,
     /// Events of it that were not looked at, for want of room.
     pub dropped: u64,
-    /// Where it grows in this call; not saved.
-    pub mark: Mark,
+    /// What nobody has been told yet.
+    pub gains: Gains,
 }
 
 /// An alert of an incident that fires.
@@ -95,7 +95,7 @@ impl Incident {
         let events = members.len() as u64;
         let (live, kept_until) = (Few::None, i64::MIN);
         let mut incident =
-            Self { opened: time, severity, events, held, kept_until, live, dropped: 0, mark: Mark::default() };
+            Self { opened: time, severity, events, held, kept_until, live, dropped: 0, gains: Gains::default() };
         if waits_for_alerts {
             members.iter().for_each(|member| incident.follow(member));
         }
@@ -160,8 +160,8 @@ impl Incident {
         let severity = self.live.iter().map(|live| live.severity).max()?;
         let mut positions: Vec<_> = self.live.iter().map(|live| live.position).collect();
         positions.sort_unstable();
-        let (events, mark) = (positions.len() as u64, Mark::default());
-        Some((Self { opened: time, severity, events, dropped: 0, mark, ..self.clone() }, positions))
+        let (events, gains) = (positions.len() as u64, Gains::default());
+        Some((Self { opened: time, severity, events, dropped: 0, gains, ..self.clone() }, positions))
     }
 }
 
@@ -201,6 +201,7 @@ impl Stored for Incident {
         self.kept_until.write(out);
         self.live.write(out);
         self.dropped.write(out);
+        self.gains.write(out);
     }
 
     fn read(from: &mut &[u8]) -> Option<Self> {
@@ -212,7 +213,7 @@ impl Stored for Incident {
             kept_until: i64::read(from)?,
             live: Few::read(from)?,
             dropped: u64::read(from)?,
-            mark: Mark::default(),
+            gains: Gains::read(from)?,
         })
     }
 }

@@ -8,7 +8,7 @@ use super::book::Book;
 use super::case::{Case, Next};
 use super::incident::{End, Incident, Life};
 use super::moment::{Moment, Role};
-use super::outbox::{Growth, Mark, Outbox, Step};
+use super::outbox::{Growth, Outbox, Step};
 use super::timeline::{Held, Track};
 use crate::Correlator;
 use crate::change::Changes;
@@ -86,7 +86,6 @@ impl<P: Pattern> Correlator for Watch<P> {
     }
 
     fn correlate(&mut self, now: i64, events: &Batch<'_>, changes: &mut Changes) {
-        self.outbox.begin();
         if events.is_empty() {
             self.passed = self.passed.max(now);
         }
@@ -95,10 +94,7 @@ impl<P: Pattern> Correlator for Watch<P> {
             self.take(&event);
         }
         self.pass();
-        let (pattern, book) = (&self.pattern, &self.book);
-        let incident = |id| book.get(id).and_then(|case| case.incident.as_deref());
-        let facts = |id| incident(id).map(|incident| facts(pattern, incident, book.pushed_out()));
-        self.outbox.send(changes, |id| facts(id).unwrap_or_default());
+        self.outbox.send(changes);
     }
 
     fn state(&mut self) -> Option<&mut dyn Stateful> {
@@ -143,9 +139,15 @@ impl<P: Pattern> Watch<P> {
 
     fn enter(&mut self, event: &Event<'_>) -> Id {
         let (life, at_the_end) = (self.life, self.pattern.is_judged_at_the_end());
-        if self.book.is_full()
+        while self.book.is_full()
             && let Some(soonest) = self.book.soonest(|case| case.next(&life, at_the_end).map(Next::at))
         {
+            if let Some(Next::Say { .. }) = self.book.get(soonest).and_then(|case| case.next(&life, at_the_end)) {
+                // It does not end: it has something to say, and the question is asked again without that.
+                self.say(soonest);
+                self.look_after(soonest);
+                continue;
+            }
             let reason = format!("pushed out by other keys: more than {}", self.life.most_keys);
             self.close(soonest, event.timestamp, reason);
             self.book.evict(soonest);
@@ -185,25 +187,46 @@ impl<P: Pattern> Watch<P> {
         let step = Step { time, severity: incident.severity, reason: self.pattern.opening(members) };
         let mut positions: Vec<_> = members.iter().map(|member| member.position).collect();
         positions.sort_unstable();
-        let mark = self.outbox.open(id, self.book.key(id), step, positions);
-        self.mark(id, mark);
+        self.say_opened(id, step, positions);
+    }
+
+    fn say_opened(&mut self, id: Id, step: Step, positions: Vec<u64>) {
+        let Some(incident) = self.book.get(id).and_then(|case| case.incident.as_deref()) else { return };
+        let facts = facts(&self.pattern, incident, self.book.pushed_out());
+        self.outbox.open(self.book.key(id), step, positions, facts);
     }
 
     fn grow(&mut self, id: Id, moment: &Moment<P::Role>) {
+        let at_once = self.gain(id, moment);
+        let due = self.incident_mut(id).and_then(|incident| incident.gains.due());
+        // What comes later than anybody waits for finds its time over.
+        if at_once || due.is_some_and(|due| due <= self.passed) {
+            self.say(id);
+        }
+    }
+
+    /// An open incident takes an event. Whether that is to be said at once.
+    fn gain(&mut self, id: Id, moment: &Moment<P::Role>) -> bool {
         let waits = self.waits_for_alerts();
-        let Some(incident) = self.book.get_mut(id).and_then(|case| case.incident.as_deref_mut()) else { return };
+        let Some(incident) = self.incident_mut(id) else { return false };
         let rose = incident.join(moment, waits);
         let Moment { time, position, .. } = *moment;
         let growth = Growth { time, severity: incident.severity, rose, position, is_new: true };
-        let mut mark = incident.mark;
-        self.outbox.update(id, self.book.key(id), &mut mark, growth);
-        self.mark(id, mark);
+        incident.gains.add(&growth, incident.opened)
     }
 
-    fn mark(&mut self, id: Id, mark: Mark) {
-        if let Some(incident) = self.book.get_mut(id).and_then(|case| case.incident.as_deref_mut()) {
-            incident.mark = mark;
-        }
+    fn incident_mut(&mut self, id: Id) -> Option<&mut Incident> {
+        self.book.get_mut(id)?.incident.as_deref_mut()
+    }
+
+    /// Says what an incident gained.
+    fn say(&mut self, id: Id) {
+        let Some(incident) = self.incident_mut(id) else { return };
+        let (gained, severity) = (incident.gains.take(), incident.severity);
+        let incident = self.book.get(id).and_then(|case| case.incident.as_deref());
+        let (Some(gained), Some(incident)) = (gained, incident) else { return };
+        let facts = facts(&self.pattern, incident, self.book.pushed_out());
+        self.outbox.update(self.book.key(id), severity, gained, facts);
     }
 
     /// The end of an alert.
@@ -245,6 +268,7 @@ impl<P: Pattern> Watch<P> {
             match next {
                 // Who looks after the key forgets it, once the event in hand is in.
                 Next::Forget { .. } => return,
+                Next::Say { .. } => self.say(id),
                 Next::Judge { at } => self.judge(id, at),
                 Next::End { at, end } => self.end(id, at, end),
             }
@@ -259,7 +283,8 @@ impl<P: Pattern> Watch<P> {
             (Some(measure), Some(incident)) => {
                 incident.held = Held { until: at, measure };
                 incident.dropped += u64::from(std::mem::take(&mut case.dropped));
-                window.iter().for_each(|moment| self.grow(id, moment));
+                window.iter().for_each(|moment| _ = self.gain(id, moment));
+                self.say(id);
             }
             (None, Some(incident)) => {
                 incident.kept_until = at;
@@ -281,15 +306,15 @@ impl<P: Pattern> Watch<P> {
         if let Some(case) = self.book.get_mut(id) {
             case.incident = Some(Box::new(next));
         }
-        let mark = self.outbox.open(id, self.book.key(id), step, positions);
-        self.mark(id, mark);
+        self.say_opened(id, step, positions);
     }
 
     fn close(&mut self, id: Id, time: i64, reason: String) -> Option<Incident> {
+        self.say(id);
         let closed = *self.book.get_mut(id)?.incident.take()?;
         let facts = facts(&self.pattern, &closed, self.book.pushed_out());
         let step = Step { time, severity: closed.severity, reason };
-        self.outbox.resolve(self.book.key(id), closed.mark, step, &facts);
+        self.outbox.resolve(self.book.key(id), step, facts);
         Some(closed)
     }
 

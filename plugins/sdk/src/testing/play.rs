@@ -49,7 +49,17 @@ pub fn play<C: Correlator>(
     Ok(said)
 }
 
-/// One incident from its first change to its last, without what depends on how events are cut into batches.
+/// The changes of each key, in order. However events are cut into batches, these are the same; only the order of changes
+/// of different keys is not.
+pub fn of_each(changes: Vec<Change>) -> BTreeMap<String, Vec<Change>> {
+    let mut of_each: BTreeMap<String, Vec<Change>> = BTreeMap::new();
+    for change in changes {
+        of_each.entry(change.key.clone()).or_default().push(change);
+    }
+    of_each
+}
+
+/// One incident from its first change to its last.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Story {
     /// When and why it opened.

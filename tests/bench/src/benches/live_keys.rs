@@ -30,9 +30,11 @@ const MIB: f64 = 1024.0 * 1024.0;
 
 /// Time between two events; all of them lie within the window.
 const STEP_MILLIS: i64 = 10;
-const WINDOW_MILLIS: i64 = 86_400_000;
+/// The window of the counts.
+pub(super) const WINDOW_MILLIS: i64 = 86_400_000;
 
-const FIRST: Timestamp = Timestamp::from_millis(1_732_174_269_000);
+/// When the first event is.
+pub(super) const FIRST: Timestamp = Timestamp::from_millis(1_732_174_269_000);
 
 const RULES: &str = "
 correlations:
@@ -147,7 +149,8 @@ fn restored_bytes(context: &Context) -> Result<usize, BenchError> {
     Ok(report.memory_bytes)
 }
 
-fn push(batch: &mut EventBatch, index: u64) {
+/// Adds the event of that number, of a key of its own.
+pub(super) fn push(batch: &mut EventBatch, index: u64) {
     let event = event(index);
     let key = event.labels.to_string();
     let fingerprint = event.fingerprint.as_u64();

@@ -5,6 +5,7 @@ mod anomaly;
 mod answer_to_detector;
 mod bus;
 mod columns;
+mod confinement;
 mod correlations_at_once;
 mod correlators;
 mod grouping;
@@ -14,6 +15,7 @@ mod live_keys;
 mod many_rules;
 mod replay;
 mod small_rule;
+mod state_handover;
 mod threshold_vs_native;
 
 use std::cell::OnceCell;
@@ -37,7 +39,7 @@ pub struct Bench {
 }
 
 /// All of them.
-pub static ALL: [Bench; 15] = [
+pub static ALL: [Bench; 17] = [
     Bench { name: "columns", about: "samples from the host into a detector", run: columns::run },
     Bench {
         name: "threshold_vs_native",
@@ -80,6 +82,8 @@ pub static ALL: [Bench; 15] = [
         about: "ten thousand rules checked, and one file of them edited",
         run: many_rules::run,
     },
+    Bench { name: confinement::NAME, about: "what confining the process costs at its start", run: confinement::run },
+    Bench { name: "state_handover", about: "an edit of what remembers a mebibyte", run: state_handover::run },
     Bench { name: "idle", about: "memory, start and edits with all shipped rules", run: idle::run },
 ];
 

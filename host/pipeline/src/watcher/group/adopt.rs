@@ -34,7 +34,7 @@ impl Group {
         if of_other_source {
             old_sessions.clear();
         }
-        self.keep_same(&same, &mut old_rules, &mut old_sessions);
+        self.keep_same(&same, &mut old_rules, &mut old_sessions, now)?;
         let changed = self.rules.iter().map(RuleRun::rule).enumerate();
         let changed = changed.filter(|(_, rule)| !same.contains(&rule.id)).map(|(index, _)| index).collect();
         for run in old_rules.values_mut() {
@@ -49,7 +49,8 @@ impl Group {
         same: &BTreeSet<String>,
         old_rules: &mut BTreeMap<String, RuleRun>,
         old_sessions: &mut Vec<Session>,
-    ) {
+        now: Timestamp,
+    ) -> Result<(), NotWritable> {
         // A rule whose query was edited keeps its detector state under the series ids it knows: the new session begins
         // with the old one's table.
         let mut seeds: BTreeMap<String, Vec<(SeriesId, Labels)>> = BTreeMap::new();
@@ -73,11 +74,12 @@ impl Group {
             }
         }
         let mut sessions = std::mem::take(old_sessions);
-        self.set_up_rules_with(same, &mut edited, &mut sessions, &seeds);
+        self.set_up_rules_with(same, &mut edited, &mut sessions, &seeds, now)
     }
 
-    pub(super) fn set_up_rules(&mut self, runs: &mut BTreeMap<String, RuleRun>, sessions: &mut Vec<Session>) {
-        self.set_up_rules_with(&BTreeSet::new(), runs, sessions, &BTreeMap::new());
+    /// Sets up rules that nothing is known of.
+    pub(super) fn set_up_rules(&mut self, now: Timestamp) -> Result<(), NotWritable> {
+        self.set_up_rules_with(&BTreeSet::new(), &mut BTreeMap::new(), &mut Vec::new(), &BTreeMap::new(), now)
     }
 
     fn set_up_rules_with(
@@ -86,7 +88,8 @@ impl Group {
         runs: &mut BTreeMap<String, RuleRun>,
         old_sessions: &mut Vec<Session>,
         seeds: &BTreeMap<String, Vec<(SeriesId, Labels)>>,
-    ) {
+        now: Timestamp,
+    ) -> Result<(), NotWritable> {
         let plan = self.plan.clone();
         for rule in plan.rules() {
             let session = self.session_for(&rule.rule.expr, old_sessions, seeds);
@@ -94,7 +97,7 @@ impl Group {
                 Some(mut run) => {
                     run.session = session;
                     if !same.contains(&rule.rule.id) {
-                        run.adopt(rule, plan.group.limit, &mut self.pending);
+                        run.adopt(rule, plan.group.limit, now, plan.generation, &mut self.pending)?;
                     }
                     run
                 }
@@ -102,6 +105,7 @@ impl Group {
             };
             self.rules.push(run);
         }
+        Ok(())
     }
 
     fn session_for(

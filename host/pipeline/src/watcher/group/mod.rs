@@ -15,7 +15,7 @@ mod session;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use orion_bus::{Commit, Loaded, NewRecord};
 use orion_model::{Frame, Severity, Timestamp};
@@ -112,7 +112,7 @@ impl Group {
             before: None,
             plan,
         };
-        group.set_up_rules(&mut BTreeMap::new(), &mut Vec::new());
+        group.set_up_rules(now)?;
         group.restore(loaded, now)?;
         Ok(group)
     }
@@ -157,7 +157,7 @@ impl Group {
         rules.all(|(_, run)| match (answers.get(run.session), self.sessions.get(run.session)) {
             (Some(Some(Ok(frame))), Some(session)) => {
                 samples += frame.len();
-                samples <= BRIEF_SAMPLES && run.seat.is_brief(&session.query.table, frame)
+                samples <= BRIEF_SAMPLES && run.is_brief(&session.query.table, frame)
             }
             _ => true,
         })

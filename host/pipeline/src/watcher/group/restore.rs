@@ -5,10 +5,12 @@ use orion_model::Timestamp;
 
 use super::Group;
 use super::session::SERIES_ROOM;
+use crate::aside::ASIDE_ROOM;
 use crate::condition;
 use crate::draft::{NotWritable, key};
 use crate::lifecycle::SavedAlert;
 use crate::plugin_state::{OWNER_ROOM, PLUGIN_ROOM};
+use crate::supervision::SUPERVISION_ROOM;
 use crate::watcher::ended::{ENDED, end_saved};
 use crate::watcher::outcome::HEALTH_ROOM;
 use crate::watcher::rule::{ALERT_ROOM, RuleRun};
@@ -42,6 +44,14 @@ impl Group {
                     Some(run) => run.restore_health(&value),
                     None => self.pending.delete(state_key),
                 },
+                [SUPERVISION_ROOM, rule] => match self.run_of(rule) {
+                    Some(run) => run.supervisor.restore(&value),
+                    None => self.pending.delete(state_key),
+                },
+                [ASIDE_ROOM, rule, name] => match self.run_of(rule) {
+                    Some(run) => run.asides.restore(name),
+                    None => self.pending.delete(state_key),
+                },
                 [OWNER_ROOM, rule] => match self.run_of(rule) {
                     Some(run) => run.seat.state().restore_owner(&value),
                     None => self.pending.delete(state_key),
@@ -54,10 +64,8 @@ impl Group {
                 _ => self.pending.delete(state_key),
             }
         }
-        for run in &mut self.rules {
-            run.seat.restored(&mut self.pending);
-        }
-        Ok(())
+        let generation = self.plan.generation;
+        self.rules.iter_mut().try_for_each(|run| run.seat.restored(now, generation, &mut self.pending))
     }
 
     fn run_of(&mut self, rule: &[u8]) -> Option<&mut RuleRun> {

@@ -1,0 +1,61 @@
+//! `--confinement`: what a pipeline needs from here on, and away with the rest.
+
+use std::path::Path;
+
+use orion_confine::{Attestation, Kernel, Level, Mode, Policy};
+use orion_pipeline::attestation;
+use orion_source::Destination;
+
+use crate::cli::{Confinement, Failure, RuleArgs};
+
+/// Confines this process to reading rules and plugins, writing the memory folder and asking the source. To be called before
+/// the first thread is started.
+///
+/// Certificate authorities are not among what may be read: the source has read them when it was made.
+pub fn confine(
+    asked: Confinement,
+    rules: &RuleArgs,
+    memory_dir: &Path,
+    destination: Option<&Destination>,
+) -> Result<Attestation, Failure> {
+    let (mode, kernel) = (mode(asked), Kernel::ask());
+    kernel.check(mode).map_err(Failure::configuration)?;
+    // A rule is about a folder that is there.
+    orion_bus::create_memory_dir(memory_dir).map_err(Failure::configuration)?;
+    let mut policy = Policy::default();
+    policy.read_folder(&rules.rules);
+    policy.read_folder(&rules.plugins.plugins);
+    if let Some(keys) = &rules.plugins.trusted_keys {
+        policy.read_folder(keys);
+    }
+    policy.write_folder(memory_dir);
+    if let Some(destination) = destination {
+        policy.connect(&destination.host, destination.port);
+    }
+    orion_confine::confine(mode, kernel, &policy).map_err(Failure::configuration)
+}
+
+/// Says in the log what was achieved.
+pub fn say(attestation: &Attestation) {
+    match attestation.level {
+        Level::Full => tracing::info!(landlock_abi = attestation.landlock_abi, "{attestation}"),
+        Level::Partial | Level::None => tracing::warn!(landlock_abi = attestation.landlock_abi, "{attestation}"),
+    }
+}
+
+/// For the audit trail.
+pub fn recorded(attestation: &Attestation) -> attestation::Attestation {
+    attestation::Attestation {
+        is_whole: attestation.level == Level::Full,
+        message: attestation.to_string(),
+        facts: attestation.facts(),
+    }
+}
+
+const fn mode(asked: Confinement) -> Mode {
+    match asked {
+        Confinement::Require => Mode::Require,
+        Confinement::Auto => Mode::Auto,
+        Confinement::Off => Mode::Off,
+    }
+}

@@ -1,0 +1,152 @@
+//! A file whose save is under way is not one that was taken away.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+
+use orion_bus::SqliteBus;
+use orion_model::Timestamp;
+use orion_sandbox::{Limits, Sandbox, Settings};
+use tempfile::TempDir;
+
+use super::{Defaults, Generation, Library, LibrarySettings, StandardPlugin};
+use crate::clock::SystemClock;
+
+const RULES: &str = "groups: [{ name: g, rules: [{ alert: A, expr: up, plugin: mine.wasm }] }]\n";
+const OTHER: &str = "groups: [{ name: g, rules: [{ alert: B, expr: up, plugin: mine.wasm }] }]\n";
+const BUILTIN: &str = "groups: [{ name: inside, rules: [{ alert: A, expr: up }] }]\n";
+
+struct Place {
+    dir: TempDir,
+    bus: Arc<SqliteBus>,
+}
+
+impl Place {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        for folder in ["rules", "plugins"] {
+            std::fs::create_dir(dir.path().join(folder)).unwrap();
+        }
+        let threshold = threshold();
+        std::fs::write(dir.path().join("plugins/mine.wasm"), threshold.component).unwrap();
+        std::fs::write(dir.path().join("rules/f.yaml"), RULES).unwrap();
+        let bus = Arc::new(SqliteBus::open(&dir.path().join("memory")).unwrap());
+        Self { dir, bus }
+    }
+
+    fn path(&self, name: &str) -> std::path::PathBuf {
+        self.dir.path().join(name)
+    }
+
+    async fn library(&self) -> Library {
+        let settings = LibrarySettings {
+            rules_dir: self.path("rules"),
+            plugins_dir: Some(self.path("plugins")),
+            trusted_keys: None,
+            memory_dir: self.path("memory"),
+            builtin_rules: &[("inside.yaml", BUILTIN)],
+            standard_plugins: vec![threshold()],
+            defaults: Defaults { interval_millis: 15_000, sources: BTreeSet::from(["prometheus".to_owned()]) },
+        };
+        let sandbox = Arc::new(Sandbox::new(Settings { cache_dir: None, limits: Limits::default() }).unwrap());
+        Library::open(settings, sandbox, self.bus.clone()).await.unwrap()
+    }
+}
+
+fn threshold() -> StandardPlugin {
+    let standard = orion_standard_plugins::STANDARD.iter().find(|plugin| plugin.name == "threshold").unwrap();
+    StandardPlugin { name: standard.name, component: standard.component }
+}
+
+/// Looks once, and gives what that made: the number of a generation, its groups and those it ended.
+async fn look(library: &mut Library) -> Option<(u64, Vec<String>, Vec<String>)> {
+    library.scan(&SystemClock).unwrap();
+    let generation: Option<Generation> = library.accept(Timestamp::from_millis(1_000)).await.unwrap();
+    generation.map(|new| (new.number, new.groups.into_keys().collect(), new.ended_groups))
+}
+
+fn generation(number: u64, groups: &[&str], ended: &[&str]) -> Option<(u64, Vec<String>, Vec<String>)> {
+    let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+    Some((number, owned(groups), owned(ended)))
+}
+
+fn save(path: &Path, text: &str) {
+    std::fs::write(path, text).unwrap();
+}
+
+#[tokio::test]
+async fn a_look_between_the_two_steps_of_a_save_ends_nothing() {
+    let place = Place::new();
+    let (file, backup) = (place.path("rules/f.yaml"), place.path("rules/f.yaml~"));
+    let mut library = place.library().await;
+    assert_eq!(look(&mut library).await, generation(1, &["f.yaml/g", "inside.yaml/inside"], &[]));
+
+    std::fs::rename(&file, &backup).unwrap();
+    assert_eq!(look(&mut library).await, None);
+    assert!(library.misses_files());
+    save(&file, OTHER);
+    assert_eq!(look(&mut library).await, generation(2, &["f.yaml/g", "inside.yaml/inside"], &[]));
+    assert!(!library.misses_files());
+
+    // The other way of editors: the file is emptied and then written.
+    save(&file, "");
+    assert_eq!(look(&mut library).await, None);
+    save(&file, RULES);
+    assert_eq!(look(&mut library).await, generation(3, &["f.yaml/g", "inside.yaml/inside"], &[]));
+
+    let plugin = place.path("plugins/mine.wasm");
+    let component = std::fs::read(&plugin).unwrap();
+    std::fs::remove_file(&plugin).unwrap();
+    assert_eq!(look(&mut library).await, None);
+    assert_eq!(library.refused().count(), 0);
+    std::fs::write(&plugin, component).unwrap();
+    assert_eq!(look(&mut library).await, None);
+    assert!(!library.misses_files());
+}
+
+#[tokio::test]
+async fn a_file_that_stays_away_or_empty_ends_one_look_later() {
+    let place = Place::new();
+    let file = place.path("rules/f.yaml");
+    let mut library = place.library().await;
+    look(&mut library).await;
+    std::fs::remove_file(&file).unwrap();
+    assert_eq!(look(&mut library).await, None);
+    assert_eq!(look(&mut library).await, generation(2, &["inside.yaml/inside"], &["f.yaml/g"]));
+
+    save(&file, RULES);
+    assert!(look(&mut library).await.is_some());
+    save(&file, "");
+    assert_eq!(look(&mut library).await, None);
+    assert_eq!(look(&mut library).await, generation(4, &["inside.yaml/inside"], &["f.yaml/g"]));
+    assert_eq!(look(&mut library).await, None);
+    assert!(!library.misses_files());
+}
+
+#[tokio::test]
+async fn a_file_inside_the_binary_does_not_step_in_for_one_that_is_being_saved() {
+    let place = Place::new();
+    let file = place.path("rules/inside.yaml");
+    save(&file, OTHER);
+    let mut library = place.library().await;
+    assert_eq!(look(&mut library).await, generation(1, &["f.yaml/g", "inside.yaml/g"], &[]));
+    std::fs::remove_file(&file).unwrap();
+    assert_eq!(look(&mut library).await, None);
+    assert_eq!(look(&mut library).await, generation(2, &["f.yaml/g", "inside.yaml/inside"], &["inside.yaml/g"]));
+}
+
+#[tokio::test]
+async fn what_was_taken_away_while_nobody_looked_is_looked_for_once_more_after_a_start() {
+    let place = Place::new();
+    let mut library = place.library().await;
+    look(&mut library).await;
+    drop(library);
+    let mut library = place.library().await;
+    assert_eq!(look(&mut library).await, None);
+    assert!(!library.misses_files(), "a start without a change waits for nothing");
+    drop(library);
+    std::fs::remove_file(place.path("rules/f.yaml")).unwrap();
+    let mut library = place.library().await;
+    assert_eq!(look(&mut library).await, None);
+    assert_eq!(look(&mut library).await, generation(2, &["inside.yaml/inside"], &["f.yaml/g"]));
+}
