@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::support::{self, Deployment, guests};
 use orion_lab::{Exporter, Prometheus, ScrapeConfig};
+use serde_json::Value;
 
 const RULES: &str = "
 groups:
@@ -12,6 +13,17 @@ groups:
     rules:
       - { alert: Swapped, expr: up, plugin: mine }
 ";
+
+/// The versions of the plugin that may run, each shown to be there as it was accepted.
+fn versions(deployment: &Deployment) -> Vec<String> {
+    let output = deployment.orion(&["verify", "--offline", "--output", "json"]);
+    let certificate: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let checks = certificate["checks"].as_array().unwrap();
+    let plugins = checks.iter().find(|check| check["name"] == "plugins").unwrap();
+    assert_eq!(plugins["verdict"], "holds", "{plugins:#}");
+    let rows = certificate["plugins"].as_array().unwrap().iter().filter(|row| row["file"] == "mine.wasm");
+    rows.map(|row| row["manifest"]["version"].as_str().unwrap().to_owned()).collect()
+}
 
 #[test]
 fn a_new_version_that_keeps_failing_is_taken_back_and_a_mended_one_is_live() {
@@ -39,9 +51,12 @@ fn a_new_version_that_keeps_failing_is_taken_back_and_a_mended_one_is_live() {
     deployment.wait_until("the old version at work", |it| !it.events_of("plugin_quarantined", "resolved").is_empty());
     // The new version was never heard, and the alert never touched.
     assert!(deployment.events_of("swapped", "resolved").is_empty());
+    assert_eq!(versions(&deployment), ["1.0.0"]);
     install("1.2.0", &guests::say("2"));
     deployment.wait_until("the mended version", |it| !it.events_of("plugin_refused", "resolved").is_empty());
     assert!(orion.terminate().success());
+    // The one before stays at hand for as long as the new one is on trial.
+    assert_eq!(versions(&deployment), ["1.0.0", "1.2.0"]);
     assert_eq!(deployment.events_of("swapped", "firing").len(), 1);
     deployment.check_promises();
 }

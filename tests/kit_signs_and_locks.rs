@@ -1,10 +1,6 @@
 //! How `orion-kit key`, `sign` and `lock` behave: what they write, what they refuse, and what they say.
 #![expect(clippy::disallowed_types, reason = "these tests start the binary; none of it is deployed")]
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a test that meets what it does not expect has failed"
-)]
+#![expect(clippy::unwrap_used, reason = "a test that meets what it does not expect has failed")]
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;

@@ -17,6 +17,7 @@ mod a_new_version_runs_in_the_shadow;
 mod a_prometheus_outage_is_said_once;
 mod a_signal_ends_in_time;
 mod a_thousand_edits_lose_nothing;
+mod anyone_can_verify;
 mod commands_speak_plainly;
 mod downtime_is_caught_up;
 mod edits_are_live_without_a_restart;

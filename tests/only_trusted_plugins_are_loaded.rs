@@ -316,6 +316,27 @@ fn a_rule_asks_for_a_version_and_is_told_which_are_here() {
     ");
 }
 
+#[test]
+fn two_versions_of_a_plugin_stand_side_by_side_and_each_rule_gets_its_own() {
+    let deployment = Deployment::new("");
+    let module = wat::parse_str(include_str!("../host/sandbox/tests/frozen/v1/detector.wat")).unwrap();
+    let manifest = include_str!("../host/sandbox/tests/frozen/v1/detector.toml").replace("frozen-detector", "mine");
+    for version in ["1.4.0", "2.0.1"] {
+        let manifest = manifest.replace("version = \"1.0.0\"", &format!("version = \"{version}\""));
+        let component = orion_componentize::componentize(&module, &manifest).unwrap();
+        write(&deployment, &format!("plugins/mine-{version}.wasm"), component);
+    }
+    let check = |plugin: &str, code| {
+        deployment.rule("load.yaml", &RULES.replace("mine.wasm", plugin));
+        said(&deployment, &["check", "--output", "table"], code)
+    };
+    for plugin in ["mine", "mine@1", "mine@1.4.0", "mine@2", "mine-1.4.0.wasm"] {
+        check(plugin, 0);
+    }
+    let refused = check("mine@3", 2);
+    assert!(refused.contains("plugin `mine` is here in version 1.4.0 and 2.0.1, and the rule wants 3"), "{refused}");
+}
+
 fn last_log(deployment: &Deployment) -> String {
     std::fs::read_to_string(deployment.path("orion.log")).unwrap_or_default()
 }

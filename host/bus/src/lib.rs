@@ -18,7 +18,7 @@ use tokio::sync::watch;
 pub use crash::point as crash_at;
 pub use error::BusError;
 pub use record::{Commit, Committed, Entry, Loaded, MAX_PIECE_BYTES, NewRecord, RecordKind, StateChange};
-pub use sqlite::{DATABASE_FILE, LOCK_FILE, Reader, SqliteBus, create_memory_dir};
+pub use sqlite::{DATABASE_FILE, LOCK_FILE, Ownership, Reader, SqliteBus, create_memory_dir, ownership};
 
 /// What stages speak to. All engines pass the same conformance tests.
 ///

@@ -11,13 +11,15 @@ use crate::command::record::RecordArgs;
 use crate::command::replay::ReplayArgs;
 use crate::command::rule::RuleCommandArgs;
 
+/// What was verified is not as promised.
+pub const EXIT_DOES_NOT_HOLD: u8 = 1;
 /// A rule or plugin is bad.
 pub const EXIT_BAD_RULE: u8 = 2;
 /// The configuration or an argument is wrong, or something needed cannot be reached or opened.
 pub const EXIT_CONFIGURATION: u8 = 3;
 
 const AFTER_HELP: &str = "\
-Exit codes: 0 ok, 2 bad rule or plugin, 3 wrong configuration or arguments.
+Exit codes: 0 ok, 1 what is verified does not hold, 2 bad rule or plugin, 3 wrong configuration or arguments.
 Orion observes and never acts: autonomy level N0 is the only one there is.";
 
 /// Watches infrastructure and never touches it.
@@ -70,6 +72,8 @@ pub enum Command {
     Replay(ReplayArgs),
     /// Write down what Prometheus remembers of the rules' queries, for a replay without it
     Record(RecordArgs),
+    /// Show what is promised of a deployment and whether it holds: its N0 certificate
+    Verify(VerifyArgs),
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -277,6 +281,36 @@ pub enum PluginCommand {
         #[arg(long, value_enum)]
         output: Option<Output>,
     },
+}
+
+/// Arguments of `orion verify`.
+#[derive(Args)]
+pub struct VerifyArgs {
+    #[command(flatten)]
+    pub data: DataArgs,
+    #[command(flatten)]
+    pub plugins: PluginFolderArgs,
+    /// Prometheus, with a path prefix if it has one
+    #[arg(long, value_name = "URL", env = "PROMETHEUS_URL", hide_env_values = true)]
+    pub prometheus_url: Option<String>,
+    /// How long Prometheus has to answer
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration, env = "ORION_PROMETHEUS__TIMEOUT")]
+    pub prometheus_timeout: i64,
+    /// Do not ask Prometheus whether it alerts by itself
+    #[arg(long)]
+    pub offline: bool,
+    /// Fail, too, when there was nothing to look at: no process that runs, no Prometheus that answers
+    #[arg(long)]
+    pub strict: bool,
+    /// Print an in-toto statement (JSON)
+    #[arg(long, conflicts_with = "output")]
+    pub statement: bool,
+    /// Sign the statement with this secret ed25519 key (PEM), and print it in an envelope (DSSE)
+    #[arg(long, value_name = "FILE", requires = "statement")]
+    pub key: Option<PathBuf>,
+    /// How the certificate looks [default: table on a terminal, ndjson elsewhere]
+    #[arg(long, value_enum)]
+    pub output: Option<Output>,
 }
 
 /// How data is printed.

@@ -13,6 +13,7 @@ mod rule_set;
 mod setup;
 mod shipped;
 mod text;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -49,6 +50,7 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Explain(args) => command::explain::explain(&args),
         Command::Replay(args) => command::replay::replay(&args),
         Command::Record(args) => command::record::record(&args),
+        Command::Verify(args) => command::verify::verify(&args),
         Command::Completions { shell } => {
             cli::print_completions(shell);
             Ok(ExitCode::SUCCESS)

@@ -2,8 +2,10 @@
 //!
 //! The values fit the largest honest plugins known (Python and JavaScript components) and end everything else early.
 
+use serde::Serialize;
+
 /// What a plugin may use. One set for all plugins of a sandbox.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Limits {
     /// Size of a component file. Python makes 18 MB, JavaScript 12 MB; compiling takes half a millisecond per kB.
     pub component_bytes: usize,

@@ -18,7 +18,7 @@ use orion_model::{Frame, Timestamp};
 
 pub use decode::{AnswerLimits, Instants, decode, decode_range};
 pub use error::SourceError;
-pub use prometheus::{Credentials, Destination, Prometheus, PrometheusSettings};
+pub use prometheus::{Alerting, Credentials, Destination, Prometheus, PrometheusSettings, QUERY_ENDPOINTS};
 pub use recording::{Recording, RecordingError, RecordingSource, RecordingWriter};
 pub use session::{QuerySession, SERIES_KEPT_UNSEEN_MILLIS};
 

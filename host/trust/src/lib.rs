@@ -6,6 +6,7 @@
 //! Everything here is text that other tools read and check: keys are PEM as openssl writes it, signatures and locks are a
 //! few lines of TOML. Nothing here makes random numbers: a new key is made of bytes that the caller brings.
 
+mod envelope;
 mod gate;
 mod key;
 mod keyring;
@@ -14,6 +15,7 @@ mod pem;
 mod signature;
 mod text;
 
+pub use envelope::{Envelope, EnvelopeSignature};
 pub use gate::{Fault, Gate, Proof};
 pub use key::{KeyError, KeyId, PublicKey, SecretKey};
 pub use keyring::{KEY_EXTENSION, Keyring, TrustedKey};

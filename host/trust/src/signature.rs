@@ -98,6 +98,11 @@ impl SignatureFile {
         self.signatures.insert(key.public().id(), key.sign(signed_text(self.digest).as_bytes()));
     }
 
+    /// The keys that it says have signed.
+    pub fn signers(&self) -> impl Iterator<Item = &KeyId> {
+        self.signatures.keys()
+    }
+
     /// What it was made for.
     pub fn digest(&self) -> Digest {
         self.digest

@@ -16,7 +16,7 @@ use std::thread::JoinHandle;
 use async_trait::async_trait;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
-pub use self::lock::{LOCK_FILE, create_memory_dir};
+pub use self::lock::{LOCK_FILE, Ownership, create_memory_dir, ownership};
 pub use self::reader::Reader;
 use self::writer::{Job, Writer};
 use crate::error::BusError;

@@ -12,3 +12,4 @@ pub mod rule;
 pub mod run;
 pub mod schema;
 pub mod tail;
+pub mod verify;

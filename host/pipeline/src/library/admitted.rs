@@ -39,7 +39,7 @@ pub struct Admitted {
 impl Admitted {
     /// What the store keeps of it.
     pub fn kept(&self) -> KeptPlugin {
-        KeptPlugin { digest: self.plugin.digest(), proof: self.proof.clone() }
+        KeptPlugin { digest: self.plugin.digest(), proof: self.proof.clone(), on_trial: None }
     }
 }
 
@@ -85,6 +85,15 @@ impl PluginEntry {
                 self.refused = Some(why);
             }
         }
+    }
+
+    /// What the store keeps of it: of a version on trial the one before it as well, which may have to run again.
+    pub fn kept(&self) -> Option<KeptPlugin> {
+        let accepted = self.accepted.as_ref()?.kept();
+        Some(match &self.trial {
+            Some(trial) => KeptPlugin { on_trial: Some(Box::new(accepted)), ..trial.before().kept() },
+            None => accepted,
+        })
     }
 
     /// Whether the accepted version is new and failed too often.

@@ -27,7 +27,7 @@ use orion_trust::{Fault, Gate};
 pub use accept::{Accepted, Checked, CorrelationPlan, Defaults, check};
 pub use folder::{FolderError, digest_of, read_rule_file, rule_files};
 pub use shelf::{Shelf, StandardPlugin};
-pub use store::{GenerationFile, GenerationRecord};
+pub use store::{GenerationFile, GenerationRecord, KeptPlugin, OWNER, kept_plugins, last_good_path};
 pub use watch::{FolderWatch, SETTLE_MILLIS};
 
 use crate::condition::{Condition, kind};
@@ -342,9 +342,9 @@ impl Library {
             groups: groups.keys().cloned().collect(),
         };
         let rules = self.rules.iter().filter_map(|(name, entry)| Some((name.as_str(), entry.accepted.as_deref()?)));
-        let plugins = self.plugins.iter().filter_map(|(name, entry)| Some((name.as_str(), entry.accepted.as_ref()?)));
-        let removed = self.removed_plugins.iter().map(|(name, admitted)| (name.as_str(), admitted));
-        let plugins = plugins.chain(removed).map(|(name, admitted)| (name, admitted.kept()));
+        let plugins = self.plugins.iter().filter_map(|(name, entry)| Some((name.as_str(), entry.kept()?)));
+        let removed = self.removed_plugins.iter().map(|(name, admitted)| (name.as_str(), admitted.kept()));
+        let plugins = plugins.chain(removed);
         self.store.keep(record, rules, plugins, now, self.refusals()).await?;
         Ok(is_new.then_some(Generation { number, groups, correlations, ended_groups }))
     }

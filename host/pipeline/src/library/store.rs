@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use orion_bus::{Bus, BusError};
@@ -92,6 +92,16 @@ pub struct KeptPlugin {
     /// What vouched for it when it was accepted.
     #[serde(flatten)]
     pub proof: Proof,
+    /// The version that runs in its place and is on trial. A start begins with what is proven.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_trial: Option<Box<KeptPlugin>>,
+}
+
+impl KeptPlugin {
+    /// Every version that may run.
+    pub fn versions(&self) -> impl Iterator<Item = &Self> {
+        std::iter::once(self).chain(self.on_trial.as_deref())
+    }
 }
 
 /// The library's part of the store.
@@ -153,7 +163,7 @@ impl LibraryStore {
     }
 
     fn plugin_path(&self, digest: Digest) -> PathBuf {
-        self.last_good_dir.join(format!("{digest}.wasm"))
+        plugin_path(&self.last_good_dir, digest)
     }
 
     /// Keeps an accepted plugin's bytes. Blocking.
@@ -239,7 +249,12 @@ impl LibraryStore {
 
     /// Plugins that no file's last good version is any more take only space.
     fn discard_unused(&self) {
-        let used: BTreeSet<PathBuf> = self.plugins.values().map(|plugin| self.plugin_path(plugin.digest)).collect();
+        let used: BTreeSet<PathBuf> = self
+            .plugins
+            .values()
+            .flat_map(KeptPlugin::versions)
+            .map(|plugin| self.plugin_path(plugin.digest))
+            .collect();
         for entry in std::fs::read_dir(&self.last_good_dir).into_iter().flatten().flatten() {
             let path = entry.path();
             if !used.contains(&path)
@@ -249,6 +264,24 @@ impl LibraryStore {
             }
         }
     }
+}
+
+/// The plugin files of the folder that were accepted and may run, by their names, out of the library's state.
+pub fn kept_plugins(state: &[(Vec<u8>, Vec<u8>)]) -> BTreeMap<String, KeptPlugin> {
+    let kept = |(state_key, value): &(Vec<u8>, Vec<u8>)| match key::split(state_key, 2).as_slice() {
+        [PLUGIN_ROOM, name] => Some((String::from_utf8_lossy(name).into_owned(), serde_json::from_slice(value).ok()?)),
+        _ => None,
+    };
+    state.iter().filter_map(kept).collect()
+}
+
+/// Where the bytes of an accepted plugin file lie.
+pub fn last_good_path(memory_dir: &Path, digest: Digest) -> PathBuf {
+    plugin_path(&memory_dir.join(LAST_GOOD_DIR), digest)
+}
+
+fn plugin_path(last_good_dir: &Path, digest: Digest) -> PathBuf {
+    last_good_dir.join(format!("{digest}.wasm"))
 }
 
 /// Names of what differs, each with what it is now.

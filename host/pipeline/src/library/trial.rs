@@ -1,7 +1,7 @@
 //! A new version of a plugin is on trial for a while: when it keeps failing soon after it took over, the one before it comes back.
 //!
-//! Nothing of a trial is kept: the store has the version before as last good for as long as the trial lasts, so a start with the
-//! new file begins it anew.
+//! For as long as a trial lasts the store has the version before as last good, beside the new one. So a start with the new file
+//! begins it anew.
 
 use orion_model::{Digest, Timestamp};
 
@@ -31,6 +31,11 @@ impl Trial {
     /// Of the version that takes the place of another now.
     pub fn of(before: Admitted, began: Timestamp) -> Self {
         Self { before, began }
+    }
+
+    /// The version before it.
+    pub fn before(&self) -> &Admitted {
+        &self.before
     }
 
     /// Another version came before the last one was proven: it is on trial against what is. `None` when it is that.

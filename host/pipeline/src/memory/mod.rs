@@ -18,7 +18,7 @@ use orion_bus::{Entry, RecordKind, crash_point};
 
 use self::progress::Progress;
 use self::record_file::RecordFile;
-pub use self::verify::{Verified, verify};
+pub use self::verify::{Chain, Verified, verify};
 
 /// The file that records of a kind go to.
 pub const fn file_name(kind: RecordKind) -> &'static str {

@@ -8,7 +8,7 @@ use orion_model::{IdBuilder, Timestamp};
 use proptest::prelude::*;
 use tempfile::TempDir;
 
-use super::{MemoryError, Projection, Verified, file_name, verify};
+use super::{Chain, MemoryError, Projection, file_name, verify};
 
 fn entry(seq: u64, kind: RecordKind, body: &str) -> Entry {
     let id = IdBuilder::new("test").number(seq as i64).finish();
@@ -68,7 +68,12 @@ fn every_record_goes_to_the_file_of_its_kind_and_every_file_verifies() {
         let seqs = text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["seq"].as_u64());
         assert!(seqs.eq(of_kind().map(|entry| Some(entry.seq))));
         let (lines, last_seq) = (of_kind().count() as u64, of_kind().next_back().unwrap().seq);
-        assert_eq!(verify(&folder.path().join(file_name(kind))).unwrap(), Verified { lines, last_seq, torn_bytes: 0 });
+        let verified = verify(&folder.path().join(file_name(kind))).unwrap();
+        assert_eq!((verified.lines, verified.last_seq, verified.torn_bytes), (lines, last_seq, 0));
+        let mut chain = Chain::empty();
+        assert!(of_kind().all(|entry| !chain.is_of(&verified) && chain.push(entry)));
+        assert!(chain.is_of(&verified));
+        assert!(chain.push(&log[0]) && !chain.is_of(&verified));
     }
 }
 
@@ -249,7 +254,8 @@ fn an_edit_a_deletion_a_reordering_and_an_addition_are_found_at_their_line() {
     assert_eq!(broken_line(&path, &of(&[0, 1, 1, 2, 3, 4])), Some(3));
     assert_eq!(broken_line(&path, &format!("{}\n", of(&[0, 1]))), Some(3));
     fs::write(&path, of(&[0, 1]) + "{\"seq\"").unwrap();
-    assert_eq!(verify(&path).unwrap(), Verified { lines: 2, last_seq: 2, torn_bytes: 6 });
+    let verified = verify(&path).unwrap();
+    assert_eq!((verified.lines, verified.last_seq, verified.torn_bytes), (2, 2, 6));
 }
 
 proptest! {

@@ -49,7 +49,7 @@ fn a_detector_of_contract_v1_loads_and_says_what_it_said_then() {
     let labels = Labels::empty();
     detector.define_series([(0, &labels), (1, &labels)]).unwrap();
     let kept = StateEntry { key: b"k".to_vec(), value: Some(b"v".to_vec()) };
-    assert_eq!(detector.checkpoint().unwrap(), [kept.clone()]);
+    assert_eq!(detector.checkpoint().unwrap(), std::slice::from_ref(&kept));
     detector.restore(1, &[kept]).unwrap();
     let mut findings = Vec::new();
     detector.observe(&frame(2), &mut findings).unwrap();

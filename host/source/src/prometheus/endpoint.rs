@@ -14,8 +14,19 @@ use crate::decode::Instants;
 /// Longer addresses go into the body of a POST: proxies refuse request lines from 4 to 8 KiB on, some from 2.
 const MAX_URL_BYTES: usize = 2 * 1024;
 
-/// The query endpoint of one Prometheus.
+/// Everything that a pipeline ever asks, by the path behind the address: an instant, and many instants.
+pub const QUERY_ENDPOINTS: [&str; 2] = [QUERY, QUERY_RANGE];
+const QUERY: &str = "/api/v1/query";
+const QUERY_RANGE: &str = "/api/v1/query_range";
+
+/// What only somebody who verifies a deployment asks.
+const ALERTMANAGERS: &str = "/api/v1/alertmanagers";
+const RULES: &str = "/api/v1/rules";
+
+/// The endpoints of one Prometheus.
 pub(super) struct Endpoint {
+    base_url: Url,
+    base_path: String,
     query_url: Url,
     range_url: Url,
     shown: String,
@@ -61,10 +72,10 @@ impl Endpoint {
         stripped.map_err(|()| "its address cannot carry credentials".to_owned())?;
         url.set_path(&path);
         let shown = url.as_str().trim_end_matches('/').to_owned();
-        url.set_path(&format!("{path}/api/v1/query"));
-        let mut range_url = url.clone();
-        range_url.set_path(&format!("{path}/api/v1/query_range"));
-        Ok(Self { query_url: url, range_url, shown, credentials })
+        let (mut query_url, mut range_url) = (url.clone(), url.clone());
+        query_url.set_path(&format!("{path}{QUERY}"));
+        range_url.set_path(&format!("{path}{QUERY_RANGE}"));
+        Ok(Self { base_url: url, base_path: path, query_url, range_url, shown, credentials })
     }
 
     /// The address without credentials.
@@ -78,6 +89,23 @@ impl Endpoint {
         // An http address always has one of them.
         let port = self.query_url.port_or_known_default().unwrap_or_default();
         Destination { host: host.to_owned(), port }
+    }
+
+    /// How to ask which Alertmanagers it tells.
+    pub(super) fn alertmanagers_call(&self) -> Call {
+        self.call_to_path(ALERTMANAGERS, None)
+    }
+
+    /// How to ask for its own alerting rules.
+    pub(super) fn rules_call(&self) -> Call {
+        self.call_to_path(RULES, Some("type=alert"))
+    }
+
+    fn call_to_path(&self, path: &str, query: Option<&str>) -> Call {
+        let mut url = self.base_url.clone();
+        url.set_path(&format!("{}{path}", self.base_path));
+        url.set_query(query);
+        Call::Get(url)
     }
 
     /// Whether the connection is encrypted.

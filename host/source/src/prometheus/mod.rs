@@ -2,9 +2,11 @@
 
 //!
 //! It is read and nothing else: the only requests that leave here are a GET of the two query endpoints, and for a query too
-//! long for an address a POST of the same parameters to the same endpoint. No proxy of the environment is used and no
+//! long for an address a POST of the same parameters to the same endpoint. Who verifies a deployment also sends a GET for the
+//! server's own alerting rules and one for its Alertmanagers. No proxy of the environment is used and no
 //! redirect is followed, so that a query and its credentials reach the configured host and no other.
 
+mod alerting;
 mod endpoint;
 
 use std::error::Error as _;
@@ -22,6 +24,8 @@ use crate::Source;
 use crate::decode::{AnswerLimits, Instants, decode, decode_range, excerpt, too_large};
 use crate::error::SourceError;
 use crate::session::QuerySession;
+pub use alerting::Alerting;
+pub use endpoint::QUERY_ENDPOINTS;
 use endpoint::{Call, Endpoint};
 
 /// Prometheus gives up on a query after two minutes; at the usual interval of a rule group the answer is wanted sooner.
@@ -132,6 +136,11 @@ impl Prometheus {
     /// The one place it ever sends to.
     pub fn destination(&self) -> Destination {
         self.endpoint.destination()
+    }
+
+    /// The address, without credentials.
+    pub fn address(&self) -> &str {
+        self.endpoint.shown()
     }
 
     async fn ask(&self, call: &Call) -> Result<Response, SourceError> {

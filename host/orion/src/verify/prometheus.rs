@@ -1,0 +1,42 @@
+//! The Prometheus that is read: whether it alerts by itself, beside Orion.
+
+use serde_json::json;
+
+use super::{Check, Fault, counted, some_of};
+use crate::cli::{Failure, VerifyArgs};
+use crate::setup;
+
+/// Whether it has no alerting rules and tells no Alertmanager. Not seen when it is not asked or does not answer.
+pub fn check(args: &VerifyArgs) -> Result<Check, Failure> {
+    const NAME: &str = "prometheus";
+    if args.offline {
+        return Ok(Check::not_seen(NAME, "not asked: --offline".to_owned(), json!({})));
+    }
+    let source = setup::prometheus(args.prometheus_url.as_deref(), args.prometheus_timeout)?;
+    let address = source.address().to_owned();
+    let alerting = match setup::runtime()?.block_on(source.alerting()) {
+        Ok(alerting) => alerting,
+        Err(error) => return Ok(Check::not_seen(NAME, error.to_string(), json!({ "address": address }))),
+    };
+    let mut failures = Vec::new();
+    if !alerting.rules.is_empty() {
+        failures.push(Fault::new(
+            format!(
+                "{address} has {} of its own: {}",
+                counted(alerting.rules.len(), "alerting rule"),
+                some_of(&alerting.rules)
+            ),
+            "take them out of its `rule_files` and give them to Orion, which reads them as they are; or leave Prometheus out of \
+             this with --offline",
+        ));
+    }
+    if !alerting.alertmanagers.is_empty() {
+        failures.push(Fault::new(
+            format!("{address} tells an Alertmanager: {}", some_of(&alerting.alertmanagers)),
+            "take `alerting:` out of its configuration; or leave Prometheus out of this with --offline",
+        ));
+    }
+    let facts =
+        json!({ "address": address, "alerting_rules": alerting.rules, "alertmanagers": alerting.alertmanagers });
+    Ok(Check::of(NAME, format!("{address} has no alerting rules and tells no Alertmanager"), failures, facts))
+}

@@ -1,0 +1,185 @@
+//! Where anything can leave: the requests that the code knows, and the sockets that the running process has.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
+
+use orion_bus::Ownership;
+use serde_json::json;
+
+use super::{Check, Fault, counted};
+use crate::cli::{Failure, VerifyArgs};
+use crate::setup;
+
+/// How `/proc/net/tcp` says that a socket listens.
+const LISTENING: u8 = 0x0a;
+
+/// A TCP socket as the kernel lists it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Socket {
+    local: SocketAddr,
+    remote: SocketAddr,
+    state: u8,
+    inode: u64,
+}
+
+impl Socket {
+    /// A line of `/proc/PID/net/tcp` or `tcp6`.
+    fn read(line: &str) -> Option<Self> {
+        let columns: Vec<&str> = line.split_whitespace().collect();
+        let [_, local, remote, state, _, _, _, _, _, inode, ..] = columns.as_slice() else { return None };
+        Some(Self {
+            local: address(local)?,
+            remote: address(remote)?,
+            state: u8::from_str_radix(state, 16).ok()?,
+            inode: inode.parse().ok()?,
+        })
+    }
+}
+
+/// `0100007F:2382` is 127.0.0.1:9090: words in the order of the machine, digits in that of people.
+fn address(text: &str) -> Option<SocketAddr> {
+    const WORD_DIGITS: usize = 8;
+    let (digits, port) = text.split_once(':')?;
+    let port = u16::from_str_radix(port, 16).ok()?;
+    let mut bytes = Vec::new();
+    for at in (0..digits.len()).step_by(WORD_DIGITS) {
+        let word = u32::from_str_radix(digits.get(at..at + WORD_DIGITS)?, 16).ok()?;
+        bytes.extend(word.to_ne_bytes());
+    }
+    let address = match bytes.len() {
+        4 => IpAddr::V4(Ipv4Addr::from(<[u8; 4]>::try_from(bytes).ok()?)),
+        16 => IpAddr::V6(Ipv6Addr::from(<[u8; 16]>::try_from(bytes).ok()?)).to_canonical(),
+        _ => return None,
+    };
+    Some(SocketAddr::new(address, port))
+}
+
+/// Inodes of the sockets that a process has.
+fn inodes(process: &Path) -> std::io::Result<BTreeSet<u64>> {
+    let mut inodes = BTreeSet::new();
+    for entry in std::fs::read_dir(process.join("fd"))? {
+        // A file may be closed while it is looked at.
+        let Ok(target) = std::fs::read_link(entry?.path()) else { continue };
+        let name = target.to_string_lossy();
+        inodes.extend(name.strip_prefix("socket:[").and_then(|rest| rest.strip_suffix(']')?.parse::<u64>().ok()));
+    }
+    Ok(inodes)
+}
+
+fn sockets(process: &Path) -> std::io::Result<Vec<Socket>> {
+    let own = inodes(process)?;
+    let mut sockets = Vec::new();
+    for table in ["net/tcp", "net/tcp6"] {
+        let lines = std::fs::read_to_string(process.join(table)).unwrap_or_default();
+        sockets.extend(lines.lines().filter_map(Socket::read).filter(|socket| own.contains(&socket.inode)));
+    }
+    sockets.sort_by_key(|socket| (socket.state, socket.remote, socket.local));
+    Ok(sockets)
+}
+
+/// Whether the process has connections to the source and no other.
+pub fn senders(ownership: Ownership, args: &VerifyArgs) -> Result<Check, Failure> {
+    const NAME: &str = "senders";
+    let source = setup::prometheus(args.prometheus_url.as_deref(), args.prometheus_timeout)?;
+    let requests: Vec<String> = orion_source::QUERY_ENDPOINTS
+        .iter()
+        .map(|endpoint| format!("GET or POST {}{endpoint}", source.address()))
+        .collect();
+    let paths = json!([
+        { "what": "the source `prometheus`", "requests": requests },
+        { "what": "the bus", "file": args.data.memory_dir().join(orion_bus::DATABASE_FILE), "requests": [] },
+        { "what": "an API", "requests": [] },
+    ]);
+    let by_code = "queries to the source; the bus is a file, and there is no API";
+    let pid = match ownership {
+        Ownership::Process(pid) => pid,
+        Ownership::Nobody => {
+            let said = format!("{by_code}; no process runs, so nothing is connected");
+            return Ok(Check::of(NAME, said, Vec::new(), json!({ "paths": paths })));
+        }
+        Ownership::Elsewhere => {
+            let why = format!("{by_code}; the process runs where its connections cannot be seen from here");
+            return Ok(Check::not_seen(NAME, why, json!({ "paths": paths })));
+        }
+    };
+    match sockets(Path::new(&format!("/proc/{pid}"))) {
+        Ok(sockets) => {
+            let failures = judge(&sockets, source.destination().port);
+            let said = format!("{by_code}; process {pid} has {}", counted(sockets.len(), "TCP socket"));
+            let shown: Vec<String> = sockets.iter().map(|it| format!("{} → {}", it.local, it.remote)).collect();
+            Ok(Check::of(NAME, said, failures, json!({ "paths": paths, "sockets": shown })))
+        }
+        Err(error) => {
+            let why = format!(
+                "{by_code}; the files of process {pid} cannot be seen ({error}): verify as the same user, or as root"
+            );
+            Ok(Check::not_seen(NAME, why, json!({ "paths": paths })))
+        }
+    }
+}
+
+/// What listens, and what is connected to another port than the source's.
+fn judge(sockets: &[Socket], port: u16) -> Vec<Fault> {
+    let mut failures = Vec::new();
+    for socket in sockets {
+        if socket.state == LISTENING {
+            failures.push(Fault::new(
+                format!("the process listens at {}, and this Orion has nothing that does", socket.local),
+                "find out what that process is: `ss -tlnp`",
+            ));
+        } else if socket.remote.port() != port {
+            failures.push(Fault::new(
+                format!("the process is connected to {}, and its source is at port {port}", socket.remote),
+                "name the address that it was started with (--prometheus-url, PROMETHEUS_URL); if that is it, find out what \
+                 connects: `ss -tnp`",
+            ));
+        }
+    }
+    failures
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sockets_are_read_as_the_kernel_lists_them() {
+        let line = "   0: 0100007F:A3F2 0100007F:2382 01 00000000:00000000 00:00000000 00000000  1000        0 34567 1 0 20 4 30 10 -1";
+        let socket = Socket::read(line).unwrap();
+        assert_eq!((socket.remote, socket.state, socket.inode), ("127.0.0.1:9090".parse().unwrap(), 1, 34_567));
+        let mapped = "0000000000000000FFFF00000100007F:2382";
+        assert_eq!(address(mapped), Some("127.0.0.1:9090".parse().unwrap()));
+        assert_eq!(address("00000000000000000000000001000000:2382"), Some("[::1]:9090".parse().unwrap()));
+        for wrong in ["", "x", "0100007F", "0100:2382", "0100007F:99999", "é100007:2382"] {
+            assert_eq!(address(wrong), None, "{wrong}");
+        }
+        assert_eq!(Socket::read("  sl  local_address rem_address   st"), None);
+    }
+
+    #[test]
+    fn a_connection_elsewhere_and_a_listener_are_found() {
+        let socket = |remote: &str, state| Socket {
+            local: "127.0.0.1:40000".parse().unwrap(),
+            remote: remote.parse().unwrap(),
+            state,
+            inode: 1,
+        };
+        assert_eq!(judge(&[socket("10.0.0.1:9090", 1)], 9090), []);
+        insta::assert_snapshot!(judge(&[socket("10.0.0.1:6379", 1)], 9090)[0].what, @"the process is connected to 10.0.0.1:6379, and its source is at port 9090");
+        insta::assert_snapshot!(judge(&[socket("0.0.0.0:0", LISTENING)], 9090)[0].what, @"the process listens at 127.0.0.1:40000, and this Orion has nothing that does");
+    }
+
+    #[test]
+    fn the_connections_of_this_process_are_seen() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let at = listener.local_addr().unwrap();
+        let connection = std::net::TcpStream::connect(at).unwrap();
+        let seen = sockets(Path::new("/proc/self")).unwrap();
+        assert!(seen.iter().any(|socket| socket.local == at && socket.state == LISTENING), "{seen:?}");
+        assert!(
+            seen.iter().any(|socket| socket.remote == at && socket.local == connection.local_addr().unwrap()),
+            "{seen:?}"
+        );
+    }
+}
