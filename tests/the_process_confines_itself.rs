@@ -16,6 +16,9 @@ const REQUIRE: (&str, &str) = ("ORION_CONFINEMENT", "require");
 /// Nobody in particular.
 const ORDINARY_USER: u32 = 65_534;
 
+/// CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH, as the kernel numbers them: all that root keeps.
+const FILES_OF_ANY_OWNER: u64 = 1 << 1 | 1 << 2;
+
 struct Lab {
     exporter: Exporter,
     prometheus: Prometheus,
@@ -48,8 +51,8 @@ fn fired(deployment: &Deployment, event_type: &str, times: usize) {
     deployment.wait_until(event_type, |it| it.events_of(event_type, "firing").len() == times);
 }
 
-/// What the kernel says of each thread: its name, `NoNewPrivs`, `Seccomp`.
-fn threads(orion: &Running) -> Vec<[String; 3]> {
+/// What the kernel says of each thread: its name, `NoNewPrivs`, `Seccomp`, `CapEff`.
+fn threads(orion: &Running) -> Vec<[String; 4]> {
     let tasks = std::fs::read_dir(format!("/proc/{}/task", orion.pid())).unwrap();
     let status = tasks.map(|task| std::fs::read_to_string(task.unwrap().path().join("status")).unwrap_or_default());
     let field = |status: &str, name: &str| {
@@ -59,7 +62,7 @@ fn threads(orion: &Running) -> Vec<[String; 3]> {
     status
         // One that ended meanwhile has nothing to say.
         .filter(|status| !status.is_empty())
-        .map(|status| ["Name", "NoNewPrivs", "Seccomp"].map(|name| field(&status, name)))
+        .map(|status| ["Name", "NoNewPrivs", "Seccomp", "CapEff"].map(|name| field(&status, name)))
         .collect()
 }
 
@@ -67,8 +70,10 @@ fn every_thread_is_confined(orion: &Running) {
     let threads = threads(orion);
     let names: BTreeSet<&str> = threads.iter().map(|[name, ..]| name.as_str()).collect();
     assert!(names.contains("orion-bus") && names.contains("plugin-deadline"), "{names:?}");
-    for [name, no_new_privs, seccomp] in &threads {
+    for [name, no_new_privs, seccomp, capabilities] in &threads {
         assert_eq!([no_new_privs.as_str(), seccomp], ["1", "2"], "{name}");
+        let capabilities = u64::from_str_radix(capabilities, 16).unwrap();
+        assert_eq!(capabilities & !FILES_OF_ANY_OWNER, 0, "{name}");
     }
 }
 
@@ -246,7 +251,7 @@ fn off_is_said() {
     let orion = deployment.start_with(&[("ORION_CONFINEMENT", "off")]);
     deployment.wait_until("the attestation", |it| !it.attestations().is_empty());
     let own = std::fs::read_to_string("/proc/thread-self/status").unwrap();
-    for [name, _, seccomp] in threads(&orion) {
+    for [name, _, seccomp, _] in threads(&orion) {
         assert!(own.contains(&format!("Seccomp:\t{seccomp}\n")), "{name} has more than what started it");
     }
     assert!(orion.terminate().success());

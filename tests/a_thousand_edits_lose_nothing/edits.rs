@@ -24,7 +24,7 @@ pub enum Edit {
     KubernetesSwap,
     DeletionAndReturn,
     FiftySaves,
-    EditDuringReload,
+    SaveDuringReload,
     Unreadable,
 }
 
@@ -40,7 +40,7 @@ impl Edit {
         Self::KubernetesSwap,
         Self::DeletionAndReturn,
         Self::FiftySaves,
-        Self::EditDuringReload,
+        Self::SaveDuringReload,
         Self::Unreadable,
     ];
 }
@@ -107,7 +107,7 @@ impl Drill {
             Edit::KubernetesSwap => self.kubernetes_swap(),
             Edit::DeletionAndReturn => self.deletion_and_return(),
             Edit::FiftySaves => self.fifty_saves(),
-            Edit::EditDuringReload => self.edit_during_reload(),
+            Edit::SaveDuringReload => self.save_during_reload(),
             Edit::Unreadable => self.unreadable(),
         }
     }
@@ -223,12 +223,12 @@ impl Drill {
     }
 
     /// A second save about when the first is settled, read, and made live.
-    fn edit_during_reload(&mut self) {
+    fn save_during_reload(&mut self) {
         write(&self.rules_path(RULES), &self.next_rules());
         std::thread::sleep(Duration::from_millis(self.dice.between(240, 290) as u64));
         let text = self.next_rules();
         write(&self.rules_path(RULES), &text);
-        self.rules_are_live(Edit::EditDuringReload, text, 2);
+        self.rules_are_live(Edit::SaveDuringReload, text, 2);
     }
 
     /// A link that leads nowhere, because root may read what nobody may read.

@@ -26,7 +26,7 @@ pub const NOTHING: usize = usize::MAX;
 
 /// How a person calls an error number.
 pub fn errno_name(number: i32) -> String {
-    const NAMES: [(i32, &str); 17] = [
+    const NAMES: [(i32, &str); 18] = [
         (libc::EPERM, "EPERM"),
         (libc::EACCES, "EACCES"),
         (libc::ENOSYS, "ENOSYS"),
@@ -36,6 +36,7 @@ pub fn errno_name(number: i32) -> String {
         (libc::EBADF, "EBADF"),
         (libc::ENOENT, "ENOENT"),
         (libc::ESRCH, "ESRCH"),
+        (libc::ENODEV, "ENODEV"),
         (libc::ENOTTY, "ENOTTY"),
         (libc::EEXIST, "EEXIST"),
         (libc::ENOTSOCK, "ENOTSOCK"),

@@ -3,7 +3,7 @@
 //!
 //! FOLDER holds `readable`, `writable` and `elsewhere`, a file `file` in each. Where the confinement is not whole, only such
 //! attempts are made as do no harm when they succeed. With MODE `off` they are the control, without which a refusal would
-//! prove nothing.
+//! prove nothing. With PORT 0 it is a process that speaks to nobody.
 
 mod allowed;
 mod call;
@@ -18,6 +18,9 @@ use std::process::ExitCode;
 
 use orion_confine::{Kernel, Level, Mode, Policy, confine};
 use serde_json::json;
+
+/// In the place of a port.
+const NOBODY: u16 = 0;
 
 /// What attempts are made on.
 pub struct Ground {
@@ -73,7 +76,9 @@ fn main() -> ExitCode {
     // The folder itself and not the one around it, in which everything lies here.
     policy.read_folder(&ground.readable());
     policy.write_folder(&ground.folder.join("writable"));
-    policy.connect(host, port);
+    if port != NOBODY {
+        policy.connect(host, port);
+    }
     let attestation = match confine(mode, Kernel::ask(), &policy) {
         Ok(attestation) => attestation,
         Err(error) => {

@@ -44,6 +44,12 @@ pub const ATTEMPTS: &[Attempt] = &[
         socket(libc::AF_INET, libc::SOCK_STREAM, MPTCP)
     }),
     harmful("connect with SCTP, where landlock looks at no port", |_| socket(libc::AF_INET, libc::SOCK_STREAM, SCTP)),
+    // Which one is looked at after who asks. Nobody has this one.
+    harmless("turn off a network interface", |_| {
+        let mut request = [0_u8; 40];
+        request.iter_mut().zip(*b"orion-none").for_each(|(to, from)| *to = from);
+        try_call(libc::SYS_ioctl, [tcp()?, libc::SIOCSIFFLAGS as usize, request.as_ptr() as usize, 0, 0, 0])
+    }),
     harmless("serve a port", |_| TcpListener::bind(("127.0.0.1", 0)).map(drop)),
     harmless("serve a port nobody chose (listen)", |_| try_call(libc::SYS_listen, [tcp()?, 1, 0, 0, 0, 0])),
     harmless("open a UDP socket", |_| socket(libc::AF_INET, libc::SOCK_DGRAM, 0)),

@@ -68,6 +68,7 @@ pub struct Attestation {
     pub missing: Vec<String>,
 }
 
+const CAPABILITIES: &str = "capabilities";
 const LANDLOCK: &str = "landlock";
 const SECCOMP: &str = "seccomp";
 
@@ -91,6 +92,9 @@ impl Attestation {
         let has_seccomp = !missing.iter().any(|it| matches!(it, Missing::Seccomp(_)));
         let has_ports = has_landlock && kernel.restricts_ports();
         let mut refused = Vec::new();
+        if !missing.iter().any(|it| matches!(it, Missing::Privileges(_))) {
+            refused.push(Refusal { what: "what only root may, but for files", by: CAPABILITIES, errno: "EPERM" });
+        }
         if has_landlock {
             refused.push(Refusal { what: "read other files", by: LANDLOCK, errno: "EACCES" });
             refused.push(Refusal { what: "write other files", by: LANDLOCK, errno: "EACCES" });

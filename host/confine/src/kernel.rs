@@ -88,6 +88,8 @@ pub enum Missing {
         /// Its version.
         abi: u32,
     },
+    /// The kernel kept privileges that were given up.
+    Privileges(String),
     /// Threads that ran before stay as they are.
     OtherThreads,
     /// Landlock refused its rules.
@@ -109,6 +111,7 @@ impl fmt::Display for Missing {
                 f,
                 "TCP ports are not limited: landlock is version {abi} here, and knows ports from version {NEEDED_ABI} on"
             ),
+            Self::Privileges(why) => write!(f, "privileges of root are kept: {why}"),
             Self::OtherThreads => {
                 f.write_str("files and TCP ports are not limited for threads that were started before: a defect of Orion's")
             }

@@ -1,9 +1,10 @@
 //! The process takes away from itself what it will never need, before it starts its first thread.
 //!
 //! A plugin is held by the sandbox. This is the wall behind it: whatever runs in this process, by a defect or by somebody's
-//! will, starts no program, writes into one folder and speaks to the configured ports. Two mechanisms of the kernel, both
-//! open to any user, both for good:
+//! will, starts no program, writes into one folder and speaks to the configured ports. Three mechanisms of the kernel, open
+//! to any user, and for good:
 //!
+//! - *capabilities* are what root is more than a user. All are given up but those for reading and writing files of any owner.
 //! - *landlock* decides about files and TCP ports. Before ABI 8 it holds for the calling thread and for those it starts,
 //!   hence before the first thread.
 //! - *seccomp* decides about system calls, and about everything landlock does not know: programs, other processes, UDP.
@@ -18,6 +19,7 @@ mod kernel;
 mod mode;
 mod paths;
 mod policy;
+mod privileges;
 mod restrict;
 
 pub use attestation::{Attestation, Level, Refusal};
@@ -33,6 +35,8 @@ pub fn confine(mode: Mode, kernel: Kernel, policy: &Policy) -> Result<Attestatio
     }
     kernel.check(mode)?;
     let mut missing = kernel.missing();
+    missing.extend(privileges::give_up().err().map(Missing::Privileges));
+    mode.check(&missing)?;
     if kernel.restricts_files() {
         let is_alone = threads_running().is_none_or(|threads| threads == 1);
         missing.extend((!is_alone && !kernel.restricts_all_threads()).then_some(Missing::OtherThreads));

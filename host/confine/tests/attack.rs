@@ -41,9 +41,13 @@ impl Ground {
     }
 
     fn start(&self, mode: &str, host: &str, env: &[(&str, &str)]) -> Output {
-        let port = self.server.local_addr().unwrap().port().to_string();
+        self.start_with_port(self.server.local_addr().unwrap().port(), mode, host, env)
+    }
+
+    fn start_with_port(&self, port: u16, mode: &str, host: &str, env: &[(&str, &str)]) -> Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_orion-attack"));
-        command.args([mode, self.folder.path().to_str().unwrap(), host, &port]).env_remove("RES_OPTIONS");
+        let arguments = [mode, self.folder.path().to_str().unwrap(), host, &port.to_string()];
+        command.args(arguments).env_remove("RES_OPTIONS");
         command.envs(env.iter().copied()).output().unwrap()
     }
 
@@ -143,6 +147,17 @@ fn localhost_is_found_without_asking_anybody() {
     assert_eq!(outcomes.needed["connect to its port"], "succeeded");
 }
 
+#[test]
+fn a_process_that_speaks_to_nobody_has_no_socket() {
+    let outcomes = outcomes(&Ground::new().start_with_port(0, "require", "127.0.0.1", &[]));
+    for attempt in ["connect to another port", "open a UDP socket", "speak to a program of this machine (AF_UNIX)"] {
+        assert_eq!(outcomes.failed[attempt], "EACCES", "{attempt}");
+    }
+    assert_eq!(outcomes.needed["connect to its port"], "EACCES");
+    assert_eq!(outcomes.needed["a pair of sockets for itself"], "succeeded");
+    assert!(outcomes.attestation["refused"].to_string().contains("use a socket of any kind"));
+}
+
 /// What a container runtime or a service manager with an old list of calls does to its processes.
 fn hiding(calls: &[i64]) -> BpfProgram {
     let refused = calls.iter().map(|call| (*call, Vec::new())).collect();
@@ -224,21 +239,22 @@ fn the_attestation_says_what_is_left_and_what_is_refused() {
     assert_eq!(written, ["writable"]);
     let refused = attestation["refused"].as_array().unwrap().iter();
     let text = |refusal: &Value, name: &str| refusal[name].as_str().unwrap().to_owned();
-    let line = |it: &Value| format!("{:6} {:8} {}", text(it, "errno"), text(it, "by"), text(it, "what"));
+    let line = |it: &Value| format!("{:6} {:12} {}", text(it, "errno"), text(it, "by"), text(it, "what"));
     insta::assert_snapshot!(refused.map(line).collect::<Vec<_>>().join("\n"), @"
-    EACCES landlock read other files
-    EACCES landlock write other files
-    EACCES landlock connect to other TCP ports
-    EPERM  seccomp  start a program
-    EPERM  seccomp  start a process
-    EPERM  seccomp  see, signal or change another process, or type into its terminal
-    EPERM  seccomp  mount, or change its namespaces
-    EPERM  seccomp  change the kernel or the machine
-    EPERM  seccomp  use io_uring
-    EPERM  seccomp  change the owner, mode, times or attributes of a file, or make a device
-    EACCES seccomp  serve anybody (bind, listen, accept)
-    EACCES seccomp  use a socket that is not TCP over IPv4 or IPv6, or TCP's way around `connect`
-    EACCES seccomp  send UDP
-    ENOSYS seccomp  make system calls that are newer than this list or of another calling convention
+    EPERM  capabilities what only root may, but for files
+    EACCES landlock     read other files
+    EACCES landlock     write other files
+    EACCES landlock     connect to other TCP ports
+    EPERM  seccomp      start a program
+    EPERM  seccomp      start a process
+    EPERM  seccomp      see, signal or change another process, or type into its terminal
+    EPERM  seccomp      mount, or change its namespaces
+    EPERM  seccomp      change the kernel or the machine
+    EPERM  seccomp      use io_uring
+    EPERM  seccomp      change the owner, mode, times or attributes of a file, or make a device
+    EACCES seccomp      serve anybody (bind, listen, accept)
+    EACCES seccomp      use a socket that is not TCP over IPv4 or IPv6, or TCP's way around `connect`
+    EACCES seccomp      send UDP
+    ENOSYS seccomp      make system calls that are newer than this list or of another calling convention
     ");
 }

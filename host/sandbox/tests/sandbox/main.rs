@@ -8,4 +8,5 @@ mod guests;
 mod hostile;
 mod labels;
 mod limits;
+mod native;
 mod standard;
