@@ -155,7 +155,7 @@ fn whatever_was_changed_in_the_audit_trail_is_found() {
         edit(&memory.join("events.jsonl"), |text| text.replacen("\"error\"", "\"info\"", 1));
     });
     insta::assert_snapshot!(wrong(&edited, &[]), @r"
-    chain: memory/events.jsonl, line 1: is not as Orion wrote it
+    chain: memory/events.jsonl, line 2: is not as Orion wrote it
     → keep a copy of events.jsonl as evidence and find out who changed it; then move it away with Orion stopped: the next start writes it anew from orion.db
     ");
 
