@@ -7,7 +7,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::program::{Failure, cargo, program, root};
-use crate::target;
+use crate::{setup, target};
 
 /// Where libFuzzer sees which code an input reaches, and what it was compared with.
 const FLAGS: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
@@ -55,6 +55,7 @@ pub fn short() -> Result<(), Failure> {
 }
 
 fn fuzz(targets: &[String], seconds: u64) -> Result<(), Failure> {
+    setup::wasm_target()?;
     let host = host()?;
     let folder = target::folder()?.join("fuzz");
     // With a target that is named, the flags are not used for what runs while building.
