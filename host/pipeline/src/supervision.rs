@@ -146,7 +146,8 @@ mod tests {
     #[test]
     fn while_it_fails_each_quarantine_is_twice_as_long_up_to_the_longest() {
         let mut supervisor = Supervisor::default();
-        (supervisor.failed(at(0)), supervisor.failed(at(0)));
+        supervisor.failed(at(0));
+        supervisor.failed(at(0));
         let mut now = at(0);
         let mut minutes = Vec::new();
         for _ in 0..8 {
