@@ -29,9 +29,9 @@ const MOST_INSTANTS: usize = 11_000;
 /// Instants of the first question about a query, before anybody knows how many series answer it.
 const FIRST_INSTANTS: usize = 60;
 
-/// Events that correlations look at in one go. What they say does not depend on it. More share a call into a plugin; so many
-/// still lie in a processor's cache from their first correlation to their last.
-const BATCH: usize = 1_024;
+/// Events that correlations look at in one go. What they say does not depend on it; calls into plugins are shared by more
+/// events than live, where they come in smaller numbers and a batch that faults is to be small.
+const BATCH: usize = 4_096;
 
 /// What is replayed.
 #[derive(Clone, Copy, Debug)]
@@ -208,27 +208,22 @@ impl Replay {
     }
 
     /// An event at the last position waits for the correlations.
-    fn wait(&mut self, event: Event) {
-        self.waiting.push((self.position, event));
-    }
-
-    /// Events of one alert share their labels from here on.
-    fn share_labels(&mut self, event: &mut Event) {
+    fn wait(&mut self, mut event: Event) {
         let known = self.labels.entry(event.fingerprint.as_u64()).or_insert_with(|| event.labels.clone());
         if *known == event.labels {
             event.labels = known.clone();
         } else {
             *known = event.labels.clone();
         }
+        self.waiting.push((self.position, event));
     }
 
     /// Lets the correlations look at what was reported, then at the time.
     fn correlate(&mut self, reached: Timestamp, observer: &mut dyn Observer) -> Result<(), ReplayError> {
         // What a step says about the plugins is an event itself, and waits for the next round.
         while !self.waiting.is_empty() {
-            let mut waiting = std::mem::take(&mut self.waiting);
-            for batch in waiting.chunks_mut(BATCH) {
-                batch.iter_mut().for_each(|(_, event)| self.share_labels(event));
+            let waiting = std::mem::take(&mut self.waiting);
+            for batch in waiting.chunks(BATCH) {
                 self.step(batch, None, observer)?;
             }
         }
