@@ -92,8 +92,7 @@ fn correlator<C: orion_plugin::Correlator>(name: &str, given: &[(&str, Given)]) 
     let parameters = parameters(&plugin, given);
     let mut correlator = plugin.correlator().unwrap();
     correlator.configure(&parameters).unwrap();
-    let mut probe =
-        CorrelatorProbe::<C>::new(&native(&parameters)).unwrap_or_else(|refused| panic!("{name}: {}", refused.0));
+    let mut probe = CorrelatorProbe::<C>::new(&native(&parameters)).map_err(|refused| refused.0).unwrap();
     let (mut batch, mut said, mut now) = (EventBatch::new(), 0, FIRST);
     for told in batches(&mut Drawn(11)) {
         now = told.iter().map(|(told, _)| told.event.timestamp).max().unwrap_or(now + MINUTE).max(now);
@@ -168,8 +167,7 @@ fn detector<D: orion_plugin::Detector>(name: &str, given: &[(&str, Given)]) {
     let parameters = parameters(&plugin, given);
     let mut detector = plugin.detector().unwrap();
     detector.configure(&parameters).unwrap();
-    let mut probe =
-        DetectorProbe::<D>::new(&native(&parameters)).unwrap_or_else(|refused| panic!("{name}: {}", refused.0));
+    let mut probe = DetectorProbe::<D>::new(&native(&parameters)).map_err(|refused| refused.0).unwrap();
     let series: Vec<(u32, Labels)> = (0..8)
         .map(|id| (id, [("instance", format!("i{id}")), ("job", "node".to_owned())].into_iter().collect()))
         .collect();
