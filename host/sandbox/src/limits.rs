@@ -11,6 +11,15 @@ pub struct Limits {
     /// and four bytes of the file: without this, a file within `component_bytes` could take it minutes and gigabytes.
     /// With it, no longer than the largest that toolchains make.
     pub functions: usize,
+    /// Bytes of one function. What the compiler keeps of it in memory is some hundred times as much, and one function is
+    /// compiled by one thread.
+    pub function_bytes: usize,
+    /// Places at which a value may come from two sides: values of a function times its blocks, over all functions. A product of
+    /// two things in the file, so without this a small file could take the compiler minutes and gigabytes.
+    pub joins: usize,
+    /// Functions, globals, imports and elements of tables in all core instances together: each takes some bytes of the host, in
+    /// every instance, and none of them counts as memory of the plugin.
+    pub instance_items: usize,
     /// Linear memory of one instance, all its memories together. Python starts with 13 MB; 100,000 series as labels
     /// and columns need about 30 MB.
     pub memory_bytes: usize,
@@ -77,6 +86,9 @@ impl Default for Limits {
         Self {
             component_bytes: 32 * MIB,
             functions: 100_000,
+            function_bytes: MIB,
+            joins: 200_000_000,
+            instance_items: 500_000,
             memory_bytes: 64 * MIB,
             correlator_memory_bytes: 512 * MIB,
             table_elements: 20_000,

@@ -8,4 +8,6 @@ mod guests;
 mod hostile;
 mod labels;
 mod limits;
+mod measure_tmp;
 mod standard;
+mod workload;
