@@ -11,11 +11,12 @@ pub struct Limits {
     /// and four bytes of the file: without this, a file within `component_bytes` could take it minutes and gigabytes.
     /// With it, no longer than the largest that toolchains make.
     pub functions: usize,
-    /// Bytes of one function. What the compiler keeps of it in memory is some hundred times as much, and one function is
-    /// compiled by one thread.
+    /// Bytes of one function. One thread compiles it, at some seconds a megabyte, and holds six hundred times as much.
     pub function_bytes: usize,
-    /// Places at which a value may come from two sides: values of a function times its blocks, over all functions. A product of
-    /// two things in the file, so without this a small file could take the compiler minutes and gigabytes.
+    /// Values of one function times its blocks and calls, roughly. Compiling takes seconds and 200 MB for a million, and a file
+    /// of 20 kB is enough for that.
+    pub function_joins: usize,
+    /// The same over all functions. What honest plugins have is far below in sum, and near it only in single functions.
     pub joins: usize,
     /// Functions, globals, imports and elements of tables in all core instances together: each takes some bytes of the host, in
     /// every instance, and none of them counts as memory of the plugin.
@@ -86,8 +87,9 @@ impl Default for Limits {
         Self {
             component_bytes: 32 * MIB,
             functions: 100_000,
-            function_bytes: MIB,
-            joins: 200_000_000,
+            function_bytes: 512 * KIB,
+            function_joins: 10_000_000,
+            joins: 50_000_000,
             instance_items: 500_000,
             memory_bytes: 64 * MIB,
             correlator_memory_bytes: 512 * MIB,

@@ -110,7 +110,7 @@ pub fn repeat(times: u32, what: &str) -> &'static str {
 pub fn fields(names: &[&str], text_bytes: usize) -> (&'static str, &'static str) {
     const LIST: usize = 8_192;
     const NAMES: usize = 20_000;
-    const TEXT: usize = 64;
+    const TEXT: usize = 32_768;
     let mut list = Vec::new();
     let mut text = String::new();
     for name in names {
@@ -131,8 +131,8 @@ pub fn fields(names: &[&str], text_bytes: usize) -> (&'static str, &'static str)
 /// A change with lengths of its key, reason and positions.
 pub fn change(key: u32, reason: u32, positions: u32) -> &'static str {
     format!(
-        "(call $emit (i32.const 64) (i32.const {key}) (i32.const 0) (i32.const 2) (i64.const 5)
-         (i32.const 64) (i32.const {reason}) (i32.const 64) (i32.const {positions}) (i32.const 0) (i32.const 0))"
+        "(call $emit (i32.const 16384) (i32.const {key}) (i32.const 0) (i32.const 2) (i64.const 5)
+         (i32.const 16384) (i32.const {reason}) (i32.const 16384) (i32.const {positions}) (i32.const 0) (i32.const 0))"
     )
     .leak()
 }

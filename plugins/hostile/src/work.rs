@@ -38,8 +38,8 @@ fn spins() -> Vec<Attack> {
         detector("spins-in-drop-series", "drop-series", "fuel", DetectorGuest { drop_series: SPIN, ..guest }),
         observes("spins-in-observe", "fuel", SPIN),
         detector("spins-in-checkpoint", "checkpoint", "fuel", DetectorGuest { checkpoint: SPIN, ..guest }),
-        // Called by the host, in the middle of handing something over.
-        detector("spins-in-its-allocator", "define-series", "fuel", DetectorGuest { realloc: SPIN, ..guest }),
+        // Called by the host, in the middle of handing something over: the first thing is no parameters.
+        detector("spins-in-its-allocator", "configure", "fuel", DetectorGuest { realloc: SPIN, ..guest }),
         correlator("spins-in-correlate", "correlate", "fuel", CorrelatorGuest { correlate: SPIN, ..other }),
         correlator(
             "spins-as-correlator-in-configure",
@@ -115,7 +115,7 @@ fn memory() -> Vec<Attack> {
             "memory",
             DetectorGuest {
                 items: "(table $t 0 funcref)",
-                observe: "(drop (table.grow $t (ref.null func) (i32.const 9000000)))",
+                observe: "(drop (table.grow $t (ref.null func) (i32.const 100000)))",
                 ..Default::default()
             },
         ),
@@ -128,7 +128,7 @@ fn traps() -> Vec<Attack> {
         detector(name, "observe", kind, DetectorGuest { items, observe, ..Default::default() })
     };
     let realloc =
-        |name, kind, realloc| detector(name, "define-series", kind, DetectorGuest { realloc, ..Default::default() });
+        |name, kind, realloc| detector(name, "configure", kind, DetectorGuest { realloc, ..Default::default() });
     let recursion = "(func $down (param i64 i64 i64 i64) (result i64)
         (i64.add (local.get 0) (call $down (local.get 1) (local.get 2) (local.get 3) (local.get 0))))";
     let long_name = format!("(func ${} unreachable)", "n".repeat(90_000)).leak();
@@ -139,7 +139,7 @@ fn traps() -> Vec<Attack> {
         traps("makes-an-integer-of-nan", "(drop (i32.trunc_f64_s (f64.const nan)))"),
         traps("reads-the-last-address", "(drop (i32.load (i32.const -1)))"),
         traps("writes-beyond-the-last-address", "(i64.store offset=0xffffffff (i32.const -1) (i64.const 1))"),
-        traps("fills-beyond-its-memory", "(memory.fill (i32.const 0) (i32.const 0) (i32.const -1))"),
+        traps("fills-beyond-its-memory", "(memory.fill (i32.const 65535) (i32.const 0) (i32.const 70000))"),
         with(
             "calls-null",
             "trap",

@@ -12,12 +12,12 @@ const GROWTH_BYTES: usize = 1 << 20;
 /// Rounds before the host's memory is looked at: its allocator and the engine's tables have their size by then.
 const WARM_UP_ROUNDS: usize = 5;
 
-/// Rounds over which the host must not grow. Some seventy attacks each: eighty bytes left behind by one would show.
-const ROUNDS: usize = 200;
+/// Rounds over which the host must not grow. Some seventy attacks each: a hundred and fifty bytes left behind by one would show.
+const ROUNDS: usize = 100;
 
 /// Small enough that thousands of attacks take seconds, large enough that each gets to what it is about.
 fn limits() -> Limits {
-    Limits { call_fuel: 300_000, item_fuel: 1_000, setup_fuel: 5_000_000, ..Limits::default() }
+    Limits { call_fuel: 300_000, item_fuel: 1_000, setup_fuel: 5_000_000, spare_changes: 1_000, ..Limits::default() }
 }
 
 /// What became of an attack, and what is said of it.

@@ -123,7 +123,7 @@ fn live_handles_are_counted() {
     let ten = orion_hostile_plugins::hoarding(10);
     let loaded = |component_handles| sandbox(Limits { component_handles, ..Limits::default() }).load(&ten);
     assert!(loaded(10).is_ok());
-    insta::assert_snapshot!(loaded(9).unwrap_err(), @"");
+    insta::assert_snapshot!(loaded(9).unwrap_err(), @"the plugin does not start: `start` asked for another handle, and 9 are live and allowed; the setting is `component_handles`");
 }
 
 #[test]

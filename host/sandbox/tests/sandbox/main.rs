@@ -8,6 +8,5 @@ mod guests;
 mod hostile;
 mod labels;
 mod limits;
-mod measure_tmp;
 mod standard;
 mod workload;

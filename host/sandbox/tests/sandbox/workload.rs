@@ -12,28 +12,39 @@ fn inspected(items: &str, limits: Limits) -> Result<(), String> {
 
 /// How much of it the guest has without any items.
 fn least(limits: impl Fn(usize) -> Limits) -> usize {
-    (0..).find(|limit| inspected("", limits(*limit)).is_ok()).unwrap()
+    (0..10_000).find(|limit| inspected("", limits(*limit)).is_ok()).unwrap()
 }
 
 #[test]
 fn one_function_has_its_size() {
     let sums = compiling::one_huge_function(70_000);
     let limits = |function_bytes| Limits { function_bytes, ..Limits::default() };
-    assert_eq!(inspected(&sums, limits(70_003)), Ok(()));
-    insta::assert_snapshot!(inspected(&sums, limits(70_002)).unwrap_err(), @"");
+    // No locals, the sums, and the end.
+    assert_eq!(inspected(&sums, limits(70_002)), Ok(()));
+    insta::assert_snapshot!(inspected(&sums, limits(70_001)).unwrap_err(), @"the component has at least 70002 bytes in one function; at most 70001 are compiled; the setting is `function_bytes`");
 }
 
 #[test]
-fn places_at_which_values_join_are_counted_as_values_times_blocks() {
-    let limits = |joins| Limits { joins, ..Limits::default() };
-    // A thousand locals and the twelve values of `emit`, in a thousand loops; and what every guest has.
+fn values_are_counted_times_blocks_and_calls() {
+    let of_one = |function_joins| Limits { function_joins, ..Limits::default() };
+    let of_all = |joins| Limits { joins, ..Limits::default() };
+    // A thousand locals and the twelve values of `emit`, in a thousand loops, which weigh as three more.
     let locals = compiling::locals_by_blocks(1_000, 1_000);
-    let needed = 1_012 * 1_000 + least(limits);
-    assert_eq!(inspected(&locals, limits(needed)), Ok(()));
-    insta::assert_snapshot!(inspected(&locals, limits(needed - 1)).unwrap_err(), @"");
-    // Values of the widest type go through blocks as locals do.
+    let needed = 1_015 * 1_000;
+    assert_eq!(inspected(&locals, of_one(needed)), Ok(()));
+    insta::assert_snapshot!(inspected(&locals, of_one(needed - 1)).unwrap_err(), @"the component has at least 1015000 values times blocks and calls; at most 1014999 are compiled; the setting is `function_joins`");
+    let needed = 2 * needed + least(of_all);
+    assert_eq!(inspected(&locals.repeat(2), of_all(needed)), Ok(()));
+    insta::assert_snapshot!(inspected(&locals.repeat(2), of_all(needed - 1)).unwrap_err(), @"the component has at least 2030051 values times blocks and calls; at most 2030050 are compiled; the setting is `joins`");
+    // Two hundred values in each of a thousand blocks.
     let values = compiling::values_per_block(100, 1_000);
-    assert!(inspected(&values, limits(200 * 1_000)).is_err());
+    let needed = 1_000 * (200 + 3 + 200 * 1_000 / 80);
+    assert_eq!(inspected(&values, of_one(needed)), Ok(()));
+    assert!(inspected(&values, of_one(needed - 1)).is_err());
+    // The twelve of `emit` in a thousand calls, which weigh as fifteen more.
+    let calls = compiling::answers_kept_over_calls(1_000);
+    assert_eq!(inspected(&calls, of_one(27_000)), Ok(()));
+    assert!(inspected(&calls, of_one(26_999)).is_err());
 }
 
 #[test]
@@ -42,7 +53,7 @@ fn what_an_instance_takes_of_the_host_is_counted_over_all_instances() {
     let globals = "(global i32 (i32.const 0))".repeat(1_000);
     let needed = 1_000 + least(limits);
     assert_eq!(inspected(&globals, limits(needed)), Ok(()));
-    insta::assert_snapshot!(inspected(&globals, limits(needed - 1)).unwrap_err(), @"");
+    insta::assert_snapshot!(inspected(&globals, limits(needed - 1)).unwrap_err(), @"the component has at least 1013 functions, globals, imports and elements in all its instances; at most 1012 are compiled; the setting is `instance_items`");
     let elements = format!("(elem func {})", "$reserve ".repeat(1_000));
     assert_eq!(inspected(&elements, limits(needed)), Ok(()));
     assert!(inspected(&elements, limits(needed - 1)).is_err());
@@ -82,10 +93,8 @@ fn a_component_inside_may_hold_names_and_nothing_that_is_made_or_called() {
 
 #[test]
 fn types_nest_to_a_depth() {
-    let refused = |depth: usize| {
-        let body = format!("(type {}u8{})", "(list ".repeat(depth), ")".repeat(depth));
-        sandbox(Limits::default()).inspect(&component(&body, DETECTOR)).unwrap_err()
-    };
+    let refused =
+        |depth| sandbox(Limits::default()).inspect(&component(&compiling::nested_types(depth), DETECTOR)).unwrap_err();
     assert!(matches!(refused(90), LoadError::Exports { .. }), "{}", refused(90));
     assert!(matches!(refused(110), LoadError::Malformed(_)), "{}", refused(110));
 }
