@@ -2,7 +2,8 @@
 #![expect(clippy::disallowed_types, reason = "these tests start the real binary; none of this is deployed")]
 
 pub mod dice;
-pub mod guests;
+
+pub use orion_hostile_plugins::guest as guests;
 
 use std::collections::BTreeSet;
 use std::fs::File;

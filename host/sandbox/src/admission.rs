@@ -13,6 +13,7 @@ use wasmparser::{Encoding, Parser, Payload, Validator};
 use crate::engine;
 use crate::fault::LoadError;
 use crate::limits::Limits;
+use crate::workload::Workload;
 
 /// What was proven about a plugin's bytes.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -69,7 +70,7 @@ pub(crate) fn admit(bytes: &[u8], limits: &Limits) -> Result<Certificate, LoadEr
     if manifest.contract != CONTRACT {
         return Err(LoadError::Contract { found: manifest.contract });
     }
-    let types = Validator::new_with_features(engine::features()).validate_all(bytes).map_err(malformed)?;
+    let types = Validator::new_with_features(engine::features()).validate_all(bytes).map_err(LoadError::malformed)?;
     let imports = imports(&outline, &types, manifest.kind)?;
     let wanted = world(manifest.kind).export;
     if !outline.exports.contains(&wanted) {
@@ -83,10 +84,6 @@ pub(crate) fn admit(bytes: &[u8], limits: &Limits) -> Result<Certificate, LoadEr
         imports,
         exports: owned(&outline.exports),
     })
-}
-
-fn malformed(error: wasmparser::BinaryReaderError) -> LoadError {
-    LoadError::Malformed(error.to_string())
 }
 
 fn owned(names: &[&str]) -> Vec<String> {
@@ -103,32 +100,27 @@ struct Outline<'a> {
 impl<'a> Outline<'a> {
     fn read(bytes: &'a [u8], limits: &Limits) -> Result<Self, LoadError> {
         let (mut manifests, mut imports, mut exports) = (Vec::new(), Vec::new(), Vec::new());
-        // Sections of what is nested inside speak of the nested thing.
-        let (mut depth, mut functions) = (0_usize, 0_usize);
+        let mut workload = Workload::new(limits);
         for payload in Parser::new(0).parse_all(bytes) {
-            match payload.map_err(malformed)? {
-                Payload::Version { encoding, .. } if depth == 0 && encoding != Encoding::Component => {
+            let payload = payload.map_err(LoadError::malformed)?;
+            workload.read(&payload)?;
+            match payload {
+                Payload::Version { encoding, .. } if workload.depth() == 1 && encoding != Encoding::Component => {
                     return Err(LoadError::CoreModule);
                 }
-                Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
-                Payload::End(_) => depth = depth.saturating_sub(1),
-                Payload::CustomSection(section) if depth == 0 && section.name() == Manifest::SECTION => {
+                // Sections of what is nested inside speak of the nested thing.
+                _ if workload.depth() > 1 => {}
+                Payload::CustomSection(section) if section.name() == Manifest::SECTION => {
                     manifests.push(section.data());
                 }
-                Payload::CodeSectionStart { count, .. } => {
-                    functions = functions.saturating_add(count as usize);
-                    if functions > limits.functions {
-                        return Err(LoadError::TooManyFunctions { found: functions, limit: limits.functions });
-                    }
-                }
-                Payload::ComponentImportSection(section) if depth == 0 => {
+                Payload::ComponentImportSection(section) => {
                     for import in section {
-                        imports.push(import.map_err(malformed)?.name.name);
+                        imports.push(import.map_err(LoadError::malformed)?.name.name);
                     }
                 }
-                Payload::ComponentExportSection(section) if depth == 0 => {
+                Payload::ComponentExportSection(section) => {
                     for export in section {
-                        exports.push(export.map_err(malformed)?.name.name);
+                        exports.push(export.map_err(LoadError::malformed)?.name.name);
                     }
                 }
                 _ => {}

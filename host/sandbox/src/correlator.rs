@@ -33,7 +33,7 @@ impl Correlator {
         let parameters = values::parameters(parameters);
         let budget = self.guest.setup("configure", parameters.len());
         let (answer, _) = self.guest.call(budget, |store| exports.call_configure(store, &parameters))?;
-        answer.map_err(ConfigureError::Refused)
+        answer.map_err(|words| self.guest.refusal(&words))
     }
 
     /// Hands it state that it saved under `version`.
@@ -42,7 +42,7 @@ impl Correlator {
         let entries = values::entries(entries);
         let budget = self.guest.setup("restore", entries.len());
         let (answer, _) = self.guest.call(budget, |store| exports.call_restore(store, version, &entries))?;
-        answer.map_err(ConfigureError::Refused)
+        answer.map_err(|words| self.guest.refusal(&words))
     }
 
     /// Shows it events, or with an empty batch that time has passed. What it says is appended to `changes`; after a

@@ -37,7 +37,7 @@ impl Detector {
         let parameters = values::parameters(parameters);
         let budget = self.guest.setup("configure", parameters.len());
         let (answer, _) = self.guest.call(budget, |store| exports.call_configure(store, &parameters))?;
-        answer.map_err(ConfigureError::Refused)
+        answer.map_err(|words| self.guest.refusal(&words))
     }
 
     /// Hands it state that it saved under `version`.
@@ -46,7 +46,7 @@ impl Detector {
         let entries = values::entries(entries);
         let budget = self.guest.setup("restore", entries.len());
         let (answer, _) = self.guest.call(budget, |store| exports.call_restore(store, version, &entries))?;
-        answer.map_err(ConfigureError::Refused)
+        answer.map_err(|words| self.guest.refusal(&words))
     }
 
     /// Tells it which labels ids stand for, in as many calls as keep each small. A detector whose manifest says that it

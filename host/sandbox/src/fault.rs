@@ -60,6 +60,14 @@ pub enum Fault {
         /// Which part, and how many there would be.
         what: String,
     },
+    /// More live handles than an instance may have.
+    #[error("`{call}` asked for another handle, and {limit} are live and allowed; the setting is `component_handles`")]
+    Handles {
+        /// The function that was called.
+        call: &'static str,
+        /// How many there may be.
+        limit: usize,
+    },
     /// Emitted more often, or more text, than a call may.
     #[error("`{call}` emitted more than the {limit} {what} it may for {items} items; the setting is `{setting}`")]
     EmitQuota {
@@ -125,7 +133,7 @@ impl Fault {
             Self::Trap { .. } => "trap",
             Self::FuelSpent { .. } => "fuel",
             Self::DeadlinePassed { .. } => "deadline",
-            Self::MemoryLimit { .. } | Self::Parts { .. } => "memory",
+            Self::MemoryLimit { .. } | Self::Parts { .. } | Self::Handles { .. } => "memory",
             Self::EmitQuota { .. } | Self::EmitMalformed { .. } => "emit",
             Self::HostCallLimit { .. } | Self::Contract { .. } | Self::WrongKind { .. } | Self::Poisoned { .. } => {
                 "contract"
@@ -176,13 +184,20 @@ pub enum LoadError {
         limit: usize,
     },
     /// Too much to compile.
-    #[error("the component has at least {found} functions; at most {limit} are compiled; the setting is `functions`")]
-    TooManyFunctions {
-        /// Functions counted when it was refused.
+    #[error("the component has at least {found} {what}; at most {limit} are compiled; the setting is `{setting}`")]
+    Workload {
+        /// What there is too much of.
+        what: &'static str,
+        /// How much was counted when it was refused.
         found: usize,
-        /// Functions it may have.
+        /// How much there may be.
         limit: usize,
+        /// The field of `Limits`.
+        setting: &'static str,
     },
+    /// Several components in one.
+    #[error("the component is composed of others; a plugin is one component, as toolchains make it of a core module")]
+    Composed,
     /// Native code in disguise.
     #[error(
         "the file is precompiled native code (.cwasm), which no sandbox can check; give the .wasm it was made from"
@@ -243,9 +258,47 @@ pub enum LoadError {
     Start(#[from] Fault),
 }
 
+/// What the engine or the parser says of a plugin may hold its names, and so be as long as the plugin.
+const SAID_BYTES: usize = 1_024;
+
+/// A name of something inside a plugin that is shown.
+pub(crate) const NAME_BYTES: usize = 128;
+
+/// Names of a list that are shown.
+const NAMES: usize = 20;
+
+impl LoadError {
+    /// What the parser says.
+    pub(crate) fn malformed(error: wasmparser::BinaryReaderError) -> Self {
+        Self::Malformed(clipped(&error.to_string(), SAID_BYTES))
+    }
+
+    /// What the compiler says.
+    pub(crate) fn compile(error: &wasmtime::Error) -> Self {
+        Self::Compile(clipped(&format!("{error:#}"), SAID_BYTES))
+    }
+
+    /// What the linker says.
+    pub(crate) fn world(error: &wasmtime::Error) -> Self {
+        Self::World(clipped(&format!("{error:#}"), SAID_BYTES))
+    }
+}
+
+/// The beginning of a text that a plugin's author chose: nobody has to keep or read all of it.
+pub(crate) fn clipped(text: &str, most: usize) -> String {
+    let end = text.floor_char_boundary(most);
+    let (shown, rest) = text.split_at(end);
+    if rest.is_empty() { shown.to_owned() } else { format!("{shown}… (and {} bytes more)", rest.len()) }
+}
+
 fn listed(names: &[String]) -> String {
     if names.is_empty() {
         return "nothing".to_owned();
     }
-    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+    let shown = names.iter().take(NAMES).map(|name| format!("`{}`", clipped(name, NAME_BYTES)));
+    let shown = shown.collect::<Vec<_>>().join(", ");
+    match names.len().saturating_sub(NAMES) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
 }

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use wasmtime::{ResourceLimiter, Store, Trap, WasmBacktrace};
 
 use crate::emit::Rejection;
-use crate::engine::Engine;
-use crate::fault::Fault;
+use crate::engine::{Engine, Metering};
+use crate::fault::{ConfigureError, Fault, NAME_BYTES, clipped};
 
 /// What a call took.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -68,8 +68,10 @@ impl<O: Send + 'static> Guest<O> {
         let room =
             Room { outbox, engine: engine_of_room, call: "start", memory_limit, memory_bytes: 0, table_elements: 0 };
         let mut store = Store::new(&engine.wasm, room);
-        // Before anything is linked, so that the first memory counts too.
-        store.limiter(|room| room);
+        if engine.metering == Metering::On {
+            // Before anything is linked, so that the first memory counts too.
+            store.limiter(|room| room);
+        }
         store.set_max_component_handles(engine.limits.component_handles);
         Self { store, poisoned: false }
     }
@@ -117,12 +119,10 @@ impl<O: Send + 'static> Guest<O> {
         if self.poisoned {
             return Err(Fault::Poisoned { call: budget.call });
         }
-        let deadline = self.engine().deadline_ticks();
         self.store.data_mut().call = budget.call;
-        self.store.set_epoch_deadline(deadline);
         self.store.set_hostcall_fuel(budget.copy_bytes);
-        let result = self.store.set_fuel(budget.fuel).and_then(|()| function(&mut self.store));
-        match result.and_then(|value| Ok((value, self.store.get_fuel()?))) {
+        let result = self.fuel_up(budget.fuel).and_then(|()| function(&mut self.store));
+        match result.and_then(|value| Ok((value, self.fuel_left()?))) {
             Ok((value, left)) => {
                 let fuel = budget.fuel.saturating_sub(left);
                 Ok((value, Report { fuel, memory_bytes: self.store.data().memory_bytes }))
@@ -132,6 +132,32 @@ impl<O: Send + 'static> Guest<O> {
                 Err(self.fault(&budget, &error))
             }
         }
+    }
+
+    /// What the next call may cost, in work and in time.
+    fn fuel_up(&mut self, fuel: u64) -> wasmtime::Result<()> {
+        match self.engine().metering {
+            Metering::On => {
+                let deadline = self.engine().deadline_ticks();
+                self.store.set_epoch_deadline(deadline);
+                self.store.set_fuel(fuel)
+            }
+            #[cfg(feature = "unmetered")]
+            Metering::Off => Ok(()),
+        }
+    }
+
+    fn fuel_left(&self) -> wasmtime::Result<u64> {
+        match self.engine().metering {
+            Metering::On => self.store.get_fuel(),
+            #[cfg(feature = "unmetered")]
+            Metering::Off => Ok(0),
+        }
+    }
+
+    /// The plugin's own words, of which no more are kept than of a finding's.
+    pub(crate) fn refusal(&self, words: &str) -> ConfigureError {
+        ConfigureError::Refused(clipped(words, self.engine().limits.message_bytes))
     }
 
     fn fault(&self, budget: &Budget, error: &wasmtime::Error) -> Fault {
@@ -160,15 +186,19 @@ impl<O: Send + 'static> Guest<O> {
                 if what.starts_with(TOO_MANY_PARTS) {
                     return Fault::Parts { call, what };
                 }
+                if what.starts_with(NO_MORE_HANDLES) {
+                    return Fault::Handles { call, limit: self.engine().limits.component_handles };
+                }
                 Fault::Contract { call, what }
             }
         }
     }
 }
 
-/// The engine has no types for these two errors. A test per message keeps them in step with it.
+/// The engine has no types for these errors. A test per message keeps them in step with it.
 const COPY_EXHAUSTED: &str = "too much data is being copied";
 const TOO_MANY_PARTS: &str = "resource limit exceeded";
+const NO_MORE_HANDLES: &str = "cannot allocate another handle";
 
 /// What trapped, and where, for plugins that still have their function names.
 fn reason(trap: Trap, error: &wasmtime::Error) -> String {
@@ -177,7 +207,7 @@ fn reason(trap: Trap, error: &wasmtime::Error) -> String {
     let trace = error.downcast_ref::<WasmBacktrace>();
     let frame = trace.and_then(|trace| trace.frames().first());
     match frame.and_then(|frame| frame.func_name()) {
-        Some(name) => format!("{what}, in `{name}`"),
+        Some(name) => format!("{what}, in `{}`", clipped(name, NAME_BYTES)),
         None => what.to_owned(),
     }
 }

@@ -18,6 +18,7 @@ mod guest;
 mod limits;
 mod plugin;
 mod wit;
+mod workload;
 
 pub use admission::Certificate;
 pub use batch::EventBatch;

@@ -13,6 +13,16 @@ pub struct Limits {
     /// and four bytes of the file: without this, a file within `component_bytes` could take it minutes and gigabytes.
     /// With it, no longer than the largest that toolchains make.
     pub functions: usize,
+    /// Bytes of one function. One thread compiles it, at some seconds a megabyte, and holds six hundred times as much.
+    pub function_bytes: usize,
+    /// Values of one function times its blocks and calls, roughly. Compiling takes seconds and 200 MB for a million, and a file
+    /// of 20 kB is enough for that.
+    pub function_joins: usize,
+    /// The same over all functions. What honest plugins have is far below in sum, and near it only in single functions.
+    pub joins: usize,
+    /// Functions, globals, imports and elements of tables in all core instances together: each takes some bytes of the host, in
+    /// every instance, and none of them counts as memory of the plugin.
+    pub instance_items: usize,
     /// Linear memory of one instance, all its memories together. Python starts with 13 MB; 100,000 series as labels
     /// and columns need about 30 MB.
     pub memory_bytes: usize,
@@ -79,6 +89,10 @@ impl Default for Limits {
         Self {
             component_bytes: 32 * MIB,
             functions: 100_000,
+            function_bytes: 512 * KIB,
+            function_joins: 10_000_000,
+            joins: 50_000_000,
+            instance_items: 500_000,
             memory_bytes: 64 * MIB,
             correlator_memory_bytes: 512 * MIB,
             table_elements: 20_000,

@@ -13,7 +13,7 @@ use crate::admission::{self, Certificate};
 use crate::correlator::Correlator;
 use crate::detector::Detector;
 use crate::emit::{ChangeBox, FindingBox};
-use crate::engine::Engine;
+use crate::engine::{Engine, Metering};
 use crate::fault::{Fault, LoadError, SandboxError};
 use crate::guest::Room;
 use crate::limits::Limits;
@@ -42,7 +42,17 @@ pub struct Sandbox {
 impl Sandbox {
     /// Starts the engine and its clock.
     pub fn new(settings: Settings) -> Result<Self, SandboxError> {
-        let engine = Arc::new(Engine::new(settings)?);
+        Self::with(settings, Metering::On)
+    }
+
+    /// A sandbox in which nothing ends a plugin that spins, and nothing counts what it holds.
+    #[cfg(feature = "unmetered")]
+    pub fn unmetered(settings: Settings) -> Result<Self, SandboxError> {
+        Self::with(settings, Metering::Off)
+    }
+
+    fn with(settings: Settings, metering: Metering) -> Result<Self, SandboxError> {
+        let engine = Arc::new(Engine::new(settings, metering)?);
         let failed = |error: wasmtime::Error| SandboxError::Engine(format!("{error:#}"));
         // These two lines are all that a plugin can reach.
         let mut detectors = Linker::<Room<FindingBox>>::new(&engine.wasm);
@@ -61,8 +71,8 @@ impl Sandbox {
     /// thread of its own; from the cache it is a millisecond or two.
     pub fn load(&self, bytes: &[u8]) -> Result<Plugin, LoadError> {
         let certificate = self.inspect(bytes)?;
-        let compile = |error: wasmtime::Error| LoadError::Compile(format!("{error:#}"));
-        let world = |error: wasmtime::Error| LoadError::World(format!("{error:#}"));
+        let compile = |error: wasmtime::Error| LoadError::compile(&error);
+        let world = |error: wasmtime::Error| LoadError::world(&error);
         let component = Component::from_binary(&self.engine.wasm, bytes).map_err(compile)?;
         let code = match certificate.manifest.kind {
             Kind::Detector => {

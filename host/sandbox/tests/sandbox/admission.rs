@@ -4,12 +4,6 @@ use crate::guests::*;
 use orion_model::Manifest;
 use orion_sandbox::{Correlator, Detector, Fault, Limits, Plugin, Sandbox, SandboxError, Settings};
 
-/// A component as text, with a manifest at its end.
-fn component(body: &str, manifest: &str) -> Vec<u8> {
-    let manifest: String = manifest.bytes().map(|byte| format!("\\{byte:02x}")).collect();
-    wat::parse_str(format!("(component {body} (@custom \"{}\" \"{manifest}\"))", Manifest::SECTION)).unwrap()
-}
-
 fn refusal(bytes: &[u8]) -> String {
     sandbox(Limits::default()).load(bytes).err().unwrap().to_string()
 }
@@ -33,20 +27,7 @@ fn what_is_no_component_is_refused_by_what_it_is() {
     insta::assert_snapshot!(refusal(b"#!/bin/sh\nrm -rf /"), @"the file is not WebAssembly");
     let module = wat::parse_str("(module)").unwrap();
     insta::assert_snapshot!(refusal(&module), @"the file is a core module, not a component; `orion-kit build` makes a component of it");
-    insta::assert_snapshot!(refusal(&native_code()), @"the file is precompiled native code (.cwasm), which no sandbox can check; give the .wasm it was made from");
-}
-
-/// The header of a file that wasmtime would take for native code of its own: ELF, with an ABI byte that only it uses.
-fn native_code() -> Vec<u8> {
-    const WASMTIME_ABI: u8 = 200;
-    let mut elf = vec![0x7f, b'E', b'L', b'F', 2, 1, 1, WASMTIME_ABI];
-    elf.resize(64, 0);
-    let (machine, version, kind_flags, header_bytes) = (18, 20, 48, 52);
-    elf[machine] = 62;
-    elf[version] = 1;
-    elf[kind_flags] = 2;
-    elf[header_bytes] = 64;
-    elf
+    insta::assert_snapshot!(refusal(&orion_hostile_plugins::native_code()), @"the file is precompiled native code (.cwasm), which no sandbox can check; give the .wasm it was made from");
 }
 
 #[test]

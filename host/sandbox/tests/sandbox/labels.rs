@@ -3,7 +3,7 @@
 use orion_model::Labels;
 use orion_sandbox::{Fault, Limits};
 
-use crate::guests::{DETECTOR, DetectorGuest, EPOCH, NOTHING, emit, frame, sandbox};
+use crate::guests::{DETECTOR, DetectorGuest, EPOCH, InASandbox, NOTHING, emit, frame, sandbox};
 
 /// Says something of series 0, and traps when it is told labels.
 fn guest() -> DetectorGuest {

@@ -119,6 +119,14 @@ fn parts_of_an_instance_are_counted() {
 }
 
 #[test]
+fn live_handles_are_counted() {
+    let ten = orion_hostile_plugins::hoarding(10);
+    let loaded = |component_handles| sandbox(Limits { component_handles, ..Limits::default() }).load(&ten);
+    assert!(loaded(10).is_ok());
+    insta::assert_snapshot!(loaded(9).unwrap_err(), @"the plugin does not start: `start` asked for another handle, and 9 are live and allowed; the setting is `component_handles`");
+}
+
+#[test]
 fn recursion_ends_with_its_stack() {
     let deep = |depth: u32| DetectorGuest {
         items: "(func $down (param i32) (if (local.get 0) (then (call $down (i32.sub (local.get 0) (i32.const 1))))))",
@@ -185,35 +193,15 @@ fn the_host_copies_no_more_than_it_said_before_it_looks() {
     insta::assert_snapshot!(line(observed(message(1_100_000), limits, 1)), @"contract: `observe` handed over more than 1000000 bytes in one go; the setting is `emit_copy_bytes`");
 }
 
-/// Fields with these names, each with a text of so many bytes.
-fn fields(names: &[&str], text_bytes: u32) -> DetectorGuest {
-    const LIST: u32 = 8_192;
-    const NAMES: u32 = 20_000;
-    const TEXT: u32 = 64;
-    let escaped = |bytes: &[u8]| bytes.iter().map(|byte| format!("\\{byte:02x}")).collect::<String>();
-    let mut list = Vec::new();
-    let mut text = String::new();
-    for name in names {
-        let at = NAMES + u32::try_from(text.len()).unwrap();
-        text.push_str(name);
-        // Name, padding with the variant's zero for `text`, value.
-        for word in [at, u32::try_from(name.len()).unwrap(), 0, 0, TEXT, text_bytes] {
-            list.extend_from_slice(&word.to_le_bytes());
-        }
-    }
-    let items = format!(
-        r#"(data (i32.const {LIST}) "{}") (data (i32.const {NAMES}) "{}")"#,
-        escaped(&list),
-        escaped(text.as_bytes())
-    );
-    let observe = emit(NO_SERIES, NOTHING, &format!("(i32.const {LIST}) (i32.const {})", names.len()), EPOCH);
-    DetectorGuest { items: items.leak(), observe, ..Default::default() }
+fn with_fields(names: &[&str], text_bytes: usize) -> DetectorGuest {
+    let (items, list) = fields(names, text_bytes);
+    DetectorGuest { items, observe: emit(NO_SERIES, NOTHING, list, EPOCH), ..Default::default() }
 }
 
 #[test]
 fn fields_have_their_number_and_lengths() {
     let limits = Limits { fields: 3, field_name_bytes: 10, field_text_bytes: 20, ..Limits::default() };
-    let outcome = |names: &[&str], text| observed(fields(names, text), limits.clone(), 1);
+    let outcome = |names: &[&str], text| observed(with_fields(names, text), limits.clone(), 1);
     let ten = "a123456789";
     assert_eq!(outcome(&[ten, "b", "c"], 20), Ok(1));
     insta::assert_snapshot!(line(outcome(&["a", "b", "c", "d"], 20)), @"emit: `observe` emitted something malformed: the number of fields is 4, at most 3 are taken; the setting is `fields`");
@@ -307,15 +295,7 @@ fn a_checkpoint_has_its_size() {
     insta::assert_snapshot!(fault, @"`checkpoint` handed over more than 1000000 bytes in one go; the setting is `checkpoint_bytes`");
 }
 
-/// A change with lengths of its key, reason and positions.
-fn change(key: u32, reason: u32, positions: u32) -> String {
-    format!(
-        "(call $emit (i32.const 64) (i32.const {key}) (i32.const 0) (i32.const 2) (i64.const 5)
-         (i32.const 64) (i32.const {reason}) (i32.const 64) (i32.const {positions}) (i32.const 0) (i32.const 0))"
-    )
-}
-
-fn correlated(correlate: &str, limits: Limits) -> Outcome {
+fn correlated(correlate: &'static str, limits: Limits) -> Outcome {
     let mut correlator = sandbox(limits).load(&correlator(correlate)).unwrap().correlator().unwrap();
     let mut changes = Vec::new();
     let outcome = correlator.correlate(Timestamp::from_millis(0), &one_event(), &mut changes);
@@ -325,11 +305,11 @@ fn correlated(correlate: &str, limits: Limits) -> Outcome {
 #[test]
 fn changes_have_their_number_and_lengths() {
     let limits = Limits { key_bytes: 10, reason_bytes: 20, positions: 30, spare_changes: 2, ..Limits::default() };
-    let outcome = |key, reason, positions| correlated(&change(key, reason, positions), limits.clone());
+    let outcome = |key, reason, positions| correlated(change(key, reason, positions), limits.clone());
     assert_eq!(outcome(10, 20, 30), Ok(1));
     insta::assert_snapshot!(line(outcome(11, 20, 30)), @"emit: `correlate` emitted something malformed: the length of the key is 11, at most 10 are taken; the setting is `key_bytes`");
     insta::assert_snapshot!(line(outcome(10, 21, 30)), @"emit: `correlate` emitted something malformed: the length of the reason is 21, at most 20 are taken; the setting is `reason_bytes`");
     insta::assert_snapshot!(line(outcome(10, 20, 31)), @"emit: `correlate` emitted something malformed: the number of positions is 31, at most 30 are taken; the setting is `positions`");
-    assert_eq!(correlated(repeat(3, &change(1, 1, 1)), limits.clone()), Ok(3));
-    insta::assert_snapshot!(line(correlated(repeat(4, &change(1, 1, 1)), limits)), @"emit: `correlate` emitted more than the 3 changes it may for 1 items; the setting is `spare_changes`");
+    assert_eq!(correlated(repeat(3, change(1, 1, 1)), limits.clone()), Ok(3));
+    insta::assert_snapshot!(line(correlated(repeat(4, change(1, 1, 1)), limits)), @"emit: `correlate` emitted more than the 3 changes it may for 1 items; the setting is `spare_changes`");
 }

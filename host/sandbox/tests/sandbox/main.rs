@@ -10,3 +10,4 @@ mod labels;
 mod limits;
 mod native;
 mod standard;
+mod workload;

@@ -6,6 +6,7 @@ mod answer_to_detector;
 mod bus;
 mod columns;
 mod confinement;
+mod containment;
 mod correlations_at_once;
 mod correlators;
 mod grouping;
@@ -39,7 +40,7 @@ pub struct Bench {
 }
 
 /// All of them.
-pub static ALL: [Bench; 17] = [
+pub static ALL: [Bench; 18] = [
     Bench { name: "columns", about: "samples from the host into a detector", run: columns::run },
     Bench {
         name: "threshold_vs_native",
@@ -83,6 +84,11 @@ pub static ALL: [Bench; 17] = [
         run: many_rules::run,
     },
     Bench { name: confinement::NAME, about: "what confining the process costs at its start", run: confinement::run },
+    Bench {
+        name: "containment",
+        about: "what holding plugins costs, and how soon those that attack are ended",
+        run: containment::run,
+    },
     Bench { name: "state_handover", about: "an edit of what remembers a mebibyte", run: state_handover::run },
     Bench { name: "idle", about: "memory, start and edits with all shipped rules", run: idle::run },
 ];

@@ -26,13 +26,13 @@ use crate::rule_set::{SOURCE, generation, shelf};
 const GROUPS: usize = 10;
 const RULES_OF_A_GROUP: usize = 10;
 const SERIES: usize = 100;
-const STEP_MILLIS: i64 = 60_000;
+pub(super) const STEP_MILLIS: i64 = 60_000;
 const DAYS: i64 = 30;
-const DAY_MILLIS: i64 = 86_400_000;
+pub(super) const DAY_MILLIS: i64 = 86_400_000;
 const LEAST_TIMES_REAL_TIME: f64 = 50_000.0;
 
 /// A multiple of the step, so that the first instant is at its beginning.
-const FROM: Timestamp = Timestamp::from_millis(1_732_147_200_000);
+pub(super) const FROM: Timestamp = Timestamp::from_millis(1_732_147_200_000);
 
 /// Now and then a series is above it for a while.
 const BOUND: f64 = 1_000.0;
@@ -102,11 +102,11 @@ impl Observer for Records {
     }
 }
 
-fn expr(group: usize, rule: usize) -> String {
+pub(super) fn expr(group: usize, rule: usize) -> String {
     format!("load_{group}_{rule}")
 }
 
-fn rules() -> String {
+pub(super) fn rules() -> String {
     let mut text = String::from("groups:\n");
     for group in 0..GROUPS {
         let _ = write!(text, "  - name: group-{group}\n    interval: 1m\n    rules:\n");
@@ -129,7 +129,7 @@ fn rules() -> String {
 
 /// Answers out of nothing.
 #[derive(Default)]
-struct Memory {
+pub(super) struct Memory {
     nanos: AtomicU64,
 }
 

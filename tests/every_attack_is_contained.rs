@@ -1,0 +1,143 @@
+//! Every file of the collection of attacks in one deployment, with a rule or correlation for each, beside a healthy rule and a
+//! healthy correlation: the healthy ones go on, of each attack it is said what became of it, and the process does not grow
+//! beyond bounds.
+
+use std::collections::BTreeSet;
+
+use crate::support::{self, Deployment};
+use orion_hostile_plugins::{Attack, End, attacks};
+use orion_lab::{Exporter, Prometheus, ScrapeConfig};
+use orion_model::Kind;
+use serde_json::Value;
+
+const HEALTHY: &str = r#"
+groups:
+  - name: healthy
+    interval: 1s
+    rules:
+      - { alert: Healthy, expr: load, with: { above: 1 } }
+correlations:
+  - name: healthy
+    match: { event_type: healthy }
+    incident: { type: overload, severity: warning, summary: "load is high" }
+"#;
+
+/// What the process may hold at most, all attacks together. Compiling the largest files is most of it.
+const PEAK_KIB: u64 = 1_500_000;
+
+/// What becomes of an attack in a running pipeline.
+#[derive(Clone, Copy, PartialEq)]
+enum Shows {
+    /// The plugin file is refused.
+    PluginRefused,
+    /// Whether a plugin takes a rule's parameters is tried when the rule file is read, so there it ends.
+    RuleFileRefused,
+    /// Its calls end in faults.
+    Faults,
+    /// Nothing, in a run as short as this one.
+    Nothing,
+}
+
+fn shows(attack: &Attack) -> Shows {
+    match attack.end {
+        End::Refused => Shows::PluginRefused,
+        End::Declines | End::Fault { call: "configure", .. } => Shows::RuleFileRefused,
+        // A series is dropped after a day, and only an instance that takes the place of another is given its state back: the
+        // sandbox's own test calls these.
+        End::Taken | End::Fault { call: "drop-series" | "restore", .. } => Shows::Nothing,
+        End::Fault { .. } => Shows::Faults,
+    }
+}
+
+/// A rule or a correlation that uses the plugin, in a file of its own.
+fn uses(attack: &Attack) -> String {
+    let name = attack.name;
+    match attack.kind {
+        Kind::Detector => format!(
+            "groups:\n  - name: {name}\n    interval: 1s\n    rules:\n      - {{ alert: {name}, expr: load, plugin: {name} }}\n"
+        ),
+        Kind::Correlator => format!(
+            "correlations:\n  - name: {name}\n    match: {{ event_type: healthy }}\n    plugin: {name}\n    \
+             incident: {{ type: never, severity: info, summary: never }}\n"
+        ),
+    }
+}
+
+fn install(deployment: &Deployment, attack: &Attack) {
+    std::fs::write(deployment.path(&format!("plugins/{}.wasm", attack.name)), &attack.bytes).unwrap();
+    if shows(attack) != Shows::PluginRefused {
+        deployment.rule(&format!("{}.yaml", attack.name), &uses(attack));
+    }
+}
+
+/// What a label says in all events of a type with a status.
+fn labels(deployment: &Deployment, event_type: &str, status: &str, label: &str) -> BTreeSet<String> {
+    let events = deployment.events_of(event_type, status);
+    events.iter().filter_map(|event| Some(event["labels"][label].as_str()?.to_owned())).collect()
+}
+
+fn names(attacks: &[Attack], shown: Shows, end: &str) -> BTreeSet<String> {
+    attacks.iter().filter(|attack| shows(attack) == shown).map(|attack| format!("{}{end}", attack.name)).collect()
+}
+
+/// The most memory that the process ever held, in KiB.
+fn peak_kib(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    peak.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+#[test]
+fn beside_every_attack_the_healthy_go_on_and_each_is_said_with_its_reason() {
+    let attacks = attacks();
+    let exporter = Exporter::start("app").unwrap();
+    exporter.set("load", 5.0);
+    let targets = ScrapeConfig::every(std::time::Duration::from_secs(1)).target("app", exporter.address());
+    let prometheus = Prometheus::start(&targets).unwrap();
+    prometheus.wait_for("load", "\"5\"", support::PATIENCE).unwrap();
+    let deployment = Deployment::new(&prometheus.url());
+    deployment.rule("healthy.yaml", HEALTHY);
+    attacks.iter().for_each(|attack| install(&deployment, attack));
+    let orion = deployment.start();
+
+    deployment.wait_until("the refused plugins", |it| {
+        labels(it, "plugin_refused", "firing", "file") == names(&attacks, Shows::PluginRefused, ".wasm")
+    });
+    deployment.wait_until("the refused rules", |it| {
+        labels(it, "rule_file_refused", "firing", "file") == names(&attacks, Shows::RuleFileRefused, ".yaml")
+    });
+    deployment.wait_until("the healthy ones", |it| !it.incidents_of("overload", "opened").is_empty());
+    let faults = names(&attacks, Shows::Faults, "");
+    deployment.wait_until("most faults", |it| labels(it, "plugin_fault", "firing", "plugin").len() * 2 > faults.len());
+    deployment.wait_until("all faults", |it| labels(it, "plugin_fault", "firing", "plugin") == faults);
+    for event in deployment.events_of("plugin_fault", "firing") {
+        assert!(!event["data"]["message"].as_str().unwrap().is_empty(), "{event:#}");
+    }
+    deployment.wait_until("the first quarantines", |it| {
+        labels(it, "plugin_quarantined", "firing", "plugin").len() * 2 > faults.len()
+    });
+    check_aside(&deployment, &faults);
+
+    // They are not only there: what they watch changes, and they say so.
+    exporter.set("load", 0.0);
+    deployment.wait_until("the end of the alert", |it| !it.events_of("healthy", "resolved").is_empty());
+    deployment.wait_until("the end of the incident", |it| !it.incidents_of("overload", "resolved").is_empty());
+    let peak = peak_kib(orion.pid());
+    assert!(peak < PEAK_KIB, "the process held {peak} KiB");
+    assert!(orion.terminate().success());
+    assert_eq!(deployment.events_of("healthy", "firing").len(), 1);
+    deployment.check_promises();
+}
+
+/// What quarantined plugins could not take is listed.
+fn check_aside(deployment: &Deployment, faults: &BTreeSet<String>) {
+    let listed = deployment.orion(&["aside", "list", "--output", "ndjson"]);
+    let listed = String::from_utf8(listed.stdout).unwrap();
+    let of: BTreeSet<String> = listed
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap()["of"].as_str().unwrap().to_owned())
+        .map(|of| of.rsplit('/').next().unwrap().to_owned())
+        .collect();
+    assert!(!of.is_empty() && of.is_subset(faults), "{of:?}");
+    assert!(of.contains("panics"), "{of:?}");
+}
