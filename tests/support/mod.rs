@@ -19,6 +19,9 @@ use tempfile::TempDir;
 /// wait this long has failed.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
+/// The same for what waits behind plugins that work up to their limits: each call of one is seconds, and they take turns.
+pub const LONG_PATIENCE: Duration = Duration::from_secs(240);
+
 /// Watches `up` of every target once a second, and makes one incident per service.
 pub const TARGETS: &str = r#"
 groups:
@@ -177,6 +180,12 @@ impl Deployment {
         wait_until(what, || holds(self), || std::fs::read_to_string(self.path("orion.log")).unwrap_or_default());
     }
 
+    /// The same behind plugins that work up to their limits.
+    pub fn wait_long_until(&self, what: &str, mut holds: impl FnMut(&Self) -> bool) {
+        let log = || std::fs::read_to_string(self.path("orion.log")).unwrap_or_default();
+        wait_for(LONG_PATIENCE, what, || holds(self), log);
+    }
+
     /// What must hold after every test: nothing but `NO_ACTION`, no actions, nothing recorded twice, chains intact.
     pub fn check_promises(&self) {
         for decision in self.decisions() {
@@ -244,10 +253,14 @@ impl Drop for Running {
 }
 
 /// Looks again and again until it holds; fails with what `context` knows when patience ends.
-pub fn wait_until(what: &str, mut holds: impl FnMut() -> bool, context: impl Fn() -> String) {
+pub fn wait_until(what: &str, holds: impl FnMut() -> bool, context: impl Fn() -> String) {
+    wait_for(PATIENCE, what, holds, context);
+}
+
+fn wait_for(patience: Duration, what: &str, mut holds: impl FnMut() -> bool, context: impl Fn() -> String) {
     let began = Instant::now();
     while !holds() {
-        assert!(began.elapsed() < PATIENCE, "waited in vain for {what}\n{}", context());
+        assert!(began.elapsed() < patience, "waited in vain for {what}\n{}", context());
         std::thread::sleep(Duration::from_millis(20));
     }
 }

@@ -9,7 +9,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use wasmparser::WasmFeatures;
-use wasmtime::{Cache, CacheConfig, Config};
+use wasmtime::{Cache, CacheConfig, Config, OperatorCost};
 
 use crate::fault::SandboxError;
 use crate::limits::Limits;
@@ -79,9 +79,16 @@ fn config(limits: &Limits, metering: Metering) -> Config {
     // Fuel decides, because it counts the same on every machine; the epoch is there for a machine that is starved.
     // Bulk instructions cost a unit for each byte or element, so that one of them is no way around it.
     config.consume_fuel(metering == Metering::On);
+    config.operator_cost(costs());
     config.epoch_interruption(metering == Metering::On);
     config.max_wasm_stack(limits.stack_bytes);
     config
+}
+
+/// What an instruction costs is one, but for those that call into the engine: a loop of them would otherwise take twenty times
+/// as long as its fuel is meant to last.
+const fn costs() -> OperatorCost {
+    OperatorCost { MemoryGrow: 100, TableGrow: 100, RefFunc: 20, DataDrop: 20, ElemDrop: 20, ..OperatorCost::new() }
 }
 
 fn open_cache(dir: &Path) -> Result<Cache, SandboxError> {

@@ -183,6 +183,12 @@ fn one_instruction_that_does_as_much_as_a_million_costs_as_much() {
     };
     let spent = |bytes| fill(bytes).start(Limits::default()).observe(&frame(0), &mut Vec::new()).unwrap().fuel;
     assert_eq!(spent(1_000_000) - spent(0), 1_000_000);
+    let grown = |observe: &'static str| {
+        let guest = DetectorGuest { observe, ..Default::default() };
+        guest.start(Limits::default()).observe(&frame(0), &mut Vec::new()).unwrap().fuel
+    };
+    // The constant is one more.
+    assert_eq!(grown("(drop (memory.grow (i32.const 0)))") - grown(""), 101);
 }
 
 #[test]
