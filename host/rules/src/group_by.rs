@@ -27,7 +27,7 @@ impl GroupName {
 }
 
 /// Writes what the event has for each name, as one text; a name it has nothing for is left out. The names come in their
-/// order, as [`in_order`] puts them.
+/// order, as rule files are read.
 pub fn write_group_key(out: &mut String, event: &Event, group_by: &[GroupName]) {
     let value = |name: &GroupName| look_up(event, name.field_of(event)).map(|field| field.text());
     write_labels(out, group_by.iter().filter_map(|name| Some((name.name.as_str(), value(name)?))));
