@@ -6,7 +6,11 @@
 //!
 //! [`guest`] is what they are written with, and what tests of the sandbox write their own guests with.
 
-#![expect(clippy::unwrap_used, reason = "an attack that cannot be built should stop the test right there")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "an attack that cannot be built should stop the test right there"
+)]
 
 pub mod compiling;
 mod file;
