@@ -146,9 +146,10 @@ impl RuleWatch<'_> {
         self.raise(conditions, draft, self.condition(event_type, severity), &message)
     }
 
-    /// The evaluation succeeded. In a healthy group nothing holds, and this costs nothing.
+    /// The evaluation succeeded. Of most rules nothing holds, and this costs next to nothing, also while a neighbour fails.
     fn clear_all(&self, within_limit: bool, conditions: &mut Conditions, draft: &mut Draft) -> Result<(), NotWritable> {
-        if conditions.is_empty() {
+        let rule = self.run.rule().id.as_str();
+        if !conditions.iter().any(|held| held.labels.get("rule") == Some(rule)) {
             return Ok(());
         }
         self.clear(conditions, draft, kind::QUERY_FAILURE, "the query is answered again")?;
