@@ -149,13 +149,11 @@ fn quarantine(context: &Context) -> Result<Figure, BenchError> {
     )))
 }
 
-/// It asks what another rule asks, so that only the plugin is new.
+/// In a group of the others, and it asks what one of them asks: only the plugin is new.
 fn with_one_that_traps() -> String {
-    let rule = format!(
-        "  - name: traps\n    interval: 1m\n    rules:\n      - {{ alert: Traps, expr: \"{}\", plugin: traps }}\n",
-        expr(0, 0)
-    );
-    rules().replace("correlations:\n", &format!("{rule}correlations:\n"))
+    const RULES: &str = "    rules:\n";
+    let rule = format!("{RULES}      - {{ alert: Traps, expr: \"{}\", plugin: traps }}\n", expr(0, 0));
+    rules().replacen(RULES, &rule, 1)
 }
 
 /// What a day of rules comes to.
