@@ -1,6 +1,6 @@
 //! The sandbox from outside: its door, its limits, and the plugins that ship with it.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests do")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests fail like tests do")]
 
 mod admission;
 mod frozen;
