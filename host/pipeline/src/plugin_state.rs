@@ -88,13 +88,7 @@ impl PluginState {
         }
     }
 
-    /// The entries, for `restore`.
-    pub fn entries(&self) -> Vec<StateEntry> {
-        let entry = |(key, value): (&Vec<u8>, &Vec<u8>)| StateEntry { key: key.clone(), value: Some(value.clone()) };
-        self.kept.iter().map(entry).collect()
-    }
-
-    /// The entries, with what changed since laid over them.
+    /// The entries, for `restore`, with what changed since laid over them.
     pub fn entries_with(&self, since: &[StateEntry]) -> Vec<StateEntry> {
         let mut kept: BTreeMap<&[u8], &[u8]> = self.kept.iter().map(|(key, value)| (&**key, &**value)).collect();
         for entry in since {
@@ -195,6 +189,6 @@ mod tests {
         let mut draft = Draft::default();
         state.take(&manifest("a", 1), vec![StateEntry { key: vec![0, 1], value: None }], &mut draft);
         assert!(state.is_empty() && !draft.is_empty());
-        assert_eq!(state.entries(), []);
+        assert_eq!(state.entries_with(&[]), []);
     }
 }

@@ -1,3 +1,5 @@
+//! What becomes of alerts, instant by instant: each state with what leads into it and out of it, and the whole against restarts.
+
 use super::*;
 use proptest::prelude::*;
 

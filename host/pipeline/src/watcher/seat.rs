@@ -212,7 +212,7 @@ impl Seat {
         let mut detector = self.plugin.detector()?;
         detector.configure(&self.parameters)?;
         if let Some(version) = self.plugin.manifest().state_version.filter(|_| !self.state.is_empty()) {
-            detector.restore(version, &self.state.entries())?;
+            detector.restore(version, &self.state.entries_with(&[]))?;
         }
         Ok(detector)
     }

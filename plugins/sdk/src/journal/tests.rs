@@ -1,3 +1,5 @@
+//! What the journal hands out to be kept, and that it is the same after it was given back.
+
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
