@@ -18,9 +18,9 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 pub use self::lock::{LOCK_FILE, Ownership, create_memory_dir, ownership};
 pub use self::reader::Reader;
-use self::writer::{Job, Writer};
+use self::writer::{Job, Work, Writer};
 use crate::error::BusError;
-use crate::record::{Commit, Committed, Entry, Loaded};
+use crate::record::{Commit, Committed, Entry, Loaded, Replicated};
 use crate::{Bus, RecordKind};
 
 /// The database's name in the memory folder.
@@ -82,6 +82,25 @@ impl SqliteBus {
         }
     }
 
+    /// Takes over commits that stand on another bus already, in their order, in one transaction: whatever offset is found, and
+    /// records at the positions they have there. A record that is here already stays where it is.
+    pub async fn replicate(&self, commits: Vec<Replicated>) -> Result<Committed, BusError> {
+        self.write(Work::Replicate(commits)).await
+    }
+
+    /// The owners that have committed and whose names begin so, in order.
+    pub async fn owners(&self, prefix: &str) -> Result<Vec<String>, BusError> {
+        let prefix = prefix.to_owned();
+        self.with_reader(move |reader| reader.owners(&prefix)).await
+    }
+
+    async fn write(&self, work: Work) -> Result<Committed, BusError> {
+        let (answer, answered) = oneshot::channel();
+        let commits = self.commits.as_ref().ok_or(BusError::Closed)?;
+        commits.send(Job { work, answer }).await.map_err(|_| BusError::Closed)?;
+        answered.await.map_err(|_| BusError::Closed)?
+    }
+
     async fn with_reader<T, F>(&self, read: F) -> Result<T, BusError>
     where
         T: Send + 'static,
@@ -110,10 +129,7 @@ impl Bus for SqliteBus {
 
     async fn commit(&self, commit: Commit) -> Result<Committed, BusError> {
         commit.check()?;
-        let (answer, answered) = oneshot::channel();
-        let commits = self.commits.as_ref().ok_or(BusError::Closed)?;
-        commits.send(Job { commit, answer }).await.map_err(|_| BusError::Closed)?;
-        answered.await.map_err(|_| BusError::Closed)?
+        self.write(Work::Commit(commit)).await
     }
 
     async fn read(&self, after: u64, max: usize) -> Result<Vec<Entry>, BusError> {

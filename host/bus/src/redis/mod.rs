@@ -1,0 +1,128 @@
+//! The engine for many hosts: commits are decided by Redis, and every host keeps all of it in a file of its own.
+//!
+//! Redis holds one log of commits, each owner's offset and state, and who holds which work. A commit is one script: it checks
+//! the token and the expected offset, leaves out records that are known, appends the rest to the log and changes the state.
+//! Every host follows the log and takes it over into its own SQLite file: that is the audit trail there, what
+//! gives Redis back what it lost, and where commits wait while Redis is away.
+//!
+//! One log and not one per partition, because the total order of the log is what makes a replay equal to what happened. What
+//! is spread over hosts is the work: asking sources and running plugins is what costs.
+
+mod core;
+mod follower;
+mod greeting;
+mod journal;
+mod keys;
+mod link;
+mod outbox;
+mod script;
+mod server;
+mod tail;
+#[cfg(test)]
+mod tests;
+mod wire;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use self::core::Core;
+pub use self::server::{BadRedisUrl, RedisServer};
+use crate::error::BusError;
+use crate::record::{Commit, Committed, Entry, Loaded};
+use crate::{Bus, SqliteBus};
+
+/// What to know about an owner.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The partition whose holder alone may commit. Without one the owner is this host's own, and each host has another
+    /// of that name.
+    pub partition: Option<String>,
+    /// Whether its state speaks of positions in the log. Such an owner cannot go on without the log; the others go on observing
+    /// while Redis is away, and their commits wait.
+    pub reads_log: bool,
+}
+
+/// How the engine is set up.
+#[derive(Clone, Debug)]
+pub struct RedisSettings {
+    /// Where Redis is.
+    pub server: RedisServer,
+    /// What all keys begin with: deployments with different prefixes share a Redis and nothing else.
+    pub prefix: String,
+    /// The name of this host, unique in the deployment and the same after a restart.
+    pub node: String,
+    /// How many bytes of commits wait at most while Redis is away.
+    pub outbox_bytes: usize,
+    /// Whose work an owner is.
+    pub place: fn(&str) -> Place,
+}
+
+/// Tokens of the partitions that this host holds.
+pub type Tokens = BTreeMap<String, String>;
+
+/// The bus in Redis, followed by a file of this host.
+pub struct RedisBus {
+    core: Arc<Core>,
+    down: watch::Sender<bool>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl RedisBus {
+    /// Begins to follow. The file is this host's own, and grows into the whole audit trail. Redis need not answer yet.
+    pub async fn open(settings: RedisSettings, mirror: Arc<SqliteBus>, tokens: watch::Receiver<Tokens>) -> Result<Self, BusError> {
+        let core = Arc::new(Core::open(settings, mirror, tokens).await?);
+        let (down, is_down) = watch::channel(false);
+        let tasks = follower::start(&core, &is_down);
+        Ok(Self { core, down, tasks })
+    }
+
+    /// How many commits wait for Redis.
+    pub fn waiting(&self) -> usize {
+        self.core.journal().waiting()
+    }
+
+    /// Stops following. What waits lies in the host's file, and goes to Redis after the next start.
+    pub async fn close(mut self) {
+        self.down.send_replace(true);
+        for task in std::mem::take(&mut self.tasks) {
+            // A task that panicked has said so.
+            let _ = task.await;
+        }
+    }
+}
+
+impl Drop for RedisBus {
+    fn drop(&mut self) {
+        self.tasks.iter().for_each(JoinHandle::abort);
+    }
+}
+
+#[async_trait]
+impl Bus for RedisBus {
+    async fn load(&self, owner: &str) -> Result<Loaded, BusError> {
+        self.core.load(owner).await
+    }
+
+    async fn commit(&self, commit: Commit) -> Result<Committed, BusError> {
+        commit.check()?;
+        let core = self.core.clone();
+        // A task of its own: a caller that goes away must not leave the commit at the server and not in the journal.
+        tokio::spawn(async move { core.commit(commit).await }).await.map_err(|_| BusError::Closed)?
+    }
+
+    async fn read(&self, after: u64, max: usize) -> Result<Vec<Entry>, BusError> {
+        self.core.read(after, max).await
+    }
+
+    async fn read_at(&self, positions: &[u64]) -> Result<Vec<Entry>, BusError> {
+        self.core.read_at(positions).await
+    }
+
+    fn appended(&self) -> watch::Receiver<u64> {
+        self.core.appended.subscribe()
+    }
+}
