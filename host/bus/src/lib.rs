@@ -18,9 +18,7 @@ use tokio::sync::watch;
 #[cfg(feature = "crash-points")]
 pub use crash::point as crash_at;
 pub use error::BusError;
-pub use record::{
-    Commit, Committed, Entry, Loaded, MAX_PIECE_BYTES, NewRecord, RecordKind, Replicated, StateChange,
-};
+pub use record::{Commit, Committed, Entry, Loaded, MAX_PIECE_BYTES, NewRecord, RecordKind, Replicated, StateChange};
 pub use redis::{BadRedisUrl, Place, RedisBus, RedisServer, RedisSettings, Tokens};
 pub use sqlite::{DATABASE_FILE, LOCK_FILE, Ownership, Reader, SqliteBus, create_memory_dir, ownership};
 

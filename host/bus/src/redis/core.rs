@@ -66,7 +66,11 @@ pub(super) struct Stands {
 }
 
 impl Core {
-    pub(super) async fn open(settings: RedisSettings, mirror: Arc<SqliteBus>, tokens: watch::Receiver<Tokens>) -> Result<Self, BusError> {
+    pub(super) async fn open(
+        settings: RedisSettings,
+        mirror: Arc<SqliteBus>,
+        tokens: watch::Receiver<Tokens>,
+    ) -> Result<Self, BusError> {
         let (journal, unreadable) = Journal::open(mirror.load(OUTBOX_OWNER).await?);
         for key in unreadable {
             tracing::error!("commit {key:?} that waited for Redis cannot be read and is left in the file");
@@ -127,6 +131,11 @@ impl Core {
         self.seen.fetch_max(position, std::sync::atomic::Ordering::Relaxed);
     }
 
+    /// The server lost what it had behind some position up to this one.
+    pub(super) fn forget_tail_until(&self, position: u64) {
+        self.tail().forget_until(position);
+    }
+
     /// Takes in what comes next in the log, and wakes who waits for it.
     pub(super) fn tell(&self, entries: &[LogEntry]) {
         let Some(last) = entries.last() else { return };
@@ -152,12 +161,15 @@ impl Core {
 
     async fn load_from_server(&self, owner: &str, place: &Place) -> Result<Loaded, Trouble> {
         let name = self.server_name(owner, place);
+        let mut is_first_loss = true;
         for _ in 0..MOST_GREETINGS {
             self.greet().await?;
             match script::load(&self.link, &self.keys, &name).await {
                 Ok(Some((offset, state))) => return Ok(Loaded { offset, state }),
                 Ok(None) => self.forget_greeting().await,
                 Err(error) if is_no_script(&error) => self.forget_greeting().await,
+                // The connection was of a server that is gone; another one may be there.
+                Err(error) if error.is_connection_dropped() && is_first_loss => is_first_loss = false,
                 Err(error) => return Err(away(&error)),
             }
         }
@@ -204,7 +216,12 @@ impl Core {
     }
 
     /// `None` when the server has to be asked again what it still has.
-    pub(super) async fn send_once(&self, commit: &Commit, place: &Place, is_records_only: bool) -> Result<Option<Stands>, Trouble> {
+    pub(super) async fn send_once(
+        &self,
+        commit: &Commit,
+        place: &Place,
+        is_records_only: bool,
+    ) -> Result<Option<Stands>, Trouble> {
         let owner = self.server_name(&commit.owner, place);
         let fenced = || Trouble::Refused(BusError::Fenced { owner: commit.owner.clone() });
         let token = match &place.partition {
@@ -220,7 +237,8 @@ impl Core {
             Ok(Verdict::Done { last_seq, appended, entry }) => {
                 self.has_seen(last_seq);
                 let positions = last_seq + 1 - appended as u64..last_seq + 1;
-                let committed = Committed { positions, appended, duplicates: commit.records.len().saturating_sub(appended) };
+                let committed =
+                    Committed { positions, appended, duplicates: commit.records.len().saturating_sub(appended) };
                 Ok(Some(Stands { committed, entry }))
             }
             Ok(Verdict::Empty | Verdict::Regressed) => Ok(None),
@@ -310,7 +328,10 @@ impl Core {
 
     fn say_away(&self, detail: &str) {
         if self.journal().waiting() == 0 {
-            tracing::error!("Redis at {} does not answer ({detail}); what is observed waits in this host's file", self.settings.server);
+            tracing::error!(
+                "Redis at {} does not answer ({detail}); what is observed waits in this host's file",
+                self.settings.server
+            );
         }
     }
 }

@@ -11,9 +11,9 @@ use super::core::{ANSWER_MILLIS, Core};
 use super::link::Link;
 use super::outbox::run_outbox;
 use super::wire::{EntryId, LogEntry, read_entries};
-use crate::{Bus as _, SqliteBus};
 use crate::error::BusError;
 use crate::record::{Replicated, StateChange};
+use crate::{Bus as _, SqliteBus};
 
 /// How long a read waits at the server for something to come.
 const BLOCK_MILLIS: u64 = 1_000;
@@ -43,11 +43,7 @@ pub(super) fn start(core: &Arc<Core>, down: &watch::Receiver<bool>) -> Vec<JoinH
 }
 
 /// Reads entry after entry and tells the stages.
-async fn read_log(
-    core: Arc<Core>,
-    read: mpsc::Sender<Vec<LogEntry>>,
-    mut down: watch::Receiver<bool>,
-) {
+async fn read_log(core: Arc<Core>, read: mpsc::Sender<Vec<LogEntry>>, mut down: watch::Receiver<bool>) {
     let link = Link::new(core.settings.server.clone(), Some(Duration::from_millis(BLOCK_MILLIS + ANSWER_MILLIS)));
     let mut cursor = core.cursor;
     let mut wait_millis = RETRY_MILLIS.0;
@@ -102,11 +98,7 @@ fn entries_of_one_stream(answer: Value) -> Value {
 }
 
 /// Writes what was read into the host's own file.
-async fn write_log(
-    core: Arc<Core>,
-    mut to_write: mpsc::Receiver<Vec<LogEntry>>,
-    mut down: watch::Receiver<bool>,
-) {
+async fn write_log(core: Arc<Core>, mut to_write: mpsc::Receiver<Vec<LogEntry>>, mut down: watch::Receiver<bool>) {
     while let Some(entries) = to_write.recv().await {
         let Some(last) = entries.last().map(|entry| entry.id) else { continue };
         let commits = replicated(&core, entries, last);

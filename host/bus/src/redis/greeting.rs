@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use redis::{FromRedisValue, RedisResult, Value};
 
+use super::Place;
 use super::core::{ANSWER_MILLIS, Core, Trouble, away};
 use super::script::{eval, make_known, unexpected};
 use super::wire::{EntryId, record_bytes};
-use super::Place;
 use crate::error::BusError;
 use crate::record::{Commit, Entry, NewRecord, StateChange};
 use crate::{Bus as _, SqliteBus};
@@ -67,7 +67,7 @@ struct Break {
 
 enum Hello {
     Empty,
-    Known { run: String, breaks: Vec<Break> },
+    Known { run: String, last_seq: u64, breaks: Vec<Break> },
 }
 
 impl Core {
@@ -78,12 +78,12 @@ impl Core {
         if greeted.connection == Some(number) {
             return Ok(());
         }
-        let (run, breaks) = match self.hello().await.map_err(|error| away(&error))? {
-            Hello::Known { run, breaks } => (run, breaks),
+        let (run, last_seq, breaks) = match self.hello().await.map_err(|error| away(&error))? {
+            Hello::Known { run, last_seq, breaks } => (run, last_seq, breaks),
             Hello::Empty => {
                 self.found().await?;
                 match self.hello().await.map_err(|error| away(&error))? {
-                    Hello::Known { run, .. } => (run, Vec::new()),
+                    Hello::Known { run, last_seq, .. } => (run, last_seq, Vec::new()),
                     Hello::Empty => return Err(Trouble::Away("it forgot the deployment at once".to_owned())),
                 }
             }
@@ -91,6 +91,7 @@ impl Core {
         make_known(&self.link).await.map_err(|error| away(&error))?;
         if greeted.run.as_deref() != Some(&run) {
             if greeted.run.is_some() {
+                self.forget_tail_until(last_seq);
                 self.give_back(breaks_since(greeted.run.as_deref(), breaks)).await?;
             }
             self.remember_run(&mut greeted, run).await.map_err(Trouble::Refused)?;
@@ -105,8 +106,9 @@ impl Core {
     }
 
     async fn hello(&self) -> RedisResult<Hello> {
-        let mut command = eval(include_str!("hello.lua"), &[&self.keys.meta, &self.keys.breaks]);
-        let answer: Vec<Value> = command.arg(LEFT_OUT_POSITIONS).arg(self.seen()).query_async(&mut self.link.clone()).await?;
+        let mut command = eval(include_str!("hello.lua"), &[&self.keys.meta, &self.keys.breaks, &self.keys.log]);
+        let answer: Vec<Value> =
+            command.arg(LEFT_OUT_POSITIONS).arg(self.seen()).query_async(&mut self.link.clone()).await?;
         let mut parts = answer.into_iter();
         let mut next = || parts.next().unwrap_or(Value::Nil);
         if String::from_redis_value(next())? == "EMPTY" {
@@ -114,15 +116,17 @@ impl Core {
         }
         let (run, last_seq) = (String::from_redis_value(next())?, String::from_redis_value(next())?);
         let breaks: Vec<String> = Vec::from_redis_value(next())?;
-        self.has_seen(last_seq.parse().map_err(|_| unexpected("a position"))?);
+        let last_seq = last_seq.parse().map_err(|_| unexpected("a position"))?;
+        self.has_seen(last_seq);
         let breaks = breaks.iter().map(|text| read_break(text).ok_or_else(|| unexpected("a break")));
-        Ok(Hello::Known { run, breaks: breaks.collect::<RedisResult<_>>()? })
+        Ok(Hello::Known { run, last_seq, breaks: breaks.collect::<RedisResult<_>>()? })
     }
 
     async fn remember_run(&self, greeted: &mut Greeted, run: String) -> Result<(), BusError> {
         let offset = greeted.offset.map_or(0, |offset| offset.wrapping_add(1));
         let state = vec![StateChange::Put { key: RUN_KEY.to_vec(), value: run.clone().into_bytes() }];
-        let commit = Commit { owner: RUN_OWNER.to_owned(), expected: greeted.offset, offset, records: Vec::new(), state };
+        let commit =
+            Commit { owner: RUN_OWNER.to_owned(), expected: greeted.offset, offset, records: Vec::new(), state };
         self.mirror.commit(commit).await?;
         (greeted.run, greeted.offset) = (Some(run), Some(offset));
         Ok(())
@@ -199,7 +203,7 @@ impl Core {
             self.found_log(after, last_seq).await?;
         }
         let seq = if last_seq == 0 { 0 } else { last_seq.max(self.seen()) + LEFT_OUT_POSITIONS };
-        let mut command = eval(include_str!("found.lua"), &[&self.keys.meta]);
+        let mut command = eval(include_str!("found.lua"), &[&self.keys.meta, &self.keys.log]);
         let founded: RedisResult<Value> = command.arg(seq).query_async(&mut link).await;
         let unlocked: RedisResult<()> = redis::cmd("DEL").arg(&self.keys.founding).query_async(&mut link).await;
         founded.and(unlocked).map_err(|error| away(&error))
@@ -209,12 +213,21 @@ impl Core {
     async fn clear_server(&self) -> RedisResult<()> {
         let mut link = self.link.clone();
         let [ids, before] = &self.keys.ids;
-        redis::cmd("UNLINK").arg(&[&self.keys.log, &self.keys.owners, ids, before, &self.keys.breaks]).query_async::<()>(&mut link).await?;
+        redis::cmd("UNLINK")
+            .arg(&[&self.keys.log, &self.keys.owners, ids, before, &self.keys.breaks])
+            .query_async::<()>(&mut link)
+            .await?;
         let pattern = self.keys.state("*");
         let mut cursor = 0_u64;
         loop {
-            let (next, names): (u64, Vec<Vec<u8>>) =
-                redis::cmd("SCAN").arg(cursor).arg("MATCH").arg(&pattern).arg("COUNT").arg(1_000).query_async(&mut link).await?;
+            let (next, names): (u64, Vec<Vec<u8>>) = redis::cmd("SCAN")
+                .arg(cursor)
+                .arg("MATCH")
+                .arg(&pattern)
+                .arg("COUNT")
+                .arg(1_000)
+                .query_async(&mut link)
+                .await?;
             if !names.is_empty() {
                 redis::cmd("UNLINK").arg(names).query_async::<()>(&mut link).await?;
             }

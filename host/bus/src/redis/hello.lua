@@ -1,11 +1,11 @@
 -- Whether the server is the process that hosts know. A server that was started again, or promoted, may have lost its last
 -- writes; positions then go on far behind the lost ones, so that no position is ever given twice.
 --
--- KEYS  meta, breaks
+-- KEYS  meta, breaks, log
 -- ARGV  1 how many positions are left out; 2 the highest position this host knows of
 -- Gives {'EMPTY'} where no deployment lives, else {'OK', run, last position, breaks}; a break is 'RUN SURVIVED RESUMED': the
 -- process, the last position it had kept, and the one behind which it goes on.
-local meta, breaks = KEYS[1], KEYS[2]
+local meta, breaks, log = unpack(KEYS)
 local MOST_BREAKS = 1000
 local run = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
 local known = redis.call('HMGET', meta, 'lineage', 'run', 'seq')
@@ -16,5 +16,7 @@ if known[2] ~= run or seq < seen then
   redis.call('RPUSH', breaks, run .. ' ' .. known[3] .. ' ' .. resumed)
   redis.call('LTRIM', breaks, -MOST_BREAKS, -1)
   redis.call('HSET', meta, 'run', run, 'seq', resumed)
+  -- Whoever follows the log learns from it how far there is nothing to come.
+  redis.call('XADD', log, resumed .. '-0', 'o', '@/')
 end
 return {'OK', run, redis.call('HGET', meta, 'seq'), redis.call('LRANGE', breaks, 0, -1)}

@@ -88,7 +88,11 @@ impl Journal {
 
     /// The commit waits from now on.
     pub(super) fn put(&mut self, commit: Commit, written: &Commit) {
-        let bytes = written.state.iter().map(|change| if let StateChange::Put { value, .. } = change { value.len() } else { 0 }).sum();
+        let bytes = written
+            .state
+            .iter()
+            .map(|change| if let StateChange::Put { value, .. } = change { value.len() } else { 0 })
+            .sum();
         self.outbox_offset = Some(written.offset);
         self.wait(Arc::new(commit), bytes, self.next);
     }
@@ -96,7 +100,9 @@ impl Journal {
     /// What is to be written to the outbox for the first commit to be gone. Call [`Journal::drop_first`] when it is written.
     pub(super) fn to_drop_first(&self) -> Option<Commit> {
         match self.waiting.front()?.standing {
-            Standing::Waiting(number) => Some(self.outbox_commit(StateChange::Delete { key: number.to_be_bytes().to_vec() })),
+            Standing::Waiting(number) => {
+                Some(self.outbox_commit(StateChange::Delete { key: number.to_be_bytes().to_vec() }))
+            }
             Standing::Taken(_) => None,
         }
     }

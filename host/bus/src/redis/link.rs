@@ -8,7 +8,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use redis::aio::{ConnectionLike, MultiplexedConnection};
-use redis::{AsyncConnectionConfig, Cmd, ErrorKind, Pipeline, RedisError, RedisFuture, RedisResult, ServerErrorKind, Value};
+use redis::{
+    AsyncConnectionConfig, Cmd, ErrorKind, Pipeline, RedisError, RedisFuture, RedisResult, ServerErrorKind, Value,
+};
 use tokio::sync::Mutex;
 
 use super::server::RedisServer;
@@ -94,7 +96,9 @@ impl Link {
                 Err(error) => last = Some(error),
             }
         }
-        let unknown = || RedisError::from((ErrorKind::MasterNameNotFoundBySentinel, "no Sentinel knows the master", name.to_owned()));
+        let unknown = || {
+            RedisError::from((ErrorKind::MasterNameNotFoundBySentinel, "no Sentinel knows the master", name.to_owned()))
+        };
         Err(last.unwrap_or_else(unknown))
     }
 
@@ -113,7 +117,8 @@ impl Link {
             ErrorKind::Server(ServerErrorKind::ReadOnly | ServerErrorKind::MasterDown | ServerErrorKind::ClusterDown)
         );
         // After a timeout the answer may still come; but a server that hangs is found again only over a new connection.
-        if is_moved || is_another_master || error.is_unrecoverable_error() || error.is_io_error() || error.is_timeout() {
+        if is_moved || is_another_master || error.is_unrecoverable_error() || error.is_io_error() || error.is_timeout()
+        {
             let mut open = self.0.open.lock().await;
             if open.as_ref().is_some_and(|open| open.number == number) {
                 *open = None;
@@ -150,7 +155,12 @@ impl ConnectionLike for Link {
         })
     }
 
-    fn req_packed_commands<'a>(&'a mut self, pipeline: &'a Pipeline, offset: usize, count: usize) -> RedisFuture<'a, Vec<Value>> {
+    fn req_packed_commands<'a>(
+        &'a mut self,
+        pipeline: &'a Pipeline,
+        offset: usize,
+        count: usize,
+    ) -> RedisFuture<'a, Vec<Value>> {
         Box::pin(async move {
             let mut open = self.open().await?;
             let answer = open.connection.req_packed_commands(pipeline, offset, count).await;

@@ -73,7 +73,11 @@ pub struct RedisBus {
 
 impl RedisBus {
     /// Begins to follow. The file is this host's own, and grows into the whole audit trail. Redis need not answer yet.
-    pub async fn open(settings: RedisSettings, mirror: Arc<SqliteBus>, tokens: watch::Receiver<Tokens>) -> Result<Self, BusError> {
+    pub async fn open(
+        settings: RedisSettings,
+        mirror: Arc<SqliteBus>,
+        tokens: watch::Receiver<Tokens>,
+    ) -> Result<Self, BusError> {
         let core = Arc::new(Core::open(settings, mirror, tokens).await?);
         let (down, is_down) = watch::channel(false);
         let tasks = follower::start(&core, &is_down);

@@ -24,7 +24,9 @@ pub struct RedisServer {
 
 /// Why an address of Redis cannot be used. The password is never part of it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the Redis address {what}; it is written redis://[user:password@]host[:port][/database], rediss://… for TLS, or redis+sentinel://host[:port],…/NAME")]
+#[error(
+    "the Redis address {what}; it is written redis://[user:password@]host[:port][/database], rediss://… for TLS, or redis+sentinel://host[:port],…/NAME"
+)]
 pub struct BadRedisUrl {
     what: String,
 }
@@ -156,7 +158,8 @@ fn read_host(text: &str, default_port: u16) -> Option<(String, u16)> {
 
 fn read_login(text: &str) -> Option<RedisConnectionInfo> {
     let (user, password) = text.split_once(':').unwrap_or((text, ""));
-    let decode = |part: &str| percent_encoding::percent_decode_str(part).decode_utf8().ok().map(|part| part.into_owned());
+    let decode =
+        |part: &str| percent_encoding::percent_decode_str(part).decode_utf8().ok().map(|part| part.into_owned());
     let mut login = RedisConnectionInfo::default();
     match decode(user)? {
         user if user.is_empty() => {}
@@ -181,7 +184,10 @@ mod tests {
     fn addresses_of_every_kind_are_read_and_shown_without_their_password() {
         let server = parsed("redis://me:p%40ss@[::1]:80,example.org/7");
         assert_eq!(server.hosts(), [("::1".to_owned(), 80), ("example.org".to_owned(), 6379)]);
-        assert_eq!((server.login.db(), server.login.username(), server.login.password()), (7, Some("me"), Some("p@ss")));
+        assert_eq!(
+            (server.login.db(), server.login.username(), server.login.password()),
+            (7, Some("me"), Some("p@ss"))
+        );
         assert_eq!(format!("{server} {server:?}").matches("p@ss").count(), 0);
         assert_eq!(parsed("rediss://:secret@cache").to_string(), "rediss://cache:6379");
         assert!(parsed("rediss://cache").is_tls());
@@ -193,8 +199,19 @@ mod tests {
 
     #[test]
     fn what_is_no_address_is_said_without_repeating_it() {
-        for bad in ["", "cache:6379", "http://cache", "redis://", "redis://a:port", "redis://a,,b", "redis://a/x", "redis://a:70000",
-            "redis+sentinel://a", "redis://%ff:x@a", "redis://secret@a?x"] {
+        for bad in [
+            "",
+            "cache:6379",
+            "http://cache",
+            "redis://",
+            "redis://a:port",
+            "redis://a,,b",
+            "redis://a/x",
+            "redis://a:70000",
+            "redis+sentinel://a",
+            "redis://%ff:x@a",
+            "redis://secret@a?x",
+        ] {
             let error = RedisServer::parse(bad).unwrap_err().to_string();
             assert!(!error.contains("secret") && error.contains("it is written"), "{bad}: {error}");
         }

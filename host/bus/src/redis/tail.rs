@@ -16,6 +16,8 @@ pub(super) struct Tail {
     entries: VecDeque<Entry>,
     bytes: usize,
     after: u64,
+    /// What lies up to here was lost by the server; it comes again at other positions.
+    lost_until: u64,
 }
 
 impl Tail {
@@ -24,9 +26,15 @@ impl Tail {
         Self { after: position, ..Self::default() }
     }
 
+    /// The server lost what it had behind some position up to this one, so nothing that is kept here counts.
+    pub(super) fn forget_until(&mut self, position: u64) {
+        *self = Self { after: position, lost_until: position, ..Self::default() };
+    }
+
     /// Takes in what comes next in the log.
     pub(super) fn push(&mut self, entries: &[Entry]) {
-        for entry in entries {
+        // An answer that was under way when the server was lost is one of before.
+        for entry in entries.iter().filter(|entry| entry.seq > self.lost_until) {
             self.bytes += entry.body.len() + ENTRY_BYTES;
             self.entries.push_back(entry.clone());
         }
@@ -63,7 +71,8 @@ mod tests {
     fn the_end_of_the_log_is_read_from_memory_and_what_is_further_back_is_not() {
         let mut tail = Tail::starting_after(4);
         tail.push(&[5, 6, 9].map(|seq| placed_at(event(1), seq)));
-        let seqs = |after, max| tail.read(after, max).map(|found| found.iter().map(|entry| entry.seq).collect::<Vec<_>>());
+        let seqs =
+            |after, max| tail.read(after, max).map(|found| found.iter().map(|entry| entry.seq).collect::<Vec<_>>());
         assert_eq!(seqs(3, 9), None);
         assert_eq!(seqs(4, 2), Some(vec![5, 6]));
         assert_eq!(seqs(6, 9), Some(vec![9]));

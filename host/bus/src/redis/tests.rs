@@ -8,8 +8,8 @@ use tempfile::TempDir;
 use tokio::sync::watch;
 
 use super::{Place, RedisBus, RedisServer, RedisSettings, Tokens};
-use crate::conformance::{self, any_steps};
-use crate::SqliteBus;
+use crate::conformance::{self, any_steps, commit, id};
+use crate::{Bus, BusError, Commit, RecordKind, SqliteBus, StateChange};
 
 /// Every owner is this host's own.
 fn own(_: &str) -> Place {
@@ -60,4 +60,125 @@ fn any_history_of_commits_conflicts_and_restarts_agrees_with_the_model() {
         Ok(())
     });
     outcome.unwrap();
+}
+
+/// Steps of two owners: a producer that can wait, and a stage that reads the log.
+fn places(owner: &str) -> Place {
+    Place { partition: None, reads_log: owner == "stage" }
+}
+
+fn with_places(server: &Server) -> RedisSettings {
+    RedisSettings { place: places, ..settings(server, "orion") }
+}
+
+fn step(owner: &str, expected: Option<i64>, offset: i64, events: std::ops::Range<u32>) -> Commit {
+    let mut commit = commit(owner, expected, offset, events);
+    commit.state = vec![StateChange::Put { key: b"at".to_vec(), value: offset.to_string().into_bytes() }];
+    commit
+}
+
+async fn ids(bus: &dyn Bus) -> Vec<orion_model::RecordId> {
+    bus.read(0, usize::MAX).await.unwrap().iter().map(|entry| entry.id).collect()
+}
+
+/// Waits for what happens by itself.
+async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    for _ in 0..400 {
+        if holds().await {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(25)).await;
+    }
+    panic!("never: {what}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_redis_is_away_commits_wait_and_then_stand_in_their_order() {
+    let mut server = Server::start(&RedisOptions::default().append_only(orion_lab::Fsync::Always)).unwrap();
+    let folder = TempDir::new().unwrap();
+    let mirror = mirror(&folder);
+    let bus = opened(with_places(&server), mirror.clone()).await;
+    bus.commit(step("a", None, 1, 0..2)).await.unwrap();
+    bus.commit(step("stage", None, 2, 9..10)).await.unwrap();
+    server.kill();
+    bus.commit(step("a", Some(1), 2, 2..4)).await.unwrap();
+    bus.commit(step("b", None, 7, 4..6)).await.unwrap();
+    let stale = bus.commit(step("a", Some(1), 3, 6..7)).await;
+    assert_eq!(stale, Err(BusError::Conflict { owner: "a".into(), expected: Some(1), found: Some(2) }));
+    let stage = bus.commit(step("stage", Some(2), 3, 8..9)).await;
+    assert!(matches!(stage, Err(BusError::Away { .. })), "{stage:?}");
+    assert_eq!(bus.load("a").await.unwrap().offset, Some(2), "what waits is known while Redis is away");
+    assert_eq!(bus.waiting(), 2);
+    // The host ends and starts again before Redis does.
+    bus.close().await;
+    let bus = opened(with_places(&server), mirror.clone()).await;
+    bus.commit(step("a", Some(2), 3, 6..7)).await.unwrap();
+    server.restart().unwrap();
+    until("everything is handed over", async || bus.waiting() == 0).await;
+    let expected: Vec<_> = [0, 1, 9, 2, 3, 4, 5, 6].map(id).into();
+    assert_eq!(ids(&bus).await, expected);
+    assert_eq!(bus.load("a").await.unwrap().state, vec![(b"at".to_vec(), b"3".to_vec())]);
+    until("this host's file has it all", async || ids(&*mirror).await == expected).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_redis_that_lost_everything_gets_it_back_from_a_host() {
+    let mut server = Server::start(&RedisOptions::default()).unwrap();
+    let folder = TempDir::new().unwrap();
+    let mirror = mirror(&folder);
+    let bus = opened(with_places(&server), mirror.clone()).await;
+    for at in 0..10 {
+        bus.commit(step("a", (at > 0).then_some(at), at + 1, (at as u32) * 10..(at as u32) * 10 + 10)).await.unwrap();
+    }
+    bus.commit(step("stage", None, 40, 1000..1001)).await.unwrap();
+    let before = ids(&bus).await;
+    until("this host's file has it all", async || bus.core.journal().bytes() == 0).await;
+    server.kill();
+    server.restart().unwrap();
+    // The next commit follows from what the server does not know any more.
+    bus.commit(step("a", Some(10), 11, 100..101)).await.unwrap();
+    until("it is handed over", async || bus.waiting() == 0).await;
+    let loaded = bus.load("stage").await.unwrap();
+    assert_eq!((loaded.offset, loaded.state), (Some(40), vec![(b"at".to_vec(), b"40".to_vec())]));
+    let unread = bus.read(40, usize::MAX).await.unwrap();
+    let unread: Vec<_> = unread.iter().map(|entry| entry.id).collect();
+    assert_eq!(unread, [&before[40..], &[id(100)]].concat(), "the stage reads on where it stood");
+    let expected = [before.as_slice(), &[id(100)]].concat();
+    until("this host's file has everything once", async || ids(&*mirror).await == expected).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replica_that_is_promoted_without_the_last_writes_gets_them_back() {
+    let primary = Server::start(&RedisOptions::default()).unwrap();
+    let replica = Server::start(&RedisOptions::default().replica_of(primary.address())).unwrap();
+    let folder = TempDir::new().unwrap();
+    let mirror = mirror(&folder);
+    let mut settings = with_places(&primary);
+    // As behind a Sentinel: first the one, then the other.
+    settings.server = RedisServer::parse(&format!("redis://{},{}", primary.address(), replica.address())).unwrap();
+    let bus = opened(settings, mirror.clone()).await;
+    bus.commit(step("a", None, 1, 0..5)).await.unwrap();
+    let kept = || replica.command(&["HGETALL", "{orion}:owners"]).unwrap();
+    until("the replica has the first commit", async || kept() == "@one/a\n1").await;
+    // Cut off and promoted, as it happens where the primary is on the wrong side of a split.
+    replica.command(&["REPLICAOF", "NO", "ONE"]).unwrap();
+    bus.commit(step("a", Some(1), 2, 5..10)).await.unwrap();
+    bus.commit(step("b", None, 1, 10..12)).await.unwrap();
+    bus.commit(step("stage", None, 7, 50..51)).await.unwrap();
+    until("this host's file has it all", async || bus.core.journal().bytes() == 0).await;
+    drop(primary);
+    until("what the server kept is what counts", async || bus.load("a").await.unwrap().offset == Some(1)).await;
+    // The owners do again what was lost; their records are known by then.
+    bus.commit(step("a", Some(1), 2, 5..10)).await.unwrap();
+    bus.commit(step("a", Some(2), 3, 12..13)).await.unwrap();
+    assert_eq!(bus.load("stage").await.unwrap().offset, None);
+    let mut there = ids(&bus).await;
+    assert_eq!(there.len(), 14, "{there:?}");
+    there.sort_unstable();
+    there.dedup();
+    assert_eq!(there.len(), 14);
+    until("this host's file has everything once", async || ids(&*mirror).await.len() == 14).await;
+    let kinds = bus.read(0, usize::MAX).await.unwrap();
+    assert!(kinds.iter().all(|entry| entry.kind == RecordKind::Event));
+    assert!(kinds.windows(2).all(|pair| pair[0].seq < pair[1].seq));
 }

@@ -216,13 +216,8 @@ mod tests {
     fn any_commit() -> impl Strategy<Value = Commit> {
         let state = proptest::collection::vec(any_change(), 0..5);
         let events = proptest::collection::vec(any::<u32>().prop_map(event), 0..5);
-        (".*", any::<Option<i64>>(), any::<i64>(), events, state).prop_map(|(owner, expected, offset, records, state)| Commit {
-            owner,
-            expected,
-            offset,
-            records,
-            state,
-        })
+        (".*", any::<Option<i64>>(), any::<i64>(), events, state)
+            .prop_map(|(owner, expected, offset, records, state)| Commit { owner, expected, offset, records, state })
     }
 
     proptest! {

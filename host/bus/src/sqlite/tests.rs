@@ -36,7 +36,8 @@ fn writer(folder: &Path) -> Writer {
 }
 
 fn group(writer: &mut Writer, commits: Vec<Commit>) -> Vec<Result<Committed, BusError>> {
-    let jobs: Vec<_> = commits.into_iter().map(|commit| Job { work: Work::Commit(commit), answer: oneshot::channel().0 }).collect();
+    let jobs: Vec<_> =
+        commits.into_iter().map(|commit| Job { work: Work::Commit(commit), answer: oneshot::channel().0 }).collect();
     let mut outcomes = Vec::new();
     while outcomes.len() < jobs.len() {
         outcomes.extend(writer.commit_group(&jobs[outcomes.len()..]));

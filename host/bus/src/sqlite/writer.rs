@@ -192,7 +192,14 @@ impl Writer {
         self.append_fields(record.kind, record.id, record.ts, &record.body, seq)
     }
 
-    fn append_fields(&self, kind: RecordKind, id: RecordId, ts: Timestamp, body: &str, seq: i64) -> rusqlite::Result<bool> {
+    fn append_fields(
+        &self,
+        kind: RecordKind,
+        id: RecordId,
+        ts: Timestamp,
+        body: &str,
+        seq: i64,
+    ) -> rusqlite::Result<bool> {
         let sql = "INSERT INTO log (seq, kind, id, ts, body) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (id) DO NOTHING";
         let (kind, id, ts) = (code_of(kind), id.as_bytes(), ts.as_millis());
         Ok(self.connection.prepare_cached(sql)?.execute(params![seq, kind, id, ts, body])? == 1)
