@@ -10,6 +10,7 @@ use crate::command::explain::ExplainArgs;
 use crate::command::record::RecordArgs;
 use crate::command::replay::ReplayArgs;
 use crate::command::rule::RuleCommandArgs;
+use crate::deployment::DeploymentArgs;
 
 /// What was verified is not as promised.
 pub const EXIT_DOES_NOT_HOLD: u8 = 1;
@@ -170,6 +171,8 @@ pub struct RunArgs {
     pub data: DataArgs,
     #[command(flatten)]
     pub watch: WatchArgs,
+    #[command(flatten)]
+    pub deployment: DeploymentArgs,
     #[command(flatten)]
     pub confinement: ConfinementArgs,
 }

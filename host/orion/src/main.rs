@@ -5,6 +5,7 @@
 mod cli;
 mod command;
 mod confinement;
+mod deployment;
 mod feed;
 mod log;
 mod output;

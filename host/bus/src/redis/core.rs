@@ -11,11 +11,12 @@ use super::follower::stored_cursor;
 use super::greeting::Greeted;
 use super::journal::{Journal, OUTBOX_OWNER, size_of_commit};
 use super::keys::Keys;
+use super::lease::Held;
 use super::link::Link;
 use super::script::{self, Sending, Verdict};
 use super::tail::Tail;
 use super::wire::{EntryId, LogEntry, read_entries};
-use super::{Place, RedisSettings, Tokens};
+use super::{Place, RedisSettings};
 use crate::error::BusError;
 use crate::record::{Commit, Committed, Entry, Loaded};
 use crate::{Bus as _, SqliteBus};
@@ -44,7 +45,7 @@ pub(super) struct Core {
     pub(super) outbox: tokio::sync::Mutex<()>,
     /// What the host's own file held of the log when it was opened.
     pub(super) cursor: EntryId,
-    tokens: watch::Receiver<Tokens>,
+    pub(super) held: watch::Receiver<Held>,
     journal: Mutex<Journal>,
     tail: Mutex<Tail>,
     seen: std::sync::atomic::AtomicU64,
@@ -69,7 +70,7 @@ impl Core {
     pub(super) async fn open(
         settings: RedisSettings,
         mirror: Arc<SqliteBus>,
-        tokens: watch::Receiver<Tokens>,
+        held: watch::Receiver<Held>,
     ) -> Result<Self, BusError> {
         let (journal, unreadable) = Journal::open(mirror.load(OUTBOX_OWNER).await?);
         for key in unreadable {
@@ -82,7 +83,7 @@ impl Core {
             keys: Keys::of(&settings.prefix),
             greeted: tokio::sync::Mutex::new(Greeted::open(&mirror).await?),
             outbox: tokio::sync::Mutex::default(),
-            tokens,
+            held,
             journal: Mutex::new(journal),
             cursor,
             tail: Mutex::new(Tail::starting_after(cursor.position)),
@@ -102,6 +103,10 @@ impl Core {
         self.tail.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    pub(super) fn node(&self) -> &str {
+        self.settings.lease.node()
+    }
+
     pub(super) fn place(&self, owner: &str) -> Place {
         (self.settings.place)(owner)
     }
@@ -110,14 +115,14 @@ impl Core {
     pub(super) fn server_name(&self, owner: &str, place: &Place) -> String {
         match place.partition {
             Some(_) => owner.to_owned(),
-            None => format!("@{}/{owner}", self.settings.node),
+            None => format!("@{}/{owner}", escaped(self.node())),
         }
     }
 
     /// The owner of an entry as it is called here; `None` for what is another host's own.
     pub(super) fn local_name<'a>(&self, name: &'a str) -> Option<&'a str> {
         match name.strip_prefix('@') {
-            Some(own) => own.strip_prefix(self.settings.node.as_str())?.strip_prefix('/'),
+            Some(own) => own.strip_prefix(&escaped(self.node()))?.strip_prefix('/'),
             None => Some(name),
         }
     }
@@ -226,12 +231,12 @@ impl Core {
         let fenced = || Trouble::Refused(BusError::Fenced { owner: commit.owner.clone() });
         let token = match &place.partition {
             Some(partition) if !is_records_only => {
-                let token = self.tokens.borrow().get(partition).cloned().ok_or_else(fenced)?;
-                Some((partition.as_str(), token))
+                let token = self.held.borrow().partitions.get(partition).cloned().ok_or_else(fenced)?;
+                Some((partition.to_string(), token))
             }
             _ => None,
         };
-        let lease = token.as_ref().map(|(partition, token)| (*partition, token.as_str()));
+        let lease = token.as_ref().map(|(partition, token)| (partition.as_str(), token.as_str()));
         let sending = Sending { commit, owner: &owner, lease, is_records_only, seen: self.seen() };
         match sending.send(&self.link, &self.keys).await {
             Ok(Verdict::Done { last_seq, appended, entry }) => {
@@ -334,6 +339,11 @@ impl Core {
             );
         }
     }
+}
+
+/// The name of a node in front of an owner's, where a slash ends it.
+pub(super) fn escaped(node: &str) -> String {
+    node.replace('%', "%25").replace('/', "%2F")
 }
 
 /// What an error of the client means for a commit or a load.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use redis::{FromRedisValue, RedisResult, Value};
 
 use super::Place;
-use super::core::{ANSWER_MILLIS, Core, Trouble, away};
+use super::core::{ANSWER_MILLIS, Core, Trouble, away, escaped};
 use super::script::{eval, make_known, unexpected};
 use super::wire::{EntryId, record_bytes};
 use crate::error::BusError;
@@ -184,7 +184,7 @@ impl Core {
         let mut link = self.link.clone();
         let lock = redis::cmd("SET")
             .arg(&self.keys.founding)
-            .arg(&self.settings.node)
+            .arg(self.node())
             .arg("NX")
             .arg("PX")
             .arg(FOUNDING_MILLIS)
@@ -286,7 +286,7 @@ impl Core {
         remember.arg(&self.keys.ids[0]);
         let mut append = redis::cmd("XADD");
         append.arg(&self.keys.log).arg(EntryId { position: last.seq, number: 0 }.to_string());
-        append.arg("o").arg(format!("@{}/{RESTORED_OWNER}", self.settings.node));
+        append.arg("o").arg(format!("@{}/{RESTORED_OWNER}", escaped(self.node())));
         for entry in entries {
             remember.arg(entry.id.as_bytes().as_slice());
             append.arg("r").arg(record_bytes(&as_new(entry)));

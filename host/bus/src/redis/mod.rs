@@ -13,6 +13,7 @@ mod follower;
 mod greeting;
 mod journal;
 mod keys;
+pub(crate) mod lease;
 mod link;
 mod outbox;
 mod script;
@@ -22,25 +23,31 @@ mod tail;
 mod tests;
 mod wire;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use self::core::Core;
+use self::lease::{LeaseSettings, Leases};
+use self::link::Link;
 pub use self::server::{BadRedisUrl, RedisServer};
 use crate::error::BusError;
+use crate::partition::Partition;
 use crate::record::{Commit, Committed, Entry, Loaded};
 use crate::{Bus, SqliteBus};
+
+/// How long a tick is waited for.
+const TICK_ANSWER_MILLIS: u64 = 2_000;
 
 /// What to know about an owner.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
     /// The partition whose holder alone may commit. Without one the owner is this host's own, and each host has another
     /// of that name.
-    pub partition: Option<String>,
+    pub partition: Option<Partition>,
     /// Whether its state speaks of positions in the log. Such an owner cannot go on without the log; the others go on observing
     /// while Redis is away, and their commits wait.
     pub reads_log: bool,
@@ -53,35 +60,48 @@ pub struct RedisSettings {
     pub server: RedisServer,
     /// What all keys begin with: deployments with different prefixes share a Redis and nothing else.
     pub prefix: String,
-    /// The name of this host, unique in the deployment and the same after a restart.
-    pub node: String,
+    /// How this host takes part. Its name is its own in the deployment, and the same after a restart.
+    pub lease: LeaseSettings,
     /// How many bytes of commits wait at most while Redis is away.
     pub outbox_bytes: usize,
     /// Whose work an owner is.
     pub place: fn(&str) -> Place,
 }
 
-/// Tokens of the partitions that this host holds.
-pub type Tokens = BTreeMap<String, String>;
-
 /// The bus in Redis, followed by a file of this host.
 pub struct RedisBus {
     core: Arc<Core>,
+    leases: Leases,
     down: watch::Sender<bool>,
-    tasks: Vec<JoinHandle<()>>,
+    tasks: Tasks,
 }
 
 impl RedisBus {
-    /// Begins to follow. The file is this host's own, and grows into the whole audit trail. Redis need not answer yet.
-    pub async fn open(
-        settings: RedisSettings,
-        mirror: Arc<SqliteBus>,
-        tokens: watch::Receiver<Tokens>,
-    ) -> Result<Self, BusError> {
-        let core = Arc::new(Core::open(settings, mirror, tokens).await?);
+    /// Joins the deployment and begins to follow. The file is this host's own, and grows into the whole audit trail. Redis need
+    /// not answer yet.
+    pub async fn open(settings: RedisSettings, mirror: Arc<SqliteBus>) -> Result<Self, BusError> {
+        // A connection of its own: a tick must not stand behind megabytes of records.
+        let ticks = Link::new(settings.server.clone(), Some(Duration::from_millis(TICK_ANSWER_MILLIS)));
+        let leases = Leases::join(ticks, settings.lease.clone());
+        let core = Arc::new(Core::open(settings, mirror, leases.held()).await?);
         let (down, is_down) = watch::channel(false);
-        let tasks = follower::start(&core, &is_down);
-        Ok(Self { core, down, tasks })
+        let tasks = Tasks(follower::start(&core, &is_down));
+        Ok(Self { core, leases, down, tasks })
+    }
+
+    /// Who does which work.
+    pub fn leases(&self) -> &Leases {
+        &self.leases
+    }
+
+    /// This host's own file.
+    pub fn mirror(&self) -> Arc<SqliteBus> {
+        self.core.mirror.clone()
+    }
+
+    /// The highest position this host knows of: at least that of everything it committed.
+    pub fn seen(&self) -> u64 {
+        self.core.seen()
     }
 
     /// How many commits wait for Redis.
@@ -90,18 +110,24 @@ impl RedisBus {
     }
 
     /// Stops following. What waits lies in the host's file, and goes to Redis after the next start.
-    pub async fn close(mut self) {
-        self.down.send_replace(true);
-        for task in std::mem::take(&mut self.tasks) {
+    pub async fn close(self) {
+        let Self { leases, down, tasks, .. } = self;
+        down.send_replace(true);
+        let mut tasks = tasks;
+        for task in std::mem::take(&mut tasks.0) {
             // A task that panicked has said so.
             let _ = task.await;
         }
+        leases.leave().await;
     }
 }
 
-impl Drop for RedisBus {
+/// They end with the bus, also where nobody closes it.
+struct Tasks(Vec<JoinHandle<()>>);
+
+impl Drop for Tasks {
     fn drop(&mut self) {
-        self.tasks.iter().for_each(JoinHandle::abort);
+        self.0.iter().for_each(JoinHandle::abort);
     }
 }
 

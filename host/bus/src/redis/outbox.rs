@@ -61,7 +61,8 @@ pub(super) async fn run_outbox(core: Arc<Core>, mut down: watch::Receiver<bool>)
             () = tokio::time::sleep(Duration::from_millis(TRY_MILLIS)) => {}
         }
         let waiting = core.journal().waiting();
-        if waiting == 0 {
+        // Whose work it is now is known with the first tick.
+        if waiting == 0 || core.held.borrow().in_doubt {
             continue;
         }
         // Not in the select: a step is finished before the end.

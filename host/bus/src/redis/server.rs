@@ -5,7 +5,6 @@ use std::fmt;
 use redis::{Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, RedisConnectionInfo, TlsCertificates};
 use url::Url;
 
-const DEFAULT_PORT: u16 = 6379;
 const DEFAULT_SENTINEL_PORT: u16 = 26379;
 
 /// Where Redis is found and how it lets us in.
@@ -52,6 +51,9 @@ impl fmt::Display for RedisServer {
 }
 
 impl RedisServer {
+    /// Where Redis listens when nothing is said.
+    pub const DEFAULT_PORT: u16 = 6379;
+
     /// From an address.
     pub fn parse(text: &str) -> Result<Self, BadRedisUrl> {
         let bad = |what: &str| BadRedisUrl { what: what.to_owned() };
@@ -64,7 +66,7 @@ impl RedisServer {
         };
         let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
         let (login, hosts) = authority.rsplit_once('@').map_or(("", authority), |(login, hosts)| (login, hosts));
-        let default_port = if is_sentinel { DEFAULT_SENTINEL_PORT } else { DEFAULT_PORT };
+        let default_port = if is_sentinel { DEFAULT_SENTINEL_PORT } else { Self::DEFAULT_PORT };
         let hosts = hosts.split(',').map(|host| read_host(host, default_port)).collect::<Option<Vec<_>>>();
         let hosts = hosts.ok_or_else(|| bad("names a host or port that cannot be one"))?;
         let (sentinel_name, database) = match is_sentinel {

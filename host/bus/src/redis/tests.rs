@@ -1,13 +1,14 @@
 //! What is particular to the engine in Redis, on a real one.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use orion_lab::{RedisOptions, RedisServer as Server};
 use proptest::prelude::*;
 use tempfile::TempDir;
-use tokio::sync::watch;
 
-use super::{Place, RedisBus, RedisServer, RedisSettings, Tokens};
+use super::lease::LeaseSettings;
+use super::{Place, RedisBus, RedisServer, RedisSettings};
 use crate::conformance::{self, any_steps, commit, id};
 use crate::{Bus, BusError, Commit, RecordKind, SqliteBus, StateChange};
 
@@ -20,7 +21,7 @@ fn settings(server: &Server, prefix: &str) -> RedisSettings {
     RedisSettings {
         server: RedisServer::parse(&server.url()).unwrap(),
         prefix: prefix.to_owned(),
-        node: "one".to_owned(),
+        lease: LeaseSettings::new(prefix, "one", [], Duration::from_secs(10)).unwrap(),
         outbox_bytes: 64 * 1024 * 1024,
         place: own,
     }
@@ -31,7 +32,7 @@ fn mirror(folder: &TempDir) -> Arc<SqliteBus> {
 }
 
 async fn opened(settings: RedisSettings, mirror: Arc<SqliteBus>) -> RedisBus {
-    RedisBus::open(settings, mirror, watch::channel(Tokens::new()).1).await.unwrap()
+    RedisBus::open(settings, mirror).await.unwrap()
 }
 
 async fn fresh() -> (RedisBus, (Server, TempDir)) {
@@ -87,7 +88,7 @@ async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
         if holds().await {
             return;
         }
-        tokio::time::sleep(std::time::Duration::from_millis(25)).await;
+        tokio::time::sleep(Duration::from_millis(25)).await;
     }
     panic!("never: {what}");
 }
