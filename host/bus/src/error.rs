@@ -116,6 +116,15 @@ pub enum BusError {
         /// The owner.
         owner: String,
     },
+    /// The folder and the server belong to different deployments.
+    #[error(
+        "this data folder holds the records of one deployment, and {server} those of another: give this host an empty data \
+         folder, or --redis-prefix of its own, or empty that Redis first if this folder is what counts"
+    )]
+    OtherDeployment {
+        /// The server's address, without user and password.
+        server: String,
+    },
     /// The log at the server holds what Orion never wrote.
     #[error("the log at {server} cannot be read ({detail}): did another program write under Orion's keys?")]
     ForeignLog {

@@ -1,15 +1,15 @@
 -- One commit: everything a step changed, or nothing. The only way in which the log grows.
 --
--- KEYS  log, meta, owners, state of this owner, ids, ids of before, leases
+-- KEYS  log, meta, owners, state of this owner, ids, ids of before, leases, readers
 -- ARGV  1 highest position the host knows of; 2 partition ('' for an owner of the host's own); 3 its token;
 --       4 owner; 5 expected offset ('' for none); 6 offset ('' when only records are added: nothing is then expected);
---       7 how many ids are remembered before the older half is let go; 8 how many records; then the records, each its id
---       (16 bytes) and the rest; then pairs of what changes in the state: 'p' key, value | 'd' key, '' | 'c', ''
+--       7 how many ids are remembered before the older half is let go; 8 whether the owner reads the log, whose offset is
+--       then a position ('1'); 9 how many records; then the records, each its id (16 bytes) and the rest; then pairs of what changes in the state: 'p' key, value | 'd' key, '' | 'c', ''
 -- Gives {'OK', last position, records appended, id of the entry}, or why nothing changed:
 --       {'EMPTY'}, {'REGRESSED', last position}, {'FENCED', token}, {'CONFLICT', offset found}
-local log, meta, owners, state, ids, ids_before, leases = unpack(KEYS)
+local log, meta, owners, state, ids, ids_before, leases, readers = unpack(KEYS)
 local owner, offset = ARGV[4], ARGV[6]
-local first_record, records = 9, tonumber(ARGV[8])
+local first_record, records = 10, tonumber(ARGV[9])
 -- What fits on Lua's stack, with room to spare.
 local MOST_ARGUMENTS = 4000
 
@@ -70,6 +70,7 @@ end
 
 if offset ~= '' then
   redis.call('HSET', owners, owner, offset)
+  if ARGV[8] == '1' then redis.call('HSET', readers, owner, offset) end
   local puts = {}
   local function flush()
     if #puts > 0 then redis.call('HSET', state, unpack(puts)) end

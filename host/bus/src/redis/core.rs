@@ -1,6 +1,7 @@
 //! What the bus and its tasks share, and the way of a commit and a read.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -48,7 +49,8 @@ pub(super) struct Core {
     pub(super) held: watch::Receiver<Held>,
     journal: Mutex<Journal>,
     tail: Mutex<Tail>,
-    seen: std::sync::atomic::AtomicU64,
+    seen: AtomicU64,
+    mirrored: AtomicU64,
 }
 
 /// Why a commit did not come to stand.
@@ -88,7 +90,8 @@ impl Core {
             cursor,
             tail: Mutex::new(Tail::starting_after(cursor.position)),
             appended: watch::Sender::new(cursor.position),
-            seen: std::sync::atomic::AtomicU64::new(cursor.position),
+            seen: AtomicU64::new(cursor.position),
+            mirrored: AtomicU64::new(cursor.position),
             settings,
             mirror,
         })
@@ -129,11 +132,20 @@ impl Core {
 
     /// The highest position this host knows of.
     pub(super) fn seen(&self) -> u64 {
-        self.seen.load(std::sync::atomic::Ordering::Relaxed)
+        self.seen.load(Ordering::Relaxed)
     }
 
     pub(super) fn has_seen(&self, position: u64) {
-        self.seen.fetch_max(position, std::sync::atomic::Ordering::Relaxed);
+        self.seen.fetch_max(position, Ordering::Relaxed);
+    }
+
+    /// Up to which position the host's own file holds the log.
+    pub(super) fn mirrored(&self) -> u64 {
+        self.mirrored.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn has_mirrored(&self, position: u64) {
+        self.mirrored.fetch_max(position, Ordering::Relaxed);
     }
 
     /// The server lost what it had behind some position up to this one.
@@ -237,7 +249,8 @@ impl Core {
             _ => None,
         };
         let lease = token.as_ref().map(|(partition, token)| (partition.as_str(), token.as_str()));
-        let sending = Sending { commit, owner: &owner, lease, is_records_only, seen: self.seen() };
+        let (reads_log, seen) = (place.reads_log, self.seen());
+        let sending = Sending { commit, owner: &owner, lease, reads_log, is_records_only, seen };
         match sending.send(&self.link, &self.keys).await {
             Ok(Verdict::Done { last_seq, appended, entry }) => {
                 self.has_seen(last_seq);

@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 
 use super::core::{ANSWER_MILLIS, Core};
 use super::link::Link;
-use super::outbox::run_outbox;
+use super::outbox::{run_outbox, run_trim};
 use super::wire::{EntryId, LogEntry, read_entries};
 use crate::error::BusError;
 use crate::record::{Replicated, StateChange};
@@ -39,6 +39,7 @@ pub(super) fn start(core: &Arc<Core>, down: &watch::Receiver<bool>) -> Vec<JoinH
         tokio::spawn(read_log(core.clone(), read, down.clone())),
         tokio::spawn(write_log(core.clone(), to_write, down.clone())),
         tokio::spawn(run_outbox(core.clone(), down.clone())),
+        tokio::spawn(run_trim(core.clone(), down.clone())),
     ]
 }
 
@@ -109,6 +110,7 @@ async fn write_log(core: Arc<Core>, mut to_write: mpsc::Receiver<Vec<LogEntry>>,
             }
         }
         core.journal().forget_until(last);
+        core.has_mirrored(last.position);
     }
 }
 
@@ -117,8 +119,12 @@ pub(super) async fn stored_cursor(mirror: &SqliteBus) -> Result<EntryId, BusErro
     let loaded = mirror.load(CURSOR_OWNER).await?;
     let cursor = loaded.state.into_iter().find(|(key, _)| key == CURSOR_KEY);
     let cursor = cursor.and_then(|(_, value)| EntryId::parse(std::str::from_utf8(&value).ok()?));
-    // A file that has a log and followed none goes on behind what it has.
-    Ok(cursor.unwrap_or(EntryId { position: *mirror.appended().borrow(), number: u64::MAX }))
+    let behind_its_own = match *mirror.appended().borrow() {
+        0 => EntryId::default(),
+        // A file that has a log and followed none brings it to the server, and goes on behind it.
+        position => EntryId { position, number: u64::MAX },
+    };
+    Ok(cursor.unwrap_or(behind_its_own))
 }
 
 fn replicated(core: &Core, entries: Vec<LogEntry>, last: EntryId) -> Vec<Replicated> {

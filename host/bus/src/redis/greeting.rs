@@ -9,10 +9,10 @@ use redis::{FromRedisValue, RedisResult, Value};
 
 use super::Place;
 use super::core::{ANSWER_MILLIS, Core, Trouble, away, escaped};
-use super::script::{eval, make_known, unexpected};
+use super::script::{eval, load_unknown, make_known, unexpected};
 use super::wire::{EntryId, record_bytes};
 use crate::error::BusError;
-use crate::record::{Commit, Entry, NewRecord, StateChange};
+use crate::record::{Commit, Entry, NewRecord, Replicated, StateChange};
 use crate::{Bus as _, SqliteBus};
 
 /// Positions that are left out after a server lost something: more than it can have lost.
@@ -35,6 +35,8 @@ const RESTORED_OWNER: &str = "restored";
 
 const RUN_KEY: &[u8] = b"run";
 
+const LINEAGE_KEY: &[u8] = b"lineage";
+
 /// What is known of the server.
 #[derive(Debug, Default)]
 pub(super) struct Greeted {
@@ -42,6 +44,8 @@ pub(super) struct Greeted {
     connection: Option<u64>,
     /// The server process whose losses are made good.
     run: Option<String>,
+    /// The deployment that this host is part of.
+    lineage: Option<String>,
     offset: Option<i64>,
 }
 
@@ -49,9 +53,11 @@ impl Greeted {
     /// As the host's own file has it.
     pub(super) async fn open(mirror: &SqliteBus) -> Result<Self, BusError> {
         let loaded = mirror.load(RUN_OWNER).await?;
-        let run = loaded.state.into_iter().find(|(key, _)| key == RUN_KEY);
-        let run = run.and_then(|(_, value)| String::from_utf8(value).ok());
-        Ok(Self { connection: None, run, offset: loaded.offset })
+        let text = |key: &[u8]| {
+            let value = loaded.state.iter().find(|(known, _)| known == key)?;
+            String::from_utf8(value.1.clone()).ok()
+        };
+        Ok(Self { connection: None, run: text(RUN_KEY), lineage: text(LINEAGE_KEY), offset: loaded.offset })
     }
 }
 
@@ -66,8 +72,18 @@ struct Break {
 }
 
 enum Hello {
-    Empty,
-    Known { run: String, last_seq: u64, breaks: Vec<Break> },
+    /// Nothing is there; this is what a new deployment would be called.
+    Empty(String),
+    Known(Known),
+}
+
+/// A deployment as a server has it.
+struct Known {
+    run: String,
+    last_seq: u64,
+    breaks: Vec<Break>,
+    lineage: String,
+    trimmed: u64,
 }
 
 impl Core {
@@ -78,25 +94,78 @@ impl Core {
         if greeted.connection == Some(number) {
             return Ok(());
         }
-        let (run, last_seq, breaks) = match self.hello().await.map_err(|error| away(&error))? {
-            Hello::Known { run, last_seq, breaks } => (run, last_seq, breaks),
-            Hello::Empty => {
-                self.found().await?;
-                match self.hello().await.map_err(|error| away(&error))? {
-                    Hello::Known { run, last_seq, .. } => (run, last_seq, Vec::new()),
-                    Hello::Empty => return Err(Trouble::Away("it forgot the deployment at once".to_owned())),
-                }
-            }
+        let mut known = match self.hello().await.map_err(|error| away(&error))? {
+            Hello::Known(known) => known,
+            Hello::Empty(offer) => self.found_and_greet(&mut greeted, offer).await?,
         };
+        self.join(&greeted, &known).await?;
         make_known(&self.link).await.map_err(|error| away(&error))?;
-        if greeted.run.as_deref() != Some(&run) {
+        if greeted.run.as_ref() != Some(&known.run) {
             if greeted.run.is_some() {
-                self.forget_tail_until(last_seq);
+                self.forget_tail_until(known.last_seq);
+                let breaks = std::mem::take(&mut known.breaks);
                 self.give_back(breaks_since(greeted.run.as_deref(), breaks)).await?;
             }
-            self.remember_run(&mut greeted, run).await.map_err(Trouble::Refused)?;
+            self.remember(&mut greeted, Some(known.run), known.lineage).await.map_err(Trouble::Refused)?;
         }
         greeted.connection = Some(number);
+        Ok(())
+    }
+
+    async fn found_and_greet(&self, greeted: &mut Greeted, offer: String) -> Result<Known, Trouble> {
+        self.found(greeted, offer).await?;
+        match self.hello().await.map_err(|error| away(&error))? {
+            // Whatever it lost was brought with everything else.
+            Hello::Known(known) => Ok(Known { breaks: Vec::new(), ..known }),
+            Hello::Empty(_) => Err(Trouble::Away("it forgot the deployment at once".to_owned())),
+        }
+    }
+
+    /// Makes sure that this host's file is part of the deployment, and holds every owner: from the log alone it would learn
+    /// only what changes from now on.
+    async fn join(&self, greeted: &Greeted, known: &Known) -> Result<(), Trouble> {
+        let is_new = greeted.lineage.is_none();
+        let is_foreign = match &greeted.lineage {
+            Some(lineage) => *lineage != known.lineage,
+            None => *self.mirror.appended().borrow() > 0,
+        };
+        if is_foreign {
+            return Err(Trouble::Refused(BusError::OtherDeployment { server: self.settings.server.to_string() }));
+        }
+        if known.trimmed > self.mirrored() && !is_new {
+            tracing::error!(
+                "the log up to position {} was let go of while this host was away, and its audit trail ends at {}: the files \
+                 of another host have what is between",
+                known.trimmed,
+                self.mirrored()
+            );
+        }
+        if is_new || known.trimmed > self.mirrored() {
+            self.copy_owners().await?;
+            self.has_mirrored(known.trimmed);
+        }
+        Ok(())
+    }
+
+    async fn copy_owners(&self) -> Result<(), Trouble> {
+        let names: Vec<String> = redis::cmd("HKEYS")
+            .arg(&self.keys.owners)
+            .query_async(&mut self.link.clone())
+            .await
+            .map_err(|error| away(&error))?;
+        for name in names {
+            let Some(owner) = self.local_name(&name) else { continue };
+            let loaded = load_unknown(&self.link, &self.keys, &name).await.map_err(|error| away(&error))?;
+            let Some((Some(offset), state)) = loaded else { continue };
+            let puts = state.into_iter().map(|(key, value)| StateChange::Put { key, value });
+            let copied = Replicated {
+                owner: Some(owner.to_owned()),
+                offset: Some(offset),
+                records: Vec::new(),
+                state: std::iter::once(StateChange::Clear).chain(puts).collect(),
+            };
+            self.mirror.replicate(vec![copied]).await.map_err(Trouble::Refused)?;
+        }
         Ok(())
     }
 
@@ -112,23 +181,29 @@ impl Core {
         let mut parts = answer.into_iter();
         let mut next = || parts.next().unwrap_or(Value::Nil);
         if String::from_redis_value(next())? == "EMPTY" {
-            return Ok(Hello::Empty);
+            return Ok(Hello::Empty(String::from_redis_value(next())?));
         }
         let (run, last_seq) = (String::from_redis_value(next())?, String::from_redis_value(next())?);
         let breaks: Vec<String> = Vec::from_redis_value(next())?;
         let last_seq = last_seq.parse().map_err(|_| unexpected("a position"))?;
         self.has_seen(last_seq);
         let breaks = breaks.iter().map(|text| read_break(text).ok_or_else(|| unexpected("a break")));
-        Ok(Hello::Known { run, last_seq, breaks: breaks.collect::<RedisResult<_>>()? })
+        let breaks = breaks.collect::<RedisResult<_>>()?;
+        let (lineage, trimmed) = (String::from_redis_value(next())?, String::from_redis_value(next())?);
+        let trimmed = trimmed.parse().map_err(|_| unexpected("a position"))?;
+        Ok(Hello::Known(Known { run, last_seq, breaks, lineage, trimmed }))
     }
 
-    async fn remember_run(&self, greeted: &mut Greeted, run: String) -> Result<(), BusError> {
+    async fn remember(&self, greeted: &mut Greeted, run: Option<String>, lineage: String) -> Result<(), BusError> {
         let offset = greeted.offset.map_or(0, |offset| offset.wrapping_add(1));
-        let state = vec![StateChange::Put { key: RUN_KEY.to_vec(), value: run.clone().into_bytes() }];
+        let put = |key: &[u8], value: &str| StateChange::Put { key: key.to_vec(), value: value.as_bytes().to_vec() };
+        let known_run = run.as_ref().map(|run| put(RUN_KEY, run));
+        let state = std::iter::once(put(LINEAGE_KEY, &lineage)).chain(known_run).collect();
         let commit =
             Commit { owner: RUN_OWNER.to_owned(), expected: greeted.offset, offset, records: Vec::new(), state };
         self.mirror.commit(commit).await?;
-        (greeted.run, greeted.offset) = (Some(run), Some(offset));
+        greeted.run = run.or(greeted.run.take());
+        (greeted.lineage, greeted.offset) = (Some(lineage), Some(offset));
         Ok(())
     }
 
@@ -180,7 +255,7 @@ impl Core {
 
     /// Brings a deployment to a server that holds none: owners with their state, and of the log what is not read yet. A new
     /// deployment has neither.
-    async fn found(&self) -> Result<(), Trouble> {
+    async fn found(&self, greeted: &mut Greeted, offer: String) -> Result<(), Trouble> {
         let mut link = self.link.clone();
         let lock = redis::cmd("SET")
             .arg(&self.keys.founding)
@@ -196,6 +271,9 @@ impl Core {
             tokio::time::sleep(Duration::from_millis(ANSWER_MILLIS / 10)).await;
             return Err(Trouble::Away("another host is filling it".to_owned()));
         }
+        let lineage = greeted.lineage.clone().unwrap_or(offer);
+        // First: after a crash in the middle this host has to know that the deployment is its own.
+        self.remember(greeted, None, lineage.clone()).await.map_err(Trouble::Refused)?;
         self.clear_server().await.map_err(|error| away(&error))?;
         let read_from = self.found_owners().await?;
         let last_seq = *self.mirror.appended().borrow();
@@ -204,7 +282,7 @@ impl Core {
         }
         let seq = if last_seq == 0 { 0 } else { last_seq.max(self.seen()) + LEFT_OUT_POSITIONS };
         let mut command = eval(include_str!("found.lua"), &[&self.keys.meta, &self.keys.log]);
-        let founded: RedisResult<Value> = command.arg(seq).query_async(&mut link).await;
+        let founded: RedisResult<Value> = command.arg(seq).arg(&lineage).query_async(&mut link).await;
         let unlocked: RedisResult<()> = redis::cmd("DEL").arg(&self.keys.founding).query_async(&mut link).await;
         founded.and(unlocked).map_err(|error| away(&error))
     }
@@ -214,7 +292,15 @@ impl Core {
         let mut link = self.link.clone();
         let [ids, before] = &self.keys.ids;
         redis::cmd("UNLINK")
-            .arg(&[&self.keys.log, &self.keys.owners, ids, before, &self.keys.breaks])
+            .arg(&[
+                &self.keys.log,
+                &self.keys.owners,
+                &self.keys.readers,
+                &self.keys.mirrors,
+                ids,
+                before,
+                &self.keys.breaks,
+            ])
             .query_async::<()>(&mut link)
             .await?;
         let pattern = self.keys.state("*");
@@ -252,15 +338,24 @@ impl Core {
                 read_from = Some(read_from.map_or(position, |from: u64| from.min(position)));
             }
             let name = self.server_name(&owner, &place);
-            self.found_owner(&name, offset, &loaded.state).await.map_err(|error| away(&error))?;
+            self.found_owner(&name, offset, &loaded.state, place.reads_log).await.map_err(|error| away(&error))?;
         }
         Ok(read_from)
     }
 
-    async fn found_owner(&self, name: &str, offset: i64, state: &[(Vec<u8>, Vec<u8>)]) -> RedisResult<()> {
+    async fn found_owner(
+        &self,
+        name: &str,
+        offset: i64,
+        state: &[(Vec<u8>, Vec<u8>)],
+        reads_log: bool,
+    ) -> RedisResult<()> {
         let mut link = self.link.clone();
         for part in state.chunks(BATCH) {
             redis::cmd("HSET").arg(self.keys.state(name)).arg(part).query_async::<()>(&mut link).await?;
+        }
+        if reads_log {
+            redis::cmd("HSET").arg(&self.keys.readers).arg(name).arg(offset).query_async::<()>(&mut link).await?;
         }
         redis::cmd("HSET").arg(&self.keys.owners).arg(name).arg(offset).query_async(&mut link).await
     }

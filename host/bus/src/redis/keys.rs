@@ -6,7 +6,7 @@ pub(super) struct Keys {
     pub(super) prefix: String,
     /// Stream: every commit, in order.
     pub(super) log: String,
-    /// Hash: `lineage`, `run`, `seq`.
+    /// Hash: `lineage`, `run`, `seq`, `trimmed`.
     pub(super) meta: String,
     /// Hash: owner → offset.
     pub(super) owners: String,
@@ -14,6 +14,10 @@ pub(super) struct Keys {
     pub(super) ids: [String; 2],
     /// Hash: partition → token of who holds it.
     pub(super) leases: String,
+    /// Hash: owner → offset, of owners that read the log.
+    pub(super) readers: String,
+    /// Hash: node → how far its file holds the log, and when it said so.
+    pub(super) mirrors: String,
     /// List: when the server lost something.
     pub(super) breaks: String,
     /// Lock: who fills an empty server.
@@ -30,6 +34,8 @@ impl Keys {
             owners: key("owners"),
             ids: [key("ids"), key("ids:before")],
             leases: key("leases"),
+            readers: key("readers"),
+            mirrors: key("mirrors"),
             breaks: key("breaks"),
             founding: key("founding"),
         }
@@ -41,8 +47,9 @@ impl Keys {
     }
 
     /// As the commit script wants them.
-    pub(super) fn of_commit(&self, owner: &str) -> [String; 7] {
+    pub(super) fn of_commit(&self, owner: &str) -> [String; 8] {
         let [ids, before] = self.ids.clone();
-        [self.log.clone(), self.meta.clone(), self.owners.clone(), self.state(owner), ids, before, self.leases.clone()]
+        let (log, meta, owners) = (self.log.clone(), self.meta.clone(), self.owners.clone());
+        [log, meta, owners, self.state(owner), ids, before, self.leases.clone(), self.readers.clone()]
     }
 }

@@ -3,12 +3,26 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use redis::FromRedisValue;
 use tokio::sync::watch;
 
 use super::core::{Core, Stands, Trouble};
+use super::script::eval;
 use crate::Bus as _;
 use crate::error::BusError;
 use crate::record::{Commit, Committed};
+
+/// How often the log is trimmed.
+const TRIM_MILLIS: u64 = 5_000;
+
+/// Positions that stay though everybody has them: what a person wants to look at a moment later.
+const KEPT_POSITIONS: u64 = 1_000;
+
+/// How long a host that is gone is waited for: over a long weekend.
+const AWAY_MILLIS: u64 = 4 * 24 * 3_600 * 1_000;
+
+/// Entries, of a few kilobytes mostly, with which the log is too large to wait for a host that is gone.
+const MOST_ENTRIES: u64 = 500_000;
 
 /// How often it is tried to hand over what waits.
 const TRY_MILLIS: u64 = 250;
@@ -50,6 +64,44 @@ impl Core {
             self.mirror.commit(written.clone()).await?;
             self.journal().drop_first(&written, entry);
         }
+    }
+}
+
+/// Lets the server go of what everybody has, until `down`.
+pub(super) async fn run_trim(core: Arc<Core>, mut down: watch::Receiver<bool>) {
+    loop {
+        tokio::select! {
+            _ = down.wait_for(|down| *down) => return,
+            () = tokio::time::sleep(Duration::from_millis(TRIM_MILLIS)) => {}
+        }
+        match core.trim().await {
+            Ok(Trimmed::Usual) => {}
+            Ok(Trimmed::Forced(position)) => tracing::warn!(
+                "Redis holds more than {MOST_ENTRIES} commits and lets go of those up to position {position}, which a host that \
+                 is away does not have: its audit trail will have a gap there"
+            ),
+            Err(error) => tracing::debug!("the log is not trimmed: {error}"),
+        }
+    }
+}
+
+enum Trimmed {
+    Usual,
+    Forced(u64),
+}
+
+impl Core {
+    async fn trim(&self) -> redis::RedisResult<Trimmed> {
+        let keys = [&self.keys.log, &self.keys.meta, &self.keys.readers, &self.keys.mirrors];
+        let mut command = eval(include_str!("trim.lua"), &keys);
+        command.arg(self.node()).arg(self.mirrored()).arg(KEPT_POSITIONS).arg(AWAY_MILLIS).arg(MOST_ENTRIES);
+        let answer: Vec<redis::Value> = command.query_async(&mut self.link.clone()).await?;
+        let mut parts = answer.into_iter().skip(1).map(String::from_redis_value);
+        let (position, is_forced) = (parts.next().transpose()?, parts.next().transpose()?);
+        Ok(match (position.and_then(|position| position.parse().ok()), is_forced.as_deref()) {
+            (Some(position), Some("1")) => Trimmed::Forced(position),
+            _ => Trimmed::Usual,
+        })
     }
 }
 

@@ -41,6 +41,8 @@ pub(super) struct Sending<'a> {
     pub(super) owner: &'a str,
     /// Partition and token, for an owner that hosts share.
     pub(super) lease: Option<(&'a str, &'a str)>,
+    /// Whether the owner reads the log.
+    pub(super) reads_log: bool,
     /// Whether only the records are added, by nobody, expecting nothing.
     pub(super) is_records_only: bool,
     /// The highest position this host knows of.
@@ -57,7 +59,7 @@ impl Sending<'_> {
             false => (shown(self.commit.expected), shown(Some(self.commit.offset))),
         };
         command.arg(self.seen).arg(partition).arg(token).arg(self.owner).arg(expected).arg(offset);
-        command.arg(REMEMBERED_IDS).arg(self.commit.records.len());
+        command.arg(REMEMBERED_IDS).arg(u8::from(self.reads_log)).arg(self.commit.records.len());
         for record in &self.commit.records {
             command.arg(record_bytes(record));
         }
@@ -102,7 +104,15 @@ pub(super) type Stored = Option<(Option<i64>, Vec<(Vec<u8>, Vec<u8>)>)>;
 
 /// Loads an owner.
 pub(super) async fn load(link: &Link, keys: &Keys, owner: &str) -> RedisResult<Stored> {
-    let mut command = evalsha(&LOAD, &[&keys.meta, &keys.owners, &keys.state(owner)]);
+    load_by(evalsha(&LOAD, &[&keys.meta, &keys.owners, &keys.state(owner)]), link, owner).await
+}
+
+/// The same, from a server that does not know the scripts yet.
+pub(super) async fn load_unknown(link: &Link, keys: &Keys, owner: &str) -> RedisResult<Stored> {
+    load_by(eval(include_str!("load.lua"), &[&keys.meta, &keys.owners, &keys.state(owner)]), link, owner).await
+}
+
+async fn load_by(mut command: Cmd, link: &Link, owner: &str) -> RedisResult<Stored> {
     let answer: Vec<Value> = command.arg(owner).query_async(&mut link.clone()).await?;
     let mut parts = answer.into_iter();
     let mut next = || parts.next().unwrap_or(Value::Nil);

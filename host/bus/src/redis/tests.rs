@@ -183,3 +183,65 @@ async fn a_replica_that_is_promoted_without_the_last_writes_gets_them_back() {
     assert!(kinds.iter().all(|entry| entry.kind == RecordKind::Event));
     assert!(kinds.windows(2).all(|pair| pair[0].seq < pair[1].seq));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_host_that_joins_late_has_every_owner_and_what_everybody_has_is_let_go_of() {
+    let server = Server::start(&RedisOptions::default()).unwrap();
+    let folders = [TempDir::new().unwrap(), TempDir::new().unwrap()];
+    let named = |name: &str| RedisSettings {
+        lease: LeaseSettings::new("orion", name, [], Duration::from_secs(10)).unwrap(),
+        place: |owner| Place { partition: None, reads_log: owner == "stage" },
+        ..settings(&server, "orion")
+    };
+    let first = opened(named("one"), mirror(&folders[0])).await;
+    first.commit(step("a", None, 1, 0..3_000)).await.unwrap();
+    first.commit(step("stage", None, 2_500, 9_000..9_001)).await.unwrap();
+    let log = || server.command(&["HGET", "{orion}:meta", "trimmed"]).unwrap();
+    until("the log is trimmed behind what the stage has read", async || log() == "1500").await;
+    assert_eq!(first.read(2_500, 9_999).await.unwrap().len(), 501, "what is unread is there");
+    // The owners of the first host are its own, so the second has to hold only what is shared: here nothing.
+    let second = opened(named("two"), mirror(&folders[1])).await;
+    assert_eq!(second.load("a").await.unwrap(), crate::Loaded::default());
+    second.commit(step("a", None, 5, 4_000..4_001)).await.unwrap();
+    until("both files hold it", async || {
+        let last = async |bus: &RedisBus| bus.mirror().read(3_001, 9).await.unwrap().len();
+        (last(&first).await, last(&second).await) == (1, 1)
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_folder_of_another_deployment_is_refused() {
+    let (one, other) =
+        (Server::start(&RedisOptions::default()).unwrap(), Server::start(&RedisOptions::default()).unwrap());
+    let (folder, folder_of_other) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    let mine = mirror(&folder);
+    let bus = opened(settings(&one, "orion"), mine.clone()).await;
+    bus.commit(step("a", None, 1, 0..1)).await.unwrap();
+    until("its file has it", async || !mine.read(0, 1).await.unwrap().is_empty()).await;
+    bus.close().await;
+    let theirs = opened(settings(&other, "orion"), mirror(&folder_of_other)).await;
+    theirs.commit(step("a", None, 1, 5..6)).await.unwrap();
+    let strayed = opened(settings(&other, "orion"), mine.clone()).await;
+    let refused = strayed.commit(step("a", Some(1), 2, 1..2)).await;
+    assert!(matches!(refused, Err(BusError::OtherDeployment { .. })), "{refused:?}");
+    assert_eq!(theirs.read(0, 9).await.unwrap().len(), 1);
+    // Back where it belongs it goes on.
+    strayed.close().await;
+    let bus = opened(settings(&one, "orion"), mine).await;
+    bus.commit(step("a", Some(1), 2, 1..2)).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_that_was_alone_brings_its_records_to_an_empty_redis() {
+    let server = Server::start(&RedisOptions::default()).unwrap();
+    let folder = TempDir::new().unwrap();
+    let alone = mirror(&folder);
+    alone.commit(step("a", None, 1, 0..4)).await.unwrap();
+    alone.commit(step("stage", None, 3, 4..5)).await.unwrap();
+    let bus = opened(with_places(&server), alone.clone()).await;
+    assert_eq!(bus.load("a").await.unwrap(), alone.load("a").await.unwrap());
+    assert_eq!(bus.read(3, 9).await.unwrap(), alone.read(3, 9).await.unwrap(), "at their positions");
+    bus.commit(step("a", Some(1), 2, 5..6)).await.unwrap();
+    until("it goes on in the file", async || ids(&*alone).await == (0..6).map(id).collect::<Vec<_>>()).await;
+}
