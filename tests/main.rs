@@ -22,6 +22,7 @@ mod commands_speak_plainly;
 mod downtime_is_caught_up;
 mod edits_are_live_without_a_restart;
 mod every_attack_is_contained;
+mod many_hosts_share_the_work;
 mod missing_data_is_not_recovery;
 mod no_level_but_n0;
 mod normal_operation_emits_nothing;

@@ -122,6 +122,9 @@ impl Deployment {
             "ORION_LOG",
             "ORION_PLUGINS__TRUSTED_KEYS",
             "ORION_POLL_INTERVAL",
+            "ORION_ROLES",
+            "REDIS_HOST",
+            "REDIS_URL",
         ];
         for name in unset {
             command.env_remove(name);
