@@ -25,7 +25,10 @@ pub use redis::lease::{
     DEFAULT_LEASE_SECONDS, Held, InvalidLeaseSettings, LeaseSettings, Leases, MAX_LEASE_SECONDS, MAX_NODE_NAME_BYTES,
     MIN_LEASE_SECONDS, Node, Partitions, ServerTime, TICK_MILLIS, Token,
 };
-pub use redis::{BadRedisUrl, Place, RedisBus, RedisServer, RedisSettings};
+pub use redis::{
+    BadRedisUrl, Place, REDIS_OWNERS, RedisBus, RedisServer, RedisSettings, Survey, SurveyedNode, SurveyedPartition,
+    survey,
+};
 pub use sqlite::{DATABASE_FILE, LOCK_FILE, Ownership, Reader, SqliteBus, create_memory_dir, ownership};
 
 /// What stages speak to. All engines pass the same conformance tests.

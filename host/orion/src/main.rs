@@ -46,6 +46,8 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Tail(args) => command::tail::tail(&args),
         Command::Incident(args) => command::incident::incident(&args),
         Command::Plugin(args) => command::plugin::plugin(&args),
+        Command::Migrate(args) => command::migrate::migrate(&args),
+        Command::Get(args) => command::get::get(&args),
         Command::Aside(args) => command::aside::aside(&args),
         Command::Rule(args) => command::rule::rule(&args),
         Command::Explain(args) => command::explain::explain(&args),

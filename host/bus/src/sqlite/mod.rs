@@ -88,6 +88,16 @@ impl SqliteBus {
         self.write(Work::Replicate(commits)).await
     }
 
+    /// How many records there are.
+    pub async fn count(&self) -> Result<u64, BusError> {
+        self.with_reader(Reader::count).await
+    }
+
+    /// Forgets owners with all they know, in one transaction.
+    pub async fn forget(&self, owners: Vec<String>) -> Result<(), BusError> {
+        self.write(Work::Forget(owners)).await.map(drop)
+    }
+
     /// The owners that have committed and whose names begin so, in order.
     pub async fn owners(&self, prefix: &str) -> Result<Vec<String>, BusError> {
         let prefix = prefix.to_owned();

@@ -37,6 +37,11 @@ impl Reader {
         self.look(|moment| moment.query_row("SELECT coalesce(max(seq), 0) FROM log", (), |row| position(row, 0)))
     }
 
+    /// How many records there are.
+    pub fn count(&mut self) -> Result<u64, BusError> {
+        self.look(|moment| moment.query_row("SELECT count(*) FROM log", (), |row| position(row, 0)))
+    }
+
     /// As [`crate::Bus::load`].
     pub fn load(&mut self, owner: &str) -> Result<Loaded, BusError> {
         self.look(|moment| {

@@ -40,6 +40,8 @@ pub(super) enum Work {
     Commit(Commit),
     /// Commits that stand elsewhere already, in their order.
     Replicate(Vec<Replicated>),
+    /// Owners that are no more.
+    Forget(Vec<String>),
 }
 
 /// A piece of work and who waits for what becomes of it.
@@ -113,6 +115,7 @@ impl Writer {
             outcomes.push(match &job.work {
                 Work::Commit(commit) => self.apply(commit, &mut last_seq)?,
                 Work::Replicate(commits) => Ok(self.replicate(commits, &mut last_seq)?),
+                Work::Forget(owners) => Ok(self.forget(owners, last_seq)?),
             });
             if Instant::now() >= until {
                 break;
@@ -179,6 +182,17 @@ impl Writer {
             }
         }
         Ok(Committed { positions: first.unsigned_abs() + 1..last_seq.unsigned_abs() + 1, appended, duplicates })
+    }
+
+    fn forget(&self, owners: &[String], last_seq: i64) -> rusqlite::Result<Committed> {
+        for name in owners {
+            if let (Some(owner), _) = self.owner(name)? {
+                self.change_state(owner, &StateChange::Clear)?;
+                self.connection.prepare_cached("DELETE FROM offset WHERE owner = ?1")?.execute([owner])?;
+            }
+        }
+        let next = last_seq.unsigned_abs() + 1;
+        Ok(Committed { positions: next..next, appended: 0, duplicates: 0 })
     }
 
     fn owner(&self, name: &str) -> rusqlite::Result<(Option<i64>, Option<i64>)> {
