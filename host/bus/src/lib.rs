@@ -8,7 +8,9 @@
 mod conformance;
 mod crash;
 mod error;
+mod partition;
 mod record;
+mod redis;
 mod sqlite;
 
 use async_trait::async_trait;
@@ -17,7 +19,12 @@ use tokio::sync::watch;
 #[cfg(feature = "crash-points")]
 pub use crash::point as crash_at;
 pub use error::BusError;
+pub use partition::{Partition, Role, UnknownPartition};
 pub use record::{Commit, Committed, Entry, Loaded, MAX_PIECE_BYTES, NewRecord, RecordKind, StateChange};
+pub use redis::lease::{
+    DEFAULT_LEASE_SECONDS, Held, InvalidLeaseSettings, LeaseSettings, Leases, MAX_LEASE_SECONDS, MAX_NODE_NAME_BYTES,
+    MIN_LEASE_SECONDS, Node, Partitions, ServerTime, TICK_MILLIS, Token,
+};
 pub use sqlite::{DATABASE_FILE, LOCK_FILE, Ownership, Reader, SqliteBus, create_memory_dir, ownership};
 
 /// What stages speak to. All engines pass the same conformance tests.

@@ -1,0 +1,3 @@
+//! The engine that several hosts share: one Redis.
+
+pub(crate) mod lease;
