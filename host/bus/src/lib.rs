@@ -18,7 +18,9 @@ use tokio::sync::watch;
 pub use crash::point as crash_at;
 pub use error::BusError;
 pub use record::{Commit, Committed, Entry, Loaded, MAX_PIECE_BYTES, NewRecord, RecordKind, StateChange};
-pub use sqlite::{DATABASE_FILE, LOCK_FILE, Ownership, Reader, SqliteBus, create_memory_dir, ownership};
+pub use sqlite::{
+    DATABASE_FILE, FolderLock, LOCK_FILE, Ownership, Reader, SqliteBus, check_whole, copy_database, create_memory_dir, ownership,
+};
 
 /// What stages speak to. All engines pass the same conformance tests.
 ///
@@ -31,10 +33,27 @@ pub trait Bus: Send + Sync {
     /// Offset and state of an owner (a rule group, a stage, a correlation), both as of one moment.
     async fn load(&self, owner: &str) -> Result<Loaded, BusError>;
 
+    /// The offset alone, where an owner's state would be much to read.
+    async fn offset(&self, owner: &str) -> Result<Option<i64>, BusError> {
+        Ok(self.load(owner).await?.offset)
+    }
+
     /// Everything one step changed, or nothing. A conflict when the stored offset is not `expected`.
     ///
     /// When it returns, the commit survives power loss. Dropping the future does not take the commit back.
     async fn commit(&self, commit: Commit) -> Result<Committed, BusError>;
+
+    /// As [`Bus::commit`], and the records up to position `upto` are forgotten with it: the caller knows that nobody has yet
+    /// to read them. Their ids are forgotten, too; their positions are not given again. An engine that keeps its log
+    /// within bounds by itself just commits.
+    async fn forget(&self, commit: Commit, _upto: u64) -> Result<Committed, BusError> {
+        self.commit(commit).await
+    }
+
+    /// Bytes that the store holds, of everything; 0 for an engine that keeps within bounds by itself.
+    async fn used_bytes(&self) -> Result<u64, BusError> {
+        Ok(0)
+    }
 
     /// Up to `max` records of all kinds behind position `after`, in order of position.
     async fn read(&self, after: u64, max: usize) -> Result<Vec<Entry>, BusError>;

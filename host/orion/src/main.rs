@@ -5,7 +5,9 @@
 mod cli;
 mod command;
 mod confinement;
+mod export;
 mod feed;
+mod keep;
 mod log;
 mod output;
 mod past;
@@ -14,6 +16,7 @@ mod setup;
 mod shipped;
 mod text;
 mod verify;
+mod work;
 
 use std::process::ExitCode;
 
@@ -51,6 +54,8 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Replay(args) => command::replay::replay(&args),
         Command::Record(args) => command::record::record(&args),
         Command::Verify(args) => command::verify::verify(&args),
+        Command::Audit(args) => command::audit::audit(&args),
+        Command::Snapshot(args) => command::snapshot::snapshot(&args),
         Command::Completions { shell } => {
             cli::print_completions(shell);
             Ok(ExitCode::SUCCESS)

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use orion_bus::{Bus, SqliteBus};
 use orion_model::Clock;
+use orion_pipeline::archive::ArchiveSettings;
 use orion_pipeline::attestation::Attestation;
 use orion_pipeline::engine::{Engine, EngineParts};
 use orion_pipeline::library::{Defaults, LibrarySettings};
@@ -79,6 +80,8 @@ pub struct Plan {
     pub interval_millis: i64,
     /// How far back missed instants are evaluated.
     pub catch_up_millis: i64,
+    /// How the audit trail is kept.
+    pub archive: ArchiveSettings,
     /// What the process says of itself, where that is recorded.
     pub attestation: Option<Attestation>,
 }
@@ -111,6 +114,7 @@ impl Pipeline {
                 defaults: defaults(plan.interval_millis),
             },
             watcher: WatcherSettings { catch_up_millis: plan.catch_up_millis },
+            archive: plan.archive,
             workers: workers(),
             attestation: plan.attestation,
         };

@@ -15,7 +15,7 @@ use orion_source::Source;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
-use crate::archive::run_archive;
+use crate::archive::{Archive, ArchiveSettings, run_archive};
 use crate::attestation::{Attestation, AttestationError};
 use crate::brain::run_brain;
 use crate::guardian::{Guardian, run_guardian};
@@ -39,6 +39,8 @@ pub struct EngineParts {
     pub library: LibrarySettings,
     /// Settings of the Watcher.
     pub watcher: WatcherSettings,
+    /// Settings of Memory.
+    pub archive: ArchiveSettings,
     /// How many plugin calls may run at once.
     pub workers: usize,
     /// What the process says of itself, where that is recorded.
@@ -83,7 +85,7 @@ pub struct Engine {
 impl Engine {
     /// Loads rules and plugins and starts every stage.
     pub async fn start(parts: EngineParts) -> Result<Self, EngineError> {
-        let EngineParts { bus, sandbox, sources, clock, library: library_settings, watcher, workers, attestation } =
+        let EngineParts { bus, sandbox, sources, clock, library: library_settings, watcher, archive, workers, attestation } =
             parts;
         let memory_dir: PathBuf = library_settings.memory_dir.clone();
         let mut library = Library::open(library_settings.clone(), sandbox, bus.clone()).await?;
@@ -122,7 +124,11 @@ impl Engine {
             tokio::spawn(run_guardian(guardian, shutdown))
         });
         stage(&|shutdown| tokio::spawn(run_brain(bus.clone(), shutdown)));
-        stage(&|shutdown| tokio::spawn(run_archive(bus.clone(), memory_dir.clone(), shutdown)));
+        stage(&|shutdown| {
+            let (bus, clock, memory_dir) = (bus.clone(), clock.clone(), memory_dir.clone());
+            let archive = Archive { bus, clock, memory_dir, settings: archive.clone() };
+            tokio::spawn(run_archive(archive, shutdown))
+        });
         let mut engine = Self {
             context,
             library: Some(library),

@@ -3,7 +3,11 @@
 mod fault;
 mod lock;
 mod reader;
+mod retention;
 mod schema;
+mod snapshot;
+#[cfg(test)]
+mod kept_tests;
 #[cfg(test)]
 mod tests;
 mod writer;
@@ -16,8 +20,9 @@ use std::thread::JoinHandle;
 use async_trait::async_trait;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
-pub use self::lock::{LOCK_FILE, Ownership, create_memory_dir, ownership};
+pub use self::lock::{FolderLock, LOCK_FILE, Ownership, create_memory_dir, ownership};
 pub use self::reader::Reader;
+pub use self::snapshot::{check_whole, copy_database};
 use self::writer::{Job, Writer};
 use crate::error::BusError;
 use crate::record::{Commit, Committed, Entry, Loaded};
@@ -44,7 +49,7 @@ pub struct SqliteBus {
 impl SqliteBus {
     /// Opens the bus of a memory folder, creating both when missing, and owns the folder until closed or dropped.
     pub fn open(memory_dir: &Path) -> Result<Self, BusError> {
-        let lock = lock::own(memory_dir)?;
+        let lock = FolderLock::take(memory_dir)?;
         let path = memory_dir.join(DATABASE_FILE);
         let writer = Writer::open(path.clone())?;
         let (tell, appended) = watch::channel(writer.last_seq());
@@ -82,6 +87,14 @@ impl SqliteBus {
         }
     }
 
+    async fn send(&self, commit: Commit, forget: Option<u64>) -> Result<Committed, BusError> {
+        commit.check()?;
+        let (answer, answered) = oneshot::channel();
+        let commits = self.commits.as_ref().ok_or(BusError::Closed)?;
+        commits.send(Job { commit, forget, answer }).await.map_err(|_| BusError::Closed)?;
+        answered.await.map_err(|_| BusError::Closed)?
+    }
+
     async fn with_reader<T, F>(&self, read: F) -> Result<T, BusError>
     where
         T: Send + 'static,
@@ -108,12 +121,21 @@ impl Bus for SqliteBus {
         self.with_reader(move |reader| reader.load(&owner)).await
     }
 
+    async fn offset(&self, owner: &str) -> Result<Option<i64>, BusError> {
+        let owner = owner.to_owned();
+        self.with_reader(move |reader| reader.offset(&owner)).await
+    }
+
     async fn commit(&self, commit: Commit) -> Result<Committed, BusError> {
-        commit.check()?;
-        let (answer, answered) = oneshot::channel();
-        let commits = self.commits.as_ref().ok_or(BusError::Closed)?;
-        commits.send(Job { commit, answer }).await.map_err(|_| BusError::Closed)?;
-        answered.await.map_err(|_| BusError::Closed)?
+        self.send(commit, None).await
+    }
+
+    async fn forget(&self, commit: Commit, upto: u64) -> Result<Committed, BusError> {
+        self.send(commit, Some(upto)).await
+    }
+
+    async fn used_bytes(&self) -> Result<u64, BusError> {
+        self.with_reader(Reader::used_bytes).await
     }
 
     async fn read(&self, after: u64, max: usize) -> Result<Vec<Entry>, BusError> {

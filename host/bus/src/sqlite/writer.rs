@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::{code_of, fault, schema};
+use super::{code_of, fault, retention, schema};
 use crate::crash_point;
 use crate::error::BusError;
 use crate::record::{Commit, Committed, NewRecord, StateChange};
@@ -36,6 +36,8 @@ const MAX_JOURNAL_BYTES: i64 = 64 * 1024 * 1024;
 /// A commit and who waits for what becomes of it.
 pub(super) struct Job {
     pub(super) commit: Commit,
+    /// The records up to here go with the commit.
+    pub(super) forget: Option<u64>,
     pub(super) answer: oneshot::Sender<Result<Committed, BusError>>,
 }
 
@@ -56,7 +58,7 @@ impl Writer {
         configure(&connection).map_err(fault::of(&path, "prepare"))?;
         schema::migrate(&mut connection, &path)?;
         let last_seq = connection
-            .query_row("SELECT coalesce(max(seq), 0) FROM log", (), |row| row.get(0))
+            .query_row(schema::LAST_SEQ, (), |row| row.get(0))
             .map_err(fault::of(&path, "read"))?;
         Ok(Self { connection, path, last_seq })
     }
@@ -72,9 +74,14 @@ impl Writer {
         while !queue.is_empty() || jobs.blocking_recv_many(&mut queue, MAX_GROUP_COMMITS) > 0 {
             let outcomes = self.commit_group(&queue);
             appended.send_if_modified(|seq| std::mem::replace(seq, self.last_seq()) != self.last_seq());
+            let mut has_forgotten = false;
             for (job, outcome) in queue.drain(..outcomes.len()).zip(outcomes) {
+                has_forgotten |= job.forget.is_some();
                 // Whoever dropped the future does not want to know; the commit stands all the same.
                 let _ = job.answer.send(outcome);
+            }
+            if has_forgotten {
+                retention::give_back(&self.connection);
             }
         }
         self.close()
@@ -101,7 +108,11 @@ impl Writer {
         let mut outcomes = Vec::with_capacity(jobs.len());
         self.run_statement("BEGIN IMMEDIATE")?;
         for job in jobs {
-            outcomes.push(self.apply(&job.commit, &mut last_seq)?);
+            let outcome = self.apply(&job.commit, &mut last_seq)?;
+            if let (Ok(_), Some(upto)) = (&outcome, job.forget) {
+                retention::forget(&self.connection, upto, last_seq)?;
+            }
+            outcomes.push(outcome);
             if Instant::now() >= until {
                 break;
             }
