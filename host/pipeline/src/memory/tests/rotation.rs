@@ -71,7 +71,14 @@ fn whole() -> BTreeMap<String, String> {
 fn files_are_closed_when_they_are_large_or_their_day_is_over_and_names_sort_as_they_follow() {
     let files = whole();
     let names: Vec<&str> = files.keys().map(String::as_str).filter(|name| name.starts_with("events")).collect();
-    insta::assert_snapshot!(names.join("\n"), @"");
+    insta::assert_snapshot!(names.join("\n"), @r"
+    events-0000000000000001-1970-01-01.jsonl
+    events-0000000000000040-1970-01-01.jsonl
+    events-0000000000000041-1970-01-02.jsonl
+    events-0000000000000080-1970-01-02.jsonl
+    events-0000000000000081-1970-01-03.jsonl
+    events.jsonl
+    ");
     let mut last = 0;
     for name in &names[..names.len() - 1] {
         let seqs: Vec<u64> = files[*name].lines().map(|line| line::seq_of(line.as_bytes()).unwrap()).collect();
