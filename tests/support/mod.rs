@@ -2,6 +2,7 @@
 #![expect(clippy::disallowed_types, reason = "these tests start the real binary; none of this is deployed")]
 
 pub mod dice;
+pub mod history;
 
 pub use orion_hostile_plugins::guest as guests;
 
@@ -111,6 +112,11 @@ impl Deployment {
         self.command(arguments).output().unwrap()
     }
 
+    /// The same in another environment.
+    pub fn orion_with(&self, arguments: &[&str], env: &[(&str, &str)]) -> Output {
+        self.command(arguments).envs(env.iter().copied()).output().unwrap()
+    }
+
     fn command(&self, arguments: &[&str]) -> Command {
         self.command_of(Path::new(env!("CARGO_BIN_EXE_orion")), arguments)
     }
@@ -124,6 +130,9 @@ impl Deployment {
             "ORION_LOG",
             "ORION_PLUGINS__TRUSTED_KEYS",
             "ORION_POLL_INTERVAL",
+            "ORION_ROLES",
+            "REDIS_HOST",
+            "REDIS_URL",
         ];
         for name in unset {
             command.env_remove(name);

@@ -7,9 +7,13 @@ use crate::program::{Failure, cargo, program};
 /// What plugins are compiled for.
 const WASM_TARGET: &str = "wasm32-unknown-unknown";
 
-/// Programs the lab starts, and the Debian package that holds each.
-const SERVERS: [(&str, &str); 2] =
-    [("prometheus", "prometheus"), ("prometheus-node-exporter", "prometheus-node-exporter")];
+/// Programs the lab starts, and the Debian package that holds each. Some packages start their servers, too: tests do not
+/// speak to those, they have their own on other ports.
+const SERVERS: [(&str, &str); 3] = [
+    ("prometheus", "prometheus"),
+    ("prometheus-node-exporter", "prometheus-node-exporter"),
+    ("redis-server", "redis-server"),
+];
 
 /// The target and the servers.
 pub fn everything() -> Result<(), Failure> {
@@ -48,8 +52,8 @@ fn servers() -> Result<(), Failure> {
         let packages = missing.join(" ");
         Failure::Missing(format!(
             "tests run against real servers, and these are missing: {packages}. On Debian and Ubuntu: \
-             `sudo apt-get install {packages}`; elsewhere install Prometheus and node_exporter so that the programs \
-             `prometheus` and `prometheus-node-exporter` are on the PATH"
+             `sudo apt-get install {packages}`; elsewhere install Prometheus, node_exporter and Redis so that the \
+             programs `prometheus`, `prometheus-node-exporter` and `redis-server` are on the PATH"
         ))
     };
     let administrator = administrator().ok_or_else(by_hand)?;

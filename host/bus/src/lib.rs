@@ -8,7 +8,9 @@
 mod conformance;
 mod crash;
 mod error;
+mod partition;
 mod record;
+mod redis;
 mod sqlite;
 
 use async_trait::async_trait;
@@ -17,10 +19,19 @@ use tokio::sync::watch;
 #[cfg(feature = "crash-points")]
 pub use crash::point as crash_at;
 pub use error::BusError;
-pub use record::{Commit, Committed, Entry, Loaded, MAX_PIECE_BYTES, NewRecord, RecordKind, StateChange};
+pub use partition::{Partition, Role, UnknownPartition};
+pub use record::{Commit, Committed, Entry, Loaded, MAX_PIECE_BYTES, NewRecord, RecordKind, Replicated, StateChange};
+pub use redis::lease::{
+    DEFAULT_LEASE_SECONDS, Held, InvalidLeaseSettings, LeaseSettings, Leases, MAX_LEASE_SECONDS, MAX_NODE_NAME_BYTES,
+    MIN_LEASE_SECONDS, Node, Partitions, ServerTime, TICK_MILLIS, Token,
+};
+pub use redis::{BadRedisUrl, Place, RedisBus, RedisServer, RedisSettings};
 pub use sqlite::{
     DATABASE_FILE, FolderLock, LOCK_FILE, Ownership, Reader, SqliteBus, check_whole, copy_database, create_memory_dir, ownership,
 };
+
+/// What names of owners begin with that concern the file of one host alone: other hosts never learn of them.
+pub const LOCAL_OWNERS: &str = "local/";
 
 /// What stages speak to. All engines pass the same conformance tests.
 ///
@@ -32,6 +43,9 @@ pub use sqlite::{
 pub trait Bus: Send + Sync {
     /// Offset and state of an owner (a rule group, a stage, a correlation), both as of one moment.
     async fn load(&self, owner: &str) -> Result<Loaded, BusError>;
+
+    /// The owners that have committed and whose names begin so, in order.
+    async fn owners(&self, prefix: &str) -> Result<Vec<String>, BusError>;
 
     /// The offset alone, where an owner's state would be much to read.
     async fn offset(&self, owner: &str) -> Result<Option<i64>, BusError> {

@@ -11,6 +11,7 @@ use crate::command::explain::ExplainArgs;
 use crate::command::record::RecordArgs;
 use crate::command::replay::ReplayArgs;
 use crate::command::rule::RuleCommandArgs;
+use crate::deployment::DeploymentArgs;
 use crate::command::snapshot::SnapshotArgs;
 use crate::keep::KeepArgs;
 
@@ -177,6 +178,8 @@ pub struct RunArgs {
     pub data: DataArgs,
     #[command(flatten)]
     pub watch: WatchArgs,
+    #[command(flatten)]
+    pub deployment: DeploymentArgs,
     #[command(flatten)]
     pub keep: KeepArgs,
     #[command(flatten)]

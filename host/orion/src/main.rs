@@ -5,6 +5,7 @@
 mod cli;
 mod command;
 mod confinement;
+mod deployment;
 mod export;
 mod feed;
 mod keep;

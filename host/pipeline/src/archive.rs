@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::brain::BRAIN_OWNER;
-use crate::guardian::GUARDIAN_OWNER;
+use crate::guardian::GUARDIAN_OWNERS;
 use crate::memory::retention::{Keep, retain};
 use crate::memory::{
     Begins, Checkpoints, DEFAULT_ROTATE_BYTES, MEMORY_OWNER, MemoryError, Projection, TrailError, pack_closed,
@@ -21,8 +21,8 @@ use crate::stage::{BATCH, StageError, StageLoop};
 /// How often is looked for what is to go: retention is counted in days, and looking reads a batch of records.
 const LOOK_MILLIS: i64 = 3_600_000;
 
-/// Who reads the bus by position, and has to have read what is forgotten.
-const READERS: [&str; 2] = [GUARDIAN_OWNER, BRAIN_OWNER];
+/// Who reads the bus by position, and has to have read what is forgotten: here, or on another host whose work may come here.
+const READERS: [&str; 2] = [GUARDIAN_OWNERS, BRAIN_OWNER];
 
 /// How the audit trail is kept.
 #[derive(Clone, Debug)]

@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use crate::draft::{Draft, NotWritable};
 use crate::stage::{BATCH, QUIET_ENTRIES, StageError, StageLoop};
 
-/// The name under which the Brain commits.
+/// The name under which Brain commits.
 pub const BRAIN_OWNER: &str = "brain";
 
 /// Runs until `shutdown` turns true and every incident is read.

@@ -20,6 +20,7 @@ pub mod memory;
 mod plugin_state;
 pub mod replay;
 pub mod schedule;
+pub mod shares;
 pub mod snapshot;
 mod stage;
 mod supervision;

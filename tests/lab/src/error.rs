@@ -7,7 +7,7 @@ use std::path::PathBuf;
 pub enum LabError {
     /// The program is not installed.
     #[error(
-        "`{program}` is not installed; run `apt-get install prometheus prometheus-node-exporter` or `cargo xtask setup`"
+        "`{program}` is not installed; run `apt-get install prometheus prometheus-node-exporter redis-server` or `cargo xtask setup`"
     )]
     MissingBinary {
         /// Which one.
@@ -42,6 +42,16 @@ pub enum LabError {
         url: String,
         /// What came instead.
         why: String,
+    },
+    /// A Redis of the lab did not do what it was told.
+    #[error("Redis on {address} did not take `{command}`: {why}")]
+    Redis {
+        /// What it was told.
+        command: String,
+        /// Which one.
+        address: String,
+        /// What it said, or what became of the connection.
+        why: std::io::Error,
     },
 }
 

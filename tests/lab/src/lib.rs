@@ -1,10 +1,10 @@
 //! Real servers for tests, the demo recording and benches.
 //!
-//! Orion is tested against the programs it meets in the field and not against imitations of them: [`Prometheus`] and
-//! [`NodeExporter`] are the real binaries, started on free loopback ports. What the field's *applications* do is played
+//! Orion is tested against the programs it meets in the field and not against imitations of them: [`Prometheus`],
+//! [`NodeExporter`] and [`RedisServer`] are the real binaries, started on free loopback ports. What the field's *applications* do is played
 //! by [`Exporter`]s whose metrics a test sets, and by the [`MediaStack`] made of them. Two more servers look at the other
 //! side: [`RecordingProxy`] remembers every request that passes, so that a test can prove that Orion only reads, and
-//! [`MisbehavingServer`] gives the answers that no healthy server gives.
+//! [`MisbehavingServer`] gives the answers that no healthy server gives. A [`TcpProxy`] is a network link that fails.
 //!
 //! Everything dies with the value that stands for it. The deployed `orion` links nothing of this crate.
 
@@ -16,6 +16,10 @@ mod misbehaving;
 mod process;
 mod prometheus;
 mod proxy;
+mod redis;
+mod redis_cluster;
+mod resp;
+mod tcp_proxy;
 mod written;
 
 pub use error::LabError;
@@ -26,4 +30,7 @@ pub use misbehaving::{MisbehavingServer, Reply};
 pub use process::NodeExporter;
 pub use prometheus::{ApiAnswer, Prometheus, ScrapeConfig};
 pub use proxy::RecordingProxy;
+pub use redis::{Fsync, RedisOptions, RedisServer};
+pub use redis_cluster::RedisCluster;
+pub use tcp_proxy::{Link, TcpProxy};
 pub use written::{Written, WrittenSeries};

@@ -55,9 +55,19 @@ impl Process {
 
     /// Waits until `path` is answered with 200.
     pub(crate) fn wait_until_ready(&mut self, address: SocketAddr, path: &str) -> Result<(), LabError> {
+        self.wait_until(address, || matches!(get(address, path), Ok((200, _))))
+    }
+
+    /// The number of the process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits until what should listen at `address` is ready.
+    pub(crate) fn wait_until(&mut self, address: SocketAddr, is_ready: impl Fn() -> bool) -> Result<(), LabError> {
         let started = Instant::now();
         while started.elapsed() < READY_WITHIN {
-            if matches!(get(address, path), Ok((200, _))) {
+            if is_ready() {
                 return Ok(());
             }
             if !matches!(self.child.try_wait(), Ok(None)) {

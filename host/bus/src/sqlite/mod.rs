@@ -23,9 +23,9 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 pub use self::lock::{FolderLock, LOCK_FILE, Ownership, create_memory_dir, ownership};
 pub use self::reader::Reader;
 pub use self::snapshot::{check_whole, copy_database};
-use self::writer::{Job, Writer};
+use self::writer::{Job, Work, Writer};
 use crate::error::BusError;
-use crate::record::{Commit, Committed, Entry, Loaded};
+use crate::record::{Commit, Committed, Entry, Loaded, Replicated};
 use crate::{Bus, RecordKind};
 
 /// The database's name in the memory folder.
@@ -87,11 +87,16 @@ impl SqliteBus {
         }
     }
 
-    async fn send(&self, commit: Commit, forget: Option<u64>) -> Result<Committed, BusError> {
-        commit.check()?;
+    /// Takes over commits that stand on another bus already, in their order, in one transaction: whatever offset is found, and
+    /// records at the positions they have there. A record that is here already stays where it is.
+    pub async fn replicate(&self, commits: Vec<Replicated>) -> Result<Committed, BusError> {
+        self.write(Work::Replicate(commits)).await
+    }
+
+    async fn write(&self, work: Work) -> Result<Committed, BusError> {
         let (answer, answered) = oneshot::channel();
         let commits = self.commits.as_ref().ok_or(BusError::Closed)?;
-        commits.send(Job { commit, forget, answer }).await.map_err(|_| BusError::Closed)?;
+        commits.send(Job { work, answer }).await.map_err(|_| BusError::Closed)?;
         answered.await.map_err(|_| BusError::Closed)?
     }
 
@@ -121,17 +126,24 @@ impl Bus for SqliteBus {
         self.with_reader(move |reader| reader.load(&owner)).await
     }
 
+    async fn owners(&self, prefix: &str) -> Result<Vec<String>, BusError> {
+        let prefix = prefix.to_owned();
+        self.with_reader(move |reader| reader.owners(&prefix)).await
+    }
+
     async fn offset(&self, owner: &str) -> Result<Option<i64>, BusError> {
         let owner = owner.to_owned();
         self.with_reader(move |reader| reader.offset(&owner)).await
     }
 
     async fn commit(&self, commit: Commit) -> Result<Committed, BusError> {
-        self.send(commit, None).await
+        commit.check()?;
+        self.write(Work::Commit(commit)).await
     }
 
     async fn forget(&self, commit: Commit, upto: u64) -> Result<Committed, BusError> {
-        self.send(commit, Some(upto)).await
+        commit.check()?;
+        self.write(Work::Forget(commit, upto)).await
     }
 
     async fn used_bytes(&self) -> Result<u64, BusError> {

@@ -17,6 +17,9 @@ use super::head::{Chain, Head, Heads};
 use super::verify::{Mark, MarkState, Verified, verify_trail};
 use super::{MemoryError, TrailError, file_name};
 
+/// What names of owners begin with where a store follows a log that hosts share.
+const FOLLOWERS: &str = "redis/";
+
 /// Records read at once.
 const BATCH: usize = 1_024;
 
@@ -237,8 +240,11 @@ struct Records {
     /// Records of each kind behind the end of its files.
     behind: [u64; 3],
     is_writable: bool,
-    /// The first position that is not there and should be.
+    /// The first position that is not there.
     gap: Option<u64>,
+    /// Whether this store gives all positions itself. One that follows a log that hosts share takes them over, and the log may
+    /// leave some out when its server has lost something.
+    counts_itself: bool,
     last_seq: u64,
     /// Position and day of the first record of each later day.
     days: Vec<(u64, Day)>,
@@ -268,6 +274,7 @@ impl Records {
             behind: [0; 3],
             is_writable: true,
             gap: None,
+            counts_itself: store.owners(FOLLOWERS)?.is_empty(),
             last_seq,
             days: Vec::new(),
         };
@@ -327,7 +334,7 @@ impl Records {
     }
 
     fn missing(&self) -> Option<Finding> {
-        let gap = self.gap?;
+        let gap = self.gap.filter(|_| self.counts_itself)?;
         let what = format!("{DATABASE_FILE} has no record at position {gap}, and nothing was to be forgotten there");
         Some(Finding { what, mend: RESTORE.to_owned() })
     }

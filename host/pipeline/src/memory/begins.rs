@@ -10,8 +10,9 @@ use serde::{Deserialize, Serialize};
 use super::MemoryError;
 use super::head::Heads;
 
-/// The name under which Memory commits. Its offset is the position up to which the store has forgotten.
-pub const MEMORY_OWNER: &str = "memory";
+/// The name under which Memory commits, which every host does for its own files. Its offset is the position up to which the
+/// store has forgotten.
+pub const MEMORY_OWNER: &str = "local/memory";
 
 const STORE_KEY: &[u8] = b"begin\0store";
 const FILES_KEY: &[u8] = b"begin\0files";

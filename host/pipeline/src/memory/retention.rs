@@ -64,7 +64,7 @@ fn says_nothing(at: Timestamp, now: Timestamp) -> bool {
     at.millis_since(now) > MIN_KEEP_MILLIS
 }
 
-/// Lets go what the limits say. `readers` are the owners whose offsets are positions on the bus, `written` is the position up to
+/// Lets go what the limits say. `readers` are what names of owners begin with whose offsets are positions on the bus, `written` is the position up to
 /// which the files hold everything. Nobody else may write, pack or delete files of the folder meanwhile.
 pub async fn retain(
     bus: &dyn Bus,
@@ -76,8 +76,7 @@ pub async fn retain(
 ) -> Result<Gone, TrailError> {
     let mut may_go = written;
     for reader in readers {
-        let read = bus.offset(reader).await?.unwrap_or(0);
-        may_go = may_go.min(u64::try_from(read).unwrap_or(0));
+        may_go = may_go.min(read_up_to(bus, reader).await?);
     }
     let mut gone = Gone::default();
     for _ in 0..MAX_COMMITS {
@@ -90,6 +89,16 @@ pub async fn retain(
     }
     gone.files = delete_files(bus, memory_dir, keep, now).await?;
     Ok(gone)
+}
+
+/// Up to where all owners have read whose names begin so; a stage that never committed has read nothing.
+async fn read_up_to(bus: &dyn Bus, reader: &str) -> Result<u64, TrailError> {
+    let mut read: Option<u64> = None;
+    for owner in bus.owners(reader).await? {
+        let offset = u64::try_from(bus.offset(&owner).await?.unwrap_or(0)).unwrap_or(0);
+        read = Some(read.map_or(offset, |read| read.min(offset)));
+    }
+    Ok(read.unwrap_or(0))
 }
 
 /// Forgets the oldest records, in one commit; how many.

@@ -157,9 +157,8 @@ fn chains_of(memory_dir: &Path, path: &Path) -> Result<(u64, Heads), SnapshotErr
     loop {
         let entries = store.read(position, BATCH)?;
         let Some(last) = entries.last() else { break };
-        let follow = entries.iter().zip(position + 1..).all(|(entry, seq)| entry.seq == seq && chain.push(entry));
-        if !follow {
-            let what = format!("its database lacks records behind position {position}");
+        if let Some(odd) = entries.iter().find(|entry| !chain.push(entry)) {
+            let what = format!("the record at position {} of its database is none", odd.seq);
             return Err(SnapshotError::NotWhole { path: path.to_owned(), what });
         }
         position = last.seq;
