@@ -6,7 +6,9 @@ mod cli;
 mod command;
 mod confinement;
 mod deployment;
+mod export;
 mod feed;
+mod keep;
 mod log;
 mod output;
 mod past;
@@ -15,6 +17,7 @@ mod setup;
 mod shipped;
 mod text;
 mod verify;
+mod work;
 
 use std::process::ExitCode;
 
@@ -54,6 +57,8 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Replay(args) => command::replay::replay(&args),
         Command::Record(args) => command::record::record(&args),
         Command::Verify(args) => command::verify::verify(&args),
+        Command::Audit(args) => command::audit::audit(&args),
+        Command::Snapshot(args) => command::snapshot::snapshot(&args),
         Command::Completions { shell } => {
             cli::print_completions(shell);
             Ok(ExitCode::SUCCESS)

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use orion_bus::{Bus, RedisBus, RedisSettings, SqliteBus};
 use orion_model::Clock;
+use orion_pipeline::archive::ArchiveSettings;
 use orion_pipeline::attestation::Attestation;
 use orion_pipeline::engine::{Engine, EngineParts};
 use orion_pipeline::library::{Defaults, LibrarySettings};
@@ -80,6 +81,8 @@ pub struct Plan {
     pub interval_millis: i64,
     /// How far back missed instants are evaluated.
     pub catch_up_millis: i64,
+    /// How the audit trail is kept.
+    pub archive: ArchiveSettings,
     /// What the process says of itself, where that is recorded.
     pub attestation: Option<Attestation>,
     /// Where hosts meet; without it this one is alone.
@@ -128,6 +131,7 @@ impl Pipeline {
                 defaults: defaults(plan.interval_millis),
             },
             watcher: WatcherSettings { catch_up_millis: plan.catch_up_millis },
+            archive: plan.archive,
             workers: workers(),
             attestation: plan.attestation,
         };

@@ -21,6 +21,7 @@ mod plugin_state;
 pub mod replay;
 pub mod schedule;
 pub mod shares;
+pub mod snapshot;
 mod stage;
 mod supervision;
 pub mod watcher;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use orion_bus::{BusError, Held, Partition, Place, RedisBus, Role, SqliteBus};
+use orion_bus::{Bus as _, BusError, Held, Partition, Place, RedisBus, Role, SqliteBus};
 use orion_model::Clock;
 use tokio::sync::watch;
 

@@ -13,7 +13,7 @@ use super::wire::{EntryId, record_bytes};
 use super::{Place, REDIS_OWNERS};
 use crate::error::BusError;
 use crate::record::{Commit, Entry, NewRecord, Replicated, StateChange};
-use crate::{Bus as _, SqliteBus};
+use crate::{Bus as _, LOCAL_OWNERS, SqliteBus};
 
 /// Positions that are left out after a server lost something: more than it can have lost.
 const LEFT_OUT_POSITIONS: u64 = 1_000_000;
@@ -325,7 +325,7 @@ impl Core {
     async fn found_owners(&self) -> Result<Option<u64>, Trouble> {
         let mut read_from = None;
         for owner in self.mirror.owners("").await.map_err(Trouble::Refused)? {
-            if owner.starts_with(REDIS_OWNERS) {
+            if owner.starts_with(REDIS_OWNERS) || owner.starts_with(LOCAL_OWNERS) {
                 continue;
             }
             let (place, loaded) = (self.place(&owner), self.mirror.load(&owner).await.map_err(Trouble::Refused)?);

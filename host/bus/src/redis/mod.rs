@@ -152,6 +152,10 @@ impl Bus for RedisBus {
         self.core.load(owner).await
     }
 
+    async fn owners(&self, prefix: &str) -> Result<Vec<String>, BusError> {
+        self.core.mirror.owners(prefix).await
+    }
+
     async fn commit(&self, commit: Commit) -> Result<Committed, BusError> {
         commit.check()?;
         let core = self.core.clone();

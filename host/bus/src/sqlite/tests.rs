@@ -220,7 +220,7 @@ fn what_is_not_ours_to_write_is_refused_with_the_reason_and_left_alone() {
     fs::remove_file(&path).unwrap();
     drop(SqliteBus::open(folder.path()).unwrap());
     Connection::open(&path).unwrap().execute_batch("PRAGMA user_version = 99").unwrap();
-    assert_eq!(refusal(), BusError::Newer { path: path.clone(), found: 99, known: 1 });
+    assert_eq!(refusal(), BusError::Newer { path: path.clone(), found: 99, known: 2 });
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use orion_model::{RecordId, Timestamp};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::{code_of, fault, schema};
+use super::{code_of, fault, retention, schema};
 use crate::crash_point;
 use crate::error::BusError;
 use crate::record::{Commit, Committed, NewRecord, RecordKind, Replicated, StateChange};
@@ -38,10 +38,12 @@ const MAX_JOURNAL_BYTES: i64 = 64 * 1024 * 1024;
 pub(super) enum Work {
     /// A commit of this host.
     Commit(Commit),
+    /// The same, and the records up to there go with it.
+    Forget(Commit, u64),
     /// Commits that stand elsewhere already, in their order.
     Replicate(Vec<Replicated>),
     /// Owners that are no more.
-    Forget(Vec<String>),
+    Disown(Vec<String>),
 }
 
 /// A piece of work and who waits for what becomes of it.
@@ -66,9 +68,8 @@ impl Writer {
         let mut connection = Connection::open_with_flags(&path, flags).map_err(fault::of(&path, "open"))?;
         configure(&connection).map_err(fault::of(&path, "prepare"))?;
         schema::migrate(&mut connection, &path)?;
-        let last_seq = connection
-            .query_row("SELECT coalesce(max(seq), 0) FROM log", (), |row| row.get(0))
-            .map_err(fault::of(&path, "read"))?;
+        let last_seq =
+            connection.query_row(schema::LAST_SEQ, (), |row| row.get(0)).map_err(fault::of(&path, "read"))?;
         Ok(Self { connection, path, last_seq })
     }
 
@@ -83,9 +84,14 @@ impl Writer {
         while !queue.is_empty() || jobs.blocking_recv_many(&mut queue, MAX_GROUP_COMMITS) > 0 {
             let outcomes = self.commit_group(&queue);
             appended.send_if_modified(|seq| std::mem::replace(seq, self.last_seq()) != self.last_seq());
+            let mut has_forgotten = false;
             for (job, outcome) in queue.drain(..outcomes.len()).zip(outcomes) {
+                has_forgotten |= matches!(job.work, Work::Forget(..));
                 // Whoever dropped the future does not want to know; the commit stands all the same.
                 let _ = job.answer.send(outcome);
+            }
+            if has_forgotten {
+                retention::give_back(&self.connection);
             }
         }
         self.close()
@@ -114,8 +120,15 @@ impl Writer {
         for job in jobs {
             outcomes.push(match &job.work {
                 Work::Commit(commit) => self.apply(commit, &mut last_seq)?,
+                Work::Forget(commit, upto) => {
+                    let outcome = self.apply(commit, &mut last_seq)?;
+                    if outcome.is_ok() {
+                        retention::forget(&self.connection, *upto, last_seq)?;
+                    }
+                    outcome
+                }
                 Work::Replicate(commits) => Ok(self.replicate(commits, &mut last_seq)?),
-                Work::Forget(owners) => Ok(self.forget(owners, last_seq)?),
+                Work::Disown(owners) => Ok(self.disown(owners, last_seq)?),
             });
             if Instant::now() >= until {
                 break;
@@ -184,7 +197,7 @@ impl Writer {
         Ok(Committed { positions: first.unsigned_abs() + 1..last_seq.unsigned_abs() + 1, appended, duplicates })
     }
 
-    fn forget(&self, owners: &[String], last_seq: i64) -> rusqlite::Result<Committed> {
+    fn disown(&self, owners: &[String], last_seq: i64) -> rusqlite::Result<Committed> {
         for name in owners {
             if let (Some(owner), _) = self.owner(name)? {
                 self.change_state(owner, &StateChange::Clear)?;

@@ -53,6 +53,7 @@ pub fn demo(args: &DemoArgs) -> Result<ExitCode, Failure> {
         clock: scene.clock.clone(),
         interval_millis: scene.interval_millis,
         catch_up_millis: args.watch.catch_up,
+        archive: orion_pipeline::archive::ArchiveSettings::default(),
         // A demonstration is no audit trail, and tells the same story on every machine.
         attestation: None,
         redis: None,

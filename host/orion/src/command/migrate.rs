@@ -98,7 +98,7 @@ async fn cut_guardian(own: &SqliteBus) -> Result<(), Failure> {
         state: part.state.into_iter().map(|(key, value)| StateChange::Put { key, value }).collect(),
     });
     own.replicate(parts.collect()).await.map_err(Failure::configuration)?;
-    own.forget(vec![Share::All.owner()]).await.map_err(Failure::configuration)
+    own.disown(vec![Share::All.owner()]).await.map_err(Failure::configuration)
 }
 
 async fn to_embedded(settings: RedisSettings, own: Arc<SqliteBus>) -> Result<Moved, Failure> {
@@ -121,7 +121,7 @@ async fn to_embedded(settings: RedisSettings, own: Arc<SqliteBus>) -> Result<Mov
     met?;
     // What remembers the Redis goes last: until then the folder is part of the deployment there.
     let remembers = own.owners(REDIS_OWNERS).await.map_err(Failure::configuration)?;
-    own.forget(remembers).await.map_err(Failure::configuration)?;
+    own.disown(remembers).await.map_err(Failure::configuration)?;
     moved(&own).await
 }
 

@@ -1,6 +1,7 @@
 //! One file per command.
 
 pub mod aside;
+pub mod audit;
 pub mod check;
 pub mod demo;
 pub mod explain;
@@ -13,5 +14,6 @@ pub mod replay;
 pub mod rule;
 pub mod run;
 pub mod schema;
+pub mod snapshot;
 pub mod tail;
 pub mod verify;

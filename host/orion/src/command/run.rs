@@ -15,6 +15,8 @@ use crate::setup::{self, Pipeline, Plan, Signals};
 pub fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
     let source = setup::prometheus(args.watch.prometheus_url.as_deref(), args.watch.prometheus_timeout)?;
     let memory_dir = args.data.memory_dir();
+    // The key lies where a confined process reads nothing.
+    let archive = args.keep.settings()?;
     let redis = args.deployment.settings(&args.data.data)?;
     // No thread runs yet: on most kernels one that did would stay as it is.
     let attestation =
@@ -26,6 +28,7 @@ pub fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
         clock: Arc::new(SystemClock),
         interval_millis: args.watch.poll_interval,
         catch_up_millis: args.watch.catch_up,
+        archive,
         attestation: Some(confinement::recorded(&attestation)),
         redis,
         remembers: args.deployment.remembers(),

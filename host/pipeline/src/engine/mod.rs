@@ -18,6 +18,7 @@ use tokio::sync::{Semaphore, watch};
 
 use self::groups::Groups;
 use self::stages::{StageContext, Stages};
+use crate::archive::ArchiveSettings;
 use crate::attestation::{Attestation, AttestationError};
 use crate::library::{FolderWatch, Generation, Library, LibraryError, LibrarySettings, SETTLE_MILLIS};
 use crate::shares::{Look, Shares, partition_of_group};
@@ -44,6 +45,8 @@ pub struct EngineParts {
     pub library: LibrarySettings,
     /// Settings of the Watcher.
     pub watcher: WatcherSettings,
+    /// Settings of Memory.
+    pub archive: ArchiveSettings,
     /// How many plugin calls may run at once.
     pub workers: usize,
     /// What the process says of itself, where that is recorded.
@@ -121,7 +124,7 @@ impl Engine {
             shares,
             groups: Groups::default(),
             generation,
-            stages: Stages::start(stages, remembers.then(|| parts.library.memory_dir.clone())),
+            stages: Stages::start(stages, remembers.then(|| parts.library.memory_dir.clone()), parts.archive),
             library_settings: parts.library,
         };
         engine.apply(first).await?;

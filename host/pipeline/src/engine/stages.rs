@@ -10,7 +10,7 @@ use orion_model::Clock;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 
-use crate::archive::run_archive;
+use crate::archive::{Archive, ArchiveSettings, run_archive};
 use crate::brain::run_brain;
 use crate::guardian::{Guardian, Share, run_guardian};
 use crate::library::Generation;
@@ -58,9 +58,12 @@ impl Stage {
 
 impl Stages {
     /// Memory's stage, where there is a folder for it; the others come with [`Stages::share_out`].
-    pub(super) fn start(context: StageContext, memory_dir: Option<PathBuf>) -> Self {
-        let own = context.own.clone();
-        let memory = memory_dir.map(|dir| Stage::start(|shutdown| run_archive(own, dir, shutdown)));
+    pub(super) fn start(context: StageContext, memory_dir: Option<PathBuf>, settings: ArchiveSettings) -> Self {
+        let (bus, clock) = (context.own.clone(), context.clock.clone());
+        let memory = memory_dir.map(|memory_dir| {
+            let archive = Archive { bus, clock, memory_dir, settings };
+            Stage::start(|shutdown| run_archive(archive, shutdown))
+        });
         Self { context, guardians: BTreeMap::new(), brain: None, memory }
     }
 
