@@ -7,7 +7,7 @@ use orion_bus::Bus;
 use tokio::sync::watch;
 
 use crate::memory::{MemoryError, Projection};
-use crate::stage::{BATCH, StageError, StageLoop};
+use crate::stage::{LARGE_BATCH, StageError, StageLoop};
 
 /// Runs until `shutdown` turns true and every record is written.
 pub async fn run_archive(bus: Arc<dyn Bus>, memory_dir: PathBuf, shutdown: watch::Receiver<bool>) {
@@ -31,7 +31,7 @@ async fn work(bus: &dyn Bus, memory_dir: &std::path::Path, stage: &mut StageLoop
         );
     }
     loop {
-        let entries = bus.read(projection.resume_after(), BATCH).await?;
+        let entries = bus.read(projection.resume_after(), LARGE_BATCH).await?;
         if entries.is_empty() {
             if stage.is_shut_down() {
                 return Ok(());
