@@ -37,6 +37,10 @@ pub use sqlite::{
 /// What names of owners begin with that concern the file of one host alone: other hosts never learn of them.
 pub const LOCAL_OWNERS: &str = "local/";
 
+/// Owner of the positions that a file which follows others left out, because nothing was given there: from each key up to
+/// its value, both as eight bytes, the highest first.
+pub const HOLES_OWNER: &str = "local/holes";
+
 /// What stages speak to. All engines pass the same conformance tests.
 ///
 /// Positions (`seq`) count from 1, grow in the order of commits, and are never used twice.

@@ -9,9 +9,9 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{code_of, fault, retention, schema};
-use crate::crash_point;
 use crate::error::BusError;
 use crate::record::{Commit, Committed, NewRecord, RecordKind, Replicated, StateChange};
+use crate::{HOLES_OWNER, crash_point};
 
 /// Commits in one transaction: by then the sync is shared by so many that more gain nothing.
 pub(super) const MAX_GROUP_COMMITS: usize = 256;
@@ -181,10 +181,17 @@ impl Writer {
         let (first, mut appended, mut duplicates) = (*last_seq, 0, 0);
         for commit in commits {
             for entry in &commit.records {
-                let seq = i64::try_from(entry.seq).unwrap_or(i64::MAX).max(*last_seq + 1);
+                let (next, there) = (*last_seq + 1, i64::try_from(entry.seq).unwrap_or(i64::MAX));
+                let seq = there.max(next);
                 match self.append_fields(entry.kind, entry.id, entry.ts, &entry.body, seq)? {
                     true => (*last_seq, appended) = (seq, appended + 1),
-                    false => duplicates += 1,
+                    false => {
+                        duplicates += 1;
+                        continue;
+                    }
+                }
+                if seq > next {
+                    self.note_hole(next, seq - 1)?;
                 }
             }
             let Some(name) = &commit.owner else { continue };
@@ -197,6 +204,16 @@ impl Writer {
             }
         }
         Ok(Committed { positions: first.unsigned_abs() + 1..last_seq.unsigned_abs() + 1, appended, duplicates })
+    }
+
+    /// Positions that hold nothing because nothing was given there. What is deleted later is missing all the same.
+    fn note_hole(&self, from: i64, to: i64) -> rusqlite::Result<()> {
+        let owner = match self.owner(HOLES_OWNER)? {
+            (Some(owner), _) => owner,
+            (None, _) => self.put_offset(None, HOLES_OWNER, to)?,
+        };
+        let [key, value] = [from, to].map(|position| position.to_be_bytes().to_vec());
+        self.change_state(owner, &StateChange::Put { key, value })
     }
 
     fn disown(&self, owners: &[String], last_seq: i64) -> rusqlite::Result<Committed> {
