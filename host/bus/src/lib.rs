@@ -26,7 +26,7 @@ pub use redis::lease::{
     MIN_LEASE_SECONDS, Node, Partitions, ServerTime, TICK_MILLIS, Token,
 };
 pub use redis::{
-    BadRedisUrl, Place, REDIS_OWNERS, RedisBus, RedisServer, RedisSettings, Survey, SurveyedNode, SurveyedPartition,
+    BadRedisUrl, ForeignEntry, Place, PlainStreams, REDIS_OWNERS, RedisBus, RedisServer, RedisSettings, Survey, SurveyedNode, SurveyedPartition,
     survey,
 };
 pub use sqlite::{
