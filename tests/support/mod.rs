@@ -2,6 +2,8 @@
 #![expect(clippy::disallowed_types, reason = "these tests start the real binary; none of this is deployed")]
 
 pub mod dice;
+pub mod mounts;
+pub mod twins;
 
 pub use orion_hostile_plugins::guest as guests;
 
@@ -97,6 +99,12 @@ impl Deployment {
         self.spawn(command)
     }
 
+    /// Starts it so that a write the system refuses for its size is an error to it, and not the end.
+    pub fn start_with_failing_writes(&self) -> Running {
+        let script = "trap '' XFSZ; exec \"$0\" run --log-format text";
+        self.spawn(self.command_of(Path::new("/bin/sh"), &["-c", script, env!("CARGO_BIN_EXE_orion")]))
+    }
+
     fn spawn(&self, mut command: Command) -> Running {
         let log = self.path("orion.log");
         let stderr = File::options().create(true).append(true).open(&log).unwrap();
@@ -117,6 +125,7 @@ impl Deployment {
         let mut command = Command::new(binary);
         let unset = [
             "ORION_AUTONOMY_LEVEL",
+            "ORION_CLOCK_FILE",
             "ORION_CONFINEMENT",
             "ORION_CRASH_AT",
             "ORION_LOG",
@@ -224,9 +233,14 @@ impl Running {
 
     /// SIGTERM, and how it ended.
     pub fn terminate(mut self) -> ExitStatus {
+        self.signal_to_end();
+        self.wait()
+    }
+
+    /// SIGTERM.
+    pub fn signal_to_end(&self) {
         let pid = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
-        self.wait()
     }
 
     /// Waits for it to end by itself.

@@ -8,19 +8,23 @@ use tokio::sync::watch;
 
 use crate::memory::{MemoryError, Projection};
 use crate::stage::{BATCH, StageError, StageLoop};
+use crate::store_watch::StoreWatch;
 
 /// Runs until `shutdown` turns true and every record is written.
-pub async fn run_archive(bus: Arc<dyn Bus>, memory_dir: PathBuf, shutdown: watch::Receiver<bool>) {
-    let mut stage = StageLoop::new("memory", bus.appended(), shutdown);
-    while let Err(error) = work(&*bus, &memory_dir, &mut stage).await {
+pub async fn run_archive(store: Arc<StoreWatch>, memory_dir: PathBuf, shutdown: watch::Receiver<bool>) {
+    let mut stage = StageLoop::new("memory", store.appended(), shutdown);
+    while let Err(error) = work(&store, &memory_dir, &mut stage).await {
+        if let StageError::Memory(error) = &error {
+            store.note_files(Err(error)).await;
+        }
         if !stage.retry(&error).await {
             return;
         }
     }
 }
 
-async fn work(bus: &dyn Bus, memory_dir: &std::path::Path, stage: &mut StageLoop) -> Result<(), StageError> {
-    let last_seq = *bus.appended().borrow();
+async fn work(store: &StoreWatch, memory_dir: &std::path::Path, stage: &mut StageLoop) -> Result<(), StageError> {
+    let last_seq = *store.appended().borrow();
     let dir = memory_dir.to_owned();
     let mut projection = blocking(move || Projection::open(&dir, last_seq)).await?;
     for repair in projection.repairs() {
@@ -31,7 +35,7 @@ async fn work(bus: &dyn Bus, memory_dir: &std::path::Path, stage: &mut StageLoop
         );
     }
     loop {
-        let entries = bus.read(projection.resume_after(), BATCH).await?;
+        let entries = store.read(projection.resume_after(), BATCH).await?;
         if entries.is_empty() {
             if stage.is_shut_down() {
                 return Ok(());
@@ -40,6 +44,7 @@ async fn work(bus: &dyn Bus, memory_dir: &std::path::Path, stage: &mut StageLoop
             continue;
         }
         projection = blocking(move || projection.project(&entries).map(|()| projection)).await?;
+        store.note_files(Ok(())).await;
         stage.succeeded();
     }
 }

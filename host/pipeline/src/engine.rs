@@ -20,6 +20,7 @@ use crate::attestation::{Attestation, AttestationError};
 use crate::brain::run_brain;
 use crate::guardian::{Guardian, run_guardian};
 use crate::library::{FolderWatch, Generation, Library, LibraryError, LibrarySettings, SETTLE_MILLIS};
+use crate::store_watch::StoreWatch;
 use crate::watcher::{
     Command, EndGroupError, SourceHealth, WatcherContext, WatcherSettings, end_stored_group, run_group,
 };
@@ -70,6 +71,7 @@ const TRIAL_LOOK_MILLIS: u64 = 500;
 
 /// A running pipeline.
 pub struct Engine {
+    store: Arc<StoreWatch>,
     context: Arc<WatcherContext>,
     library: Option<Library>,
     library_settings: LibrarySettings,
@@ -86,6 +88,8 @@ impl Engine {
         let EngineParts { bus, sandbox, sources, clock, library: library_settings, watcher, workers, attestation } =
             parts;
         let memory_dir: PathBuf = library_settings.memory_dir.clone();
+        let store = Arc::new(StoreWatch::open(bus, clock.clone()).await?);
+        let bus: Arc<dyn Bus> = store.clone();
         let mut library = Library::open(library_settings.clone(), sandbox, bus.clone()).await?;
         library = scan(library, clock.clone()).await?;
         if library.misses_files() {
@@ -95,6 +99,7 @@ impl Engine {
         }
         let accepted = library.accept(clock.now()).await?;
         let first = accepted.unwrap_or_else(|| library.current());
+        store.set_generation(first.number);
         if let Some(attestation) = attestation {
             attestation.record(&*bus, clock.now(), first.number).await?;
         }
@@ -122,8 +127,9 @@ impl Engine {
             tokio::spawn(run_guardian(guardian, shutdown))
         });
         stage(&|shutdown| tokio::spawn(run_brain(bus.clone(), shutdown)));
-        stage(&|shutdown| tokio::spawn(run_archive(bus.clone(), memory_dir.clone(), shutdown)));
+        stage(&|shutdown| tokio::spawn(run_archive(store.clone(), memory_dir.clone(), shutdown)));
         let mut engine = Self {
+            store,
             context,
             library: Some(library),
             library_settings,
@@ -194,6 +200,7 @@ impl Engine {
         }
         let (groups, correlations) = (generation.groups.len(), generation.correlations.len());
         tracing::info!(generation = generation.number, groups, correlations, "rules and plugins are live");
+        self.store.set_generation(generation.number);
         self.generation.send_replace(Arc::new(generation.clone()));
         for (id, plan) in generation.groups {
             let running = self.groups.get(&id).filter(|group| !group.is_closed());

@@ -21,6 +21,7 @@ mod plugin_state;
 pub mod replay;
 pub mod schedule;
 mod stage;
+pub mod store_watch;
 mod supervision;
 pub mod watcher;
 mod watermark;

@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{code_of, fault, schema};
 use crate::crash_point;
-use crate::error::BusError;
+use crate::error::{BusError, WRITE};
 use crate::record::{Commit, Committed, NewRecord, StateChange};
 
 /// Commits in one transaction: by then the sync is shared by so many that more gain nothing.
@@ -90,7 +90,7 @@ impl Writer {
             }
             Err(error) => {
                 self.roll_back();
-                vec![Err(fault::of(&self.path, "write")(error)); jobs.len()]
+                vec![Err(fault::of(&self.path, WRITE)(error)); jobs.len()]
             }
         }
     }

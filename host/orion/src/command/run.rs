@@ -1,9 +1,8 @@
 //! `orion run`: observe until told to stop.
 
 use std::process::ExitCode;
-use std::sync::Arc;
 
-use orion_pipeline::clock::SystemClock;
+use orion_pipeline::clock;
 
 use crate::cli::{Failure, RunArgs};
 use crate::confinement;
@@ -20,7 +19,7 @@ pub fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
         rules: args.rules.clone(),
         memory_dir,
         source,
-        clock: Arc::new(SystemClock),
+        clock: clock::deployed(),
         interval_millis: args.watch.poll_interval,
         catch_up_millis: args.watch.catch_up,
         attestation: Some(confinement::recorded(&attestation)),

@@ -178,11 +178,20 @@ impl LibraryStore {
             let mut file = std::fs::File::create(&partial)?;
             file.write_all(bytes)?;
             file.sync_all()?;
-            std::fs::rename(&partial, &path)
+            orion_bus::crash_point!("library::before_rename");
+            std::fs::rename(&partial, &path)?;
+            // The store is about to name this file: neither it nor its folder may be forgotten by a power loss.
+            std::fs::File::open(&self.last_good_dir)?.sync_all()?;
+            match self.last_good_dir.parent() {
+                Some(memory_dir) => std::fs::File::open(memory_dir)?.sync_all(),
+                None => Ok(()),
+            }
         };
         write().map_err(|error: std::io::Error| {
             format!("its last good version cannot be kept in {}: {error}", path.display())
-        })
+        })?;
+        orion_bus::crash_point!("library::after_rename");
+        Ok(())
     }
 
     /// Commits the state of the library: what is new, what is gone, what is refused and what no longer is.
@@ -220,7 +229,9 @@ impl LibraryStore {
         }
         if !draft.is_empty() {
             let offset = self.offset.map_or(0, |offset| offset + 1);
+            orion_bus::crash_point!("library::before_commit");
             self.bus.commit(draft.into_commit(OWNER, self.offset, offset)).await?;
+            orion_bus::crash_point!("library::after_commit");
             self.offset = Some(offset);
         }
         self.record = record;

@@ -9,6 +9,7 @@ mod event;
 mod group;
 mod health;
 mod outcome;
+mod overtaken;
 mod plan;
 mod rule;
 mod rule_watch;

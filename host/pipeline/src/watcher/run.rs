@@ -14,9 +14,10 @@ use tokio::sync::{Semaphore, watch};
 use super::ended::{end_group, owner_of};
 use super::group::{Answers, Evaluating, Group, Which};
 use super::health::{HealthError, Report, SourceHealth};
+use super::overtaken::{Overtaken, Step};
 use super::plan::GroupPlan;
 use super::seat::Effort;
-use crate::clock::sleep_until;
+use crate::clock::sleep_towards;
 use crate::draft::NotWritable;
 use crate::watermark::Watermark;
 
@@ -96,6 +97,18 @@ enum StepError {
     Panicked(#[from] tokio::task::JoinError),
 }
 
+impl StepError {
+    /// Whether the store cannot be written. That is said once for all groups ([`crate::store_watch`]).
+    fn is_of_the_store(&self) -> bool {
+        match self {
+            Self::Bus(error) | Self::Health(HealthError::Bus(error)) | Self::End(EndGroupError::Bus(error)) => {
+                error.is_unwritable()
+            }
+            _ => false,
+        }
+    }
+}
+
 enum Ended {
     Removed(u64),
     ShutDown,
@@ -137,7 +150,10 @@ async fn run_until_ended(
             Err(error) => Err(error),
         };
         let Err(error) = outcome else { return };
-        tracing::error!(group = id, retry_millis, "{error}");
+        match error.is_of_the_store() {
+            true => tracing::debug!(group = id, retry_millis, "{error}"),
+            false => tracing::error!(group = id, retry_millis, "{error}"),
+        }
         tokio::select! {
             () = tokio::time::sleep(Duration::from_millis(retry_millis)) => {}
             _ = shutdown.wait_for(|down| *down) => return,
@@ -158,24 +174,30 @@ impl Run<'_> {
         let loaded = self.context.bus.load(&owner_of(&self.plan.group.id)).await?;
         let mut group = Box::new(Group::open(self.plan.clone(), loaded, self.context.clock.now())?);
         let mut quiet_since = self.context.clock.now();
+        let mut overtaken = Overtaken::default();
         loop {
-            if let Some(last) = group.last() {
-                self.context.watermark.advance(&self.plan.group.id, group.slots().after(last));
-            }
             let now = self.context.clock.now();
+            if overtaken.look(group.last(), now) {
+                group.say_clock_went_back(now)?;
+            }
+            if let Some(last) = group.last() {
+                let next = overtaken.next_instant(group.slots(), last);
+                self.context.watermark.advance(&self.plan.group.id, last, next);
+            }
             let due = group.slots().due(group.last(), now, self.context.settings.catch_up_millis);
             if let Some((first, last, count)) = due.missed {
                 group.say_missed(first, last, count, now)?;
             }
-            for instant in due.instants {
-                group = self.evaluate(group, instant, Which::All).await?;
+            let ahead = overtaken.step(group.slots(), group.last(), now);
+            for step in ahead.into_iter().chain(due.instants.into_iter().map(Step::at)) {
+                group = self.evaluate(group, step, Which::All).await?;
                 *retry_millis = RETRY_MILLIS.0;
                 if *self.shutdown.borrow() || self.commands.has_changed().unwrap_or(true) {
                     break;
                 }
             }
             let now = self.context.clock.now();
-            if !group.is_ahead_of_store() {
+            if !group.is_ahead_of_store() || now < quiet_since {
                 quiet_since = now;
             }
             let flush_at = next_flush(quiet_since);
@@ -183,10 +205,7 @@ impl Run<'_> {
                 group = self.commit(group).await?;
                 continue;
             }
-            let wake_at = match group.last() {
-                Some(last) => group.slots().after(last),
-                None => now,
-            };
+            let wake_at = overtaken.wake_at(group.slots(), group.last(), now);
             let wake_at = if group.is_ahead_of_store() { wake_at.min(flush_at) } else { wake_at };
             let next = tokio::select! {
                 biased;
@@ -198,7 +217,7 @@ impl Run<'_> {
                     },
                     Err(_) => Next::End(Ended::ShutDown),
                 },
-                () = sleep_until(&*self.context.clock, wake_at) => Next::Look,
+                _ = sleep_towards(&*self.context.clock, wake_at) => Next::Look,
             };
             match next {
                 Next::Look => {}
@@ -228,10 +247,12 @@ impl Run<'_> {
         if changed.is_empty() {
             return self.commit_if_ahead(group).await;
         }
-        self.evaluate(group, last, Which::Some(changed)).await
+        // The present slot, but for a clock that went back.
+        self.evaluate(group, Step { instant: last, asked: last.min(instant) }, Which::Some(changed)).await
     }
 
-    async fn evaluate(&self, mut group: Box<Group>, instant: Timestamp, which: Which) -> Result<Box<Group>, StepError> {
+    async fn evaluate(&self, mut group: Box<Group>, step: Step, which: Which) -> Result<Box<Group>, StepError> {
+        let instant = step.instant;
         let mut shutdown = self.shutdown.clone();
         let too_late = async {
             // A sender that is gone is the end as well.
@@ -239,7 +260,7 @@ impl Run<'_> {
             tokio::time::sleep(Duration::from_millis(LAST_ANSWERS_MILLIS)).await;
         };
         let answers = tokio::select! {
-            answers = self.ask(&mut group, instant, &which) => answers?,
+            answers = self.ask(&mut group, step, &which) => answers?,
             () = too_late => return Err(StepError::Abandoned),
         };
         let late = group.slots().after(instant) <= self.context.clock.now();
@@ -291,7 +312,7 @@ impl Run<'_> {
         Ok((group, outcome?))
     }
 
-    async fn ask(&self, group: &mut Group, instant: Timestamp, which: &Which) -> Result<Answers, StepError> {
+    async fn ask(&self, group: &mut Group, step: Step, which: &Which) -> Result<Answers, StepError> {
         let plan = group.plan().group.clone();
         let generation = group.plan().generation;
         let mut answers: Answers = (0..group.session_count()).map(|_| None).collect();
@@ -299,13 +320,14 @@ impl Run<'_> {
             // Sources are checked when a file is accepted, and never go away while Orion runs.
             return Ok(answers);
         };
-        let data_instant = instant.plus_millis(-plan.query_offset_millis);
+        let data_instant = step.asked.plus_millis(-plan.query_offset_millis);
         let places = Semaphore::new(QUERIES_AT_ONCE);
         let mut asked = FuturesUnordered::new();
         for (index, session) in group.questions(which) {
             asked.push(ask_one(&**source, &places, index, session, data_instant));
         }
         while let Some((index, expr, answer)) = asked.next().await {
+            let instant = step.instant;
             let report = Report { source: &plan.source, group: &plan.id, expr: &expr, instant, generation };
             self.context.health.report(report, answer.as_ref().err()).await?;
             if let Some(place) = answers.get_mut(index) {
@@ -380,7 +402,9 @@ pub async fn end_stored_group(
 ) -> Result<(), EndGroupError> {
     let loaded = bus.load(&owner_of(group_id)).await?;
     if let Some(commit) = end_group(group_id, loaded, now, generation)? {
+        orion_bus::crash_point!("group_end::before_commit");
         bus.commit(commit).await?;
+        orion_bus::crash_point!("group_end::after_commit");
     }
     Ok(())
 }
