@@ -23,9 +23,8 @@ fn a_full_store_is_said_once_nothing_is_dropped_and_room_is_all_it_needs() {
     if !mounts::are_own("a_full_disk_is_waited_out::a_full_store_is_said_once_nothing_is_dropped_and_room_is_all_it_needs") {
         return;
     }
-    let twins = Twins::begin();
+    let twins = Twins::begin_in(|it| mounts::small(&it.path("memory"), DISK_BYTES));
     let ballast = twins.disturbed.path("memory/ballast");
-    mounts::small(&twins.disturbed.path("memory"), DISK_BYTES);
     let orion = twins.disturbed.start();
     twins.watch_for(3_000);
     mounts::fill(&ballast);
@@ -57,14 +56,16 @@ fn full_files_beside_a_store_with_room_are_recorded_at_once_and_written_when_the
     {
         return;
     }
-    let twins = Twins::begin();
-    let (file, disk) = (twins.disturbed.path("memory/events.jsonl"), twins.disturbed.path("disk"));
-    mounts::small(&disk, DISK_BYTES);
-    std::fs::create_dir(twins.disturbed.path("memory")).unwrap();
-    for path in [&file, &disk.join("events.jsonl")] {
-        std::fs::write(path, "").unwrap();
-    }
-    mounts::instead_of(&file, &disk.join("events.jsonl"));
+    let twins = Twins::begin_in(|it| {
+        let (file, disk) = (it.path("memory/events.jsonl"), it.path("disk"));
+        mounts::small(&disk, DISK_BYTES);
+        std::fs::create_dir(it.path("memory")).unwrap();
+        for path in [&file, &disk.join("events.jsonl")] {
+            std::fs::write(path, "").unwrap();
+        }
+        mounts::instead_of(&file, &disk.join("events.jsonl"));
+    });
+    let disk = twins.disturbed.path("disk");
     let orion = twins.disturbed.start();
     twins.watch_for(3_000);
     mounts::fill(&disk.join("ballast"));
@@ -87,9 +88,8 @@ fn ended_and_killed_and_started_on_a_full_disk_it_loses_nothing() {
     if !mounts::are_own("a_full_disk_is_waited_out::ended_and_killed_and_started_on_a_full_disk_it_loses_nothing") {
         return;
     }
-    let twins = Twins::begin();
+    let twins = Twins::begin_in(|it| mounts::small(&it.path("memory"), DISK_BYTES));
     let ballast = twins.disturbed.path("memory/ballast");
-    mounts::small(&twins.disturbed.path("memory"), DISK_BYTES);
     for ends in [true, false] {
         let mut orion = twins.disturbed.start();
         twins.watch_for(2_000);

@@ -33,7 +33,7 @@ fn at_the_start_it_is_said_with_what_to_do_and_a_folder_that_can_be_written_agai
     twins.watch_for(1_000);
     orion.kill();
     mounts::read_only(&memory);
-    assert_snapshot!(refusal(&twins.disturbed), @"");
+    assert_snapshot!(refusal(&twins.disturbed), @"orion: DATA/memory cannot be written (Read-only file system (os error 30)): Orion keeps its records there; make it a folder that the user Orion runs as may write, on a file system that is not read-only, or give another data folder");
     mounts::writable(&memory);
     let orion = twins.disturbed.start();
     println!("0 lost, 0 doubled: {:?}", twins.end(orion));
@@ -44,7 +44,7 @@ fn a_folder_that_cannot_be_made_is_said() {
     let deployment = Deployment::new("http://127.0.0.1:9");
     deployment.rule("targets.yaml", TARGETS);
     std::fs::write(deployment.path("memory"), "a file").unwrap();
-    assert_snapshot!(refusal(&deployment), @"");
+    assert_snapshot!(refusal(&deployment), @"orion: DATA/memory cannot be written (File exists (os error 17)): Orion keeps its records there; make it a folder that the user Orion runs as may write, on a file system that is not read-only, or give another data folder");
     assert_eq!(std::fs::read_to_string(deployment.path("memory")).unwrap(), "a file");
 }
 

@@ -16,14 +16,13 @@ fn a_second_host_is_refused_with_the_owners_pid_and_starts_at_once_when_the_firs
         let said = String::from_utf8(second.stderr).unwrap();
         let refusal = said.lines().find(|line| line.starts_with("orion: ")).unwrap_or(&said);
         let refusal = refusal.replace(twins.disturbed.path("").to_str().unwrap(), "DATA/");
-        assert_snapshot!(refusal.replace(&first.pid().to_string(), "PID"), @"");
+        assert_snapshot!(refusal.replace(&first.pid().to_string(), "PID"), @"orion: DATA/memory belongs to a running Orion (process PID): stop it, or give this one another data folder");
     }
-    let before = twins.disturbed.attestations().len();
-    assert_eq!(before, 1, "whoever is refused writes nothing");
+    assert_eq!(twins.disturbed.attestations().len(), 2, "whoever is refused writes nothing");
     first.kill();
     let lock = std::fs::read_to_string(twins.disturbed.path("memory/orion.lock")).unwrap();
     let second = twins.disturbed.start();
-    twins.disturbed.wait_until("the start of the second", |it| it.attestations().len() == 2);
+    twins.disturbed.wait_until("the start of the second", |it| it.attestations().len() == 3);
     assert_ne!(std::fs::read_to_string(twins.disturbed.path("memory/orion.lock")).unwrap(), lock);
     println!("0 lost, 0 doubled: {:?}", twins.end(second));
 }

@@ -56,8 +56,8 @@ const LIFE_MILLIS: i64 = 4_700;
 /// A beat, and as long a pause: by it is seen that time has passed, also when there is nothing else.
 const BEAT_MILLIS: i64 = 1_000;
 
-/// From the start of both to the first traffic: what was found before depends on when each was started.
-const QUIET_MILLIS: i64 = 4_000;
+/// From the moment at which traffic is planned to its beginning: nobody has asked about that yet.
+const QUIET_MILLIS: i64 = 1_000;
 
 /// From the last traffic to the last instant that is compared: by then every window and every pause is over.
 const SETTLED_MILLIS: i64 = 8_000;
@@ -65,10 +65,22 @@ const SETTLED_MILLIS: i64 = 8_000;
 /// Event types of Orion's own that are no trouble.
 const HARMLESS: [&str; 1] = ["confinement_attested"];
 
+/// When there is traffic.
+struct Traffic {
+    from: AtomicI64,
+    to: AtomicI64,
+}
+
+impl Traffic {
+    fn span(&self) -> std::ops::Range<i64> {
+        self.from.load(Ordering::SeqCst)..self.to.load(Ordering::SeqCst)
+    }
+}
+
 /// The world, its two watchers, and since when there is something to see.
 pub struct Twins {
     world: AnsweringServer,
-    traffic_to: Arc<AtomicI64>,
+    traffic: Arc<Traffic>,
     traffic_from: i64,
     /// The one that is disturbed.
     pub disturbed: Deployment,
@@ -77,20 +89,31 @@ pub struct Twins {
 }
 
 impl Twins {
-    /// Starts the one that is left alone, and prepares the other.
+    /// Starts the one that is left alone; the other has been at work, too, and is down.
     pub fn begin() -> Self {
-        let traffic_from = now_millis() + QUIET_MILLIS;
-        let traffic_to = Arc::new(AtomicI64::new(i64::MAX));
-        let end = traffic_to.clone();
-        let world =
-            AnsweringServer::start(move |question| answer(question, traffic_from..end.load(Ordering::SeqCst))).unwrap();
+        Self::begin_in(|_| {})
+    }
+
+    /// The same with something done to the folder of the other before it is started first.
+    pub fn begin_in(prepare: impl FnOnce(&Deployment)) -> Self {
+        let traffic = Arc::new(Traffic { from: AtomicI64::new(i64::MAX), to: AtomicI64::new(i64::MAX) });
+        let seen = traffic.clone();
+        let world = AnsweringServer::start(move |question| answer(question, seen.span())).unwrap();
         let (disturbed, reference) = (Deployment::new(&world.url()), Deployment::new(&world.url()));
+        prepare(&disturbed);
         for deployment in [&disturbed, &reference] {
             deployment.rule("world.yaml", WORLD);
         }
-        let watching = reference.start();
-        reference.wait_until("the first look", |it| !it.attestations().is_empty());
-        Self { world, traffic_to, traffic_from, disturbed, reference, watching }
+        let [before, watching] = [&disturbed, &reference].map(|deployment| {
+            let running = deployment.start();
+            // By then every group has been evaluated, and goes on from there.
+            deployment.wait_until("the first beats", |it| it.events_of("beat", "firing").len() >= 2);
+            running
+        });
+        assert!(before.terminate().success());
+        let traffic_from = now_millis() + QUIET_MILLIS;
+        traffic.from.store(traffic_from, Ordering::SeqCst);
+        Self { world, traffic, traffic_from, disturbed, reference, watching }
     }
 
     /// Waits until there was traffic for so long.
@@ -110,7 +133,7 @@ impl Twins {
     pub fn end_traffic(&self) -> i64 {
         // Nobody has asked about what is still to come.
         let end = now_millis() + BEAT_MILLIS;
-        self.traffic_to.store(end, Ordering::SeqCst);
+        self.traffic.to.store(end, Ordering::SeqCst);
         end + SETTLED_MILLIS
     }
 
@@ -236,7 +259,8 @@ impl Recorded {
             assert!(!expected.is_empty(), "nothing was recorded undisturbed: no {kind}");
             for (key, expected) in expected {
                 let found = found.get(key).map(Vec::as_slice).unwrap_or_default();
-                let first = (0..).find(|index| expected.get(*index) != found.get(*index)).unwrap_or(0);
+                let longest = expected.len().max(found.len());
+                let first = (0..longest).find(|index| expected.get(*index) != found.get(*index)).unwrap_or(0);
                 assert!(
                     expected == found,
                     "{kind} {key}: {} recorded, {} undisturbed; the first that differs:\n{:#?}\nundisturbed:\n{:#?}",

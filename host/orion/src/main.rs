@@ -15,6 +15,7 @@ mod shipped;
 mod text;
 mod verify;
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -30,7 +31,8 @@ fn main() -> ExitCode {
     match run(cli) {
         Ok(code) => code,
         Err(failure) => {
-            eprintln!("orion: {failure}");
+            // Nothing sensible is left to do when nobody can be told; the exit code says it too.
+            drop(writeln!(std::io::stderr(), "orion: {failure}"));
             ExitCode::from(failure.exit_code())
         }
     }

@@ -98,7 +98,8 @@ impl Engine {
             library = scan(library, clock.clone()).await?;
         }
         let accepted = library.accept(clock.now()).await?;
-        let first = accepted.unwrap_or_else(|| library.current());
+        let mut first = accepted.unwrap_or_else(|| library.current());
+        first.ended_groups = library.ending();
         store.set_generation(first.number);
         if let Some(attestation) = attestation {
             attestation.record(&*bus, clock.now(), first.number).await?;
@@ -140,6 +141,7 @@ impl Engine {
             stages,
         };
         engine.apply(first).await?;
+        engine.library.iter_mut().for_each(Library::have_ended);
         Ok(engine)
     }
 

@@ -39,6 +39,10 @@ pub struct GenerationRecord {
     pub files: Vec<GenerationFile>,
     /// Ids of the groups that run.
     pub groups: BTreeSet<String>,
+    /// Ids of groups that do not run any more, and of which it is not known that their alerts were ended: that is a commit of
+    /// theirs, behind this one, and a crash may lie between.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub ending: BTreeSet<String>,
 }
 
 /// A file of a generation.
@@ -62,7 +66,8 @@ impl GenerationRecord {
 
     fn none() -> Self {
         let (files, groups) = (Vec::new(), BTreeSet::new());
-        Self { number: 0, accepted_at: Timestamp::default(), effective: RecordId::from_bytes([0; 16]), files, groups }
+        let effective = RecordId::from_bytes([0; 16]);
+        Self { number: 0, accepted_at: Timestamp::default(), effective, files, groups, ending: BTreeSet::new() }
     }
 }
 
