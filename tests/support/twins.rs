@@ -2,7 +2,8 @@
 //!
 //! What they watch is a function of the instant they ask about, so both get the same answers however late they ask.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -152,13 +153,13 @@ impl Twins {
     }
 
     /// Ends the one that was left alone, and compares these data folders with it.
-    pub fn end_with(self, to: i64, data: &[&std::path::Path]) -> Compared {
+    pub fn end_with(self, to: i64, data: &[&Path]) -> Compared {
         wait_past(&self.reference, to);
         assert!(self.watching.terminate().success());
         let expected = Recorded::of(&self.reference, self.traffic_from, to);
         for folder in data {
             let found = Recorded::of_folder(folder, self.traffic_from, to);
-            expected.must_be(&found);
+            expected.must_be(&found, folder);
         }
         Compared { events: expected.count(0), incidents: expected.count(1), decisions: expected.count(2) }
     }
@@ -208,7 +209,7 @@ impl Recorded {
         Self::of_folder(&deployment.path(""), from, to)
     }
 
-    fn of_folder(data: &std::path::Path, from: i64, to: i64) -> Self {
+    fn of_folder(data: &Path, from: i64, to: i64) -> Self {
         files_hold_what_the_store_holds(data);
         let (from, to) = (Timestamp::from_millis(from).to_string(), Timestamp::from_millis(to).to_string());
         let within = |record: &Value, member: &str| {
@@ -254,30 +255,38 @@ impl Recorded {
     }
 
     /// The same things of the same alerts and incidents, each once and in the same order.
-    fn must_be(&self, found: &Self) {
+    fn must_be(&self, found: &Self, of: &Path) {
         for (kind, (expected, found)) in RecordKind::ALL.iter().zip(self.0.iter().zip(&found.0)) {
             assert!(!expected.is_empty(), "nothing was recorded undisturbed: no {kind}");
-            for (key, expected) in expected {
-                let found = found.get(key).map(Vec::as_slice).unwrap_or_default();
-                let longest = expected.len().max(found.len());
-                let first = (0..longest).find(|index| expected.get(*index) != found.get(*index)).unwrap_or(0);
-                assert!(
-                    expected == found,
-                    "{kind} {key}: {} recorded, {} undisturbed; the first that differs:\n{:#?}\nundisturbed:\n{:#?}",
-                    found.len(),
-                    expected.len(),
-                    found.get(first),
-                    expected.get(first)
-                );
-            }
-            let added: Vec<_> = found.keys().filter(|key| !expected.contains_key(*key)).collect();
-            assert!(added.is_empty(), "{kind}: not recorded undisturbed: {added:?}");
+            let none = Vec::new();
+            let keys: BTreeSet<&String> = expected.keys().chain(found.keys()).collect();
+            let differing: Vec<String> = keys
+                .into_iter()
+                .map(|key| (key, expected.get(key).unwrap_or(&none), found.get(key).unwrap_or(&none)))
+                .filter(|(_, expected, found)| expected != found)
+                .map(|(key, expected, found)| format!("{key}\n{}", difference(expected, found)))
+                .collect();
+            assert!(differing.is_empty(), "{}: {kind}s differ:\n{}", of.display(), differing.join("\n"));
         }
     }
 }
 
+/// From the first record on that is not the same.
+fn difference(expected: &[Value], found: &[Value]) -> String {
+    let longest = expected.len().max(found.len());
+    let first = (0..longest).find(|index| expected.get(*index) != found.get(*index)).unwrap_or(0);
+    let shown = |records: &[Value]| records.get(first).map_or("nothing".to_owned(), Value::to_string);
+    format!(
+        "  undisturbed {} records, here {}; number {first} is, undisturbed\n  {}\n  and here\n  {}",
+        expected.len(),
+        found.len(),
+        shown(expected),
+        shown(found)
+    )
+}
+
 /// Every file is the chain of exactly the store's records, and its hashes are right.
-pub fn files_hold_what_the_store_holds(data: &std::path::Path) {
+pub fn files_hold_what_the_store_holds(data: &Path) {
     let memory = data.join("memory");
     let mut store = SqliteBus::open_read_only(&memory).unwrap();
     let entries = store.read(0, usize::MAX).unwrap();
@@ -302,7 +311,7 @@ impl Deployment {
     }
 }
 
-fn lines(path: &std::path::Path) -> Vec<Value> {
+fn lines(path: &Path) -> Vec<Value> {
     std::fs::read_to_string(path).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
