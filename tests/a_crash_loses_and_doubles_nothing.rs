@@ -40,8 +40,14 @@ const PART: &str = "watcher::after_part";
 
 #[test]
 fn every_crash_point_of_the_code_is_crashed_at() {
-    let crashed: BTreeSet<String> =
-        POINTS.iter().chain(&HEALTH).chain(&KEPT_PLUGIN).chain(&GROUP_END).chain([&PART]).map(ToString::to_string).collect();
+    let crashed: BTreeSet<String> = POINTS
+        .iter()
+        .chain(&HEALTH)
+        .chain(&KEPT_PLUGIN)
+        .chain(&GROUP_END)
+        .chain([&PART])
+        .map(ToString::to_string)
+        .collect();
     let mut there = BTreeSet::new();
     points_in(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../host"), &mut there);
     assert_eq!(there, crashed, "on the left what the code has, on the right what a test crashes at");
@@ -137,7 +143,8 @@ fn a_crash_while_a_plugin_is_kept_leaves_it_whole_or_not_at_all() {
         let orion = deployment.start();
         deployment.wait_until("the decision", |it| !it.decisions().is_empty());
         orion.kill();
-        let kept: Vec<_> = std::fs::read_dir(deployment.path("memory/last-good")).unwrap().map(Result::unwrap).collect();
+        let kept: Vec<_> =
+            std::fs::read_dir(deployment.path("memory/last-good")).unwrap().map(Result::unwrap).collect();
         assert_eq!(kept.len(), 1, "{point}: {kept:?}");
         // What was kept is what runs when the file is spoiled.
         std::fs::write(&file, "spoiled").unwrap();

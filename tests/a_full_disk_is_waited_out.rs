@@ -20,7 +20,9 @@ const SAID: &str = "nothing is recorded until it can be written again";
 
 #[test]
 fn a_full_store_is_said_once_nothing_is_dropped_and_room_is_all_it_needs() {
-    if !mounts::are_own("a_full_disk_is_waited_out::a_full_store_is_said_once_nothing_is_dropped_and_room_is_all_it_needs") {
+    if !mounts::are_own(
+        "a_full_disk_is_waited_out::a_full_store_is_said_once_nothing_is_dropped_and_room_is_all_it_needs",
+    ) {
         return;
     }
     let twins = Twins::begin_in(|it| mounts::small(&it.path("memory"), DISK_BYTES));
@@ -32,9 +34,7 @@ fn a_full_store_is_said_once_nothing_is_dropped_and_room_is_all_it_needs() {
     twins.disturbed.wait_until("the full disk to be said", |it| {
         // What was given back meanwhile is taken again: the journal and the files do not grow at the same moment.
         mounts::fill(&ballast);
-        it.log().contains("no space left to write")
-            && it.log().contains("orion.db")
-            && said(it) > 0
+        it.log().contains("no space left to write") && it.log().contains("orion.db") && said(it) > 0
     });
     std::thread::sleep(FULL);
     let lines = twins.disturbed.log().lines().filter(|line| line.contains("no space left")).count();
@@ -42,8 +42,12 @@ fn a_full_store_is_said_once_nothing_is_dropped_and_room_is_all_it_needs() {
     std::fs::remove_file(&ballast).unwrap();
     twins.disturbed.wait_until("the end of it", |it| !it.events_of("store_full", "resolved").is_empty());
     let compared = {
-        let (firing, resolved) = (twins.disturbed.events_of("store_full", "firing"), twins.disturbed.events_of("store_full", "resolved"));
-        assert!(firing[0]["ts"].as_str() < resolved[0]["ts"].as_str(), "with the time it began: {firing:#?} {resolved:#?}");
+        let (firing, resolved) =
+            (twins.disturbed.events_of("store_full", "firing"), twins.disturbed.events_of("store_full", "resolved"));
+        assert!(
+            firing[0]["ts"].as_str() < resolved[0]["ts"].as_str(),
+            "with the time it began: {firing:#?} {resolved:#?}"
+        );
         assert!(firing[0]["data"]["message"].as_str().unwrap().contains("no space left to write"), "{firing:#?}");
         twins.end(orion)
     };
@@ -52,8 +56,9 @@ fn a_full_store_is_said_once_nothing_is_dropped_and_room_is_all_it_needs() {
 
 #[test]
 fn full_files_beside_a_store_with_room_are_recorded_at_once_and_written_when_there_is_room() {
-    if !mounts::are_own("a_full_disk_is_waited_out::full_files_beside_a_store_with_room_are_recorded_at_once_and_written_when_there_is_room")
-    {
+    if !mounts::are_own(
+        "a_full_disk_is_waited_out::full_files_beside_a_store_with_room_are_recorded_at_once_and_written_when_there_is_room",
+    ) {
         return;
     }
     let twins = Twins::begin_in(|it| {

@@ -87,7 +87,9 @@ impl Tear {
         let bytes = dice.below(length(&file).min(Self::MOST_TORN_BYTES) + 1);
         match self {
             Self::Cut => cut(&file, length(&file) - bytes),
-            Self::HalfALine => append(&file, &br#"{"seq":18446744073709551615,"schema":"orion.event/1","event_id":"#[..1 + bytes % 60]),
+            Self::HalfALine => {
+                append(&file, &br#"{"seq":18446744073709551615,"schema":"orion.event/1","event_id":"#[..1 + bytes % 60])
+            }
             Self::Zeros => append(&file, &vec![0; bytes]),
             Self::Deleted => std::fs::remove_file(&file).unwrap_or_default(),
             Self::Hint => cut(&hint, length(&hint) / 2),

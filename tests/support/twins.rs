@@ -169,7 +169,9 @@ impl Twins {
 pub fn wait_past(deployment: &Deployment, to: i64) {
     let to = Timestamp::from_millis(to + 2 * BEAT_MILLIS).to_string();
     deployment.wait_until("what comes after", |it| {
-        it.incidents().iter().any(|incident| incident["incident_type"] == "beats" && incident["ts"].as_str() > Some(&*to))
+        it.incidents()
+            .iter()
+            .any(|incident| incident["incident_type"] == "beats" && incident["ts"].as_str() > Some(&*to))
     });
 }
 
@@ -216,11 +218,11 @@ impl Recorded {
             let at = record[member].as_str();
             Some(&*from) < at && at <= Some(&*to)
         };
-        let [events, incidents, decisions] = RecordKind::ALL.map(|kind| lines(&data.join("memory").join(file_name(kind))));
+        let [events, incidents, decisions] =
+            RecordKind::ALL.map(|kind| lines(&data.join("memory").join(file_name(kind))));
         let mut recorded = Self(Default::default());
-        let is_of_the_world = |record: &Value, member: &str| {
-            record[member].as_str().is_some_and(|id| id.starts_with("world.yaml/"))
-        };
+        let is_of_the_world =
+            |record: &Value, member: &str| record[member].as_str().is_some_and(|id| id.starts_with("world.yaml/"));
         for event in events.into_iter().filter(|event| is_of_the_world(event, "rule") && within(event, "ts")) {
             recorded.put(0, format!("{} {}", event["rule"], event["labels"]), event);
         }
@@ -303,7 +305,9 @@ impl Deployment {
     pub fn troubles(&self) -> Vec<String> {
         let own = self.events().into_iter().filter(|event| event["rule"].as_str().unwrap().starts_with("orion/"));
         let trouble = own.filter(|event| !HARMLESS.contains(&event["event_type"].as_str().unwrap()));
-        trouble.map(|event| format!("{} {}", event["event_type"].as_str().unwrap(), event["status"].as_str().unwrap())).collect()
+        trouble
+            .map(|event| format!("{} {}", event["event_type"].as_str().unwrap(), event["status"].as_str().unwrap()))
+            .collect()
     }
 
     pub fn log(&self) -> String {

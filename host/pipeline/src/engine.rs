@@ -105,6 +105,9 @@ impl Engine {
             attestation.record(&*bus, clock.now(), first.number).await?;
         }
         let watermark = Arc::new(Watermark::default());
+        // Before the Guardian looks for the first time: without its groups it would take the present for reached, and end by time
+        // what the groups are about to catch up on.
+        first.groups.keys().for_each(|id| watermark.expect(id));
         let workers = Arc::new(Semaphore::new(workers.max(1)));
         let (generation, live) = watch::channel(Arc::new(first.clone()));
         let context = Arc::new(WatcherContext {
@@ -203,6 +206,9 @@ impl Engine {
         let (groups, correlations) = (generation.groups.len(), generation.correlations.len());
         tracing::info!(generation = generation.number, groups, correlations, "rules and plugins are live");
         self.store.set_generation(generation.number);
+        let runs = |id: &String| self.groups.get(id).is_some_and(|group| !group.is_closed());
+        let new = generation.groups.keys().filter(|id| !runs(id));
+        new.for_each(|id| self.context.watermark.expect(id));
         self.generation.send_replace(Arc::new(generation.clone()));
         for (id, plan) in generation.groups {
             let running = self.groups.get(&id).filter(|group| !group.is_closed());

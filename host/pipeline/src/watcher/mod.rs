@@ -18,11 +18,12 @@ mod seat;
 mod shadow;
 mod standing;
 
+pub use ended::{EndGroupError, end_stored_group};
 pub use group::{Answers, Evaluating, Group, Which};
 pub use health::SourceHealth;
 pub use outcome::{HEALTH_ROOM, Outcome, RuleHealth};
 pub use plan::{GroupPlan, RulePlan};
 pub use rule::ActiveAlert;
-pub use run::{Command, EndGroupError, WatcherContext, WatcherSettings, end_stored_group, run_group};
+pub use run::{Command, WatcherContext, WatcherSettings, run_group};
 pub use seat::Effort;
 pub use standing::{GROUP_OWNERS, Standing, StandingAlert, standings};

@@ -11,7 +11,7 @@ use orion_model::{Clock, Frame, Timestamp};
 use orion_source::{QuerySession, Source, SourceError};
 use tokio::sync::{Semaphore, watch};
 
-use super::ended::{end_group, owner_of};
+use super::ended::{EndGroupError, end_stored_group, owner_of};
 use super::group::{Answers, Evaluating, Group, Which};
 use super::health::{HealthError, Report, SourceHealth};
 use super::overtaken::{Overtaken, Step};
@@ -121,7 +121,7 @@ enum Next {
     End(Ended),
 }
 
-/// Runs a group until it is removed or `shutdown` turns true. What was begun is committed first.
+/// Runs a group until it is removed or `shutdown` turns true. What was begun is committed first. The watermark expects it already.
 pub async fn run_group(
     context: Arc<WatcherContext>,
     plan: GroupPlan,
@@ -129,7 +129,6 @@ pub async fn run_group(
     mut shutdown: watch::Receiver<bool>,
 ) {
     let id = plan.group.id.clone();
-    context.watermark.expect(&id);
     run_until_ended(&context, plan, &mut commands, &mut shutdown).await;
     context.watermark.forget(&id);
 }
@@ -391,31 +390,4 @@ async fn ask_one(
     let answer = source.query(session, instant).await;
     drop(place);
     (index, session.expr().to_owned(), answer)
-}
-
-/// Ends what the store has of a group that is in no rule file any more.
-pub async fn end_stored_group(
-    bus: &dyn Bus,
-    group_id: &str,
-    now: Timestamp,
-    generation: u64,
-) -> Result<(), EndGroupError> {
-    let loaded = bus.load(&owner_of(group_id)).await?;
-    if let Some(commit) = end_group(group_id, loaded, now, generation)? {
-        orion_bus::crash_point!("group_end::before_commit");
-        bus.commit(commit).await?;
-        orion_bus::crash_point!("group_end::after_commit");
-    }
-    Ok(())
-}
-
-/// Why a group's end could not be recorded.
-#[derive(Debug, thiserror::Error)]
-pub enum EndGroupError {
-    /// The bus did not take it.
-    #[error(transparent)]
-    Bus(#[from] BusError),
-    /// A defect of ours.
-    #[error(transparent)]
-    NotWritable(#[from] NotWritable),
 }
