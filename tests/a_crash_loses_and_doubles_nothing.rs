@@ -76,7 +76,7 @@ fn a_crash_at_any_point_between_stages_loses_nothing_and_doubles_nothing() {
     let deployments = POINTS.map(|point| crash_at(&prometheus, point));
     dead.restart().unwrap();
     for (point, deployment) in POINTS.iter().zip(&deployments) {
-        let orion = deployment.start();
+        let orion = deployment.start_again();
         deployment
             .wait_until("the end of the incident", |it| !it.incidents_of("service_outage", "resolved").is_empty());
         assert!(orion.terminate().success(), "{point}");
@@ -102,7 +102,7 @@ fn a_crash_while_a_source_fails_or_returns_says_both_once() {
         orion.kill();
         source.restart().unwrap();
         assert!(!deployment.start_with(&crashed).wait().success(), "it did not crash at {point}");
-        let orion = deployment.start();
+        let orion = deployment.start_again();
         let is_over = |it: &Deployment| !it.incidents_of("prometheus_outage", "resolved").is_empty();
         deployment.wait_until("the end of the outage", is_over);
         assert!(orion.terminate().success());
@@ -148,7 +148,7 @@ fn a_crash_while_a_plugin_is_kept_leaves_it_whole_or_not_at_all() {
         assert_eq!(kept.len(), 1, "{point}: {kept:?}");
         // What was kept is what runs when the file is spoiled.
         std::fs::write(&file, "spoiled").unwrap();
-        let orion = deployment.start();
+        let orion = deployment.start_again();
         deployment.wait_until("the refusal", |it| !it.events_of("plugin_refused", "firing").is_empty());
         assert!(orion.terminate().success());
         assert_eq!(deployment.events_of("mine", "firing").len(), 1, "{point}");
@@ -169,7 +169,7 @@ fn a_crash_while_a_group_ends_resolves_its_alerts_once() {
         std::fs::remove_file(deployment.path("rules/own.yaml")).unwrap();
         let mut orion = deployment.start_with(&[("ORION_CRASH_AT", &format!("{point}:1"))]);
         assert!(!orion.wait().success(), "it did not crash at {point}");
-        let orion = deployment.start();
+        let orion = deployment.start_again();
         deployment.wait_until("the end of the alert", |it| !it.events_of("mine", "resolved").is_empty());
         assert!(orion.terminate().success());
         for status in ["firing", "resolved"] {
@@ -191,7 +191,7 @@ fn a_crash_where_an_input_is_set_aside_keeps_it_once() {
             let mut orion = deployment.start_with(&[("ORION_CRASH_AT", &format!("{point}:{hit}"))]);
             assert!(!orion.wait().success(), "it did not crash at {point}:{hit}");
         }
-        let orion = deployment.start();
+        let orion = deployment.start_again();
         deployment.wait_until("the quarantine", |it| !it.events_of("plugin_quarantined", "firing").is_empty());
         assert!(orion.terminate().success());
         assert_eq!(deployment.events_of("plugin_fault", "firing").len(), 1, "{point}");

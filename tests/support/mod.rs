@@ -88,6 +88,14 @@ impl Deployment {
         self.spawn(command)
     }
 
+    /// Starts it and waits until it listens to signals: what a test waits for may have been recorded before.
+    pub fn start_again(&self) -> Running {
+        let before = self.attestations().len();
+        let running = self.start();
+        self.wait_until("the start", |it| it.attestations().len() > before);
+        running
+    }
+
     /// Starts it as another user, to whom the whole folder is given. Needs to be root.
     pub fn start_as(&self, user: u32, env: &[(&str, &str)]) -> Running {
         // The binary may lie where that user cannot go.

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use orion_bus::{Bus, BusError, Commit, Committed, DATABASE_FILE, Entry, Loaded};
@@ -18,6 +19,12 @@ use crate::draft::{Draft, NotWritable, key};
 use crate::memory::MemoryError;
 
 const OWNER: &str = "store";
+
+/// The stage that writes the files.
+const MEMORY: &str = "memory";
+
+/// Who failed so long ago and not again has given up what it wanted to write: stages try again after 15 s at the latest.
+const GIVEN_UP: Duration = Duration::from_secs(60);
 
 /// What is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -63,6 +70,9 @@ struct Trouble {
     message: String,
     /// Its beginning is on the bus.
     is_said: bool,
+    /// Who could not write, and when it tried last. On a disk with little room small commits still go in; it is not over
+    /// before those who failed succeed.
+    failing: BTreeMap<String, Instant>,
     /// When it was seen to be over. Kept until that is on the bus, so that saying it twice says the same.
     ended: Option<Timestamp>,
 }
@@ -112,37 +122,40 @@ impl StoreWatch {
     /// The files were written, or not.
     pub async fn note_files(&self, written: Result<(), &MemoryError>) {
         match written {
-            Ok(()) => self.works(Part::Files).await,
-            Err(error) => self.fails(Part::Files, Failure::of_files(error)).await,
+            Ok(()) => self.works(Part::Files, MEMORY).await,
+            Err(error) => self.fails(Part::Files, MEMORY, Failure::of_files(error)).await,
         }
     }
 
-    async fn fails(&self, part: Part, failure: Option<Failure>) {
-        let Some(Failure { kind, message }) = failure else { return };
+    async fn fails(&self, part: Part, who: &str, failure: Option<Failure>) {
+        let Some(failure) = failure else { return };
         let mut state = self.state.lock().await;
         self.is_troubled.store(true, Ordering::Relaxed);
-        match state.troubles.get_mut(&part) {
-            Some(trouble) => trouble.ended = None,
-            None => {
-                tracing::error!(file = part.name(), "nothing is recorded until it can be written again: {message}");
-                let condition = condition_of(part, kind);
-                let began = self.clock.now();
-                state.troubles.insert(part, Trouble { condition, began, message, is_said: false, ended: None });
-            }
-        }
+        let trouble = state.troubles.entry(part).or_insert_with(|| self.begin(part, failure));
+        trouble.failing.insert(who.to_owned(), Instant::now());
+        trouble.ended = None;
         if part == Part::Files {
             self.say(&mut state).await;
         }
     }
 
-    async fn works(&self, part: Part) {
+    fn begin(&self, part: Part, Failure { kind, message }: Failure) -> Trouble {
+        tracing::error!(file = part.name(), "nothing is recorded until it can be written again: {message}");
+        let (condition, began) = (condition_of(part, kind), self.clock.now());
+        Trouble { condition, began, message, is_said: false, failing: BTreeMap::new(), ended: None }
+    }
+
+    async fn works(&self, part: Part, who: &str) {
         if !self.is_troubled.load(Ordering::Relaxed) {
             return;
         }
         let mut state = self.state.lock().await;
         if let Some(trouble) = state.troubles.get_mut(&part) {
-            let now = self.clock.now();
-            trouble.ended.get_or_insert(now);
+            trouble.failing.retain(|failing, since| failing != who && since.elapsed() < GIVEN_UP);
+            if trouble.failing.is_empty() {
+                let now = self.clock.now();
+                trouble.ended.get_or_insert(now);
+            }
         }
         self.say(&mut state).await;
         self.is_troubled.store(!state.troubles.is_empty(), Ordering::Relaxed);
@@ -219,7 +232,8 @@ fn restored(loaded: &Loaded) -> BTreeMap<Part, Trouble> {
     let trouble = |condition: Condition| {
         let part = Part::ALL.into_iter().find(|part| condition.labels.get("file") == Some(part.name()))?;
         let (began, message) = (Timestamp::default(), String::new());
-        Some((part, Trouble { condition, began, message, is_said: true, ended: None }))
+        let failing = BTreeMap::new();
+        Some((part, Trouble { condition, began, message, is_said: true, failing, ended: None }))
     };
     conditions.filter_map(trouble).collect()
 }
@@ -231,10 +245,11 @@ impl Bus for StoreWatch {
     }
 
     async fn commit(&self, commit: Commit) -> Result<Committed, BusError> {
+        let who = commit.owner.clone();
         let outcome = self.bus.commit(commit).await;
         match &outcome {
-            Ok(_) => self.works(Part::Database).await,
-            Err(error) => self.fails(Part::Database, Failure::of_bus(error)).await,
+            Ok(_) => self.works(Part::Database, &who).await,
+            Err(error) => self.fails(Part::Database, &who, Failure::of_bus(error)).await,
         }
         outcome
     }
@@ -261,7 +276,7 @@ mod tests {
     use orion_bus::SqliteBus;
     use orion_model::Event;
 
-    /// A bus that is full while it is told so.
+    /// A bus that is full for the large commits of `a` while it is told so.
     struct Fills(SqliteBus, AtomicBool);
 
     #[async_trait]
@@ -271,7 +286,7 @@ mod tests {
         }
 
         async fn commit(&self, commit: Commit) -> Result<Committed, BusError> {
-            match self.1.load(Ordering::Relaxed) {
+            match commit.owner == "a" && self.1.load(Ordering::Relaxed) {
                 true => Err(BusError::StoreFull { path: PathBuf::from("orion.db") }),
                 false => self.0.commit(commit).await,
             }
@@ -319,8 +334,12 @@ mod tests {
         }
 
         async fn commit(&self, step: i64) -> bool {
+            self.commit_as("a", step).await
+        }
+
+        async fn commit_as(&self, owner: &str, step: i64) -> bool {
             let expected = (step > 1).then_some(step - 1);
-            let commit = Commit { owner: "a".to_owned(), expected, offset: step, ..Commit::default() };
+            let commit = Commit { owner: owner.to_owned(), expected, offset: step, ..Commit::default() };
             self.watch.commit(commit).await.is_ok()
         }
 
@@ -344,6 +363,19 @@ mod tests {
         scene.fill(false);
         assert_eq!(scene.said().await, [""; 0]);
         assert!(scene.commit(2).await && scene.commit(3).await);
+        assert_eq!(scene.said().await, ["1 store_full Firing orion.db", "2 store_full Resolved orion.db"]);
+    }
+
+    #[tokio::test]
+    async fn it_is_not_over_while_who_failed_fails_and_small_commits_still_go_in() {
+        let scene = Scene::open().await;
+        scene.fill(true);
+        assert!(!scene.commit(1).await);
+        assert!(scene.commit_as("b", 1).await && scene.commit_as("b", 2).await);
+        assert!(!scene.commit(1).await);
+        assert_eq!(scene.said().await.len(), 1, "that it began is said where there is room for it");
+        scene.fill(false);
+        assert!(scene.commit(1).await);
         assert_eq!(scene.said().await, ["1 store_full Firing orion.db", "2 store_full Resolved orion.db"]);
     }
 
