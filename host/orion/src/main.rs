@@ -19,6 +19,7 @@ mod text;
 mod verify;
 mod work;
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -34,7 +35,8 @@ fn main() -> ExitCode {
     match run(cli) {
         Ok(code) => code,
         Err(failure) => {
-            eprintln!("orion: {failure}");
+            // Nothing sensible is left to do when nobody can be told; the exit code says it too.
+            drop(writeln!(std::io::stderr(), "orion: {failure}"));
             ExitCode::from(failure.exit_code())
         }
     }

@@ -17,6 +17,7 @@ use crate::memory::{
     Begins, Checkpoints, DEFAULT_ROTATE_BYTES, MEMORY_OWNER, MemoryError, Projection, TrailError, pack_closed,
 };
 use crate::stage::{LARGE_BATCH, StageError, StageLoop};
+use crate::store_watch::StoreWatch;
 
 /// How often is looked for what is to go: retention is counted in days, and looking reads a batch of records.
 const LOOK_MILLIS: i64 = 3_600_000;
@@ -45,6 +46,8 @@ impl Default for ArchiveSettings {
 pub struct Archive {
     /// Where records come from.
     pub bus: Arc<dyn Bus>,
+    /// Who notes whether files can be written.
+    pub store: Arc<StoreWatch>,
     /// The one clock.
     pub clock: Arc<dyn Clock>,
     /// Where files go.
@@ -58,6 +61,9 @@ pub async fn run_archive(archive: Archive, shutdown: watch::Receiver<bool>) {
     let mut stage = StageLoop::new("memory", archive.bus.appended(), shutdown);
     let mut housekeeping = Housekeeping::default();
     while let Err(error) = work(&archive, &mut stage, &mut housekeeping).await {
+        if let StageError::Memory(error) = &error {
+            archive.store.note_files(Err(error)).await;
+        }
         if !stage.retry(&error).await {
             return;
         }
@@ -74,6 +80,7 @@ async fn work(archive: &Archive, stage: &mut StageLoop, housekeeping: &mut House
         if !entries.is_empty() {
             let now = archive.clock.now();
             files = blocking(move || files.write(now, &entries)).await?;
+            archive.store.note_files(Ok(())).await;
             stage.succeeded();
         } else if stage.is_shut_down() {
             return housekeeping.finish(archive, &files.projection).await;

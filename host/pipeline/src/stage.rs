@@ -40,6 +40,18 @@ pub enum StageError {
     Panicked(#[from] tokio::task::JoinError),
 }
 
+impl StageError {
+    /// Whether the whole store cannot be written. That is said once for all stages ([`crate::store_watch`]), and not by each of them
+    /// at each attempt.
+    fn is_of_the_store(&self) -> bool {
+        match self {
+            Self::Bus(error) => error.is_unwritable() || error.is_away(),
+            Self::Memory(error) => !matches!(error, MemoryError::Replaced { .. }),
+            Self::NotWritable(_) | Self::Panicked(_) => false,
+        }
+    }
+}
+
 /// The rhythm of a stage.
 pub struct StageLoop {
     name: &'static str,
@@ -74,7 +86,10 @@ impl StageLoop {
 
     /// Waits after an error. `false` when the stage is to end instead: what it could not do is done at the next start.
     pub async fn retry(&mut self, error: &StageError) -> bool {
-        tracing::error!(stage = self.name, retry_millis = self.retry_millis, "{error}");
+        match error.is_of_the_store() {
+            true => tracing::debug!(stage = self.name, retry_millis = self.retry_millis, "{error}"),
+            false => tracing::error!(stage = self.name, retry_millis = self.retry_millis, "{error}"),
+        }
         tokio::select! {
             () = tokio::time::sleep(Duration::from_millis(self.retry_millis)) => {}
             _ = self.shutdown.wait_for(|down| *down) => return false,

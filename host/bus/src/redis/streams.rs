@@ -120,7 +120,8 @@ impl PlainStreams {
             answer.and_then(|answer| Ok(Option::from_redis_value(answer)?)).map_err(|error| self.away(&error))?;
         let entries: Vec<_> = streams.into_iter().flatten().flat_map(|(_, entries)| entries).collect();
         let last = entries.last().map_or_else(|| after.to_owned(), |(id, _)| id.clone());
-        let foreign = entries.into_iter().filter(|(_, fields)| !fields.iter().any(|(name, _)| name == OWN_FIELD.as_bytes()));
+        let foreign =
+            entries.into_iter().filter(|(_, fields)| !fields.iter().any(|(name, _)| name == OWN_FIELD.as_bytes()));
         Ok((last, foreign.map(|(id, fields)| ForeignEntry { id, fields }).collect()))
     }
 

@@ -9,7 +9,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{code_of, fault, retention, schema};
-use crate::error::BusError;
+use crate::error::{BusError, WRITE};
 use crate::record::{Commit, Committed, NewRecord, RecordKind, Replicated, StateChange};
 use crate::{HOLES_OWNER, crash_point};
 
@@ -109,7 +109,7 @@ impl Writer {
             }
             Err(error) => {
                 self.roll_back();
-                vec![Err(fault::of(&self.path, "write")(error)); jobs.len()]
+                vec![Err(fault::of(&self.path, WRITE)(error)); jobs.len()]
             }
         }
     }

@@ -16,6 +16,7 @@ use crate::guardian::{Guardian, Share, run_guardian};
 use crate::library::Generation;
 use crate::outside::{run_in, run_out};
 use crate::shares::{Shares, partition_of_brain};
+use crate::store_watch::StoreWatch;
 use crate::watermark::Reached;
 
 /// What the stages work with.
@@ -23,6 +24,8 @@ pub(super) struct StageContext {
     pub(super) bus: Arc<dyn Bus>,
     /// The bus in this host's own folder.
     pub(super) own: Arc<dyn Bus>,
+    /// Who notes whether files can be written.
+    pub(super) store: Arc<StoreWatch>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) reached: Reached,
     pub(super) workers: Arc<Semaphore>,
@@ -61,9 +64,9 @@ impl Stage {
 impl Stages {
     /// Memory's stage, where there is a folder for it; the others come with [`Stages::share_out`].
     pub(super) fn start(context: StageContext, memory_dir: Option<PathBuf>, settings: ArchiveSettings) -> Self {
-        let (bus, clock) = (context.own.clone(), context.clock.clone());
+        let (bus, store, clock) = (context.own.clone(), context.store.clone(), context.clock.clone());
         let memory = memory_dir.map(|memory_dir| {
-            let archive = Archive { bus, clock, memory_dir, settings };
+            let archive = Archive { bus, store, clock, memory_dir, settings };
             Stage::start(|shutdown| run_archive(archive, shutdown))
         });
         Self { context, guardians: BTreeMap::new(), brain: None, outside: Vec::new(), memory }

@@ -193,15 +193,28 @@ mod tests {
 
     #[test]
     fn three_fields_are_an_event_and_its_id_follows_from_its_place() {
-        let short = [("event_type", "service_down"), ("severity", "error"), ("data", r#"{"service":"cadvisor","n":7,"x":[1]}"#)];
+        let short = [
+            ("event_type", "service_down"),
+            ("severity", "error"),
+            ("data", r#"{"service":"cadvisor","n":7,"x":[1]}"#),
+        ];
         let event = event(&short).unwrap();
-        assert_eq!((event.event_type.as_str(), event.severity, event.status), ("service_down", Severity::Error, Status::Occurred));
-        assert_eq!((event.labels.get("service"), event.labels.get("n"), event.labels.len()), (Some("cadvisor"), Some("7"), 2));
+        assert_eq!(
+            (event.event_type.as_str(), event.severity, event.status),
+            ("service_down", Severity::Error, Status::Occurred)
+        );
+        assert_eq!(
+            (event.labels.get("service"), event.labels.get("n"), event.labels.len()),
+            (Some("cadvisor"), Some("7"), 2)
+        );
         assert_eq!((event.ts.as_millis(), event.source.as_str()), (1_700_000_000_123, "outside"));
         assert_eq!(event.data.len(), 3);
         assert_eq!(event.event_id, super::event_of(&entry(&short), "event").unwrap().event_id);
         assert_ne!(event.event_id, super::event_of(&entry(&short), "other").unwrap().event_id);
-        let as_json = [("json", r#"{"event_type":"service_down","severity":"error","data":{"service":"cadvisor","n":7,"x":[1]}}"#)];
+        let as_json = [(
+            "json",
+            r#"{"event_type":"service_down","severity":"error","data":{"service":"cadvisor","n":7,"x":[1]}}"#,
+        )];
         assert_eq!(super::event_of(&entry(&as_json), "event").unwrap(), event);
     }
 
@@ -218,7 +231,10 @@ mod tests {
             ("data", r#"{"service":"y","9":"no label"}"#),
         ])
         .unwrap();
-        assert_eq!((event.status, event.source.as_str(), event.event_id.to_string().as_str()), (Status::Firing, "cron", id));
+        assert_eq!(
+            (event.status, event.source.as_str(), event.event_id.to_string().as_str()),
+            (Status::Firing, "cron", id)
+        );
         assert_eq!((event.labels.get("service"), event.labels.len()), (Some("x"), 1));
         assert_eq!(event.ts.to_string(), "2026-01-31T12:00:00.000Z");
     }
@@ -230,7 +246,10 @@ mod tests {
         let ok = ("event_type", "t");
         for (fields, said) in [
             (vec![], "`event_type` is missing"),
-            (vec![("event_type", "two words")], "`event_type` is no type of events: letters, digits and `_.-/`, up to 100"),
+            (
+                vec![("event_type", "two words")],
+                "`event_type` is no type of events: letters, digits and `_.-/`, up to 100",
+            ),
             (vec![ok, ("severity", "loud")], "`severity` is no severity: info, warning, error, critical"),
             (vec![ok, ("status", "gone")], "`status` is no status: occurred, firing, resolved"),
             (vec![ok, ("ts", "soon")], "`ts` is no time: 2026-01-31T12:00:00Z, or milliseconds since 1970"),
