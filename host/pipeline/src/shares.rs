@@ -20,6 +20,11 @@ use crate::watermark::{Reached, Watermark, told};
 /// How often a host tells how far it has come. Ticks go out four times a second; this keeps what they carry fresh.
 const TELL_MILLIS: u64 = 100;
 
+/// How long the end waits for the last records to come back from Redis. They are there within moments, or Redis is away.
+const LAST_RECORDS_MILLIS: u64 = 5_000;
+
+const LOOK_MILLIS: u64 = 10;
+
 /// Whose work an owner of the pipeline is. What is not listed is about the process: its own rules, faults and sources.
 pub fn place(owner: &str) -> Place {
     if let Some(group) = owner.strip_prefix(GROUP_OWNERS) {
@@ -173,6 +178,16 @@ impl Shares {
                 tokio::time::sleep(Duration::from_millis(TELL_MILLIS)).await;
             }
         }));
+    }
+
+    /// Waits until this host's own file holds everything that it committed, so that an orderly end leaves all of it in the audit
+    /// trail. What does not come in time comes after the next start.
+    pub(crate) async fn take_over_the_rest(&self) {
+        let Self::Among(among) = self else { return };
+        let began = tokio::time::Instant::now();
+        while among.bus.mirrored() < among.bus.seen() && began.elapsed() < Duration::from_millis(LAST_RECORDS_MILLIS) {
+            tokio::time::sleep(Duration::from_millis(LOOK_MILLIS)).await;
+        }
     }
 
     /// Tells no more: from here on what this host reports last may come late.

@@ -11,15 +11,17 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use orion_bus::{Bus, Commit, NewRecord, RecordKind, SqliteBus, StateChange};
+use orion_bus::{Bus, Commit, NewRecord, RecordKind, RedisBus, Role, SqliteBus, StateChange};
 use orion_model::{
     Clock, Digest, Event, Evidence, Fingerprint, IdBuilder, Incident, IncidentStatus, Labels, RecordId, Severity,
     Status, Timestamp,
 };
+use orion_pipeline::archive::ArchiveSettings;
 use orion_pipeline::clock::SystemClock;
 use orion_pipeline::engine::{Engine, EngineParts};
 use orion_pipeline::library::{Defaults, LibrarySettings, StandardPlugin};
 use orion_pipeline::memory;
+use orion_pipeline::shares::Shares;
 use orion_pipeline::watcher::WatcherSettings;
 use orion_sandbox::{Sandbox, Settings};
 use orion_standard_plugins::STANDARD;
@@ -76,18 +78,47 @@ pub fn write_rules(data_dir: &Path) -> Result<(), BenchError> {
 pub struct Stages {
     engine: Engine,
     /// What they read and commit to.
-    pub bus: Arc<SqliteBus>,
+    pub bus: Arc<dyn Bus>,
+    own: Arc<SqliteBus>,
+}
+
+/// What stages work on.
+pub struct Engines {
+    /// What they read and commit to.
+    pub log: Arc<dyn Bus>,
+    /// The file of this host, from which Memory is written.
+    pub own: Arc<SqliteBus>,
+    /// What of the work is this host's.
+    pub shares: Shares,
+}
+
+impl Engines {
+    /// One file for everything.
+    pub fn embedded(data_dir: &Path) -> Result<Self, BenchError> {
+        let own = own_file(data_dir)?;
+        Ok(Self { log: own.clone(), own, shares: Shares::All { in_parts: false } })
+    }
+}
+
+/// The file of a host.
+pub fn own_file(data_dir: &Path) -> Result<Arc<SqliteBus>, BenchError> {
+    Ok(Arc::new(SqliteBus::open(&data_dir.join("memory")).map_err(BenchError::failed("open the bus"))?))
 }
 
 impl Stages {
     /// Starts them as `orion run` does, with rules that ask no source.
-    pub async fn start(data_dir: &Path) -> Result<Self, BenchError> {
+    pub async fn start(data_dir: &Path, engines: Engines) -> Result<Self, BenchError> {
         let memory_dir = data_dir.join("memory");
-        let bus = Arc::new(SqliteBus::open(&memory_dir).map_err(BenchError::failed("open the bus"))?);
+        let Engines { log: bus, own, shares } = engines;
         let cache = Settings { cache_dir: Some(memory_dir.join("compiled")), ..Settings::default() };
         let standard = STANDARD.iter().map(|plugin| StandardPlugin { name: plugin.name, component: plugin.component });
         let parts = EngineParts {
             bus: bus.clone(),
+            own: own.clone(),
+            shares,
+            remembers: true,
+            // One file of each kind: what is in it is counted afterwards.
+            archive: ArchiveSettings { rotate_bytes: u64::MAX, ..ArchiveSettings::default() },
             sandbox: Arc::new(Sandbox::new(cache).map_err(BenchError::failed("start the sandbox"))?),
             sources: BTreeMap::new(),
             clock: Arc::new(SystemClock),
@@ -105,14 +136,29 @@ impl Stages {
             attestation: None,
         };
         let engine = Engine::start(parts).await.map_err(BenchError::failed("start the stages"))?;
-        Ok(Self { engine, bus })
+        Ok(Self { engine, bus, own })
+    }
+
+    /// Waits until all work is this host's, and does it.
+    pub async fn take_shares(&mut self, bus: &RedisBus) -> Result<(), BenchError> {
+        take_all(bus).await?;
+        self.engine.share_out().await;
+        Ok(())
     }
 
     /// Waits until every stage has read and written everything, and ends them. The bus is still open.
     pub async fn finish(self) -> Arc<SqliteBus> {
         self.engine.shut_down().await;
-        self.bus
+        self.own
     }
+}
+
+/// Waits until all work is this host's.
+pub async fn take_all(bus: &RedisBus) -> Result<(), BenchError> {
+    let all: usize = Role::ALL.iter().map(|role| usize::from(role.partitions())).sum();
+    let mut held = bus.leases().held();
+    held.wait_for(|held| held.partitions.len() == all).await.map_err(BenchError::failed("take the work"))?;
+    Ok(())
 }
 
 /// What is committed with the events.
@@ -220,7 +266,7 @@ impl Alert {
 }
 
 /// Sends the commits, each group its own in order; how long each took until it survived power loss.
-pub async fn send(bus: &Arc<SqliteBus>, commits: Vec<Vec<Commit>>) -> Result<Vec<Duration>, BenchError> {
+pub async fn send(bus: &Arc<dyn Bus>, commits: Vec<Vec<Commit>>) -> Result<Vec<Duration>, BenchError> {
     let mut groups = JoinSet::new();
     for commits in commits {
         let bus = bus.clone();

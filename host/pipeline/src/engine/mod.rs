@@ -230,7 +230,7 @@ impl Engine {
     }
 
     /// Runs what is this host's and nothing else.
-    async fn share_out(&mut self) {
+    pub async fn share_out(&mut self) {
         let look: Look = self.shares.look();
         let live = self.generation.borrow().clone();
         let (mine, others): (Vec<_>, Vec<_>) =
@@ -248,7 +248,7 @@ impl Engine {
     pub async fn shut_down(mut self) {
         self.shares.tell_no_more().await;
         self.groups.shut_down().await;
-        self.stages.shut_down().await;
+        self.stages.shut_down(&self.shares).await;
     }
 }
 

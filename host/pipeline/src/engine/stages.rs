@@ -128,11 +128,15 @@ impl Stages {
     }
 
     /// Ends every stage in order: each reads what the one before it left.
-    pub(super) async fn shut_down(self) {
+    pub(super) async fn shut_down(self, shares: &Shares) {
         join_all(self.guardians.into_values().map(Stage::end)).await;
         if let Some(brain) = self.brain {
             brain.end().await;
         }
-        join_all(self.outside.into_iter().chain(self.memory).map(Stage::end)).await;
+        join_all(self.outside.into_iter().map(Stage::end)).await;
+        shares.take_over_the_rest().await;
+        if let Some(memory) = self.memory {
+            memory.end().await;
+        }
     }
 }

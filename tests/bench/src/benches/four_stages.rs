@@ -9,7 +9,7 @@ use std::time::Instant;
 use super::Context;
 use crate::deployment::folder_on_disk;
 use crate::error::BenchError;
-use crate::flood::{self, EVENTS_OF_A_COMMIT, Recorded, Stages, With};
+use crate::flood::{self, EVENTS_OF_A_COMMIT, Engines, Recorded, Stages, With};
 use crate::median::median;
 use crate::report::{Figure, Target};
 
@@ -53,7 +53,7 @@ fn once(with: With) -> Result<Run, BenchError> {
     let runtime = flood::runtime()?;
     let commits = flood::commits(0, ALERTS, with);
     let (took, commit_millis) = runtime.block_on(async {
-        let stages = Stages::start(folder.path()).await?;
+        let stages = Stages::start(folder.path(), Engines::embedded(folder.path())?).await?;
         let began = Instant::now();
         let commits = flood::send(&stages.bus, commits).await?;
         let bus = stages.finish().await;

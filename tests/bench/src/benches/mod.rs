@@ -16,6 +16,7 @@ mod idle;
 mod live_keys;
 mod many_rules;
 mod recovery;
+mod redis_bus;
 mod replay;
 mod small_rule;
 mod state_handover;
@@ -42,7 +43,7 @@ pub struct Bench {
 }
 
 /// All of them.
-pub static ALL: [Bench; 20] = [
+pub static ALL: [Bench; 21] = [
     Bench { name: "columns", about: "samples from the host into a detector", run: columns::run },
     Bench {
         name: "threshold_vs_native",
@@ -72,6 +73,11 @@ pub static ALL: [Bench; 20] = [
         name: "four_stages",
         about: "a flood of events through all stages into the audit trail",
         run: four_stages::run,
+    },
+    Bench {
+        name: "redis_bus",
+        about: "events onto the bus in Redis and through all stages, beside redis-benchmark on the same server",
+        run: redis_bus::run,
     },
     Bench { name: recovery::NAME, about: "a start on a gigabyte after a kill", run: recovery::run },
     Bench { name: "small_rule", about: "rules with small answers, with a real Prometheus", run: small_rule::run },

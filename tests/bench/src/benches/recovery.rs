@@ -16,7 +16,7 @@ use orion_pipeline::memory;
 use super::Context;
 use crate::deployment::{Deployment, PATIENCE, folder_on_disk};
 use crate::error::{BenchError, require};
-use crate::flood::{self, RULE_FILE, Stages, With};
+use crate::flood::{self, Engines, RULE_FILE, Stages, With};
 use crate::report::{Figure, Target};
 use crate::stand_in::{NOTHING, StandIn};
 
@@ -126,7 +126,7 @@ fn fill() -> Result<(), BenchError> {
         move || kill_when_full(&memory_dir)
     });
     flood::runtime()?.block_on(async {
-        let stages = Stages::start(&folder).await?;
+        let stages = Stages::start(&folder, Engines::embedded(&folder)?).await?;
         let mut part = 0;
         loop {
             flood::send(&stages.bus, flood::commits(part, ALERTS_AT_ONCE, With::AlertState)).await?;
