@@ -14,18 +14,15 @@ use rusqlite::{Connection, OpenFlags};
 use super::{fault, schema};
 use crate::error::BusError;
 
-/// Pages of 4 KiB that are moved at once. A page that many commits touched is moved once, and at 16 MiB a third more records a
-/// second are written than at SQLite's 4 MiB.
-const MANY_PAGES: u32 = 4_000;
-
-/// Journal length from which it is to begin anew, 64 MiB: seldom, and recovery still reads it in no time.
+/// Journal length, in pages of 4 KiB, from which it is moved and is to begin anew. A page that many commits touched is moved once,
+/// and ids and alerts are hashes that touch pages all over the file; at 64 MiB recovery still reads it in no time.
 const LONG_PAGES: u32 = 16_000;
 
 /// What the writer moves itself: no more than a sync or two take.
 const FEW_PAGES: u32 = 1_000;
 
-/// Journal length, 128 MiB, from which the writer waits until all is moved: the disk is slower than the commits are.
-const LONGEST_PAGES: u32 = 32_000;
+/// Journal length, 192 MiB, from which the writer waits until all is moved: the disk is slower than the commits are.
+const LONGEST_PAGES: u32 = 48_000;
 
 /// How much the journal holds.
 struct Pages {
@@ -62,15 +59,15 @@ impl Journal {
     /// Called by the writer between two transactions.
     pub(super) fn look(&self, writer: &Connection) {
         let Ok(Pages { written, moved }) = checkpoint(writer, Mode::Noop) else { return };
-        let left = written.saturating_sub(moved);
+        if written < LONG_PAGES {
+            return;
+        }
         if written >= LONGEST_PAGES {
             let _ = checkpoint(writer, Mode::Full);
-        } else if written >= LONG_PAGES && left < FEW_PAGES {
+        } else if written.saturating_sub(moved) < FEW_PAGES {
             // Does nothing while the thread is at it; then it is the turn of one of the next commits.
             let _ = checkpoint(writer, Mode::Passive);
-        } else if (left >= MANY_PAGES || written >= LONG_PAGES)
-            && let Some(wake) = &self.wake
-        {
+        } else if let Some(wake) = &self.wake {
             let _ = wake.try_send(());
         }
     }
