@@ -1,7 +1,6 @@
 //! The embedded engine: one SQLite file in the memory folder, one thread that writes, readers beside it.
 
 mod fault;
-mod journal;
 mod lock;
 mod reader;
 mod schema;
