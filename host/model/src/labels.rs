@@ -6,7 +6,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use serde::de::{MapAccess, Visitor};
+use serde::de::{DeserializeSeed, MapAccess, Visitor};
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -125,15 +125,63 @@ impl<'de> Deserialize<'de> for Labels {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Labels, A::Error> {
-                let mut builder = LabelsBuilder::new();
-                while let Some((name, value)) = map.next_entry::<String, String>()? {
-                    builder.set(name, value);
+                let mut read = Read::default();
+                while map.next_key_seed(Piece(&mut read))?.is_some() {
+                    map.next_value_seed(Piece(&mut read))?;
                 }
-                Ok(builder.build())
+                Ok(read.into_labels())
             }
         }
         deserializer.deserialize_map(Pairs)
     }
+}
+
+/// Labels as they are read: the pieces one after the other, which is how a set holds them when they come in its order. Sets that
+/// Orion wrote do, so reading one takes no copy of each piece.
+#[derive(Default)]
+struct Read {
+    text: String,
+    ends: Vec<u32>,
+}
+
+/// The next piece of them.
+struct Piece<'a>(&'a mut Read);
+
+impl<'de> DeserializeSeed<'de> for Piece<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for Piece<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, piece: &str) -> Result<(), E> {
+        self.0.text.push_str(piece);
+        self.0.ends.push(end_of(&self.0.text));
+        Ok(())
+    }
+}
+
+impl Read {
+    fn into_labels(self) -> Labels {
+        let read = Labels(Arc::new(Pieces { text: self.text.into(), ends: self.ends.into() }));
+        let has_values = read.iter().all(|(_, value)| !value.is_empty());
+        let in_order = read.iter().map(|(name, _)| name).is_sorted_by(|one, next| one < next);
+        // Collected anew, the last word for a name counts.
+        if has_values && in_order { read } else { read.to_builder().build() }
+    }
+}
+
+/// Label sets are made behind doors that cap their bytes far below 4 GiB.
+fn end_of(text: &str) -> u32 {
+    u32::try_from(text.len()).unwrap_or(u32::MAX)
 }
 
 /// Collects labels in any order.
@@ -173,8 +221,7 @@ impl LabelsBuilder {
             }
             for piece in [name, value] {
                 text.push_str(piece);
-                // Label sets reach here only through doors that cap their bytes far below 4 GiB.
-                ends.push(u32::try_from(text.len()).unwrap_or(u32::MAX));
+                ends.push(end_of(&text));
             }
         }
         Labels(Arc::new(Pieces { text: text.into(), ends: ends.into() }))
@@ -192,6 +239,17 @@ mod tests {
         assert_eq!(labels.to_string(), r#"{a="x", b="2"}"#);
         assert_eq!(labels.get("b"), Some("2"));
         assert_eq!(labels.get("c"), None);
+    }
+
+    #[test]
+    fn what_others_wrote_is_read_whatever_its_order_and_only_texts_are() {
+        let read = |json| serde_json::from_str::<Labels>(json).ok().map(|labels| labels.to_string());
+        assert_eq!(read(r#"{"b":"1","a":"\u0078\n","b":"2","c":""}"#).as_deref(), Some("{a=\"x\\n\", b=\"2\"}"));
+        assert_eq!(read(r#"{"a":"1","b":"2"}"#).as_deref(), Some(r#"{a="1", b="2"}"#));
+        assert_eq!(read(r#"{"a":"1","b":""}"#).as_deref(), Some(r#"{a="1"}"#));
+        for refused in [r#"{"a":1}"#, r#"{"a":null}"#, "[]", r#""a""#, r#"{"a":"1""#] {
+            assert_eq!(read(refused), None, "{refused}");
+        }
     }
 
     proptest! {

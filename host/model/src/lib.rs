@@ -15,6 +15,7 @@ mod labels;
 mod manifest;
 mod parameter;
 mod severity;
+mod text;
 mod time;
 
 pub use decision::{AutonomyLevel, Decision, DecisionType, UnknownAutonomyLevel};

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use orion_model::{RecordId, Timestamp};
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, Transaction};
 
 use super::{fault, kind_of, schema};
@@ -110,6 +111,8 @@ impl Reader {
 
 fn configure(connection: &Connection) -> rusqlite::Result<()> {
     connection.busy_timeout(Duration::from_millis(MAX_BUSY_MILLIS))?;
+    // The plan of a statement does not depend on its values: otherwise each read with another LIMIT is compiled anew.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.pragma_update(None, "query_only", true)?;
     connection.pragma_update(None, "trusted_schema", false)?;
     // A confined process has no folder for temporary files.

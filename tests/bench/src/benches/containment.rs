@@ -33,7 +33,7 @@ const MOST_PERCENT_OF_METERING: f64 = 15.0;
 const TICK_MILLIS: f64 = 100.0;
 
 /// One that makes the clock of deadlines as coarse as it ever is.
-const DEADLINE_MILLIS: u64 = 270;
+const DEADLINE_MILLIS: u64 = 300;
 
 /// Calls that are let spin. Where in a tick each begins is chance.
 const SPINS: usize = 15;

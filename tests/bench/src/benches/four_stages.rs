@@ -7,6 +7,7 @@
 use std::time::Instant;
 
 use super::Context;
+use crate::cpu::ProcessId;
 use crate::deployment::folder_on_disk;
 use crate::error::BenchError;
 use crate::flood::{self, EVENTS_OF_A_COMMIT, Engines, Recorded, Stages, With};
@@ -20,6 +21,7 @@ const MOST_COMMIT_MILLIS: f64 = 20.0;
 
 struct Run {
     events_per_second: f64,
+    cpu_micros: f64,
     commit_millis: Vec<f64>,
     recorded: Recorded,
 }
@@ -35,6 +37,7 @@ fn through(what: &str, with: With) -> Result<Vec<Figure>, BenchError> {
     let runs: Vec<Run> = (0..RUNS).map(|_| once(with)).collect::<Result<_, _>>()?;
     let Some(Recorded { revisions, decisions }) = runs.first().map(|run| run.recorded) else { return Ok(Vec::new()) };
     let rate = median(runs.iter().map(|run| run.events_per_second).collect());
+    let cpu_micros = median(runs.iter().map(|run| run.cpu_micros).collect());
     let commit = |share: f64| median(runs.iter().map(|run| percentile(&run.commit_millis, share)).collect());
     Ok(vec![
         Figure::new(format!("{what}, through all stages"), Target::AtLeast(LEAST_EVENTS_PER_SECOND), rate, "events/s")
@@ -42,6 +45,7 @@ fn through(what: &str, with: With) -> Result<Vec<Figure>, BenchError> {
                 "{} events, {EVENTS_OF_A_COMMIT} a commit; {revisions} revisions of incidents, {decisions} decisions",
                 2 * ALERTS
             )),
+        Figure::new(format!("{what}, CPU of all threads for an event"), Target::None, cpu_micros, "µs"),
         Figure::new(format!("{what}, a commit meanwhile, p99"), Target::AtMost(MOST_COMMIT_MILLIS), commit(0.99), "ms")
             .note(format!("p50 {:.1} ms", commit(0.5))),
     ])
@@ -52,17 +56,20 @@ fn once(with: With) -> Result<Run, BenchError> {
     flood::write_rules(folder.path())?;
     let runtime = flood::runtime()?;
     let commits = flood::commits(0, ALERTS, with);
-    let (took, commit_millis) = runtime.block_on(async {
+    let me = ProcessId(std::process::id());
+    let ((took, cpu), commit_millis) = runtime.block_on(async {
         let stages = Stages::start(folder.path(), Engines::embedded(folder.path())?).await?;
-        let began = Instant::now();
+        let (began, before) = (Instant::now(), me.cpu()?);
         let commits = flood::send(&stages.bus, commits).await?;
         let bus = stages.finish().await;
-        let took = began.elapsed();
+        let took = (began.elapsed(), me.cpu()? - before);
         drop(bus);
         Ok::<_, BenchError>((took, commits.iter().map(|took| took.as_secs_f64() * 1e3).collect()))
     })?;
     let recorded = flood::require_recorded(&folder.path().join("memory"), ALERTS)?;
-    Ok(Run { events_per_second: 2.0 * ALERTS as f64 / took.as_secs_f64(), commit_millis, recorded })
+    let events = 2.0 * ALERTS as f64;
+    let (events_per_second, cpu_micros) = (events / took.as_secs_f64(), cpu.as_secs_f64() * 1e6 / events);
+    Ok(Run { events_per_second, cpu_micros, commit_millis, recorded })
 }
 
 /// The least value that so large a share of them does not exceed.
