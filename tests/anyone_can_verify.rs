@@ -165,8 +165,7 @@ fn whatever_was_changed_in_the_audit_trail_is_found() {
         entries.iter_mut().for_each(|entry| entry.body = entry.body.replace("error", "info").into());
         let elsewhere = tempfile::tempdir().unwrap();
         let last_seq = entries.len() as u64;
-        let mut projection =
-            Projection::open(elsewhere.path(), last_seq, &Begins::NONE, DEFAULT_ROTATE_BYTES).unwrap();
+        let mut projection = Projection::open(elsewhere.path(), last_seq, &Begins::NONE, DEFAULT_ROTATE_BYTES).unwrap();
         projection.project(&entries).unwrap();
         std::fs::copy(elsewhere.path().join("events.jsonl"), memory.join("events.jsonl")).unwrap();
     });

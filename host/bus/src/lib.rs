@@ -27,7 +27,8 @@ pub use redis::lease::{
 };
 pub use redis::{BadRedisUrl, Place, RedisBus, RedisServer, RedisSettings};
 pub use sqlite::{
-    DATABASE_FILE, FolderLock, LOCK_FILE, Ownership, Reader, SqliteBus, check_whole, copy_database, create_memory_dir, ownership,
+    DATABASE_FILE, FolderLock, LOCK_FILE, Ownership, Reader, SqliteBus, check_whole, copy_database, create_memory_dir,
+    ownership,
 };
 
 /// What names of owners begin with that concern the file of one host alone: other hosts never learn of them.

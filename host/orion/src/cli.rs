@@ -11,8 +11,8 @@ use crate::command::explain::ExplainArgs;
 use crate::command::record::RecordArgs;
 use crate::command::replay::ReplayArgs;
 use crate::command::rule::RuleCommandArgs;
-use crate::deployment::DeploymentArgs;
 use crate::command::snapshot::SnapshotArgs;
+use crate::deployment::DeploymentArgs;
 use crate::keep::KeepArgs;
 
 /// What was verified is not as promised.

@@ -131,7 +131,9 @@ fn write(args: &ExportArgs, to: &mut impl Write, work: Option<&'static str>, out
         let written = match args.format {
             Format::Ndjson if span.is_open() => Some(line),
             Format::Ndjson => span.has(&parsed(&line)?).then_some(line),
-            Format::Csv => Some(parsed(&line)?).filter(|record| span.has(record)).map(|record| row(kind, &record).into_bytes()),
+            Format::Csv => {
+                Some(parsed(&line)?).filter(|record| span.has(record)).map(|record| row(kind, &record).into_bytes())
+            }
         };
         let Some(mut written) = written else { continue };
         written.push(b'\n');
@@ -219,7 +221,8 @@ impl Trails {
     fn open(args: &ExportArgs) -> Result<Self, Failure> {
         let memory = args.data.memory_dir();
         if !memory.is_dir() {
-            let what = format!("{} does not exist: is this the data folder, and has Orion run with it?", memory.display());
+            let what =
+                format!("{} does not exist: is this the data folder, and has Orion run with it?", memory.display());
             return Err(Failure::Configuration(what));
         }
         let mut trails = Vec::new();

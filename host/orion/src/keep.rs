@@ -53,9 +53,10 @@ impl KeepArgs {
 
 fn keep(text: &str) -> Result<i64, String> {
     match duration(text)? {
-        millis if millis < MIN_KEEP_MILLIS => {
-            Err(format!("it must be {} at least: within it records may be asked for again", format_duration(MIN_KEEP_MILLIS)))
-        }
+        millis if millis < MIN_KEEP_MILLIS => Err(format!(
+            "it must be {} at least: within it records may be asked for again",
+            format_duration(MIN_KEEP_MILLIS)
+        )),
         millis => Ok(millis),
     }
 }
@@ -67,7 +68,8 @@ const UNITS: [(&str, u32); 5] = [("KiB", 1), ("MiB", 2), ("GiB", 3), ("TiB", 4),
 fn size(text: &str) -> Result<u64, String> {
     let unit = UNITS.iter().find_map(|(unit, power)| Some((text.strip_suffix(unit)?, *power)));
     let (number, power) = unit.unwrap_or((text, 0));
-    let bytes = number.trim_end().parse::<u64>().ok().and_then(|number| number.checked_mul(1024_u64.checked_pow(power)?));
+    let bytes =
+        number.trim_end().parse::<u64>().ok().and_then(|number| number.checked_mul(1024_u64.checked_pow(power)?));
     match bytes {
         None => Err("write it as 512KiB, 64MiB, 10GiB or as a number of bytes".to_owned()),
         Some(0) => Err("it must be more than nothing".to_owned()),
@@ -91,6 +93,9 @@ mod tests {
     #[test]
     fn a_day_is_the_least_that_is_kept() {
         assert_eq!(keep("1d"), Ok(MIN_KEEP_MILLIS));
-        assert_eq!(keep("23h59m59s999ms").unwrap_err(), "it must be 1d at least: within it records may be asked for again");
+        assert_eq!(
+            keep("23h59m59s999ms").unwrap_err(),
+            "it must be 1d at least: within it records may be asked for again"
+        );
     }
 }

@@ -35,7 +35,10 @@ async fn a_file_of_every_older_schema_is_brought_up_to_date_and_loses_nothing() 
         let bus = SqliteBus::open(folder.path()).unwrap();
         let entries = bus.read(0, 10).await.unwrap();
         assert_eq!(entries.iter().map(|entry| entry.kind).collect::<Vec<_>>(), RecordKind::ALL);
-        assert_eq!(entries.iter().map(|entry| &*entry.body).collect::<Vec<_>>(), [r#"{"n":1}"#, r#"{"n":2}"#, r#"{"n":3}"#]);
+        assert_eq!(
+            entries.iter().map(|entry| &*entry.body).collect::<Vec<_>>(),
+            [r#"{"n":1}"#, r#"{"n":2}"#, r#"{"n":3}"#]
+        );
         let loaded = bus.load("guardian").await.unwrap();
         assert_eq!((loaded.offset, loaded.state), (Some(3), vec![(b"key".to_vec(), b"value".to_vec())]));
         let more = bus.commit(commit("guardian", Some(3), 4, [9])).await.unwrap();

@@ -1,13 +1,13 @@
 //! The embedded engine: one SQLite file in the memory folder, one thread that writes, readers beside it.
 
 mod fault;
+#[cfg(test)]
+mod kept_tests;
 mod lock;
 mod reader;
 mod retention;
 mod schema;
 mod snapshot;
-#[cfg(test)]
-mod kept_tests;
 #[cfg(test)]
 mod tests;
 mod writer;

@@ -27,9 +27,11 @@ pub fn copy_database(from_memory_dir: &Path, to_memory_dir: &Path) -> Result<(),
     };
     source.execute("VACUUM INTO ?1", [name]).map_err(fault::of(&to, "write"))?;
     // SQLite leaves the copy to the system's mercy.
-    File::open(&to)
-        .and_then(|file| file.sync_all())
-        .map_err(|error| BusError::Io { action: "sync", path: to.clone(), detail: error.to_string() })
+    File::open(&to).and_then(|file| file.sync_all()).map_err(|error| BusError::Io {
+        action: "sync",
+        path: to.clone(),
+        detail: error.to_string(),
+    })
 }
 
 /// Looks at every page, row and index entry of a folder's database.
@@ -37,9 +39,8 @@ pub fn check_whole(memory_dir: &Path) -> Result<(), BusError> {
     let path = memory_dir.join(DATABASE_FILE);
     let connection = open_read_only(&path)?;
     let sql = format!("PRAGMA integrity_check({MAX_FAULTS_TOLD})");
-    let look = || -> rusqlite::Result<Vec<String>> {
-        connection.prepare(&sql)?.query_map((), |row| row.get(0))?.collect()
-    };
+    let look =
+        || -> rusqlite::Result<Vec<String>> { connection.prepare(&sql)?.query_map((), |row| row.get(0))?.collect() };
     let said = look().map_err(fault::of(&path, "check"))?;
     if said == ["ok"] { Ok(()) } else { Err(BusError::Corrupt { path, detail: said.join("; ") }) }
 }

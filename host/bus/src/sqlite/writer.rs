@@ -66,9 +66,8 @@ impl Writer {
         let mut connection = Connection::open_with_flags(&path, flags).map_err(fault::of(&path, "open"))?;
         configure(&connection).map_err(fault::of(&path, "prepare"))?;
         schema::migrate(&mut connection, &path)?;
-        let last_seq = connection
-            .query_row(schema::LAST_SEQ, (), |row| row.get(0))
-            .map_err(fault::of(&path, "read"))?;
+        let last_seq =
+            connection.query_row(schema::LAST_SEQ, (), |row| row.get(0)).map_err(fault::of(&path, "read"))?;
         Ok(Self { connection, path, last_seq })
     }
 

@@ -61,8 +61,7 @@ pub fn snapshot(args: &SnapshotArgs) -> Result<ExitCode, Failure> {
         }
         SnapshotCommand::Restore { snapshot: from, data, replace, output } => {
             let memory = data.memory_dir();
-            let restored =
-                snapshot::restore(from, &memory, *replace, now).map_err(Failure::configuration)?;
+            let restored = snapshot::restore(from, &memory, *replace, now).map_err(Failure::configuration)?;
             let aside = restored.put_aside.map(|path| path.display().to_string());
             let place = memory.display().to_string();
             let value = json!({ "memory": place, "put_aside": aside, "manifest": restored.manifest });

@@ -23,8 +23,8 @@ const FOLLOWERS: &str = "redis/";
 /// Records read at once.
 const BATCH: usize = 1_024;
 
-/// How often the store is read again when it forgets while it is read.
-const MAX_TRIES: usize = 3;
+/// How often everything is looked at again when retention is at work meanwhile.
+const MAX_TRIES: usize = 10;
 
 /// What is wrong, and what to do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -94,19 +94,38 @@ pub fn audit(
     may_lag: bool,
     trusted: Option<&Keyring>,
 ) -> Result<Audit, TrailError> {
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        let begins = Begins::of(&store.load(MEMORY_OWNER)?)?;
+        let found = audit_once(memory_dir, store, &begins, may_lag, trusted);
+        // Retention of a host that runs takes files and records away while they are looked at: then it is no finding.
+        let has_moved = Begins::of(&store.load(MEMORY_OWNER)?)? != begins;
+        if !has_moved || tries >= MAX_TRIES {
+            return found;
+        }
+    }
+}
+
+fn audit_once(
+    memory_dir: &Path,
+    store: &mut Reader,
+    begins: &Begins,
+    may_lag: bool,
+    trusted: Option<&Keyring>,
+) -> Result<Audit, TrailError> {
     let mut findings = Vec::new();
     let checkpoints = read_checkpoints(memory_dir, &mut findings)?;
-    let begins = Begins::of(&store.load(MEMORY_OWNER)?)?;
-    let trails = RecordKind::ALL.map(|kind| Trail::walk(memory_dir, kind, &begins, &checkpoints));
+    let trails = RecordKind::ALL.map(|kind| Trail::walk(memory_dir, kind, begins, &checkpoints));
     let mut ends = Heads::NONE;
     let mut kinds = Vec::new();
     for (kind, trail) in RecordKind::ALL.into_iter().zip(trails) {
         let trail = trail?;
-        trail.told(&begins, &checkpoints, &mut findings);
+        trail.told(begins, &checkpoints, &mut findings);
         ends.set(kind, trail.verified.map_or(Head::NONE, |verified| verified.head));
         kinds.push(trail);
     }
-    let records = Records::read(store, &ends)?;
+    let records = Records::read(store, *begins, &ends)?;
     for trail in &kinds {
         findings.extend(records.differ_from(trail, may_lag));
     }
@@ -155,12 +174,7 @@ struct Trail {
 }
 
 impl Trail {
-    fn walk(
-        memory_dir: &Path,
-        kind: RecordKind,
-        begins: &Begins,
-        checkpoints: &[Sealed],
-    ) -> Result<Self, MemoryError> {
+    fn walk(memory_dir: &Path, kind: RecordKind, begins: &Begins, checkpoints: &[Sealed]) -> Result<Self, MemoryError> {
         let of_checkpoints = checkpoints.iter().map(|sealed| sealed.checkpoint.chains.of(kind));
         let heads = [begins.store.heads.of(kind), begins.files.of(kind)].into_iter().chain(of_checkpoints);
         let mut marks: Vec<Mark> = heads.map(Mark::of).collect();
@@ -198,7 +212,9 @@ impl Trail {
             let (at, position) = (sealed.checkpoint.at, mark.head.last_seq());
             let what = match mark.state {
                 MarkState::Held | MarkState::Before => continue,
-                MarkState::Broken => format!("{name} up to position {position} is not what the checkpoint of {at} says"),
+                MarkState::Broken => {
+                    format!("{name} up to position {position} is not what the checkpoint of {at} says")
+                }
                 MarkState::Ahead => {
                     format!("{name} ends before position {position}, and the checkpoint of {at} says it was there")
                 }
@@ -251,21 +267,7 @@ struct Records {
 }
 
 impl Records {
-    /// A host that runs may forget while this reads: then it is read again.
-    fn read(store: &mut Reader, ends: &Heads) -> Result<Self, TrailError> {
-        let mut tries = 0;
-        loop {
-            tries += 1;
-            let records = Self::read_once(store, ends)?;
-            let has_moved = store.forgotten()? != records.begins.store.position;
-            if !has_moved || records.gap.is_none() || tries >= MAX_TRIES {
-                return Ok(records);
-            }
-        }
-    }
-
-    fn read_once(store: &mut Reader, ends: &Heads) -> Result<Self, TrailError> {
-        let begins = Begins::of(&store.load(MEMORY_OWNER)?)?;
+    fn read(store: &mut Reader, begins: Begins, ends: &Heads) -> Result<Self, TrailError> {
         let last_seq = begins.store.position;
         let mut chain = Chain::from(begins.store.heads);
         let mut records = Self {
@@ -319,8 +321,9 @@ impl Records {
         }
         let of_store = self.chains.of(trail.kind);
         if !self.is_writable || (trail.is_there && of_store != verified.head) {
-            let what =
-                format!("{name} is whole in itself and is not what {DATABASE_FILE} has: one of the two was written anew");
+            let what = format!(
+                "{name} is whole in itself and is not what {DATABASE_FILE} has: one of the two was written anew"
+            );
             return Some(Finding { what, mend: mend(name) });
         }
         let behind = self.behind.get(place(trail.kind)).copied().unwrap_or(0);
@@ -348,7 +351,8 @@ impl Records {
         let is_later = |(seq, day): &&(u64, Day)| *seq > covered && *seq <= written_up_to && *day > since;
         let (seq, day) = self.days.iter().find(is_later)?;
         let what = format!("there is no checkpoint from before position {seq}, where the records of {day} begin");
-        let mend = "checkpoints were removed, or none were made then: look for a copy that was kept elsewhere".to_owned();
+        let mend =
+            "checkpoints were removed, or none were made then: look for a copy that was kept elsewhere".to_owned();
         Some(Finding { what, mend })
     }
 }

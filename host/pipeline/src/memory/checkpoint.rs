@@ -18,11 +18,11 @@ use orion_model::Timestamp;
 use orion_trust::{EnvelopeSignature, SecretKey};
 use serde::{Deserialize, Serialize};
 
+use super::MemoryError;
 use super::closed::sync_folder;
 use super::day::Day;
 use super::head::Heads;
 use super::line::NO_LINE;
-use super::MemoryError;
 
 /// The file's name in the memory folder.
 pub const CHECKPOINTS_FILE: &str = "checkpoints.jsonl";
@@ -160,7 +160,9 @@ pub(super) fn read_all(memory_dir: &Path) -> Result<Vec<Sealed>, MemoryError> {
         let broken = |what| MemoryError::Broken { path: path.clone(), line: number, what };
         let sealed = read(line).ok_or_else(|| broken("is no checkpoint that Orion wrote"))?;
         if sealed.checkpoint.prev != format!("b3:{}", prev.to_hex()) {
-            return Err(broken("does not follow the checkpoint before it: checkpoints were changed, removed or moved here"));
+            return Err(broken(
+                "does not follow the checkpoint before it: checkpoints were changed, removed or moved here",
+            ));
         }
         prev = blake3::hash(line.as_bytes());
         all.push(sealed);

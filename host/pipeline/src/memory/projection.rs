@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 
 use orion_bus::{Entry, RecordKind, crash_point};
 
+use super::MemoryError;
 use super::begins::Begins;
 use super::closed::{self, sync_folder};
 use super::head::Heads;
 use super::progress::Progress;
 use super::record_file::RecordFile;
-use super::MemoryError;
 
 /// A file is closed by the first record that comes when it has grown to this: large enough that a year of a busy host is some
 /// hundred files, small enough to be looked at with ordinary tools.
@@ -34,12 +34,7 @@ pub struct Projection {
 impl Projection {
     /// Opens the files of a memory folder, creating those that are missing and cutting torn ends. The caller owns the
     /// folder: it holds the bus open. `bus_last_seq` is the highest position on that bus, `begins` says what it has forgotten.
-    pub fn open(
-        memory_dir: &Path,
-        bus_last_seq: u64,
-        begins: &Begins,
-        rotate_bytes: u64,
-    ) -> Result<Self, MemoryError> {
+    pub fn open(memory_dir: &Path, bus_last_seq: u64, begins: &Begins, rotate_bytes: u64) -> Result<Self, MemoryError> {
         closed::tidy(memory_dir)?;
         let forgotten = begins.store.position;
         let open = |kind| RecordFile::open(memory_dir, kind, begins.store.heads.of(kind), rotate_bytes);

@@ -133,7 +133,8 @@ fn measured(partial: &Path, names: BTreeSet<String>) -> Result<Vec<SnapshotFile>
 
 fn write_manifest(partial: &Path, manifest: &Manifest) -> Result<(), SnapshotError> {
     let path = partial.join(MANIFEST_FILE);
-    let text = serde_json::to_string_pretty(manifest).map_err(|error| SnapshotError::io("write", &path)(error.into()))?;
+    let text =
+        serde_json::to_string_pretty(manifest).map_err(|error| SnapshotError::io("write", &path)(error.into()))?;
     let written = File::create(&path).and_then(|mut file| {
         writeln!(file, "{text}")?;
         file.sync_all()

@@ -85,7 +85,7 @@ pub enum SnapshotError {
         path: PathBuf,
     },
     /// The folder is none that Orion wrote, or not as it was written.
-    #[error("{path} is no snapshot as Orion wrote it: {what}")]
+    #[error("the snapshot {path} cannot be put back: {what}; use another one")]
     NotWhole {
         /// The snapshot.
         path: PathBuf,

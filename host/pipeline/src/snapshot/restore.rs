@@ -99,7 +99,8 @@ fn prepare(snapshot: &Path, manifest: &Manifest, beside: &Path) -> Result<(), Sn
 fn swap(beside: &Path, memory_dir: &Path, is_free: bool) -> Result<(), SnapshotError> {
     if is_free {
         // Takes the place of an empty folder, and fails where one is not empty any more.
-        return fs::rename(beside, memory_dir).map_err(SnapshotError::io("put the snapshot in the place of", memory_dir));
+        return fs::rename(beside, memory_dir)
+            .map_err(SnapshotError::io("put the snapshot in the place of", memory_dir));
     }
     renameat_with(CWD, beside, CWD, memory_dir, RenameFlags::EXCHANGE).map_err(|errno| match errno {
         Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP => SnapshotError::NoExchange { path: memory_dir.to_owned() },

@@ -80,7 +80,11 @@ async fn a_line_of_a_closed_file_that_was_changed_is_found() {
     let packed = events(scene.path())[1].clone();
     let bytes = fs::read(&packed).unwrap();
     fs::write(&packed, &bytes[..bytes.len() - 20]).unwrap();
-    assert!(scene.wrong().contains("cannot be unpacked from here on: the file was cut or changed"), "{}", scene.wrong());
+    assert!(
+        scene.wrong().contains("cannot be unpacked from here on: the file was cut or changed"),
+        "{}",
+        scene.wrong()
+    );
     fs::remove_file(&packed).unwrap();
     assert!(scene.wrong().contains("line 1: does not follow the line before it"), "{}", scene.wrong());
     // The first one: nothing before it says that it was there.

@@ -136,7 +136,8 @@ async fn what_the_store_let_go_is_kept_by_a_rebuild_and_the_rest_is_written_anew
         // The files stay: only the store is over its limit.
         let written = scene.projection().await.resume_after();
         let keep = Keep { millis: Some(2 * DAY), bytes: None };
-        let names: Vec<_> = std::fs::read_dir(scene.path().join(CLOSED_DIR)).unwrap().map(|it| it.unwrap().path()).collect();
+        let names: Vec<_> =
+            std::fs::read_dir(scene.path().join(CLOSED_DIR)).unwrap().map(|it| it.unwrap().path()).collect();
         let kept: Vec<_> = names.iter().map(|path| (path, std::fs::read(path).unwrap())).collect();
         super::super::retention::retain(&scene.bus, scene.path(), keep, at_day(3, 30_000), &["guardian"], written)
             .await

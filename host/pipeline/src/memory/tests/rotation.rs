@@ -153,7 +153,10 @@ fn what_a_crash_leaves_of_packing_is_tidied_up() {
     assert!(!closed(&format!("{name}.gz.partial")).exists() && closed(name).exists());
     pack_closed(folder.path()).unwrap();
     fs::write(closed(name), &whole[name]).unwrap();
-    assert_eq!(lines_of(folder.path(), RecordKind::Event).len(), log.iter().filter(|it| it.kind == RecordKind::Event).count());
+    assert_eq!(
+        lines_of(folder.path(), RecordKind::Event).len(),
+        log.iter().filter(|it| it.kind == RecordKind::Event).count()
+    );
     open(folder.path());
     assert!(!closed(name).exists());
     assert_eq!(files(folder.path()), whole);
