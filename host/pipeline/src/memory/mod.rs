@@ -99,6 +99,17 @@ pub enum MemoryError {
         /// The last position of its kind that the bus has forgotten.
         position: u64,
     },
+    /// The file that is written on holds what closed files hold.
+    #[error(
+        "{path} does not begin behind {closed}, which was closed before: one of the two is a copy from another time. Move that \
+         one away, and Orion goes on from the other"
+    )]
+    Overlap {
+        /// The file.
+        path: PathBuf,
+        /// The newest closed one.
+        closed: PathBuf,
+    },
     /// A closed file has the name that the next one needs.
     #[error("{path} is there already, and another file is to be closed under this name: move it away")]
     InTheWay {
