@@ -47,6 +47,8 @@ fn refused(deployment: &Deployment, arguments: &[&str]) -> String {
 fn restored(snapshot: &Path) -> Deployment {
     let elsewhere = Deployment::new("http://127.0.0.1:9");
     json(&elsewhere, &["snapshot", "restore", snapshot.to_str().unwrap()]);
+    // Before Orion ran there.
+    assert_holds(&elsewhere);
     elsewhere
 }
 

@@ -23,13 +23,14 @@ mod scene;
 #[cfg(test)]
 mod tests;
 mod verify;
+mod vouched;
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 use orion_bus::{BusError, RecordKind};
 
-pub use self::audit::{Audit, Finding, KindAudit, SignedBy, audit};
+pub use self::audit::{Audit, Finding, KindAudit, audit};
 pub use self::begins::{Begins, MEMORY_OWNER};
 pub use self::checkpoint::{CHECKPOINTS_FILE, Checkpoint, Checkpoints};
 pub use self::closed::{CLOSED_DIR, pack_closed, trail_files};
@@ -39,6 +40,7 @@ pub use self::lines::TrailLines;
 pub use self::projection::{DEFAULT_ROTATE_BYTES, Projection, Repair};
 pub use self::rebuild::{Rebuilt, cut_after, rebuild};
 pub use self::verify::{Verified, verify};
+pub use self::vouched::SignedBy;
 
 /// The file that records of a kind go to.
 pub const fn file_name(kind: RecordKind) -> &'static str {
