@@ -10,12 +10,16 @@
 )]
 
 mod a_bad_new_version_is_taken_back;
+mod a_copy_of_any_moment_is_whole;
 mod a_crash_loses_and_doubles_nothing;
 mod a_dead_target_becomes_one_incident;
 mod a_faulting_plugin_hurts_only_itself;
+mod a_full_disk_is_waited_out;
 mod a_new_version_runs_in_the_shadow;
 mod a_prometheus_outage_is_said_once;
+mod a_read_only_folder_is_said;
 mod a_signal_ends_in_time;
+mod a_thousand_crashes_lose_nothing;
 mod a_thousand_edits_lose_nothing;
 mod anyone_can_verify;
 mod commands_speak_plainly;
@@ -26,15 +30,18 @@ mod many_hosts_share_the_work;
 mod missing_data_is_not_recovery;
 mod no_level_but_n0;
 mod normal_operation_emits_nothing;
+mod one_host_has_the_folder;
 mod only_queries_reach_prometheus;
 mod only_trusted_plugins_are_loaded;
 mod orion_means_what_prometheus_means;
+mod other_programs_meet_orion_at_plain_streams;
 mod related_events_are_one_incident;
 mod rules_share_one_question;
 mod rules_that_go_wrong_are_said;
 mod snapshots_come_back_whole;
 mod support;
 mod the_audit_trail_is_kept;
+mod the_clock_may_be_set;
 mod the_demonstration_tells_a_story;
 mod the_past_is_replayed;
 mod the_process_confines_itself;

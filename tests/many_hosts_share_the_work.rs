@@ -120,3 +120,54 @@ fn a_host_that_dies_is_replaced_and_nothing_is_missed_or_said_twice() {
     }
     assert_eq!(story(&one), story(&two));
 }
+
+#[test]
+fn a_deployment_moves_to_redis_and_back_with_everything_it_knows() {
+    let mut exporter = Exporter::start("jellyfin").unwrap();
+    let targets = ScrapeConfig::every(Duration::from_secs(1)).target("jellyfin", exporter.address());
+    let prometheus = Prometheus::start(&targets).unwrap();
+    prometheus.wait_for("up", "\"1\"", support::PATIENCE).unwrap();
+    let redis = RedisServer::start(&RedisOptions::default()).unwrap();
+    let host = Deployment::new(&prometheus.url());
+    host.rule("targets.yaml", TARGETS);
+    let alone = host.start();
+    exporter.stop();
+    host.wait_until("the decision", |it| it.decisions().len() == 1);
+    assert!(alone.terminate().success());
+
+    let url = redis.url();
+    let to = |engine: &str| {
+        let moved =
+            host.orion(&["migrate", "--to", engine, "--redis-url", &url, "--node-name", "one", "--output", "json"]);
+        assert!(moved.status.success(), "{}", String::from_utf8_lossy(&moved.stderr));
+        let said: Value = serde_json::from_slice(&moved.stdout).unwrap();
+        said["records"].as_u64().unwrap()
+    };
+    let records = (host.events().len() + host.incidents().len() + host.decisions().len()) as u64;
+    assert_eq!(to("redis"), records);
+    let shared = join(&host, &redis, "one");
+    exporter.restart().unwrap();
+    host.wait_until("the end of what began before", |it| !it.incidents_of("service_outage", "resolved").is_empty());
+    let nodes = host.orion(&["get", "nodes", "--redis-url", &url]);
+    let node: Value = serde_json::from_slice(&nodes.stdout).unwrap();
+    assert_eq!((&node["node"], &node["live"], &node["partitions"]), (&"one".into(), &true.into(), &129.into()));
+    let partitions = host.orion(&["get", "partitions", "--redis-url", &url]);
+    let partitions = String::from_utf8(partitions.stdout).unwrap();
+    assert!(partitions.contains(r#""owners":["group/targets.yaml/targets"]"#), "{partitions}");
+    let busy = host.orion(&["migrate", "--to", "embedded", "--redis-url", &url, "--node-name", "two"]);
+    assert_eq!(busy.status.code(), Some(3), "a host runs on the folder");
+    exporter.stop();
+    host.wait_until("the second incident", |it| it.incidents_of("service_outage", "opened").len() == 2);
+    host.wait_until("its decision", |it| it.decisions().len() == 2);
+    assert!(shared.terminate().success());
+
+    to("embedded");
+    redis.command(&["FLUSHALL"]).unwrap();
+    let alone = host.start();
+    exporter.restart().unwrap();
+    host.wait_until("the end of the second", |it| it.incidents_of("service_outage", "resolved").len() == 2);
+    assert!(alone.terminate().success());
+    assert_eq!(host.events_of("service_down", "firing").len(), 2);
+    assert_eq!(host.events_of("service_down", "resolved").len(), 2);
+    host.check_promises();
+}

@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use crate::support::dice::Dice;
+use crate::support::dice::{Dice, number_of};
 use builds::told_by;
 use edits::{Drill, Edit};
 
@@ -30,8 +30,8 @@ const EDITED: [&str; 3] = ["edited.yaml/edited/Subject", "guest.yaml/guest/guest
 
 #[test]
 fn each_takes_effect_or_changes_nothing_and_no_finding_is_lost_or_doubled() {
-    let edits = number(EDITS).map_or(ROUNDS * Edit::ALL.len(), |edits| usize::try_from(edits).unwrap());
-    let seed = number(SEED).unwrap_or(DEFAULT_SEED);
+    let edits = number_of(EDITS).map_or(ROUNDS * Edit::ALL.len(), |edits| usize::try_from(edits).unwrap());
+    let seed = number_of(SEED).unwrap_or(DEFAULT_SEED);
     println!("{edits} edits, {SEED}={seed}");
     let mut drill = Drill::begin(seed);
     for (index, edit) in chosen(edits, seed).into_iter().enumerate() {
@@ -47,10 +47,6 @@ fn each_takes_effect_or_changes_nothing_and_no_finding_is_lost_or_doubled() {
     }
     println!("from the save to the event that shows the edit, settling included:\n{active}");
     println!("from a deletion to the end of its alert, looked for twice:\n{ended}");
-}
-
-fn number(variable: &str) -> Option<u64> {
-    std::env::var(variable).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{variable}={text} is no number")))
 }
 
 /// Every kind in each round, in another order; then by chance.

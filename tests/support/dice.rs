@@ -36,3 +36,8 @@ impl Dice {
         self.below(times) == 0
     }
 }
+
+/// What a variable of a drill says, when it is set.
+pub fn number_of(variable: &str) -> Option<u64> {
+    std::env::var(variable).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{variable}={text} is no number")))
+}

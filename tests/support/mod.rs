@@ -3,6 +3,8 @@
 
 pub mod dice;
 pub mod history;
+pub mod mounts;
+pub mod twins;
 
 pub use orion_hostile_plugins::guest as guests;
 
@@ -89,6 +91,14 @@ impl Deployment {
         self.spawn(command)
     }
 
+    /// Starts it and waits until it listens to signals: what a test waits for may have been recorded before.
+    pub fn start_again(&self) -> Running {
+        let before = self.attestations().len();
+        let running = self.start();
+        self.wait_until("the start", |it| it.attestations().len() > before);
+        running
+    }
+
     /// Starts it as another user, to whom the whole folder is given. Needs to be root.
     pub fn start_as(&self, user: u32, env: &[(&str, &str)]) -> Running {
         // The binary may lie where that user cannot go.
@@ -98,6 +108,12 @@ impl Deployment {
         let mut command = self.command_of(&binary, &["run", "--log-format", "text"]);
         command.envs(env.iter().copied()).uid(user).gid(user);
         self.spawn(command)
+    }
+
+    /// Starts it so that a write the system refuses for its size is an error to it, and not the end.
+    pub fn start_with_failing_writes(&self) -> Running {
+        let script = "trap '' XFSZ; exec \"$0\" run --log-format text";
+        self.spawn(self.command_of(Path::new("/bin/sh"), &["-c", script, env!("CARGO_BIN_EXE_orion")]))
     }
 
     fn spawn(&self, mut command: Command) -> Running {
@@ -125,6 +141,7 @@ impl Deployment {
         let mut command = Command::new(binary);
         let unset = [
             "ORION_AUTONOMY_LEVEL",
+            "ORION_CLOCK_FILE",
             "ORION_CONFINEMENT",
             "ORION_CRASH_AT",
             "ORION_LOG",
@@ -237,9 +254,14 @@ impl Running {
 
     /// SIGTERM, and how it ended.
     pub fn terminate(mut self) -> ExitStatus {
+        self.signal_to_end();
+        self.wait()
+    }
+
+    /// SIGTERM.
+    pub fn signal_to_end(&self) {
         let pid = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
-        self.wait()
     }
 
     /// Waits for it to end by itself.

@@ -4,44 +4,56 @@ use crate::ci::CRASH_POINTS;
 use crate::program::{Failure, cargo};
 use crate::setup;
 
-/// Edits of a long reload drill.
-const EDITS: u64 = 1_000;
+/// A test that is also run long, and what it hears.
+#[derive(Debug, PartialEq, Eq)]
+struct Kind {
+    name: &'static str,
+    /// The test.
+    test: &'static str,
+    /// What there is a number of: the argument and the variable that say it, and how many are many.
+    counted: (&'static str, &'static str, u64),
+}
 
-/// The test that is the reload drill, and what it hears.
-const RELOAD: &str = "a_thousand_edits_lose_nothing::";
-const EDITS_VARIABLE: &str = "ORION_DRILL_EDITS";
+const KINDS: [Kind; 2] = [
+    Kind { name: "reload", test: "a_thousand_edits_lose_nothing::", counted: ("--edits", "ORION_DRILL_EDITS", 1_000) },
+    Kind { name: "crash", test: "a_thousand_crashes_lose_nothing::", counted: ("--kills", "ORION_DRILL_KILLS", 1_000) },
+];
+
 const SEED_VARIABLE: &str = "ORION_DRILL_SEED";
 
 /// What a drill is asked for.
 #[derive(Debug, PartialEq, Eq)]
-struct Reload {
-    edits: u64,
+struct Drill {
+    kind: &'static Kind,
+    times: u64,
     seed: u64,
 }
 
 /// Runs the drill that the arguments name.
 pub fn run(arguments: &[String]) -> Result<(), Failure> {
-    let drill = read(arguments, clock_seed())?;
+    let Drill { kind, times, seed } = read(arguments, clock_seed())?;
     setup::everything()?;
-    let test = ["test", "--workspace", "--features", CRASH_POINTS, "--test", "behaviour", RELOAD, "--", "--nocapture"];
-    let test = cargo(test).env(EDITS_VARIABLE, &drill.edits.to_string());
-    test.env(SEED_VARIABLE, &drill.seed.to_string()).run()
+    let test =
+        ["test", "--workspace", "--features", CRASH_POINTS, "--test", "behaviour", kind.test, "--", "--nocapture"];
+    let test = cargo(test).env(kind.counted.1, &times.to_string());
+    test.env(SEED_VARIABLE, &seed.to_string()).run()
 }
 
-fn read(arguments: &[String], default_seed: u64) -> Result<Reload, Failure> {
+fn read(arguments: &[String], default_seed: u64) -> Result<Drill, Failure> {
     let unexpected = |argument: &str| Failure::UnexpectedArgument("drill", argument.to_owned());
-    let rest = match arguments.split_first() {
-        Some((name, rest)) if name == "reload" => rest,
-        Some((name, _)) => return Err(unexpected(name)),
-        None => return Err(Failure::Missing("`drill` needs to know which: `cargo xtask drill reload`".to_owned())),
+    let Some((name, rest)) = arguments.split_first() else {
+        let names = KINDS.map(|kind| format!("`cargo xtask drill {}`", kind.name)).join(" or ");
+        return Err(Failure::Missing(format!("`drill` needs to know which: {names}")));
     };
-    let mut drill = Reload { edits: EDITS, seed: default_seed };
+    let kind = KINDS.iter().find(|kind| kind.name == name).ok_or_else(|| unexpected(name))?;
+    let (counted, _, many) = kind.counted;
+    let mut drill = Drill { kind, times: many, seed: default_seed };
     let mut words = rest.iter();
     while let Some(name) = words.next() {
         let value = words.next().and_then(|value| value.parse().ok()).ok_or_else(|| unexpected(name))?;
         match name.as_str() {
-            "--edits" => drill.edits = value,
             "--seed" => drill.seed = value,
+            name if name == counted => drill.times = value,
             _ => return Err(unexpected(name)),
         }
     }
@@ -58,16 +70,24 @@ fn clock_seed() -> u64 {
 mod tests {
     use super::*;
 
-    fn asked(arguments: &[&str]) -> Result<Reload, String> {
+    fn asked(arguments: &[&str]) -> Result<(&'static str, u64, u64), String> {
         let arguments: Vec<String> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
-        read(&arguments, 7).map_err(|failure| failure.to_string())
+        let drill = read(&arguments, 7).map_err(|failure| failure.to_string())?;
+        Ok((drill.kind.name, drill.times, drill.seed))
     }
 
     #[test]
     fn a_drill_is_named_and_its_length_and_seed_may_be_given() {
-        assert_eq!(asked(&["reload"]), Ok(Reload { edits: EDITS, seed: 7 }));
-        assert_eq!(asked(&["reload", "--seed", "3", "--edits", "50"]), Ok(Reload { edits: 50, seed: 3 }));
-        for (wrong, told) in [(&["crash"][..], "`crash`"), (&["reload", "--edits"], "`--edits`"), (&[], "which")] {
+        assert_eq!(asked(&["reload"]), Ok(("reload", 1_000, 7)));
+        assert_eq!(asked(&["reload", "--seed", "3", "--edits", "50"]), Ok(("reload", 50, 3)));
+        assert_eq!(asked(&["crash", "--kills", "9"]), Ok(("crash", 9, 7)));
+        let wrong: [(&[&str], &str); 4] = [
+            (&["flood"], "`flood`"),
+            (&["reload", "--edits"], "`--edits`"),
+            (&["crash", "--edits", "5"], "`--edits`"),
+            (&[], "drill crash"),
+        ];
+        for (wrong, told) in wrong {
             assert!(asked(wrong).unwrap_err().contains(told), "{wrong:?}");
         }
     }

@@ -53,7 +53,9 @@ const TASKS: &[Task] = &[
     Task {
         name: "drill",
         help: "`drill reload` makes a thousand edits of every kind while there is traffic and prints how soon they were live;\n\
-               `--edits N` makes another number, `--seed N` the same ones again. The tests make a few of each kind.",
+               `drill crash` kills Orion a thousand times at moments drawn by chance, tears its files in between, and compares what\n\
+               is recorded with an Orion that nobody killed. `--edits N` and `--kills N` make another number, `--seed N` the same ones\n\
+               again. The tests do a few of each.",
         run: Run::With(drill::run),
     },
     Task {

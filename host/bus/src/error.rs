@@ -46,6 +46,17 @@ pub enum BusError {
         /// The process that owns it.
         pid: Option<u32>,
     },
+    /// The folder cannot be made or written.
+    #[error(
+        "{path} cannot be written ({detail}): Orion keeps its records there; make it a folder that the user Orion runs as may \
+         write, on a file system that is not read-only, or give another data folder"
+    )]
+    NotWritable {
+        /// The folder.
+        path: PathBuf,
+        /// What the system said.
+        detail: String,
+    },
     /// There is no database to read.
     #[error("{path} does not exist: is this the memory folder, and has Orion run with it?")]
     Missing {
@@ -137,6 +148,22 @@ pub enum BusError {
     #[error("the bus is closed")]
     Closed,
 }
+
+impl BusError {
+    /// Whether the store could not be written for a reason that lies outside of the commit: whoever commits meets it, and it ends
+    /// without anybody's doing anything about the commit.
+    pub fn is_unwritable(&self) -> bool {
+        matches!(self, Self::StoreFull { .. } | Self::Busy { .. } | Self::Io { action: WRITE, .. })
+    }
+
+    /// The same of the Redis that hosts share.
+    pub fn is_away(&self) -> bool {
+        matches!(self, Self::Away { .. } | Self::OutboxFull { .. })
+    }
+}
+
+/// What is tried when a group of commits is written.
+pub(crate) const WRITE: &str = "write";
 
 fn shown(offset: Option<i64>) -> String {
     offset.map_or_else(|| "none".to_owned(), |offset| offset.to_string())

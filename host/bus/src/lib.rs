@@ -25,7 +25,10 @@ pub use redis::lease::{
     DEFAULT_LEASE_SECONDS, Held, InvalidLeaseSettings, LeaseSettings, Leases, MAX_LEASE_SECONDS, MAX_NODE_NAME_BYTES,
     MIN_LEASE_SECONDS, Node, Partitions, ServerTime, TICK_MILLIS, Token,
 };
-pub use redis::{BadRedisUrl, Place, RedisBus, RedisServer, RedisSettings};
+pub use redis::{
+    BadRedisUrl, ForeignEntry, Place, PlainStreams, REDIS_OWNERS, RedisBus, RedisServer, RedisSettings, Survey,
+    SurveyedNode, SurveyedPartition, survey,
+};
 pub use sqlite::{
     DATABASE_FILE, FolderLock, LOCK_FILE, Ownership, Reader, SqliteBus, check_whole, copy_database, create_memory_dir,
     ownership,
@@ -33,6 +36,10 @@ pub use sqlite::{
 
 /// What names of owners begin with that concern the file of one host alone: other hosts never learn of them.
 pub const LOCAL_OWNERS: &str = "local/";
+
+/// Owner of the positions that a file which follows others left out, because nothing was given there: from each key up to
+/// its value, both as eight bytes, the highest first.
+pub const HOLES_OWNER: &str = "local/holes";
 
 /// What stages speak to. All engines pass the same conformance tests.
 ///

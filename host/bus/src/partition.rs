@@ -130,8 +130,8 @@ mod tests {
 
     #[test]
     fn the_partition_of_a_name_is_the_same_for_ever() {
-        assert_eq!(Partition::of(Role::Watcher, "media").to_string(), "watcher:26");
-        assert_eq!(Partition::of(Role::Guardian, "media").to_string(), "guardian:26");
+        assert_eq!(Partition::of(Role::Watcher, "media").to_string(), "watcher:59");
+        assert_eq!(Partition::of(Role::Guardian, "media").to_string(), "guardian:50");
         assert_eq!(Partition::of(Role::Brain, "media").to_string(), "brain:00");
     }
 

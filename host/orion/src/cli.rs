@@ -8,6 +8,8 @@ use orion_model::{AutonomyLevel, parse_duration};
 use crate::command::aside::AsideArgs;
 use crate::command::audit::AuditArgs;
 use crate::command::explain::ExplainArgs;
+use crate::command::get::GetArgs;
+use crate::command::migrate::MigrateArgs;
 use crate::command::record::RecordArgs;
 use crate::command::replay::ReplayArgs;
 use crate::command::rule::RuleCommandArgs;
@@ -68,6 +70,10 @@ pub enum Command {
     Plugin(PluginArgs),
     /// Look at rules
     Rule(RuleCommandArgs),
+    /// Move a stopped deployment between a folder of its own and a Redis that hosts share
+    Migrate(MigrateArgs),
+    /// Look at the hosts of a deployment and at who does what
+    Get(GetArgs),
     /// Look at inputs that plugins could not take
     Aside(AsideArgs),
     /// Show why something fired, or why it does not

@@ -19,9 +19,9 @@ const AUTHORITY_FILES: [&str; 3] =
 /// Where Linux tells the name of the host.
 const HOST_NAME_FILE: &str = "/proc/sys/kernel/hostname";
 
-/// Where hosts meet, and what this one does among them.
+/// Where hosts meet.
 #[derive(Args, Clone)]
-pub struct DeploymentArgs {
+pub struct RedisArgs {
     /// Redis that hosts share: redis://[user:password@]host[:port][/database], rediss:// for TLS, several hosts of a Cluster
     /// with commas, or redis+sentinel://host[:port],…/NAME. Without it this host is alone and keeps everything itself
     #[arg(long, value_name = "URL", env = "REDIS_URL", hide_env_values = true)]
@@ -41,6 +41,13 @@ pub struct DeploymentArgs {
     /// What the keys of this deployment begin with, in braces: deployments that share a Redis have different ones
     #[arg(long, value_name = "WORD", default_value = "orion", value_parser = prefix, env = "ORION_REDIS__PREFIX")]
     pub redis_prefix: String,
+}
+
+/// Where hosts meet, and what this one does among them.
+#[derive(Args, Clone)]
+pub struct DeploymentArgs {
+    #[command(flatten)]
+    pub redis: RedisArgs,
     /// How much waits at most while Redis is away, in MiB
     #[arg(long, value_name = "MIB", default_value_t = DEFAULT_OUTBOX_MIB, value_parser = clap::value_parser!(u64).range(1..=65_536), env = "ORION_REDIS__OUTBOX_MIB")]
     pub redis_outbox: u64,
@@ -95,7 +102,7 @@ impl DeploymentArgs {
 
     /// How to take part; `None` for a host that is alone. Files are read here, and never again.
     pub fn settings(&self, data: &Path) -> Result<Option<RedisSettings>, Failure> {
-        let Some(server) = self.server()? else {
+        let Some(server) = self.redis.server()? else {
             return match self.roles.len() == RoleName::ALL.len() {
                 true => Ok(None),
                 false => Err(Failure::Configuration(
@@ -113,14 +120,17 @@ impl DeploymentArgs {
             duration(&self.lease).map_err(|why| Failure::Configuration(format!("--lease {}: {why}", self.lease)))?;
         let lease = Duration::from_millis(u64::try_from(lease).unwrap_or(u64::MAX));
         let roles = self.roles.iter().filter_map(|name| name.role());
-        let lease = LeaseSettings::new(&self.redis_prefix, &node, roles, lease).map_err(Failure::configuration)?;
+        let lease =
+            LeaseSettings::new(&self.redis.redis_prefix, &node, roles, lease).map_err(Failure::configuration)?;
         let outbox_bytes = usize::try_from(self.redis_outbox).unwrap_or(usize::MAX).saturating_mul(1024 * 1024);
-        let prefix = self.redis_prefix.clone();
+        let prefix = self.redis.redis_prefix.clone();
         Ok(Some(RedisSettings { server, prefix, lease, outbox_bytes, place: shares::place }))
     }
+}
 
+impl RedisArgs {
     /// Where Redis is. Empty variables are unset ones, as compose files write them.
-    fn server(&self) -> Result<Option<RedisServer>, Failure> {
+    pub fn server(&self) -> Result<Option<RedisServer>, Failure> {
         let url = self.redis_url.as_deref().filter(|url| !url.is_empty());
         let host = self.redis_host.as_deref().filter(|host| !host.is_empty());
         let server = match (url, host) {

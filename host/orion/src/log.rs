@@ -17,6 +17,9 @@ pub fn start(format: LogFormat) {
     let filter = EnvFilter::try_from_env("ORION_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     let ansi = on_terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    // That a line could not be written would be said on stderr, and a thread that cannot write there panics: a full disk that holds
+    // the log would end the very stages that wait for it.
+    let builder = builder.log_internal_errors(false);
     if json {
         builder.json().flatten_event(true).init();
     } else {

@@ -19,6 +19,7 @@ mod text;
 mod verify;
 mod work;
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -34,7 +35,8 @@ fn main() -> ExitCode {
     match run(cli) {
         Ok(code) => code,
         Err(failure) => {
-            eprintln!("orion: {failure}");
+            // Nothing sensible is left to do when nobody can be told; the exit code says it too.
+            drop(writeln!(std::io::stderr(), "orion: {failure}"));
             ExitCode::from(failure.exit_code())
         }
     }
@@ -49,6 +51,8 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Tail(args) => command::tail::tail(&args),
         Command::Incident(args) => command::incident::incident(&args),
         Command::Plugin(args) => command::plugin::plugin(&args),
+        Command::Migrate(args) => command::migrate::migrate(&args),
+        Command::Get(args) => command::get::get(&args),
         Command::Aside(args) => command::aside::aside(&args),
         Command::Rule(args) => command::rule::rule(&args),
         Command::Explain(args) => command::explain::explain(&args),

@@ -110,7 +110,7 @@ impl Pipeline {
         };
         let (log, shares): (Arc<dyn Bus>, _) = match &redis {
             Some(redis) => (redis.clone(), Shares::among(redis.clone())),
-            None => (bus.clone(), Shares::All),
+            None => (bus.clone(), Shares::alone(&bus).await.map_err(Failure::configuration)?),
         };
         let sandbox = Arc::new(sandbox(Some(&plan.memory_dir))?);
         let parts = EngineParts {

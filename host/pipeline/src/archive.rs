@@ -16,7 +16,8 @@ use crate::memory::retention::{Keep, retain};
 use crate::memory::{
     Begins, Checkpoints, DEFAULT_ROTATE_BYTES, MEMORY_OWNER, MemoryError, Projection, TrailError, pack_closed,
 };
-use crate::stage::{BATCH, StageError, StageLoop};
+use crate::stage::{LARGE_BATCH, StageError, StageLoop};
+use crate::store_watch::StoreWatch;
 
 /// How often is looked for what is to go, and whenever a file was closed: retention is counted in days.
 const LOOK_MILLIS: i64 = 3_600_000;
@@ -45,6 +46,8 @@ impl Default for ArchiveSettings {
 pub struct Archive {
     /// Where records come from.
     pub bus: Arc<dyn Bus>,
+    /// Who notes whether files can be written.
+    pub store: Arc<StoreWatch>,
     /// The one clock.
     pub clock: Arc<dyn Clock>,
     /// Where files go.
@@ -58,6 +61,9 @@ pub async fn run_archive(archive: Archive, shutdown: watch::Receiver<bool>) {
     let mut stage = StageLoop::new("memory", archive.bus.appended(), shutdown);
     let mut housekeeping = Housekeeping::default();
     while let Err(error) = work(&archive, &mut stage, &mut housekeeping).await {
+        if let StageError::Memory(error) = &error {
+            archive.store.note_files(Err(error)).await;
+        }
         if !stage.retry(&error).await {
             return;
         }
@@ -70,10 +76,11 @@ async fn work(archive: &Archive, stage: &mut StageLoop, housekeeping: &mut House
     let mut files = archive.open().await?;
     loop {
         housekeeping.step(archive, &files.projection).await?;
-        let entries = archive.bus.read(files.projection.resume_after(), BATCH).await?;
+        let entries = archive.bus.read(files.projection.resume_after(), LARGE_BATCH).await?;
         if !entries.is_empty() {
             let now = archive.clock.now();
             files = blocking(move || files.write(now, &entries)).await?;
+            archive.store.note_files(Ok(())).await;
             stage.succeeded();
         } else if stage.is_shut_down() {
             return housekeeping.finish(archive, &files.projection).await;

@@ -45,7 +45,9 @@ impl Attestation {
         let mut draft = Draft::default();
         draft.event(&event)?;
         let starts = bus.load(OWNER).await?.offset;
+        orion_bus::crash_point!("attestation::before_commit");
         bus.commit(draft.into_commit(OWNER, starts, starts.unwrap_or(0).saturating_add(1))).await?;
+        orion_bus::crash_point!("attestation::after_commit");
         Ok(())
     }
 }

@@ -1,6 +1,6 @@
 //! The clocks that time comes from: the system's in a deployment, a faster one in a replay.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use orion_model::{Clock, Timestamp};
@@ -48,15 +48,61 @@ impl Clock for FastClock {
     }
 }
 
-/// Waits until the clock says `at`.
-pub async fn sleep_until(clock: &dyn Clock, at: Timestamp) {
-    loop {
-        let left = at.millis_since(clock.now());
-        if left <= 0 {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(clock.real_millis(left).max(1))).await;
+/// The clock of a deployment.
+pub fn deployed() -> Arc<dyn Clock> {
+    #[cfg(feature = "crash-points")]
+    if let Some(file) = std::env::var_os("ORION_CLOCK_FILE") {
+        return Arc::new(wrong::WrongClock::new(file.into()));
     }
+    Arc::new(SystemClock)
+}
+
+/// Clocks that an end-to-end test sets wrong. No part of a build that is deployed.
+#[cfg(feature = "crash-points")]
+mod wrong {
+    use std::path::PathBuf;
+
+    use orion_model::{Clock, Timestamp};
+
+    use super::SystemClock;
+
+    /// The system's clock, wrong by the milliseconds that stand in a file.
+    pub struct WrongClock {
+        file: PathBuf,
+    }
+
+    impl WrongClock {
+        pub fn new(file: PathBuf) -> Self {
+            Self { file }
+        }
+    }
+
+    impl Clock for WrongClock {
+        fn now(&self) -> Timestamp {
+            let text = std::fs::read_to_string(&self.file).unwrap_or_default();
+            SystemClock.now().plus_millis(text.trim().parse().unwrap_or(0))
+        }
+    }
+}
+
+/// How long a wait goes on without a look at the clock. A clock that is set while somebody waits does not wake him; without this a
+/// group that is due in an hour by a wrong clock would sleep on for that hour after the clock was set right.
+const LOOK_AGAIN_MILLIS: u64 = 5_000;
+
+/// Waits until the clock says `at`, also when the clock is set in the meantime.
+pub async fn sleep_until(clock: &dyn Clock, at: Timestamp) {
+    while !sleep_towards(clock, at).await {}
+}
+
+/// Waits until the clock says `at`, or for a while; whether it says so.
+pub async fn sleep_towards(clock: &dyn Clock, at: Timestamp) -> bool {
+    let left = at.millis_since(clock.now());
+    if left <= 0 {
+        return true;
+    }
+    let millis = clock.real_millis(left).clamp(1, LOOK_AGAIN_MILLIS);
+    tokio::time::sleep(Duration::from_millis(millis)).await;
+    clock.now() >= at
 }
 
 #[cfg(test)]

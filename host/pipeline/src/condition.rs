@@ -34,8 +34,16 @@ pub mod kind {
     pub const RULE_FAULT: &str = "rule_fault";
     /// A rule has more alerts than its limit.
     pub const ALERTS_LIMITED: &str = "alerts_limited";
+    /// The disk is full; nothing is recorded until there is room.
+    pub const STORE_FULL: &str = "store_full";
+    /// The store cannot be written for another reason: a read-only file system, a lock, a damaged file.
+    pub const STORE_UNWRITABLE: &str = "store_unwritable";
+    /// The clock went back behind what was evaluated already.
+    pub const CLOCK_WENT_BACK: &str = "clock_went_back";
     /// Instants are too far back to be evaluated.
     pub const INSTANTS_MISSED: &str = "instants_missed";
+    /// The Redis that hosts share does not answer: correlations and decisions stand still, observations wait.
+    pub const BUS_AWAY: &str = "bus_away";
     /// A rule file is refused; its last good version runs.
     pub const RULE_FILE_REFUSED: &str = "rule_file_refused";
     /// A plugin file is refused; its last good version runs.
@@ -103,7 +111,8 @@ impl Condition {
         }
     }
 
-    fn key(&self) -> Vec<u8> {
+    /// Under which it is kept while it holds.
+    pub(crate) fn key(&self) -> Vec<u8> {
         key::of(&[ROOM, self.fingerprint().to_string().as_bytes()])
     }
 }

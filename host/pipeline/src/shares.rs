@@ -7,12 +7,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use orion_bus::{Held, Partition, Place, RedisBus, Role};
+use orion_bus::{Bus as _, BusError, Held, Partition, Place, PlainStreams, RedisBus, Role, SqliteBus};
 use orion_model::Clock;
 use tokio::sync::watch;
 
 use crate::brain::BRAIN_OWNER;
-use crate::guardian::Share;
+use crate::guardian::{GUARDIAN_OWNERS, Share};
+use crate::outside::{IN_OWNER, OUT_OWNER};
 use crate::watcher::GROUP_OWNERS;
 use crate::watermark::{Reached, Watermark, told};
 
@@ -27,8 +28,11 @@ pub fn place(owner: &str) -> Place {
     if let Some(partition) = Share::partition_of(owner) {
         return Place { partition: Some(partition), reads_log: true };
     }
-    if owner == BRAIN_OWNER {
+    if owner == BRAIN_OWNER || owner == OUT_OWNER {
         return Place { partition: Some(partition_of_brain()), reads_log: true };
+    }
+    if owner == IN_OWNER {
+        return Place { partition: Some(partition_of_brain()), reads_log: false };
     }
     Place { partition: None, reads_log: false }
 }
@@ -44,7 +48,10 @@ pub(crate) fn partition_of_brain() -> Partition {
 /// What this host does.
 pub enum Shares {
     /// Everything.
-    All,
+    All {
+        /// Whether correlations are cut into partitions, as in a folder that comes from hosts that shared them.
+        in_parts: bool,
+    },
     /// What it holds among hosts.
     Among(Among),
 }
@@ -66,6 +73,12 @@ pub(crate) struct Look {
 }
 
 impl Shares {
+    /// A host that is alone with its own file.
+    pub async fn alone(own: &SqliteBus) -> Result<Self, BusError> {
+        let owners = own.owners(GUARDIAN_OWNERS).await?;
+        Ok(Self::All { in_parts: owners.iter().any(|owner| Share::partition_of(owner).is_some()) })
+    }
+
     /// Among the hosts of a bus.
     pub fn among(bus: Arc<RedisBus>) -> Self {
         let held = bus.leases().held();
@@ -75,7 +88,7 @@ impl Shares {
     /// Whether a partition is this host's work, and no other host waits for it.
     pub(crate) fn has(&self, partition: Partition) -> bool {
         match self {
-            Self::All => true,
+            Self::All { .. } => true,
             Self::Among(among) => {
                 let held = among.held.borrow();
                 held.partitions.contains_key(&partition) && !held.surplus.contains(&partition)
@@ -86,15 +99,25 @@ impl Shares {
     /// The Guardians that are this host's.
     pub(crate) fn guardians(&self) -> Vec<Share> {
         match self {
-            Self::All => vec![Share::All],
-            Self::Among(_) => Partition::all(Role::Guardian).filter(|one| self.has(*one)).map(Share::Of).collect(),
+            Self::All { in_parts: false } => vec![Share::All],
+            Self::All { in_parts: true } | Self::Among(_) => {
+                Partition::all(Role::Guardian).filter(|one| self.has(*one)).map(Share::Of).collect()
+            }
+        }
+    }
+
+    /// The plain streams, where there are other programs to meet.
+    pub(crate) fn plain_streams(&self) -> Option<PlainStreams> {
+        match self {
+            Self::All { .. } => None,
+            Self::Among(among) => Some(among.bus.plain_streams()),
         }
     }
 
     /// How far observation has come.
     pub(crate) fn reached(&self, own: &Arc<Watermark>) -> Reached {
         match self {
-            Self::All => Reached::Own(own.clone()),
+            Self::All { .. } => Reached::Own(own.clone()),
             Self::Among(among) => {
                 Reached::Shared { held: among.held.clone(), appended: orion_bus::Bus::appended(&*among.bus) }
             }
@@ -104,7 +127,7 @@ impl Shares {
     /// Waits until the work may be another.
     pub(crate) async fn changed(&mut self) {
         match self {
-            Self::All => std::future::pending().await,
+            Self::All { .. } => std::future::pending().await,
             Self::Among(Among { held, applied, .. }) => {
                 let known = applied.load(Ordering::SeqCst);
                 // The sender goes with the bus, which lives as long as this does.
@@ -116,7 +139,7 @@ impl Shares {
     /// What is to be done now.
     pub(crate) fn look(&self) -> Look {
         match self {
-            Self::All => Look::default(),
+            Self::All { .. } => Look::default(),
             Self::Among(among) => {
                 let held = among.held.borrow();
                 Look { version: held.version, surplus: held.surplus.clone() }
@@ -183,6 +206,8 @@ mod tests {
         assert!(!place_of("group/media").1, "observing goes on without Redis");
         assert_eq!(place_of("guardian/guardian:07"), (Some("guardian:07".to_owned()), true));
         assert_eq!(place_of("brain"), (Some("brain:00".to_owned()), true));
+        assert_eq!(place_of("outside/out"), (Some("brain:00".to_owned()), true));
+        assert_eq!(place_of("outside/in"), (Some("brain:00".to_owned()), false));
         for own in ["library", "process", "sources"] {
             assert_eq!(place_of(own), (None, false));
         }

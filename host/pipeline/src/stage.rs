@@ -9,9 +9,13 @@ use tokio::sync::watch;
 use crate::draft::NotWritable;
 use crate::memory::MemoryError;
 
-/// Records read at once. Large enough that a call into a plugin and a commit are shared by many, small enough that a
-/// batch that faults is not much.
-pub const BATCH: usize = 256;
+/// Records that the Guardian reads at once, of a stage that is behind. Large enough that a call into a plugin, what it keeps and
+/// a synced commit are shared by many, small enough that a batch that faults is not much. What incidents say does not depend on
+/// it.
+pub const BATCH: usize = 1_024;
+
+/// Records read at once by stages that only pass them on: some megabytes, and one sync for all of them.
+pub const LARGE_BATCH: usize = 4_096;
 
 /// How many records a stage may pass over without committing its offset: what it reads again after a crash.
 pub const QUIET_ENTRIES: u64 = 4_096;
@@ -34,6 +38,18 @@ pub enum StageError {
     /// A defect of ours.
     #[error("the step panicked: {0}")]
     Panicked(#[from] tokio::task::JoinError),
+}
+
+impl StageError {
+    /// Whether the whole store cannot be written. That is said once for all stages ([`crate::store_watch`]), and not by each of them
+    /// at each attempt.
+    fn is_of_the_store(&self) -> bool {
+        match self {
+            Self::Bus(error) => error.is_unwritable() || error.is_away(),
+            Self::Memory(error) => !matches!(error, MemoryError::Replaced { .. }),
+            Self::NotWritable(_) | Self::Panicked(_) => false,
+        }
+    }
 }
 
 /// The rhythm of a stage.
@@ -70,7 +86,10 @@ impl StageLoop {
 
     /// Waits after an error. `false` when the stage is to end instead: what it could not do is done at the next start.
     pub async fn retry(&mut self, error: &StageError) -> bool {
-        tracing::error!(stage = self.name, retry_millis = self.retry_millis, "{error}");
+        match error.is_of_the_store() {
+            true => tracing::debug!(stage = self.name, retry_millis = self.retry_millis, "{error}"),
+            false => tracing::error!(stage = self.name, retry_millis = self.retry_millis, "{error}"),
+        }
         tokio::select! {
             () = tokio::time::sleep(Duration::from_millis(self.retry_millis)) => {}
             _ = self.shutdown.wait_for(|down| *down) => return false,

@@ -238,6 +238,23 @@ pub(crate) fn percent_encoded(text: &str) -> String {
         .collect()
 }
 
+/// A value of a query or form as it was meant. What is no escape stays as it is.
+pub(crate) fn percent_decoded(text: &str) -> String {
+    let mut bytes = Vec::new();
+    let mut rest = text.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        let escaped = || u8::from_str_radix(std::str::from_utf8(after.get(..2)?).ok()?, 16).ok();
+        let (byte, taken) = match first {
+            b'+' => (b' ', 0),
+            b'%' => escaped().map_or((b'%', 0), |byte| (byte, 2)),
+            byte => (*byte, 0),
+        };
+        bytes.push(byte);
+        rest = after.get(taken..).unwrap_or_default();
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
 /// A lock that a panicking test thread left behind is still a lock: the data are lists of finished things.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -289,6 +306,9 @@ mod tests {
 
     #[test]
     fn what_is_special_in_a_query_is_escaped() {
+        let text = "up{a=\"é\"} > 1";
+        assert_eq!(percent_decoded(&percent_encoded(text)), text);
+        assert_eq!(percent_decoded("a+b%zz%2"), "a b%zz%2");
         assert_eq!(percent_encoded("up{a=\"é\"} > 1"), "up%7Ba%3D%22%C3%A9%22%7D%20%3E%201");
     }
 }

@@ -4,10 +4,12 @@
 //! [`NodeExporter`] and [`RedisServer`] are the real binaries, started on free loopback ports. What the field's *applications* do is played
 //! by [`Exporter`]s whose metrics a test sets, and by the [`MediaStack`] made of them. Two more servers look at the other
 //! side: [`RecordingProxy`] remembers every request that passes, so that a test can prove that Orion only reads, and
-//! [`MisbehavingServer`] gives the answers that no healthy server gives. A [`TcpProxy`] is a network link that fails.
+//! [`MisbehavingServer`] gives the answers that no healthy server gives. An [`AnsweringServer`] says of each instant the same,
+//! whoever asks and whenever. A [`TcpProxy`] is a network link that fails.
 //!
 //! Everything dies with the value that stands for it. The deployed `orion` links nothing of this crate.
 
+mod answering;
 mod error;
 mod exporter;
 mod http;
@@ -22,6 +24,7 @@ mod resp;
 mod tcp_proxy;
 mod written;
 
+pub use answering::{Answered, AnsweringServer, Question};
 pub use error::LabError;
 pub use exporter::Exporter;
 pub use http::Request;

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use redis::{FromRedisValue, RedisResult, Value};
 
-use super::Place;
 use super::core::{ANSWER_MILLIS, Core, Trouble, away, escaped};
 use super::script::{eval, load_unknown, make_known, unexpected};
 use super::wire::{EntryId, record_bytes};
+use super::{Place, REDIS_OWNERS};
 use crate::error::BusError;
 use crate::record::{Commit, Entry, NewRecord, Replicated, StateChange};
 use crate::{Bus as _, LOCAL_OWNERS, SqliteBus};
@@ -26,9 +26,6 @@ const FOUNDING_MILLIS: u64 = 60_000;
 
 /// Owner, in the host's own file, of what is known of the server.
 const RUN_OWNER: &str = "redis/run";
-
-/// What owners of this engine's own begin with in the host's file.
-pub(super) const OWN_OWNERS: &str = "redis/";
 
 /// Who gives records back: nobody's step.
 const RESTORED_OWNER: &str = "restored";
@@ -328,7 +325,7 @@ impl Core {
     async fn found_owners(&self) -> Result<Option<u64>, Trouble> {
         let mut read_from = None;
         for owner in self.mirror.owners("").await.map_err(Trouble::Refused)? {
-            if owner.starts_with(OWN_OWNERS) || owner.starts_with(LOCAL_OWNERS) {
+            if owner.starts_with(REDIS_OWNERS) || owner.starts_with(LOCAL_OWNERS) {
                 continue;
             }
             let (place, loaded) = (self.place(&owner), self.mirror.load(&owner).await.map_err(Trouble::Refused)?);

@@ -18,6 +18,8 @@ pub(super) struct Keys {
     pub(super) readers: String,
     /// Hash: node → how far its file holds the log, and when it said so.
     pub(super) mirrors: String,
+    /// Hash: node → what is known of it.
+    pub(super) nodes: String,
     /// List: when the server lost something.
     pub(super) breaks: String,
     /// Lock: who fills an empty server.
@@ -36,6 +38,7 @@ impl Keys {
             leases: key("leases"),
             readers: key("readers"),
             mirrors: key("mirrors"),
+            nodes: key("nodes"),
             breaks: key("breaks"),
             founding: key("founding"),
         }

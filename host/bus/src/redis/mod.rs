@@ -18,6 +18,8 @@ mod link;
 mod outbox;
 mod script;
 mod server;
+mod streams;
+mod survey;
 mod tail;
 #[cfg(test)]
 mod tests;
@@ -34,10 +36,15 @@ use self::core::Core;
 use self::lease::{LeaseSettings, Leases};
 use self::link::Link;
 pub use self::server::{BadRedisUrl, RedisServer};
+pub use self::streams::{ForeignEntry, PlainStreams};
+pub use self::survey::{Survey, SurveyedNode, SurveyedPartition, survey};
 use crate::error::BusError;
 use crate::partition::Partition;
 use crate::record::{Commit, Committed, Entry, Loaded};
 use crate::{Bus, SqliteBus};
+
+/// What the names of this engine's own owners begin with in a host's file.
+pub const REDIS_OWNERS: &str = "redis/";
 
 /// How long a tick is waited for.
 const TICK_ANSWER_MILLIS: u64 = 2_000;
@@ -94,6 +101,11 @@ impl RedisBus {
         &self.leases
     }
 
+    /// The plain streams of the deployment.
+    pub fn plain_streams(&self) -> PlainStreams {
+        PlainStreams::of(&self.core.settings)
+    }
+
     /// This host's own file.
     pub fn mirror(&self) -> Arc<SqliteBus> {
         self.core.mirror.clone()
@@ -102,6 +114,16 @@ impl RedisBus {
     /// The highest position this host knows of: at least that of everything it committed.
     pub fn seen(&self) -> u64 {
         self.core.seen()
+    }
+
+    /// How far this host's file holds the log.
+    pub fn mirrored(&self) -> u64 {
+        self.core.mirrored()
+    }
+
+    /// Makes sure that Redis answers and has the deployment of this host's file, bringing it where Redis holds none.
+    pub async fn meet(&self) -> Result<(), BusError> {
+        self.core.greet().await.map_err(|trouble| self.core.error(trouble))
     }
 
     /// How many commits wait for Redis.

@@ -130,6 +130,8 @@ impl RedisServer {
         if !self.is_tls {
             return Client::open(self.login_at(ConnectionAddr::Tcp(host, port))?);
         }
+        // The first caller installs it; for all later ones it is there, and that is no error.
+        drop(rustls::crypto::ring::default_provider().install_default());
         let address = ConnectionAddr::TcpTls { host, port, insecure: false, tls_params: None };
         let certificates = TlsCertificates { client_tls: None, root_cert: self.authorities.clone() };
         Client::build_with_tls(self.login_at(address)?, certificates)

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use rusqlite::ErrorCode;
+use rusqlite::ffi::SQLITE_IOERR_SHMSIZE;
 
 use crate::error::BusError;
 
@@ -11,6 +12,10 @@ pub(super) fn of(path: &Path, action: &'static str) -> impl Fn(rusqlite::Error) 
     move |error| {
         let path = path.to_owned();
         let detail = error.to_string();
+        if error.sqlite_error().is_some_and(|error| error.extended_code == SQLITE_IOERR_SHMSIZE) {
+            // The index of the journal grows by allocating; SQLite calls a disk without room for it an I/O error.
+            return BusError::StoreFull { path };
+        }
         match error.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => BusError::StoreFull { path },
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => BusError::Busy { path },

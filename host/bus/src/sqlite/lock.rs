@@ -1,7 +1,7 @@
 //! One host a folder. The lock is the system's and dies with the process, so a crash leaves none behind.
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::Path;
 
@@ -73,33 +73,36 @@ impl FolderLock {
     }
 }
 
-fn own(memory_dir: &Path) -> Result<File, BusError> {
-    let failed = |action| {
-        move |error: std::io::Error| BusError::Io { action, path: memory_dir.to_owned(), detail: error.to_string() }
-    };
+/// Creates the folder when missing and takes its lock, held until the file is dropped.
+pub(super) fn own(memory_dir: &Path) -> Result<File, BusError> {
     create_memory_dir(memory_dir)?;
     let path = memory_dir.join(LOCK_FILE);
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false);
-    let mut file = options.open(path).map_err(failed("create the lock file in"))?;
+    let mut file = options.open(path).map_err(not_writable(memory_dir))?;
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
             return Err(BusError::InUse { path: memory_dir.to_owned(), pid: pid_in(&mut file) });
         }
-        Err(TryLockError::Error(error)) => return Err(failed("lock")(error)),
+        Err(TryLockError::Error(error)) => {
+            return Err(BusError::Io { action: "lock", path: memory_dir.to_owned(), detail: error.to_string() });
+        }
     }
-    write_pid(&mut file).map_err(failed("write the lock file in"))?;
+    write_pid(&mut file).map_err(not_writable(memory_dir))?;
     Ok(file)
+}
+
+fn not_writable(memory_dir: &Path) -> impl Fn(std::io::Error) -> BusError {
+    |error| match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => BusError::StoreFull { path: memory_dir.to_owned() },
+        _ => BusError::NotWritable { path: memory_dir.to_owned(), detail: error.to_string() },
+    }
 }
 
 /// Makes the memory folder when it is missing. Also for whoever needs it to exist before the bus is opened.
 pub fn create_memory_dir(memory_dir: &Path) -> Result<(), BusError> {
-    create(memory_dir).map_err(|error| BusError::Io {
-        action: "create",
-        path: memory_dir.to_owned(),
-        detail: error.to_string(),
-    })
+    create(memory_dir).map_err(not_writable(memory_dir))
 }
 
 fn create(memory_dir: &Path) -> std::io::Result<()> {

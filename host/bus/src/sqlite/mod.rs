@@ -93,6 +93,16 @@ impl SqliteBus {
         self.write(Work::Replicate(commits)).await
     }
 
+    /// How many records there are.
+    pub async fn count(&self) -> Result<u64, BusError> {
+        self.with_reader(Reader::count).await
+    }
+
+    /// Forgets owners with all they know, in one transaction.
+    pub async fn disown(&self, owners: Vec<String>) -> Result<(), BusError> {
+        self.write(Work::Disown(owners)).await.map(drop)
+    }
+
     async fn write(&self, work: Work) -> Result<Committed, BusError> {
         let (answer, answered) = oneshot::channel();
         let commits = self.commits.as_ref().ok_or(BusError::Closed)?;
@@ -121,14 +131,14 @@ impl Drop for SqliteBus {
 
 #[async_trait]
 impl Bus for SqliteBus {
-    async fn load(&self, owner: &str) -> Result<Loaded, BusError> {
-        let owner = owner.to_owned();
-        self.with_reader(move |reader| reader.load(&owner)).await
-    }
-
     async fn owners(&self, prefix: &str) -> Result<Vec<String>, BusError> {
         let prefix = prefix.to_owned();
         self.with_reader(move |reader| reader.owners(&prefix)).await
+    }
+
+    async fn load(&self, owner: &str) -> Result<Loaded, BusError> {
+        let owner = owner.to_owned();
+        self.with_reader(move |reader| reader.load(&owner)).await
     }
 
     async fn offset(&self, owner: &str) -> Result<Option<i64>, BusError> {

@@ -59,6 +59,11 @@ impl Reader {
         })
     }
 
+    /// How many records there are.
+    pub fn count(&mut self) -> Result<u64, BusError> {
+        self.look(|moment| moment.query_row("SELECT count(*) FROM log", (), |row| position(row, 0)))
+    }
+
     /// As [`crate::Bus::load`].
     pub fn load(&mut self, owner: &str) -> Result<Loaded, BusError> {
         self.look(|moment| {

@@ -138,6 +138,18 @@ fn a_full_disk_fails_the_whole_group_and_commits_work_again_when_there_is_space(
 }
 
 #[test]
+fn a_journal_index_that_finds_no_room_is_a_full_disk() {
+    let path = Path::new("orion.db");
+    let failed =
+        |code| super::fault::of(path, "write")(rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), None));
+    let full = BusError::StoreFull { path: path.to_owned() };
+    assert_eq!(failed(rusqlite::ffi::SQLITE_IOERR_SHMSIZE), full);
+    assert_eq!(failed(rusqlite::ffi::SQLITE_FULL), full);
+    let other = failed(rusqlite::ffi::SQLITE_IOERR_FSYNC);
+    assert!(matches!(other, BusError::Io { .. }) && other.is_unwritable(), "{other}");
+}
+
+#[test]
 fn a_write_lock_held_by_another_program_is_named() {
     let folder = TempDir::new().unwrap();
     let mut writer = writer(folder.path());

@@ -1,10 +1,9 @@
 //! `orion run`: observe until told to stop.
 
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use orion_bus::RedisSettings;
-use orion_pipeline::clock::SystemClock;
+use orion_pipeline::clock;
 use orion_source::{Destination, Prometheus};
 
 use crate::cli::{Failure, RunArgs};
@@ -25,7 +24,7 @@ pub fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
         rules: args.rules.clone(),
         memory_dir,
         source,
-        clock: Arc::new(SystemClock),
+        clock: clock::deployed(),
         interval_millis: args.watch.poll_interval,
         catch_up_millis: args.watch.catch_up,
         archive,

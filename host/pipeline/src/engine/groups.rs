@@ -40,6 +40,11 @@ impl Groups {
         self.running.insert(id.to_owned(), Running { commands, task });
     }
 
+    /// Whether a group runs here.
+    pub(super) fn runs(&self, id: &str) -> bool {
+        self.running.get(id).is_some_and(|group| !group.commands.is_closed())
+    }
+
     /// The group is in no rule file any more; false when it does not run here.
     pub(super) fn remove(&mut self, id: &str, generation: u64) -> bool {
         let Some(group) = self.running.remove(id) else { return false };

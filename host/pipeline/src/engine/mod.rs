@@ -22,6 +22,7 @@ use crate::archive::ArchiveSettings;
 use crate::attestation::{Attestation, AttestationError};
 use crate::library::{FolderWatch, Generation, Library, LibraryError, LibrarySettings, SETTLE_MILLIS};
 use crate::shares::{Look, Shares, partition_of_group};
+use crate::store_watch::StoreWatch;
 use crate::watcher::{EndGroupError, SourceHealth, WatcherContext, WatcherSettings, end_stored_group};
 use crate::watermark::Watermark;
 
@@ -78,6 +79,7 @@ const TRIAL_LOOK_MILLIS: u64 = 500;
 
 /// A running pipeline.
 pub struct Engine {
+    store: Arc<StoreWatch>,
     context: Arc<WatcherContext>,
     library: Option<Library>,
     library_settings: LibrarySettings,
@@ -91,6 +93,8 @@ impl Engine {
     /// Loads rules and plugins and starts every stage.
     pub async fn start(parts: EngineParts) -> Result<Self, EngineError> {
         let EngineParts { bus, own, mut shares, remembers, sandbox, sources, clock, attestation, .. } = parts;
+        let store = Arc::new(StoreWatch::open(bus, clock.clone()).await?);
+        let bus: Arc<dyn Bus> = store.clone();
         let mut library = Library::open(parts.library.clone(), sandbox, bus.clone()).await?;
         library = scan(library, clock.clone()).await?;
         if library.misses_files() {
@@ -99,11 +103,17 @@ impl Engine {
             library = scan(library, clock.clone()).await?;
         }
         let accepted = library.accept(clock.now()).await?;
-        let first = accepted.unwrap_or_else(|| library.current());
+        let mut first = accepted.unwrap_or_else(|| library.current());
+        first.ended_groups = library.ending();
+        store.set_generation(first.number);
         if let Some(attestation) = attestation {
             attestation.record(&*bus, clock.now(), first.number).await?;
         }
         let watermark = Arc::new(Watermark::default());
+        // Before the Guardian looks for the first time: without its groups it would take the present for reached, and end by time
+        // what the groups are about to catch up on.
+        let mine = first.groups.keys().filter(|id| shares.has(partition_of_group(id)));
+        mine.for_each(|id| watermark.expect(id));
         let workers = Arc::new(Semaphore::new(parts.workers.max(1)));
         let (generation, live) = watch::channel(Arc::new(first.clone()));
         let context = Arc::new(WatcherContext {
@@ -117,8 +127,17 @@ impl Engine {
             evaluations: watch::Sender::new(0),
         });
         shares.tell(&watermark, &clock);
-        let stages = StageContext { bus, own, clock, reached: shares.reached(&watermark), workers, generation: live };
+        let stages = StageContext {
+            bus,
+            own,
+            store: store.clone(),
+            clock,
+            reached: shares.reached(&watermark),
+            workers,
+            generation: live,
+        };
         let mut engine = Self {
+            store,
             context,
             library: Some(library),
             shares,
@@ -128,6 +147,7 @@ impl Engine {
             library_settings: parts.library,
         };
         engine.apply(first).await?;
+        engine.library.iter_mut().for_each(Library::have_ended);
         Ok(engine)
     }
 
@@ -199,6 +219,11 @@ impl Engine {
         }
         let (groups, correlations) = (generation.groups.len(), generation.correlations.len());
         tracing::info!(generation = generation.number, groups, correlations, "rules and plugins are live");
+        self.store.set_generation(generation.number);
+        // Before the Guardian learns of the generation, as at the start.
+        let new =
+            generation.groups.keys().filter(|id| self.shares.has(partition_of_group(id)) && !self.groups.runs(id));
+        new.for_each(|id| self.context.watermark.expect(id));
         self.generation.send_replace(Arc::new(generation));
         self.share_out().await;
         Ok(())

@@ -10,6 +10,7 @@ mod incident;
 mod recent;
 mod run;
 mod share;
+mod split;
 
 #[cfg(test)]
 mod attempt_tests;
@@ -19,3 +20,4 @@ mod tests;
 pub(crate) use desk::{Desk, Remembered};
 pub use run::{Guardian, run_guardian};
 pub use share::{GUARDIAN_OWNERS, Share};
+pub use split::split;

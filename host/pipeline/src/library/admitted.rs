@@ -27,6 +27,20 @@ struct Seen {
     vetted: Result<Proof, String>,
 }
 
+/// Why a plugin file is not taken.
+enum NotAdmitted {
+    /// Because of what it is, or of what vouches for it.
+    Refused(String),
+    /// Because it could not be kept, which is no fault of the file.
+    NotKept(String),
+}
+
+impl From<String> for NotAdmitted {
+    fn from(why: String) -> Self {
+        Self::Refused(why)
+    }
+}
+
 /// A plugin of the folder that may run, and what vouched for it.
 #[derive(Clone)]
 pub struct Admitted {
@@ -69,7 +83,8 @@ impl PluginEntry {
             return;
         }
         self.seen = seen;
-        match content.and_then(|(bytes, seen)| self.admit(&bytes, seen, sandbox, store)) {
+        let admitted = content.map_err(NotAdmitted::Refused);
+        match admitted.and_then(|(bytes, seen)| self.admit(&bytes, seen, sandbox, store)) {
             Ok(admitted) => {
                 let new = admitted.plugin.digest();
                 let before = self.accepted.replace(admitted).filter(|before| before.plugin.digest() != new);
@@ -80,11 +95,20 @@ impl PluginEntry {
                 };
                 self.refused = None;
             }
-            Err(why) => {
-                tracing::error!(file = name, last_good = self.accepted.is_some(), "plugin refused: {why}");
-                self.refused = Some(why);
+            Err(NotAdmitted::Refused(why)) => self.refuse(name, why),
+            Err(NotAdmitted::NotKept(why)) => {
+                // The next look tries again: the disk may have room then.
+                self.seen = None;
+                self.refuse(name, why);
             }
         }
+    }
+
+    fn refuse(&mut self, name: &str, why: String) {
+        if self.refused.as_ref() != Some(&why) {
+            tracing::error!(file = name, last_good = self.accepted.is_some(), "plugin refused: {why}");
+        }
+        self.refused = Some(why);
     }
 
     /// What the store keeps of it: of a version on trial the one before it as well, which may have to run again.
@@ -120,13 +144,19 @@ impl PluginEntry {
         }
     }
 
-    fn admit(&self, bytes: &[u8], seen: Seen, sandbox: &Sandbox, store: &LibraryStore) -> Result<Admitted, String> {
+    fn admit(
+        &self,
+        bytes: &[u8],
+        seen: Seen,
+        sandbox: &Sandbox,
+        store: &LibraryStore,
+    ) -> Result<Admitted, NotAdmitted> {
         let proof = seen.vetted?;
         let plugin = match self.accepted_as(seen.digest) {
             Some(admitted) => admitted.plugin.clone(),
             None => sandbox.load(bytes).map_err(|error| error.to_string())?,
         };
-        store.keep_plugin(seen.digest, bytes)?;
+        store.keep_plugin(seen.digest, bytes).map_err(NotAdmitted::NotKept)?;
         Ok(Admitted { plugin, proof })
     }
 

@@ -333,13 +333,16 @@ impl Library {
         let is_new = effective != self.store.record.effective;
         let number = self.store.record.number + u64::from(is_new);
         let (groups, correlations) = self.plans(number);
-        let ended_groups = self.store.record.groups.iter().filter(|id| !groups.contains_key(*id)).cloned().collect();
+        let ended_groups: Vec<String> =
+            self.store.record.groups.iter().filter(|id| !groups.contains_key(*id)).cloned().collect();
+        let ending = self.store.record.ending.iter().filter(|id| !groups.contains_key(*id)).chain(&ended_groups);
         let record = GenerationRecord {
             number,
             accepted_at: if is_new { now } else { self.store.record.accepted_at },
             effective,
             files: self.file_states(),
             groups: groups.keys().cloned().collect(),
+            ending: ending.cloned().collect(),
         };
         let rules = self.rules.iter().filter_map(|(name, entry)| Some((name.as_str(), entry.accepted.as_deref()?)));
         let plugins = self.plugins.iter().filter_map(|(name, entry)| Some((name.as_str(), entry.kept()?)));
@@ -354,6 +357,16 @@ impl Library {
         let number = self.generation();
         let (groups, correlations) = self.plans(number);
         Generation { number, groups, correlations, ended_groups: Vec::new() }
+    }
+
+    /// Groups whose alerts have to be ended at a start: those of this generation, and those that a crash has left.
+    pub fn ending(&self) -> Vec<String> {
+        self.store.record.ending.iter().cloned().collect()
+    }
+
+    /// They are ended. Kept with the next generation; until then a start ends them once more, which changes nothing.
+    pub fn have_ended(&mut self) {
+        self.store.record.ending.clear();
     }
 
     fn refusals(&self) -> Vec<(Condition, String)> {

@@ -40,6 +40,10 @@ pub struct GenerationRecord {
     pub files: Vec<GenerationFile>,
     /// Ids of the groups that run.
     pub groups: BTreeSet<String>,
+    /// Ids of groups that do not run any more, and of which it is not known that their alerts were ended: that is a commit of
+    /// theirs, behind this one, and a crash may lie between.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub ending: BTreeSet<String>,
 }
 
 /// A file of a generation.
@@ -63,7 +67,8 @@ impl GenerationRecord {
 
     fn none() -> Self {
         let (files, groups) = (Vec::new(), BTreeSet::new());
-        Self { number: 0, accepted_at: Timestamp::default(), effective: RecordId::from_bytes([0; 16]), files, groups }
+        let effective = RecordId::from_bytes([0; 16]);
+        Self { number: 0, accepted_at: Timestamp::default(), effective, files, groups, ending: BTreeSet::new() }
     }
 }
 
@@ -179,11 +184,20 @@ impl LibraryStore {
             let mut file = std::fs::File::create(&partial)?;
             file.write_all(bytes)?;
             file.sync_all()?;
-            std::fs::rename(&partial, &path)
+            orion_bus::crash_point!("library::before_rename");
+            std::fs::rename(&partial, &path)?;
+            // The store is about to name this file: neither it nor its folder may be forgotten by a power loss.
+            std::fs::File::open(&self.last_good_dir)?.sync_all()?;
+            match self.last_good_dir.parent() {
+                Some(memory_dir) => std::fs::File::open(memory_dir)?.sync_all(),
+                None => Ok(()),
+            }
         };
         write().map_err(|error: std::io::Error| {
             format!("its last good version cannot be kept in {}: {error}", path.display())
-        })
+        })?;
+        orion_bus::crash_point!("library::after_rename");
+        Ok(())
     }
 
     /// Commits the state of the library: what is new, what is gone, what is refused and what no longer is.
@@ -221,7 +235,9 @@ impl LibraryStore {
         }
         if !draft.is_empty() {
             let offset = self.offset.map_or(0, |offset| offset + 1);
+            orion_bus::crash_point!("library::before_commit");
             self.bus.commit(draft.into_commit(OWNER, self.offset, offset)).await?;
+            orion_bus::crash_point!("library::after_commit");
             self.offset = Some(offset);
         }
         self.record = record;

@@ -86,6 +86,7 @@ impl Projection {
         crash_point!("memory::before_append");
         for file in &mut self.files {
             file.append(entries)?;
+            crash_point!("memory::after_one_file");
         }
         crash_point!("memory::after_append");
         self.resume_after = self.resume_after.max(last.seq);

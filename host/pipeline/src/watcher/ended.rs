@@ -2,7 +2,7 @@
 //!
 //! The same for a group that was running and for one that went away while Orion was down.
 
-use orion_bus::{Commit, Loaded};
+use orion_bus::{Bus, BusError, Commit, Loaded};
 use orion_model::Timestamp;
 
 use super::event::removed;
@@ -22,12 +22,7 @@ pub fn owner_of(group_id: &str) -> String {
 
 /// The commit that ends a group which is in no rule file any more, from what the store has of it: its alerts resolve,
 /// its state is forgotten. `None` when there is nothing to end.
-pub fn end_group(
-    group_id: &str,
-    loaded: Loaded,
-    now: Timestamp,
-    generation: u64,
-) -> Result<Option<Commit>, NotWritable> {
+fn end_group(group_id: &str, loaded: Loaded, now: Timestamp, generation: u64) -> Result<Option<Commit>, NotWritable> {
     let is_ended = loaded.state.iter().all(|(key, _)| key.as_slice() == ENDED);
     let Some(offset) = loaded.offset.filter(|_| !is_ended || loaded.state.is_empty()) else { return Ok(None) };
     let mut draft = Draft::default();
@@ -50,6 +45,33 @@ pub fn end_group(
     draft.put_bytes(ENDED.to_vec(), Vec::new());
     // Another offset, so that a group of the same id that was started meanwhile finds out and starts again from this.
     Ok(Some(draft.into_commit(&owner_of(group_id), Some(offset), offset.saturating_add(1))))
+}
+
+/// Ends what the store has of a group that is in no rule file any more.
+pub async fn end_stored_group(
+    bus: &dyn Bus,
+    group_id: &str,
+    now: Timestamp,
+    generation: u64,
+) -> Result<(), EndGroupError> {
+    let loaded = bus.load(&owner_of(group_id)).await?;
+    if let Some(commit) = end_group(group_id, loaded, now, generation)? {
+        orion_bus::crash_point!("group_end::before_commit");
+        bus.commit(commit).await?;
+        orion_bus::crash_point!("group_end::after_commit");
+    }
+    Ok(())
+}
+
+/// Why a group's end could not be recorded.
+#[derive(Debug, thiserror::Error)]
+pub enum EndGroupError {
+    /// The bus did not take it.
+    #[error(transparent)]
+    Bus(#[from] BusError),
+    /// A defect of ours.
+    #[error(transparent)]
+    NotWritable(#[from] NotWritable),
 }
 
 /// The end of one alert of a rule that is gone.

@@ -112,8 +112,10 @@ impl SourceHealth {
             return Ok(());
         }
         let offset = state.offset.map_or(0, |offset| offset + 1);
+        orion_bus::crash_point!("health::before_commit");
         match self.bus.commit(draft.into_commit(OWNER, state.offset, offset)).await {
             Ok(_) => {
+                orion_bus::crash_point!("health::after_commit");
                 state.offset = Some(offset);
                 Ok(())
             }

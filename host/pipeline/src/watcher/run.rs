@@ -11,12 +11,13 @@ use orion_model::{Clock, Frame, Timestamp};
 use orion_source::{QuerySession, Source, SourceError};
 use tokio::sync::{Semaphore, watch};
 
-use super::ended::{end_group, owner_of};
+use super::ended::{EndGroupError, end_stored_group, owner_of};
 use super::group::{Answers, Evaluating, Group, Which};
 use super::health::{HealthError, Report, SourceHealth};
+use super::overtaken::{Overtaken, Step};
 use super::plan::GroupPlan;
 use super::seat::Effort;
-use crate::clock::sleep_until;
+use crate::clock::sleep_towards;
 use crate::draft::NotWritable;
 use crate::watermark::Watermark;
 
@@ -96,6 +97,18 @@ enum StepError {
     Panicked(#[from] tokio::task::JoinError),
 }
 
+impl StepError {
+    /// Whether the store cannot be written. That is said once for all groups ([`crate::store_watch`]).
+    fn is_of_the_store(&self) -> bool {
+        match self {
+            Self::Bus(error) | Self::Health(HealthError::Bus(error)) | Self::End(EndGroupError::Bus(error)) => {
+                error.is_unwritable() || error.is_away()
+            }
+            _ => false,
+        }
+    }
+}
+
 enum Ended {
     Removed(u64),
     ShutDown,
@@ -108,7 +121,7 @@ enum Next {
     End(Ended),
 }
 
-/// Runs a group until it is removed or `shutdown` turns true. What was begun is committed first.
+/// Runs a group until it is removed or `shutdown` turns true. What was begun is committed first. The watermark expects it already.
 pub async fn run_group(
     context: Arc<WatcherContext>,
     plan: GroupPlan,
@@ -116,7 +129,6 @@ pub async fn run_group(
     mut shutdown: watch::Receiver<bool>,
 ) {
     let id = plan.group.id.clone();
-    context.watermark.expect(&id);
     run_until_ended(&context, plan, &mut commands, &mut shutdown).await;
     context.watermark.forget(&id);
 }
@@ -142,7 +154,10 @@ async fn run_until_ended(
             tracing::info!(group = id, "given up: {error}");
             return;
         }
-        tracing::error!(group = id, retry_millis, "{error}");
+        match error.is_of_the_store() {
+            true => tracing::debug!(group = id, retry_millis, "{error}"),
+            false => tracing::error!(group = id, retry_millis, "{error}"),
+        }
         tokio::select! {
             () = tokio::time::sleep(Duration::from_millis(retry_millis)) => {}
             _ = shutdown.wait_for(|down| *down) => return,
@@ -163,24 +178,30 @@ impl Run<'_> {
         let loaded = self.context.bus.load(&owner_of(&self.plan.group.id)).await?;
         let mut group = Box::new(Group::open(self.plan.clone(), loaded, self.context.clock.now())?);
         let mut quiet_since = self.context.clock.now();
+        let mut overtaken = Overtaken::default();
         loop {
-            if let Some(last) = group.last() {
-                self.context.watermark.advance(&self.plan.group.id, group.slots().after(last));
-            }
             let now = self.context.clock.now();
+            if overtaken.look(group.last(), now) {
+                group.say_clock_went_back(now)?;
+            }
+            if let Some(last) = group.last() {
+                let next = overtaken.next_instant(group.slots(), last);
+                self.context.watermark.advance(&self.plan.group.id, last, next);
+            }
             let due = group.slots().due(group.last(), now, self.context.settings.catch_up_millis);
             if let Some((first, last, count)) = due.missed {
                 group.say_missed(first, last, count, now)?;
             }
-            for instant in due.instants {
-                group = self.evaluate(group, instant, Which::All).await?;
+            let ahead = overtaken.step(group.slots(), group.last(), now);
+            for step in ahead.into_iter().chain(due.instants.into_iter().map(Step::at)) {
+                group = self.evaluate(group, step, Which::All).await?;
                 *retry_millis = RETRY_MILLIS.0;
                 if *self.shutdown.borrow() || self.commands.has_changed().unwrap_or(true) {
                     break;
                 }
             }
             let now = self.context.clock.now();
-            if !group.is_ahead_of_store() {
+            if !group.is_ahead_of_store() || now < quiet_since {
                 quiet_since = now;
             }
             let flush_at = next_flush(quiet_since);
@@ -188,10 +209,7 @@ impl Run<'_> {
                 group = self.commit(group).await?;
                 continue;
             }
-            let wake_at = match group.last() {
-                Some(last) => group.slots().after(last),
-                None => now,
-            };
+            let wake_at = overtaken.wake_at(group.slots(), group.last(), now);
             let wake_at = if group.is_ahead_of_store() { wake_at.min(flush_at) } else { wake_at };
             let next = tokio::select! {
                 biased;
@@ -203,7 +221,7 @@ impl Run<'_> {
                     },
                     Err(_) => Next::End(Ended::ShutDown),
                 },
-                () = sleep_until(&*self.context.clock, wake_at) => Next::Look,
+                _ = sleep_towards(&*self.context.clock, wake_at) => Next::Look,
             };
             match next {
                 Next::Look => {}
@@ -233,10 +251,12 @@ impl Run<'_> {
         if changed.is_empty() {
             return self.commit_if_ahead(group).await;
         }
-        self.evaluate(group, last, Which::Some(changed)).await
+        // The present slot, but for a clock that went back.
+        self.evaluate(group, Step { instant: last, asked: last.min(instant) }, Which::Some(changed)).await
     }
 
-    async fn evaluate(&self, mut group: Box<Group>, instant: Timestamp, which: Which) -> Result<Box<Group>, StepError> {
+    async fn evaluate(&self, mut group: Box<Group>, step: Step, which: Which) -> Result<Box<Group>, StepError> {
+        let instant = step.instant;
         let mut shutdown = self.shutdown.clone();
         let too_late = async {
             // A sender that is gone is the end as well.
@@ -244,7 +264,7 @@ impl Run<'_> {
             tokio::time::sleep(Duration::from_millis(LAST_ANSWERS_MILLIS)).await;
         };
         let answers = tokio::select! {
-            answers = self.ask(&mut group, instant, &which) => answers?,
+            answers = self.ask(&mut group, step, &which) => answers?,
             () = too_late => return Err(StepError::Abandoned),
         };
         let late = group.slots().after(instant) <= self.context.clock.now();
@@ -296,7 +316,7 @@ impl Run<'_> {
         Ok((group, outcome?))
     }
 
-    async fn ask(&self, group: &mut Group, instant: Timestamp, which: &Which) -> Result<Answers, StepError> {
+    async fn ask(&self, group: &mut Group, step: Step, which: &Which) -> Result<Answers, StepError> {
         let plan = group.plan().group.clone();
         let generation = group.plan().generation;
         let mut answers: Answers = (0..group.session_count()).map(|_| None).collect();
@@ -304,13 +324,14 @@ impl Run<'_> {
             // Sources are checked when a file is accepted, and never go away while Orion runs.
             return Ok(answers);
         };
-        let data_instant = instant.plus_millis(-plan.query_offset_millis);
+        let data_instant = step.asked.plus_millis(-plan.query_offset_millis);
         let places = Semaphore::new(QUERIES_AT_ONCE);
         let mut asked = FuturesUnordered::new();
         for (index, session) in group.questions(which) {
             asked.push(ask_one(&**source, &places, index, session, data_instant));
         }
         while let Some((index, expr, answer)) = asked.next().await {
+            let instant = step.instant;
             let report = Report { source: &plan.source, group: &plan.id, expr: &expr, instant, generation };
             self.context.health.report(report, answer.as_ref().err()).await?;
             if let Some(place) = answers.get_mut(index) {
@@ -374,29 +395,4 @@ async fn ask_one(
     let answer = source.query(session, instant).await;
     drop(place);
     (index, session.expr().to_owned(), answer)
-}
-
-/// Ends what the store has of a group that is in no rule file any more.
-pub async fn end_stored_group(
-    bus: &dyn Bus,
-    group_id: &str,
-    now: Timestamp,
-    generation: u64,
-) -> Result<(), EndGroupError> {
-    let loaded = bus.load(&owner_of(group_id)).await?;
-    if let Some(commit) = end_group(group_id, loaded, now, generation)? {
-        bus.commit(commit).await?;
-    }
-    Ok(())
-}
-
-/// Why a group's end could not be recorded.
-#[derive(Debug, thiserror::Error)]
-pub enum EndGroupError {
-    /// The bus did not take it.
-    #[error(transparent)]
-    Bus(#[from] BusError),
-    /// A defect of ours.
-    #[error(transparent)]
-    NotWritable(#[from] NotWritable),
 }

@@ -84,6 +84,9 @@ fn what_orion_says_of_itself_becomes_an_incident() {
         ("plugin_refused", "configuration_refused"),
         ("instants_missed", "evaluation_gap"),
         ("alerts_limited", "alerts_limited"),
+        ("store_full", "store_failure"),
+        ("store_unwritable", "store_failure"),
+        ("clock_went_back", "clock_fault"),
     ] {
         let event = crate::matcher::tests::event(event_type, Severity::Error);
         let readers = orion.correlations.iter().filter(|correlation| correlation.matcher.matches(&event));

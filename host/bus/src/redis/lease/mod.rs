@@ -11,10 +11,18 @@
 //! share differs from any other by at most one. What a host holds above its share it is told, and gives up when its work on
 //! it is committed. A host that leaves wants nothing any more, so everything it has is above its share.
 
+#[cfg(test)]
+mod exploration;
 mod holding;
+#[cfg(test)]
+mod model;
+#[cfg(test)]
+mod schedules;
 mod script;
 mod settings;
 mod task;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

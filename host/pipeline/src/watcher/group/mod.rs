@@ -219,6 +219,19 @@ impl Group {
         self.rules.iter_mut().try_for_each(|run| run.skip(count, &mut self.pending))
     }
 
+    /// The clock went back behind what was evaluated already. Said at the group's own time, behind which nothing is reported.
+    pub fn say_clock_went_back(&mut self, now: Timestamp) -> Result<(), NotWritable> {
+        let Some(last) = self.last else { return Ok(()) };
+        let id = self.plan.group.id.as_str();
+        let condition = Condition::new(kind::CLOCK_WENT_BACK, Severity::Warning, "orion", [("group", id)]);
+        let message = format!(
+            "the clock went back to {now}, behind {last}, which is evaluated already: the source is asked about the present, \
+             and what it says is recorded under times that go on from {last}, half as fast until the clock has caught up"
+        );
+        tracing::warn!(group = id, "{message}");
+        self.pending.event(&condition.event(orion_model::Status::Occurred, last, self.plan.generation, &message))
+    }
+
     /// Whether there is anything to commit but the instant.
     pub fn is_quiet(&self) -> bool {
         self.pending.is_empty() && self.closing.is_empty() && self.unwritten() == 0

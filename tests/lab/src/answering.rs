@@ -1,0 +1,119 @@
+//! A server that answers questions as Prometheus does, with what a function of the question says.
+//!
+//! Where two deployments, or one before and after a crash, have to get the same answer about the same instant however late they
+//! ask, and where more is asked than a real Prometheus is started for.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::sync::Arc;
+
+use crate::error::LabError;
+use crate::http::{Next, Request, Server, percent_decoded, response};
+
+/// What was asked.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Question {
+    /// The query.
+    pub expr: String,
+    /// The instant, in milliseconds.
+    pub at_millis: i64,
+}
+
+/// A series of an answer: its labels, `__name__` among them, and its value.
+pub type Answered = (Vec<(&'static str, String)>, f64);
+
+/// Answers each question by itself: the same question gets the same answer.
+pub struct AnsweringServer {
+    server: Server,
+}
+
+impl AnsweringServer {
+    /// Starts on a free port.
+    pub fn start(answer: impl Fn(&Question) -> Vec<Answered> + Send + Sync + 'static) -> Result<Self, LabError> {
+        let server = Server::start(Arc::new(move |request, connection| {
+            let question = read(request);
+            let body = vector(question.at_millis, &answer(&question));
+            connection.write_all(&response(200, "application/json", body.as_bytes()))?;
+            Ok(Next::KeepOpen)
+        }))?;
+        Ok(Self { server })
+    }
+
+    /// Its address as a base URL.
+    pub fn url(&self) -> String {
+        self.server.url()
+    }
+
+    /// Closes its port and all connections.
+    pub fn stop(&mut self) {
+        self.server.stop();
+    }
+
+    /// Listens again on the same port.
+    pub fn restart(&mut self) -> Result<(), LabError> {
+        self.server.restart()
+    }
+}
+
+/// The question of a request, in its address or in its form.
+fn read(request: &Request) -> Question {
+    let in_address = request.target.split_once('?').map_or("", |(_, query)| query);
+    let in_form = String::from_utf8_lossy(&request.body);
+    let mut question = Question::default();
+    for (name, value) in in_address.split('&').chain(in_form.split('&')).filter_map(|pair| pair.split_once('=')) {
+        match name {
+            "query" => question.expr = percent_decoded(value),
+            "time" => question.at_millis = millis(&percent_decoded(value)).unwrap_or_default(),
+            _ => {}
+        }
+    }
+    question
+}
+
+/// Seconds with up to three decimals, without going through a float.
+fn millis(seconds: &str) -> Option<i64> {
+    let (whole, decimals) = seconds.split_once('.').unwrap_or((seconds, ""));
+    Some(whole.parse::<i64>().ok()? * 1_000 + format!("{decimals:0<3}").get(..3)?.parse::<i64>().ok()?)
+}
+
+fn vector(at_millis: i64, series: &[Answered]) -> String {
+    let mut body = r#"{"status":"success","data":{"resultType":"vector","result":["#.to_owned();
+    let time = format!("{}.{:03}", at_millis / 1_000, at_millis % 1_000);
+    for (index, (labels, value)) in series.iter().enumerate() {
+        let labels: Vec<String> = labels.iter().map(|(name, value)| format!(r#""{name}":"{value}""#)).collect();
+        let comma = if index == 0 { "" } else { "," };
+        // Writing to a String cannot fail.
+        let _ = write!(body, r#"{comma}{{"metric":{{{}}},"value":[{time},"{value}"]}}"#, labels.join(","));
+    }
+    body.push_str("]}}");
+    body
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(method: &str, target: &str, body: &str) -> Request {
+        let (method, target) = (method.to_owned(), target.to_owned());
+        Request { method, target, headers: Vec::new(), body: body.as_bytes().to_vec() }
+    }
+
+    #[test]
+    fn a_question_is_read_from_the_address_or_the_form() {
+        let asked = Question { expr: "up == 1".to_owned(), at_millis: 5_050 };
+        let pairs = "query=up+%3D%3D+1&time=5.05";
+        assert_eq!(read(&request("GET", &format!("/api/v1/query?{pairs}"), "")), asked);
+        assert_eq!(read(&request("POST", "/api/v1/query", pairs)), asked);
+        assert_eq!(millis("1732174269"), Some(1_732_174_269_000));
+        assert_eq!(millis("soon"), None);
+    }
+
+    #[test]
+    fn an_answer_is_what_prometheus_would_write() {
+        let series = [(vec![("__name__", "load".to_owned()), ("worker", "w1".to_owned())], 1.5)];
+        assert_eq!(
+            vector(1_050, &series),
+            r#"{"status":"success","data":{"resultType":"vector","result":[{"metric":{"__name__":"load","worker":"w1"},"value":[1.050,"1.5"]}]}}"#
+        );
+    }
+}

@@ -1,0 +1,325 @@
+//! Two deployments that watch the same world: one is disturbed, the other is left alone and tells what has to be recorded.
+//!
+//! What they watch is a function of the instant they ask about, so both get the same answers however late they ask.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use orion_bus::{RecordKind, SqliteBus};
+use orion_lab::{Answered, AnsweringServer, Question};
+use orion_model::Timestamp;
+use orion_pipeline::memory::{Chain, Heads, file_name, verify};
+use serde_json::Value;
+
+use super::{Deployment, Running};
+
+/// Plain alerts, alerts with a past, detectors that remember, and correlations that count, wait and end by time alone.
+pub const WORLD: &str = r#"
+groups:
+  - name: plain
+    interval: 200ms
+    rules:
+      - { alert: Plain, expr: load > 0, labels: { severity: error } }
+      - { alert: Held, expr: load > 0, for: 400ms, keep_firing_for: 400ms }
+  - name: detected
+    interval: 300ms
+    rules:
+      - { alert: Bound, expr: load, plugin: threshold, with: { above: 0 } }
+      - { alert: Restarted, expr: uptime, plugin: counter-reset, with: { window: 2s } }
+  - name: beat
+    interval: 500ms
+    rules:
+      - { alert: Beat, expr: beat > 0 }
+correlations:
+  - name: overload
+    match: { event_type: plain }
+    group_by: [worker]
+    incident: { type: overload, severity: warning, summary: "{{ $labels.worker }} has much to do" }
+  - name: storm
+    match: { event_type: held }
+    plugin: count
+    with: { gte: 6, window: 2s, idle: 3s }
+    incident: { type: storm, severity: error, summary: "much is held" }
+  - name: beats
+    match: { event_type: beat }
+    incident: { type: beats, severity: info, summary: "time passes" }
+"#;
+
+/// Milliseconds for which each worker has nothing to do, and then much, and so on.
+const PERIODS: [i64; 12] = [700, 1_100, 1_300, 1_700, 1_900, 2_300, 2_900, 3_100, 3_700, 4_100, 4_300, 5_300];
+
+/// After so long a counter begins anew.
+const LIFE_MILLIS: i64 = 4_700;
+
+/// A beat, and as long a pause: by it is seen that time has passed, also when there is nothing else.
+const BEAT_MILLIS: i64 = 1_000;
+
+/// From the moment at which traffic is planned to its beginning: nobody has asked about that yet.
+const QUIET_MILLIS: i64 = 1_000;
+
+/// From the last traffic to the last instant that is compared: by then every window and every pause is over.
+const SETTLED_MILLIS: i64 = 8_000;
+
+/// Event types of Orion's own that are no trouble.
+const HARMLESS: [&str; 1] = ["confinement_attested"];
+
+/// When there is traffic.
+struct Traffic {
+    from: AtomicI64,
+    to: AtomicI64,
+}
+
+impl Traffic {
+    fn span(&self) -> std::ops::Range<i64> {
+        self.from.load(Ordering::SeqCst)..self.to.load(Ordering::SeqCst)
+    }
+}
+
+/// The world, its two watchers, and since when there is something to see.
+pub struct Twins {
+    world: AnsweringServer,
+    traffic: Arc<Traffic>,
+    traffic_from: i64,
+    /// The one that is disturbed.
+    pub disturbed: Deployment,
+    reference: Deployment,
+    watching: Running,
+}
+
+impl Twins {
+    /// Starts the one that is left alone; the other has been at work, too, and is down.
+    pub fn begin() -> Self {
+        Self::begin_in(|_| {})
+    }
+
+    /// The same with something done to the folder of the other before it is started first.
+    pub fn begin_in(prepare: impl FnOnce(&Deployment)) -> Self {
+        let traffic = Arc::new(Traffic { from: AtomicI64::new(i64::MAX), to: AtomicI64::new(i64::MAX) });
+        let seen = traffic.clone();
+        let world = AnsweringServer::start(move |question| answer(question, seen.span())).unwrap();
+        let (disturbed, reference) = (Deployment::new(&world.url()), Deployment::new(&world.url()));
+        prepare(&disturbed);
+        for deployment in [&disturbed, &reference] {
+            deployment.rule("world.yaml", WORLD);
+        }
+        let [before, watching] = [&disturbed, &reference].map(|deployment| {
+            let running = deployment.start();
+            // By then every group has been evaluated, and goes on from there.
+            deployment.wait_until("the first beats", |it| it.events_of("beat", "firing").len() >= 2);
+            running
+        });
+        assert!(before.terminate().success());
+        let traffic_from = now_millis() + QUIET_MILLIS;
+        traffic.from.store(traffic_from, Ordering::SeqCst);
+        Self { world, traffic, traffic_from, disturbed, reference, watching }
+    }
+
+    /// Waits until there was traffic for so long.
+    pub fn watch_for(&self, millis: i64) {
+        let until = now_millis().max(self.traffic_from) + millis;
+        self.disturbed.wait_until("traffic", |_| now_millis() >= until);
+    }
+
+    /// A deployment of the same rules that watches the same world.
+    pub fn another(&self) -> Deployment {
+        let another = Deployment::new(&self.world.url());
+        another.rule("world.yaml", WORLD);
+        another
+    }
+
+    /// No more traffic from now on. What was recorded up to the instant that comes back is compared.
+    pub fn end_traffic(&self) -> i64 {
+        // Nobody has asked about what is still to come.
+        let end = now_millis() + BEAT_MILLIS;
+        self.traffic.to.store(end, Ordering::SeqCst);
+        end + SETTLED_MILLIS
+    }
+
+    /// Ends traffic and both, and compares.
+    pub fn end(self, running: Running) -> Compared {
+        let to = self.end_traffic();
+        wait_past(&self.disturbed, to);
+        assert!(running.terminate().success());
+        let disturbed = self.disturbed.path("");
+        self.end_with(to, &[&disturbed])
+    }
+
+    /// Ends the one that was left alone, where there is nothing to compare.
+    pub fn end_alone(self) {
+        assert!(self.watching.terminate().success());
+    }
+
+    /// Ends the one that was left alone, and compares these data folders with it.
+    pub fn end_with(self, to: i64, data: &[&Path]) -> Compared {
+        wait_past(&self.reference, to);
+        assert!(self.watching.terminate().success());
+        let expected = Recorded::of(&self.reference, self.traffic_from, to);
+        for folder in data {
+            let found = Recorded::of_folder(folder, self.traffic_from, to);
+            expected.must_be(&found, folder);
+        }
+        Compared { events: expected.count(0), incidents: expected.count(1), decisions: expected.count(2) }
+    }
+}
+
+/// Waits until instants behind this one are recorded.
+pub fn wait_past(deployment: &Deployment, to: i64) {
+    let to = Timestamp::from_millis(to + 2 * BEAT_MILLIS).to_string();
+    deployment.wait_until("what comes after", |it| {
+        it.incidents()
+            .iter()
+            .any(|incident| incident["incident_type"] == "beats" && incident["ts"].as_str() > Some(&*to))
+    });
+}
+
+/// How much was the same.
+#[derive(Debug)]
+#[expect(dead_code, reason = "printed")]
+pub struct Compared {
+    events: usize,
+    incidents: usize,
+    decisions: usize,
+}
+
+fn answer(question: &Question, traffic: std::ops::Range<i64>) -> Vec<Answered> {
+    let at = question.at_millis;
+    let named = |name: &'static str, worker: String| vec![("__name__", name.to_owned()), ("worker", worker)];
+    let load = |period: &i64| if traffic.contains(&at) { (at / period % 2) as f64 } else { 0.0 };
+    let workers = PERIODS.iter().map(|period| (named("load", format!("w{period}")), load(period)));
+    match question.expr.as_str() {
+        "load" => workers.collect(),
+        "load > 0" => workers.filter(|(_, load)| *load > 0.0).collect(),
+        "uptime" => {
+            let life = if traffic.contains(&at) { (at - traffic.start) % LIFE_MILLIS } else { 0 };
+            vec![(named("uptime", "w0".to_owned()), life as f64)]
+        }
+        "beat > 0" if at / BEAT_MILLIS % 2 == 1 => vec![(named("beat", "w0".to_owned()), 1.0)],
+        _ => Vec::new(),
+    }
+}
+
+/// What was recorded of the world: events of each alert, revisions and decisions of each incident, in their order.
+#[derive(PartialEq)]
+struct Recorded([BTreeMap<String, Vec<Value>>; 3]);
+
+impl Recorded {
+    fn of(deployment: &Deployment, from: i64, to: i64) -> Self {
+        deployment.check_promises();
+        Self::of_folder(&deployment.path(""), from, to)
+    }
+
+    fn of_folder(data: &Path, from: i64, to: i64) -> Self {
+        files_hold_what_the_store_holds(data);
+        let (from, to) = (Timestamp::from_millis(from).to_string(), Timestamp::from_millis(to).to_string());
+        let within = |record: &Value, member: &str| {
+            let at = record[member].as_str();
+            Some(&*from) < at && at <= Some(&*to)
+        };
+        let [events, incidents, decisions] =
+            RecordKind::ALL.map(|kind| lines(&data.join("memory").join(file_name(kind))));
+        let mut recorded = Self(Default::default());
+        let is_of_the_world =
+            |record: &Value, member: &str| record[member].as_str().is_some_and(|id| id.starts_with("world.yaml/"));
+        for event in events.into_iter().filter(|event| is_of_the_world(event, "rule") && within(event, "ts")) {
+            recorded.put(0, format!("{} {}", event["rule"], event["labels"]), event);
+        }
+        let is_seen = |incident: &Value| {
+            is_of_the_world(incident, "correlation") && within(incident, "opened_at") && within(incident, "ts")
+        };
+        for incident in incidents.into_iter().filter(is_seen) {
+            recorded.put(1, incident["incident_id"].to_string(), incident);
+        }
+        for decision in decisions {
+            let of = decision["incident_id"].to_string();
+            if recorded.0[1].contains_key(&of) && within(&decision, "ts") {
+                recorded.put(2, of, decision);
+            }
+        }
+        recorded
+    }
+
+    fn put(&mut self, kind: usize, key: String, mut record: Value) {
+        let members = record.as_object_mut().unwrap();
+        // The place in the file may differ; nothing else.
+        members.retain(|name, _| !["seq", "prev", "hash"].contains(&name.as_str()));
+        if let Some(evidence) = members.get_mut("evidence").and_then(Value::as_object_mut) {
+            // An instance that was just set up may need some more work.
+            evidence.remove("fuel");
+        }
+        self.0[kind].entry(key).or_default().push(record);
+    }
+
+    fn count(&self, kind: usize) -> usize {
+        self.0[kind].values().map(Vec::len).sum()
+    }
+
+    /// The same things of the same alerts and incidents, each once and in the same order.
+    fn must_be(&self, found: &Self, of: &Path) {
+        for (kind, (expected, found)) in RecordKind::ALL.iter().zip(self.0.iter().zip(&found.0)) {
+            assert!(!expected.is_empty(), "nothing was recorded undisturbed: no {kind}");
+            let none = Vec::new();
+            let keys: BTreeSet<&String> = expected.keys().chain(found.keys()).collect();
+            let differing: Vec<String> = keys
+                .into_iter()
+                .map(|key| (key, expected.get(key).unwrap_or(&none), found.get(key).unwrap_or(&none)))
+                .filter(|(_, expected, found)| expected != found)
+                .map(|(key, expected, found)| format!("{key}\n{}", difference(expected, found)))
+                .collect();
+            assert!(differing.is_empty(), "{}: {kind}s differ:\n{}", of.display(), differing.join("\n"));
+        }
+    }
+}
+
+/// From the first record on that is not the same.
+fn difference(expected: &[Value], found: &[Value]) -> String {
+    let longest = expected.len().max(found.len());
+    let first = (0..longest).find(|index| expected.get(*index) != found.get(*index)).unwrap_or(0);
+    let shown = |records: &[Value]| records.get(first).map_or("nothing".to_owned(), Value::to_string);
+    format!(
+        "  undisturbed {} records, here {}; number {first} is, undisturbed\n  {}\n  and here\n  {}",
+        expected.len(),
+        found.len(),
+        shown(expected),
+        shown(found)
+    )
+}
+
+/// Every file is the chain of exactly the store's records, and its hashes are right.
+pub fn files_hold_what_the_store_holds(data: &Path) {
+    let memory = data.join("memory");
+    let mut store = SqliteBus::open_read_only(&memory).unwrap();
+    let entries = store.read(0, usize::MAX).unwrap();
+    for kind in RecordKind::ALL {
+        let mut chain = Chain::from(Heads::NONE);
+        assert!(entries.iter().filter(|entry| entry.kind == kind).all(|entry| chain.push(entry)));
+        let file = verify(&memory.join(file_name(kind))).unwrap();
+        let (of_store, of_file) = (chain.heads().of(kind).hash(), file.head());
+        assert_eq!((of_store, 0), (of_file, file.torn_bytes), "{kind}: the file is not what the store holds: {file:?}");
+    }
+}
+
+impl Deployment {
+    /// What Orion said of itself, but what is no trouble: type, status and message.
+    pub fn troubles(&self) -> Vec<String> {
+        let own = self.events().into_iter().filter(|event| event["rule"].as_str().unwrap().starts_with("orion/"));
+        let trouble = own.filter(|event| !HARMLESS.contains(&event["event_type"].as_str().unwrap()));
+        trouble
+            .map(|event| format!("{} {}", event["event_type"].as_str().unwrap(), event["status"].as_str().unwrap()))
+            .collect()
+    }
+
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.path("orion.log")).unwrap_or_default()
+    }
+}
+
+fn lines(path: &Path) -> Vec<Value> {
+    std::fs::read_to_string(path).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+pub fn now_millis() -> i64 {
+    i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap()
+}
