@@ -12,6 +12,9 @@ use crate::support::{Deployment, history};
 /// Ten days of records.
 const RECORDS: i64 = 480;
 
+/// Every point at which taking a snapshot and putting it back can be cut.
+pub const POINTS: [&str; 3] = ["snapshot::before_named", "restore::before_swap", "restore::after_swap"];
+
 const KEPT: [(&str, &str); 2] = [("ORION_MEMORY__KEEP", "39h30m"), ("ORION_MEMORY__ROTATE_BYTES", "8KiB")];
 
 fn with_a_past() -> Deployment {
@@ -173,22 +176,23 @@ fn a_snapshot_that_was_changed_is_refused_and_nothing_is_put_back() {
 fn a_crash_leaves_the_old_or_the_new_and_both_are_whole() {
     let deployment = with_a_past();
     run_once(&deployment, &[]);
+    let [before_named, before_swap, after_swap] = POINTS;
     let crash = |arguments: &[&str], point: &str| {
         let at = format!("{point}:1");
         assert!(!deployment.orion_with(arguments, &[("ORION_CRASH_AT", &at)]).status.success(), "{point}");
     };
     let create = ["snapshot", "create", "--to", "snapshot"];
-    crash(&create, "snapshot::before_named");
+    crash(&create, before_named);
     assert!(!deployment.path("snapshot").exists());
     json(&deployment, &create);
     let then = exported(&deployment);
     run_once(&deployment, &[]);
     let later = exported(&deployment);
     let restore = ["snapshot", "restore", "snapshot", "--replace"];
-    crash(&restore, "restore::before_swap");
+    crash(&restore, before_swap);
     assert_eq!(exported(&deployment), later);
     assert_holds(&deployment);
-    crash(&restore, "restore::after_swap");
+    crash(&restore, after_swap);
     run_once(&deployment, &[]);
     assert_eq!(exported(&deployment)[..then.len()], then);
     assert_holds(&deployment);

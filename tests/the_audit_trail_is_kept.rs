@@ -20,6 +20,22 @@ const KEEP: &str = "39h30m";
 const SMALL_FILES: (&str, &str) = ("ORION_MEMORY__ROTATE_BYTES", "8KiB");
 const KEPT: (&str, &str) = ("ORION_MEMORY__KEEP", KEEP);
 
+/// Every point at which closing, packing, signing and letting go can be cut.
+pub const POINTS: [&str; 9] = [
+    "memory::before_close",
+    "memory::after_close",
+    "memory::before_packed",
+    "memory::after_packed",
+    "memory::before_checkpoint",
+    "memory::after_checkpoint",
+    "memory::before_forget",
+    "memory::after_forget",
+    "memory::before_delete",
+];
+
+/// The same of a rebuild.
+pub const REBUILD_POINT: &str = "memory::opened_again";
+
 /// A deployment with a past that is not written down yet.
 fn with_a_past() -> Deployment {
     let deployment = Deployment::new("http://127.0.0.1:9");
@@ -90,17 +106,6 @@ fn files_are_closed_and_packed_and_what_is_old_goes_from_store_and_files() {
 
 #[test]
 fn a_crash_at_any_point_of_keeping_leaves_a_trail_that_holds() {
-    const POINTS: [&str; 9] = [
-        "memory::before_close",
-        "memory::after_close",
-        "memory::before_packed",
-        "memory::after_packed",
-        "memory::before_checkpoint",
-        "memory::after_checkpoint",
-        "memory::before_forget",
-        "memory::after_forget",
-        "memory::before_delete",
-    ];
     for point in POINTS {
         let deployment = with_a_past();
         // Checkpoints come with the first record behind a past that is written down.
@@ -148,8 +153,10 @@ fn what_was_deleted_or_changed_is_written_anew_byte_for_byte() {
         starts(it) == 2 && assert_holds(it)["forgotten"].as_u64() >= Some(OLD)
     });
     let before = closed(&deployment);
-    let crashed = deployment
-        .orion_with(&["audit", "rebuild", "--rotate-bytes", "8KiB"], &[("ORION_CRASH_AT", "memory::opened_again:1")]);
+    let crashed = deployment.orion_with(
+        &["audit", "rebuild", "--rotate-bytes", "8KiB"],
+        &[("ORION_CRASH_AT", &format!("{REBUILD_POINT}:1"))],
+    );
     assert!(!crashed.status.success());
     let rebuilt = deployment.orion(&["audit", "rebuild", "--rotate-bytes", "8KiB", "--output", "json"]);
     assert_eq!(rebuilt.status.code(), Some(0), "{}", String::from_utf8_lossy(&rebuilt.stderr));
