@@ -16,10 +16,12 @@ use orion_model::{
     Clock, Digest, Event, Evidence, Fingerprint, IdBuilder, Incident, IncidentStatus, Labels, RecordId, Severity,
     Status, Timestamp,
 };
+use orion_pipeline::archive::ArchiveSettings;
 use orion_pipeline::clock::SystemClock;
 use orion_pipeline::engine::{Engine, EngineParts};
 use orion_pipeline::library::{Defaults, LibrarySettings, StandardPlugin};
 use orion_pipeline::memory;
+use orion_pipeline::shares::Shares;
 use orion_pipeline::watcher::WatcherSettings;
 use orion_sandbox::{Sandbox, Settings};
 use orion_standard_plugins::STANDARD;
@@ -88,6 +90,9 @@ impl Stages {
         let standard = STANDARD.iter().map(|plugin| StandardPlugin { name: plugin.name, component: plugin.component });
         let parts = EngineParts {
             bus: bus.clone(),
+            own: bus.clone(),
+            shares: Shares::alone(&bus).await.map_err(BenchError::failed("see how the folder is shared"))?,
+            remembers: true,
             sandbox: Arc::new(Sandbox::new(cache).map_err(BenchError::failed("start the sandbox"))?),
             sources: BTreeMap::new(),
             clock: Arc::new(SystemClock),
@@ -101,6 +106,7 @@ impl Stages {
                 defaults: Defaults { interval_millis: 60_000, sources: BTreeSet::from([SOURCE.to_owned()]) },
             },
             watcher: WatcherSettings::default(),
+            archive: ArchiveSettings::default(),
             workers: std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get),
             attestation: None,
         };
