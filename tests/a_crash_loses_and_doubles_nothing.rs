@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::support::{self, Deployment, TARGETS, guests};
+use crate::{snapshots_come_back_whole, the_audit_trail_is_kept};
 use orion_lab::{AnsweringServer, Exporter, Prometheus, ScrapeConfig};
 
 /// Every point at which the way from a start, and from a finding, to a line in Memory can be cut.
@@ -46,6 +47,9 @@ fn every_crash_point_of_the_code_is_crashed_at() {
         .chain(&KEPT_PLUGIN)
         .chain(&GROUP_END)
         .chain([&PART])
+        .chain(&the_audit_trail_is_kept::POINTS)
+        .chain([&the_audit_trail_is_kept::REBUILD_POINT])
+        .chain(&snapshots_come_back_whole::POINTS)
         .map(ToString::to_string)
         .collect();
     let mut there = BTreeSet::new();

@@ -3,12 +3,17 @@
 use std::fs;
 use std::path::Path;
 
+use orion_bus::RecordKind;
+use orion_pipeline::memory::TrailLines;
 use serde_json::Value;
 
 use crate::support::{Deployment, history};
 
 /// Ten days of records.
 const RECORDS: i64 = 480;
+
+/// Every point at which taking a snapshot and putting it back can be cut.
+pub const POINTS: [&str; 3] = ["snapshot::before_named", "restore::before_swap", "restore::after_swap"];
 
 const KEPT: [(&str, &str); 2] = [("ORION_MEMORY__KEEP", "39h30m"), ("ORION_MEMORY__ROTATE_BYTES", "8KiB")];
 
@@ -45,6 +50,8 @@ fn refused(deployment: &Deployment, arguments: &[&str]) -> String {
 fn restored(snapshot: &Path) -> Deployment {
     let elsewhere = Deployment::new("http://127.0.0.1:9");
     json(&elsewhere, &["snapshot", "restore", snapshot.to_str().unwrap()]);
+    // Before Orion ran there.
+    assert_holds(&elsewhere);
     elsewhere
 }
 
@@ -105,16 +112,21 @@ fn an_older_snapshot_takes_the_place_of_what_is_there_which_is_put_aside() {
     let then = exported(&deployment);
     run_once(&deployment, &[]);
     let later = exported(&deployment);
-    insta::assert_snapshot!(refused(&deployment, &["snapshot", "restore", "snapshot"]), @"");
+    insta::assert_snapshot!(refused(&deployment, &["snapshot", "restore", "snapshot"]), @"orion: DIR/memory is not empty: restore into another data folder, or say --replace and what is there is put aside");
     let orion = deployment.start();
     deployment.wait_until("the start", |it| starts(it) == 3);
     let owned = refused(&deployment, &["snapshot", "restore", "snapshot", "--replace"]);
-    insta::assert_snapshot!(owned.replace(&orion.pid().to_string(), "PID"), @"");
+    insta::assert_snapshot!(owned.replace(&orion.pid().to_string(), "PID"), @"orion: DIR/memory belongs to a running Orion (process PID): stop it, or give this one another data folder");
     assert!(orion.terminate().success());
 
     let put_back = json(&deployment, &["snapshot", "restore", "snapshot", "--replace"]);
     let aside = Path::new(put_back["put_aside"].as_str().unwrap());
-    assert_eq!(fs::read_to_string(aside.join("events.jsonl")).unwrap().lines().count(), RECORDS as usize / 3 + 3);
+    let mut trail = TrailLines::open(aside, RecordKind::Event).unwrap();
+    let mut events = 0;
+    while trail.next_line().unwrap().is_some() {
+        events += 1;
+    }
+    assert_eq!(events, RECORDS / 3 + 3);
     run_once(&deployment, &[]);
     let now = exported(&deployment);
     assert_eq!((&now[..then.len()], now.len()), (&then[..], later.len()));
@@ -126,7 +138,7 @@ fn a_snapshot_that_was_changed_is_refused_and_nothing_is_put_back() {
     let deployment = with_a_past();
     run_once(&deployment, &[]);
     json(&deployment, &["snapshot", "create", "--to", "snapshot"]);
-    insta::assert_snapshot!(refused(&deployment, &["snapshot", "create", "--to", "snapshot"]), @"");
+    insta::assert_snapshot!(refused(&deployment, &["snapshot", "create", "--to", "snapshot"]), @"orion: snapshot is there already: choose another name");
     let restore = || {
         let said = refused(&deployment, &["snapshot", "restore", "snapshot", "--data", "new"]);
         assert!(!deployment.path("new/memory").exists());
@@ -149,7 +161,13 @@ fn a_snapshot_that_was_changed_is_refused_and_nothing_is_put_back() {
     said += &restore();
     fs::remove_file(&manifest).unwrap();
     said += &restore();
-    insta::assert_snapshot!(said, @"");
+    insta::assert_snapshot!(said, @r"
+    orion: the snapshot snapshot cannot be put back: the file orion.db was changed; use another one
+    orion: the snapshot snapshot cannot be put back: the file orion.db is missing; use another one
+    orion: the snapshot snapshot cannot be put back: it names the file `../orion.db`, which lies elsewhere; use another one
+    orion: the snapshot snapshot cannot be put back: it has the format `orion.snapshot/2`, and this Orion reads orion.snapshot/1; use another one
+    orion: the snapshot snapshot cannot be put back: snapshot.json cannot be read: No such file or directory (os error 2); use another one
+    ");
     fs::write(&manifest, text).unwrap();
     json(&deployment, &["snapshot", "restore", "snapshot", "--data", "new"]);
 }
@@ -158,22 +176,23 @@ fn a_snapshot_that_was_changed_is_refused_and_nothing_is_put_back() {
 fn a_crash_leaves_the_old_or_the_new_and_both_are_whole() {
     let deployment = with_a_past();
     run_once(&deployment, &[]);
+    let [before_named, before_swap, after_swap] = POINTS;
     let crash = |arguments: &[&str], point: &str| {
         let at = format!("{point}:1");
         assert!(!deployment.orion_with(arguments, &[("ORION_CRASH_AT", &at)]).status.success(), "{point}");
     };
     let create = ["snapshot", "create", "--to", "snapshot"];
-    crash(&create, "snapshot::before_named");
+    crash(&create, before_named);
     assert!(!deployment.path("snapshot").exists());
     json(&deployment, &create);
     let then = exported(&deployment);
     run_once(&deployment, &[]);
     let later = exported(&deployment);
     let restore = ["snapshot", "restore", "snapshot", "--replace"];
-    crash(&restore, "restore::before_swap");
+    crash(&restore, before_swap);
     assert_eq!(exported(&deployment), later);
     assert_holds(&deployment);
-    crash(&restore, "restore::after_swap");
+    crash(&restore, after_swap);
     run_once(&deployment, &[]);
     assert_eq!(exported(&deployment)[..then.len()], then);
     assert_holds(&deployment);

@@ -55,7 +55,7 @@ pub enum LogFormat {
 #[derive(Subcommand)]
 pub enum Command {
     /// Observe: ask the sources, run detectors and correlators, record incidents and NO_ACTION
-    Run(RunArgs),
+    Run(Box<RunArgs>),
     /// Check rule files and say everything that is wrong with them
     Check(CheckArgs),
     /// Print the JSON Schema of rule files, for editors

@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 use orion_bus::RecordKind;
 use orion_model::{Clock, Timestamp};
 use orion_pipeline::clock::SystemClock;
-use orion_pipeline::memory::TrailLines;
+use orion_pipeline::memory::{TrailLines, position_of};
 use serde_json::{Value, json};
 
 use crate::cli::{DataArgs, Failure, Output};
@@ -212,9 +212,14 @@ fn quoted(cell: &str) -> String {
     if cell.contains([',', '"', '\n', '\r']) { format!("\"{}\"", cell.replace('"', "\"\"")) } else { cell.to_owned() }
 }
 
-/// The trails of the kinds that were asked for, and the next line of each.
-struct Trails {
-    trails: Vec<(RecordKind, TrailLines, Option<(u64, Vec<u8>)>)>,
+/// The trails of the kinds that were asked for.
+struct Trails(Vec<Trail>);
+
+/// The lines of one kind, and the next of them with its position.
+struct Trail {
+    kind: RecordKind,
+    lines: TrailLines,
+    next: Option<(u64, Vec<u8>)>,
 }
 
 impl Trails {
@@ -225,36 +230,42 @@ impl Trails {
                 format!("{} does not exist: is this the data folder, and has Orion run with it?", memory.display());
             return Err(Failure::Configuration(what));
         }
-        let mut trails = Vec::new();
-        for kind in [Kind::Event, Kind::Incident, Kind::Decision] {
-            if args.kind.is_empty() || args.kind.contains(&kind) {
-                let mut trail = TrailLines::open(&memory, kind.recorded()).map_err(Failure::configuration)?;
-                let first = next_of(&mut trail)?;
-                trails.push((kind.recorded(), trail, first));
-            }
-        }
-        Ok(Self { trails })
+        let is_asked_for = |kind: &Kind| args.kind.is_empty() || args.kind.contains(kind);
+        let kinds = [Kind::Event, Kind::Incident, Kind::Decision].into_iter().filter(is_asked_for);
+        kinds.map(|kind| Trail::open(&memory, kind.recorded())).collect::<Result<_, _>>().map(Self)
     }
 
     fn bytes_left(&self) -> u64 {
-        self.trails.iter().map(|(_, trail, _)| trail.bytes_left()).sum()
+        self.0.iter().map(|trail| trail.lines.bytes_left()).sum()
     }
 
     /// The line with the lowest position of all.
     fn next_line(&mut self) -> Result<Option<(RecordKind, Vec<u8>)>, Failure> {
-        let position = |next: &Option<(u64, Vec<u8>)>| next.as_ref().map_or(u64::MAX, |(seq, _)| *seq);
-        let lowest = self.trails.iter_mut().min_by_key(|(_, _, next)| position(next));
-        let Some((kind, trail, next)) = lowest else { return Ok(None) };
-        let Some((_, line)) = next.take() else { return Ok(None) };
-        *next = next_of(trail)?;
-        Ok(Some((*kind, line)))
+        let Some(first) = self.0.iter_mut().min_by_key(|trail| trail.position()) else { return Ok(None) };
+        let Some((_, line)) = first.next.take() else { return Ok(None) };
+        first.advance()?;
+        Ok(Some((first.kind, line)))
     }
 }
 
-fn next_of(trail: &mut TrailLines) -> Result<Option<(u64, Vec<u8>)>, Failure> {
-    let Some(line) = trail.next_line().map_err(Failure::configuration)? else { return Ok(None) };
-    let seq = orion_pipeline::memory::position_of(line).ok_or_else(not_ours)?;
-    Ok(Some((seq, line.to_vec())))
+impl Trail {
+    fn open(memory: &Path, kind: RecordKind) -> Result<Self, Failure> {
+        let lines = TrailLines::open(memory, kind).map_err(Failure::configuration)?;
+        let mut trail = Self { kind, lines, next: None };
+        trail.advance()?;
+        Ok(trail)
+    }
+
+    /// Behind all others when there is none.
+    fn position(&self) -> u64 {
+        self.next.as_ref().map_or(u64::MAX, |(position, _)| *position)
+    }
+
+    fn advance(&mut self) -> Result<(), Failure> {
+        let Some(line) = self.lines.next_line().map_err(Failure::configuration)? else { return Ok(()) };
+        self.next = Some((position_of(line).ok_or_else(not_ours)?, line.to_vec()));
+        Ok(())
+    }
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ use crate::memory::{
 use crate::stage::{LARGE_BATCH, StageError, StageLoop};
 use crate::store_watch::StoreWatch;
 
-/// How often is looked for what is to go: retention is counted in days, and looking reads a batch of records.
+/// How often is looked for what is to go, and whenever a file was closed: retention is counted in days.
 const LOOK_MILLIS: i64 = 3_600_000;
 
 /// Who reads the bus by position, and has to have read what is forgotten: here, or on another host whose work may come here.
@@ -139,7 +139,8 @@ struct Housekeeping {
     packing: Option<JoinHandle<Result<(), MemoryError>>>,
     /// How many closed files were there when packing began; none before the first look, which finds what a crash left.
     packed: Option<u64>,
-    looked_at: Option<Timestamp>,
+    /// When was looked for what is to go, and how many closed files there were then.
+    looked_at: Option<(Timestamp, u64)>,
     is_more: bool,
 }
 
@@ -152,11 +153,13 @@ impl Housekeeping {
             self.pack(archive, projection);
         }
         let now = archive.clock.now();
-        let is_due = self.is_more || self.looked_at.is_none_or(|at| now.millis_since(at) >= LOOK_MILLIS);
+        let closed = projection.closed();
+        let has_changed = |(at, then)| closed != then || now.millis_since(at) >= LOOK_MILLIS;
+        let is_due = self.is_more || self.looked_at.is_none_or(has_changed);
         if archive.settings.keep.is_limited() && is_due {
             // Two that rename and delete in one folder would be in each other's way.
             self.packing_ended().await?;
-            self.looked_at = Some(now);
+            self.looked_at = Some((now, closed));
             self.is_more = false;
             self.let_go(archive, projection, now).await;
         }

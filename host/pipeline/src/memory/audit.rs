@@ -1,28 +1,28 @@
 //! Checks the whole audit trail: all files of all kinds against the store and against the checkpoints.
 //!
-//! The files are checked first and the store up to where they end, because a host that runs writes the store first. Each
-//! finding says what is wrong and what to do.
+//! The files are checked first and then the store, because a host that runs writes the store first: what it has behind their end
+//! is about to be written. Each finding says what is wrong and what to do.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use orion_bus::{DATABASE_FILE, Entry, HOLES_OWNER, Loaded, Reader, RecordKind};
-use orion_model::Timestamp;
 use orion_trust::Keyring;
 use serde::Serialize;
 
 use super::begins::{Begins, MEMORY_OWNER};
-use super::checkpoint::{self, CHECKPOINTS_FILE, PAYLOAD_TYPE, Sealed};
+use super::checkpoint::{self, CHECKPOINTS_FILE, Sealed};
 use super::day::Day;
 use super::head::{Chain, Head, Heads};
 use super::verify::{Mark, MarkState, Verified, verify_trail};
+use super::vouched::{REWRITTEN, SignedBy, audit_checkpoints};
 use super::{MemoryError, TrailError, file_name};
 
 /// Records read at once.
 const BATCH: usize = 1_024;
 
-/// How often the store is read again when it forgets while it is read.
-const MAX_TRIES: usize = 3;
+/// How often everything is looked at again when retention is at work meanwhile.
+const MAX_TRIES: usize = 10;
 
 /// What is wrong, and what to do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -54,19 +54,6 @@ pub struct KindAudit {
     pub head: String,
 }
 
-/// What there is of checkpoints.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct SignedBy {
-    /// Checkpoints.
-    pub count: usize,
-    /// When the last one was made.
-    pub last: Option<Timestamp>,
-    /// Up to which position a trusted key vouches for history; none when no key was given.
-    pub vouched_for_up_to: Option<u64>,
-    /// The files of the keys that do.
-    pub keys: Vec<String>,
-}
-
 /// Everything that was found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Audit {
@@ -92,20 +79,33 @@ pub fn audit(
     may_lag: bool,
     trusted: Option<&Keyring>,
 ) -> Result<Audit, TrailError> {
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        let begins = Begins::of(&store.load(MEMORY_OWNER)?)?;
+        let found = audit_once(memory_dir, store, &begins, may_lag, trusted);
+        // Retention of a host that runs takes files and records away while they are looked at: then it is no finding.
+        let has_moved = Begins::of(&store.load(MEMORY_OWNER)?)? != begins;
+        if !has_moved || tries >= MAX_TRIES {
+            return found;
+        }
+    }
+}
+
+fn audit_once(
+    memory_dir: &Path,
+    store: &mut Reader,
+    begins: &Begins,
+    may_lag: bool,
+    trusted: Option<&Keyring>,
+) -> Result<Audit, TrailError> {
     let mut findings = Vec::new();
     let checkpoints = read_checkpoints(memory_dir, &mut findings)?;
-    let begins = Begins::of(&store.load(MEMORY_OWNER)?)?;
-    let trails = RecordKind::ALL.map(|kind| Trail::walk(memory_dir, kind, &begins, &checkpoints));
-    let mut ends = Heads::NONE;
-    let mut kinds = Vec::new();
-    for (kind, trail) in RecordKind::ALL.into_iter().zip(trails) {
-        let trail = trail?;
-        trail.told(&begins, &checkpoints, &mut findings);
-        ends.set(kind, trail.verified.map_or(Head::NONE, |verified| verified.head));
-        kinds.push(trail);
-    }
-    let records = Records::read(store, &ends)?;
-    for trail in &kinds {
+    let walk = |kind| Trail::walk(memory_dir, kind, begins, &checkpoints);
+    let mut trails = RecordKind::ALL.into_iter().map(walk).collect::<Result<Vec<_>, _>>()?;
+    let records = Records::read(store, *begins, &mut trails)?;
+    for trail in &trails {
+        trail.told(begins, &checkpoints, &mut findings);
         findings.extend(records.differ_from(trail, may_lag));
     }
     findings.extend(records.missing());
@@ -113,13 +113,14 @@ pub fn audit(
     signed.last = checkpoints.last().map(|sealed| sealed.checkpoint.at);
     if let Some(trusted) = trusted {
         findings.extend(audit_checkpoints(&checkpoints, trusted, &mut signed));
-        findings.extend(records.uncovered(&checkpoints, ends.last_seq()));
+        let written_up_to = trails.iter().map(|trail| trail.end().last_seq()).max().unwrap_or(0);
+        findings.extend(records.uncovered(&checkpoints, written_up_to));
     }
     Ok(Audit {
         holds: findings.is_empty(),
         position: records.last_seq,
         forgotten: records.begins.store.position,
-        kinds: kinds.iter().map(Trail::row).collect(),
+        kinds: trails.iter().map(Trail::row).collect(),
         checkpoints: signed,
         findings,
     })
@@ -172,6 +173,16 @@ impl Trail {
         file_name(self.kind)
     }
 
+    /// Where the files end.
+    fn end(&self) -> Head {
+        self.verified.map_or(Head::NONE, |verified| verified.head)
+    }
+
+    /// What the store has behind the end of the files passes the marks in their place: it is about to be written there.
+    fn goes_on(&mut self, head: Head) {
+        self.marks.iter_mut().for_each(|mark| mark.passes(head));
+    }
+
     /// What is wrong with the files alone.
     fn told(&self, begins: &Begins, checkpoints: &[Sealed], findings: &mut Vec<Finding>) {
         let name = self.name();
@@ -219,13 +230,10 @@ impl Trail {
             lines: of(|verified| verified.lines),
             first_seq: of(|verified| verified.first_seq),
             last_seq: of(|verified| verified.last_seq),
-            head: self.verified.map_or(Head::NONE, |verified| verified.head).hash(),
+            head: self.end().hash(),
         }
     }
 }
-
-const REWRITTEN: &str = "history was written anew or cut: keep a copy of the memory folder as evidence, find out who changed it, and restore \
-                         a snapshot from before";
 
 /// What the store has, as far as the files go.
 struct Records {
@@ -252,26 +260,16 @@ fn holes_of(loaded: &Loaded) -> BTreeMap<u64, u64> {
 }
 
 impl Records {
-    /// A host that runs may forget while this reads: then it is read again.
-    fn read(store: &mut Reader, ends: &Heads) -> Result<Self, TrailError> {
-        let mut tries = 0;
-        loop {
-            tries += 1;
-            let records = Self::read_once(store, ends)?;
-            let has_moved = store.forgotten()? != records.begins.store.position;
-            if !has_moved || records.gap.is_none() || tries >= MAX_TRIES {
-                return Ok(records);
-            }
+    fn read(store: &mut Reader, begins: Begins, trails: &mut [Trail]) -> Result<Self, TrailError> {
+        for trail in trails.iter_mut().filter(|trail| trail.end() == Head::NONE) {
+            let head = begins.store.heads.of(trail.kind);
+            trail.marks.iter_mut().for_each(|mark| mark.begins(head.last_seq() + 1, head));
         }
-    }
-
-    fn read_once(store: &mut Reader, ends: &Heads) -> Result<Self, TrailError> {
-        let begins = Begins::of(&store.load(MEMORY_OWNER)?)?;
         let last_seq = begins.store.position;
         let mut chain = Chain::from(begins.store.heads);
         let mut records = Self {
             begins,
-            chains: Heads::NONE,
+            chains: begins.store.heads,
             behind: [0; 3],
             is_writable: true,
             gap: None,
@@ -284,13 +282,12 @@ impl Records {
             if entries.is_empty() {
                 break;
             }
-            entries.iter().for_each(|entry| records.push(entry, &mut chain, ends));
+            entries.iter().for_each(|entry| records.push(entry, &mut chain, trails));
         }
-        records.chains = chain.heads();
         Ok(records)
     }
 
-    fn push(&mut self, entry: &Entry, chain: &mut Chain, ends: &Heads) {
+    fn push(&mut self, entry: &Entry, chain: &mut Chain, trails: &mut [Trail]) {
         let next = self.last_seq + 1;
         if entry.seq != next && self.holes.get(&next) != Some(&(entry.seq - 1)) {
             self.gap.get_or_insert(next);
@@ -300,10 +297,15 @@ impl Records {
         if self.days.last().is_none_or(|(_, last)| *last < day) {
             self.days.push((entry.seq, day));
         }
-        if entry.seq <= ends.of(entry.kind).last_seq() {
-            self.is_writable &= chain.push(entry);
-        } else if let Some(behind) = self.behind.get_mut(place(entry.kind)) {
-            *behind += 1;
+        self.is_writable &= chain.push(entry);
+        let head = chain.heads().of(entry.kind);
+        let at = place(entry.kind);
+        match (trails.get_mut(at), self.behind.get_mut(at)) {
+            (Some(trail), Some(behind)) if entry.seq > trail.end().last_seq() => {
+                trail.goes_on(head);
+                *behind += 1;
+            }
+            _ => self.chains.set(entry.kind, head),
         }
     }
 
@@ -369,38 +371,4 @@ fn mend(name: &str) -> String {
         "keep a copy of {name} as evidence and find out who changed it; then stop Orion and have it written anew from \
          {DATABASE_FILE} with `orion audit rebuild`"
     )
-}
-
-/// Whether checkpoints are signed by keys that are trusted. What was made before the first signature is covered by it, and so
-/// is what a key signed that is not trusted any more.
-fn audit_checkpoints(checkpoints: &[Sealed], trusted: &Keyring, signed: &mut SignedBy) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    let mut is_last_vouched_for = true;
-    for sealed in checkpoints {
-        let at = sealed.checkpoint.at;
-        let key = sealed.signature.as_ref().and_then(|signature| trusted.get(&signature.keyid));
-        is_last_vouched_for = false;
-        let (Some(key), Some(signature)) = (key, &sealed.signature) else { continue };
-        if !signature.is_by(&key.key, PAYLOAD_TYPE, sealed.payload.as_bytes()) {
-            let what = format!("the signature of the checkpoint of {at} is not one of the key {}", key.file);
-            findings.push(Finding { what, mend: REWRITTEN.to_owned() });
-            continue;
-        }
-        is_last_vouched_for = true;
-        signed.vouched_for_up_to = Some(sealed.checkpoint.position);
-        if !signed.keys.contains(&key.file) {
-            signed.keys.push(key.file.clone());
-        }
-    }
-    if let Some(last) = checkpoints.last()
-        && !is_last_vouched_for
-        && findings.is_empty()
-    {
-        let what = format!("the checkpoint of {} is not signed by a key that is trusted", last.checkpoint.at);
-        let mend = "it was made by somebody else, or Orion ran without --checkpoint-key: find out which; trust its key if it is \
-                    yours"
-            .to_owned();
-        findings.push(Finding { what, mend });
-    }
-    findings
 }

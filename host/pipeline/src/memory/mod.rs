@@ -23,13 +23,14 @@ mod scene;
 #[cfg(test)]
 mod tests;
 mod verify;
+mod vouched;
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 use orion_bus::{BusError, RecordKind};
 
-pub use self::audit::{Audit, Finding, KindAudit, SignedBy, audit};
+pub use self::audit::{Audit, Finding, KindAudit, audit};
 pub use self::begins::{Begins, MEMORY_OWNER};
 pub use self::checkpoint::{CHECKPOINTS_FILE, Checkpoint, Checkpoints};
 pub use self::closed::{CLOSED_DIR, pack_closed, trail_files};
@@ -39,6 +40,7 @@ pub use self::lines::TrailLines;
 pub use self::projection::{DEFAULT_ROTATE_BYTES, Projection, Repair};
 pub use self::rebuild::{Rebuilt, cut_after, rebuild};
 pub use self::verify::{Verified, verify};
+pub use self::vouched::SignedBy;
 
 /// The file that records of a kind go to.
 pub const fn file_name(kind: RecordKind) -> &'static str {
@@ -98,6 +100,17 @@ pub enum MemoryError {
         path: PathBuf,
         /// The last position of its kind that the bus has forgotten.
         position: u64,
+    },
+    /// The file that is written on holds what closed files hold.
+    #[error(
+        "{path} does not begin behind {closed}, which was closed before: one of the two is a copy from another time. Move that \
+         one away, and Orion goes on from the other"
+    )]
+    Overlap {
+        /// The file.
+        path: PathBuf,
+        /// The newest closed one.
+        closed: PathBuf,
     },
     /// A closed file has the name that the next one needs.
     #[error("{path} is there already, and another file is to be closed under this name: move it away")]

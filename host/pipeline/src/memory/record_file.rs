@@ -74,11 +74,14 @@ impl RecordFile {
             Some(_) => begin_of(&file, &path)?,
             None => None,
         };
-        leave_out_cut(memory_dir, kind, begin)?;
         let head = match last {
             Some(last) => Head { last_seq: last.seq, hash: last.hash },
             None => end_of_closed(memory_dir, kind)?.unwrap_or(begins),
         };
+        if let Some(begin) = begin {
+            let is_in_it = head.last_seq >= begins.last_seq;
+            leave_out_opened_again(memory_dir, &path, kind, begin.seq, is_in_it)?;
+        }
         let (memory_dir, untidy, cut_bytes) = (memory_dir.to_owned(), end < length, length - end);
         let mut this =
             Self { kind, memory_dir, path, file, rotate_bytes, end, begin, head, untidy, cut_bytes, closed: 0 };
@@ -217,11 +220,21 @@ fn begin_of(file: &File, path: &Path) -> Result<Option<Begin>, MemoryError> {
     Ok(line::seq_of(&line).map(|seq| Begin { seq, day: line::ts_of(&line).map(Day::of) }))
 }
 
-/// Closed files that begin where this one does, or later, were taken back and are in it: a crash kept them from being removed.
-fn leave_out_cut(memory_dir: &Path, kind: RecordKind, begin: Option<Begin>) -> Result<(), MemoryError> {
-    let Some(begin) = begin else { return Ok(()) };
+/// A closed file that begins where this one does was opened again and is in it, as far as the bus does not bring it back: a crash
+/// kept it from being removed. Any other that does not end before this one begins is left for a person to look at.
+fn leave_out_opened_again(
+    memory_dir: &Path,
+    path: &Path,
+    kind: RecordKind,
+    begin: u64,
+    is_in_it: bool,
+) -> Result<(), MemoryError> {
     let files = closed_files(memory_dir, kind)?;
-    files.iter().rev().take_while(|file| file.first_seq >= begin.seq).try_for_each(|file| file.remove())
+    match files.last().filter(|newest| newest.first_seq >= begin) {
+        Some(newest) if newest.first_seq == begin && is_in_it => newest.remove(),
+        Some(newest) => Err(MemoryError::Overlap { path: path.to_owned(), closed: newest.path.clone() }),
+        None => Ok(()),
+    }
 }
 
 /// Where the newest closed file ends; none where there is no closed file.

@@ -103,14 +103,14 @@ impl Mark {
     }
 
     /// The files begin with a line of this position that follows `begin`.
-    fn begins(&mut self, first_seq: u64, begin: Head) {
+    pub(super) fn begins(&mut self, first_seq: u64, begin: Head) {
         if self.state == MarkState::Ahead && self.head.last_seq < first_seq {
             self.state = if begin.hash == self.head.hash { MarkState::Held } else { MarkState::Before };
         }
     }
 
     /// The chain has come to this.
-    fn passes(&mut self, head: Head) {
+    pub(super) fn passes(&mut self, head: Head) {
         if self.state == MarkState::Ahead && head.last_seq >= self.head.last_seq {
             self.state = if head == self.head { MarkState::Held } else { MarkState::Broken };
         }

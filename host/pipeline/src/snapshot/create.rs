@@ -17,6 +17,9 @@ use super::{chains_of, copy, create_dir, measure, parent_of, sync_dir};
 use crate::library::{self, LAST_GOOD_DIR, digest_of, kept_plugins};
 use crate::memory::{Begins, CHECKPOINTS_FILE, CLOSED_DIR, MEMORY_OWNER, cut_after, trail_files};
 
+/// How often files of the audit trail are looked for again.
+const MAX_TRIES: usize = 5;
+
 /// Takes a snapshot of a memory folder. `to` must not be there; it is there when all is well.
 pub fn create(memory_dir: &Path, to: &Path, now: Timestamp) -> Result<Manifest, SnapshotError> {
     if to.symlink_metadata().is_ok() {
@@ -113,13 +116,25 @@ fn copy_forgotten(memory_dir: &Path, partial: &Path, files: &mut BTreeSet<String
         if head.last_seq() == 0 {
             continue;
         }
-        for name in trail_files(memory_dir, kind, head.last_seq())? {
-            copy(&memory_dir.join(&name), &partial.join(&name))?;
-        }
+        copy_trail(memory_dir, partial, kind, head.last_seq())?;
         cut_after(partial, kind, head)?;
         files.extend(trail_files(partial, kind, u64::MAX)?.iter().map(|name| name.display().to_string()));
     }
     sync_dir(&partial.join(CLOSED_DIR))
+}
+
+/// A host that runs packs files, and lets them go, while they are copied; then they are looked for again.
+fn copy_trail(memory_dir: &Path, partial: &Path, kind: RecordKind, position: u64) -> Result<(), SnapshotError> {
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        let names = trail_files(memory_dir, kind, position)?;
+        let copied = names.iter().try_for_each(|name| copy(&memory_dir.join(name), &partial.join(name)));
+        match copied {
+            Err(SnapshotError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound && tries < MAX_TRIES => {}
+            copied => return copied,
+        }
+    }
 }
 
 fn measured(partial: &Path, names: BTreeSet<String>) -> Result<Vec<SnapshotFile>, SnapshotError> {

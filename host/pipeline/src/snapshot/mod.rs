@@ -17,7 +17,7 @@ use orion_bus::{BusError, Reader, SqliteBus};
 use orion_model::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::memory::{Begins, Chain, Heads, MEMORY_OWNER, MemoryError};
+use crate::memory::{Begins, Chain, Heads, MEMORY_OWNER, MemoryError, TrailError};
 
 pub use create::create;
 pub use restore::{Restored, restore};
@@ -68,6 +68,9 @@ pub enum SnapshotError {
     /// The audit trail.
     #[error(transparent)]
     Memory(#[from] MemoryError),
+    /// The audit trail could not be written.
+    #[error(transparent)]
+    Trail(#[from] TrailError),
     /// Reading or writing failed.
     #[error("cannot {action} {path}: {source}")]
     Io {
@@ -85,7 +88,7 @@ pub enum SnapshotError {
         path: PathBuf,
     },
     /// The folder is none that Orion wrote, or not as it was written.
-    #[error("{path} is no snapshot as Orion wrote it: {what}")]
+    #[error("the snapshot {path} cannot be put back: {what}; use another one")]
     NotWhole {
         /// The snapshot.
         path: PathBuf,

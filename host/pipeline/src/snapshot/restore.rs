@@ -4,10 +4,12 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use orion_bus::{FolderLock, check_whole, crash_point};
+use orion_bus::{FolderLock, SqliteBus, check_whole, crash_point};
 use orion_model::Timestamp;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
+
+use crate::memory::{DEFAULT_ROTATE_BYTES, rebuild};
 
 use super::{Manifest, SnapshotError, chains_of, copy, create_dir, measure, parent_of, sync_dir};
 
@@ -93,6 +95,9 @@ fn prepare(snapshot: &Path, manifest: &Manifest, beside: &Path) -> Result<(), Sn
     if chains_of(beside, snapshot)? != (manifest.position, manifest.chains) {
         return Err(not_whole("its records make other chains than it says".to_owned()));
     }
+    // So that it can be looked at before Orion runs.
+    let mut store = SqliteBus::open_read_only(beside)?;
+    rebuild(beside, &mut store, DEFAULT_ROTATE_BYTES, |_| {})?;
     sync_dir(beside)
 }
 

@@ -175,3 +175,26 @@ async fn an_end_that_was_cut_behind_what_the_store_has_let_go_is_found() {
     assert!(scene.lines(RecordKind::Event).len() > 1);
     assert!(scene.wrong().contains("what was before it is missing"), "{}", scene.wrong());
 }
+
+#[tokio::test]
+async fn files_that_are_gone_are_told_and_not_taken_for_a_history_that_was_cut() {
+    let scene = signed_scene().await;
+    fs::remove_dir_all(scene.path().join(CLOSED_DIR)).unwrap();
+    for kind in RecordKind::ALL {
+        fs::remove_file(scene.path().join(super::super::file_name(kind))).unwrap();
+    }
+    let found = audit_with(scene.path(), &[1]);
+    let ends = found.findings.iter().filter(|finding| finding.what.contains("before orion.db does")).count();
+    assert_eq!((ends, found.findings.len()), (3, 3), "{}", said(&found));
+    scene.write(at_day(3, 7_200_000)).await;
+    assert_eq!(said(&audit_with(scene.path(), &[1])), "");
+    // A store that was cut with its files is another thing.
+    tamper(scene.path(), "DELETE FROM log WHERE seq > 100");
+    let mut store = SqliteBus::open_read_only(scene.path()).unwrap();
+    rebuild(scene.path(), &mut store, ROTATE_BYTES, |_| {}).unwrap();
+    assert!(
+        scene.wrong().contains("and the checkpoint of 1970-01-04T01:00:00.000Z says it was there"),
+        "{}",
+        scene.wrong()
+    );
+}

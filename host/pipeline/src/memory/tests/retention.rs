@@ -1,10 +1,13 @@
 //! What is kept for its time goes then and not before, and it shows that it was retention that let it go.
 
+use std::fs;
+
 use orion_bus::{Bus, RecordKind, SqliteBus};
+use proptest::prelude::*;
 
 use super::super::retention::Keep;
-use super::super::scene::{DAY, Scene, at_day, record};
-use super::super::{CLOSED_DIR, pack_closed, rebuild};
+use super::super::scene::{DAY, ROTATE_BYTES, Scene, at_day, lines_of, record};
+use super::super::{CLOSED_DIR, file_name, pack_closed, position_of, rebuild};
 
 const FOR_TWO_DAYS: Keep = Keep { millis: Some(2 * DAY), bytes: None };
 
@@ -147,9 +150,87 @@ async fn what_the_store_let_go_is_kept_by_a_rebuild_and_the_rest_is_written_anew
         }
         assert!(scene.entries().await[0].seq > 60);
         let mut store = SqliteBus::open_read_only(scene.path()).unwrap();
-        let rebuilt = rebuild(scene.path(), &mut store, super::super::scene::ROTATE_BYTES, |_| {}).unwrap();
+        let rebuilt = rebuild(scene.path(), &mut store, ROTATE_BYTES, |_| {}).unwrap();
         assert_eq!((rebuilt.position, rebuilt.kept_up_to + rebuilt.written), (240, 240));
         assert_eq!(RecordKind::ALL.map(|kind| scene.lines(kind)), before, "packed: {packed}");
         assert_eq!(scene.wrong(), "");
+    }
+}
+
+/// What happens to a trail.
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Day(i64),
+    Retain { days: i64 },
+    Pack,
+    Tear { kind: usize, bytes: usize },
+    Rebuild,
+}
+
+fn any_step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        4 => (1..70_i64).prop_map(Step::Day),
+        2 => (1..4_i64).prop_map(|days| Step::Retain { days }),
+        1 => Just(Step::Pack),
+        2 => (0..3_usize, 1..3_000_usize).prop_map(|(kind, bytes)| Step::Tear { kind, bytes }),
+        1 => Just(Step::Rebuild),
+    ]
+}
+
+/// Tears off bytes, as far as the store brings them back: nothing that is synced is lost by a crash, and nothing else goes from
+/// the store.
+async fn tear(scene: &Scene, kind: RecordKind, bytes: usize) {
+    let path = scene.path().join(file_name(kind));
+    let Ok(text) = fs::read(&path) else { return };
+    fs::write(&path, &text[..text.len().saturating_sub(bytes)]).unwrap();
+    let left = lines_of(scene.path(), kind);
+    let last_seq = left.last().and_then(|line| position_of(line.as_bytes())).unwrap_or(0);
+    if last_seq < scene.begins().await.store.heads.of(kind).last_seq() {
+        fs::write(&path, text).unwrap();
+    }
+}
+
+async fn step(scene: &Scene, step: Step, today: &mut i64) {
+    match step {
+        Step::Day(records) => {
+            *today += 1;
+            scene.day(*today, records).await;
+        }
+        Step::Retain { days } => {
+            scene.write(at_day(*today, 7_200_000)).await;
+            scene.retain(Keep { millis: Some(days * DAY), bytes: None }, at_day(*today, 40_000_000)).await;
+        }
+        Step::Pack => pack_closed(scene.path()).unwrap(),
+        Step::Tear { kind, bytes } => tear(scene, RecordKind::ALL[kind], bytes).await,
+        Step::Rebuild => {
+            let mut store = SqliteBus::open_read_only(scene.path()).unwrap();
+            rebuild(scene.path(), &mut store, ROTATE_BYTES, |_| {}).unwrap();
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn whatever_happens_the_trail_holds_and_is_the_end_of_all_that_there_was(steps in prop::collection::vec(any_step(), 1..14)) {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        runtime.block_on(async {
+            // The second is never kept within limits, and nothing happens to it.
+            let (scene, whole) = (Scene::empty(), Scene::empty());
+            let (mut today, mut days) = (0, 0);
+            for next in steps {
+                step(&scene, next, &mut today).await;
+                if let Step::Day(_) = next {
+                    step(&whole, next, &mut days).await;
+                }
+            }
+            scene.write(at_day(today, 80_000_000)).await;
+            assert_eq!(scene.wrong(), "");
+            for kind in RecordKind::ALL {
+                let (left, all) = (lines_of(scene.path(), kind), lines_of(whole.path(), kind));
+                assert_eq!(left[..], all[all.len() - left.len()..], "{kind}");
+            }
+        });
     }
 }

@@ -219,6 +219,20 @@ fn a_crash_while_a_closed_file_is_opened_again_leaves_one_of_both() {
     assert_eq!(files(folder.path()), whole);
 }
 
+#[test]
+fn a_copy_of_an_older_file_in_the_place_of_the_newest_takes_nothing_away() {
+    let (folder, log) = (TempDir::new().unwrap(), log());
+    let kind = RecordKind::Event;
+    run(folder.path(), &log[..10]);
+    let older = fs::read(folder.path().join(file_name(kind))).unwrap();
+    run(folder.path(), &log);
+    let closed = fs::read_dir(folder.path().join(CLOSED_DIR)).unwrap().count();
+    fs::write(folder.path().join(file_name(kind)), older).unwrap();
+    let refused = Projection::open(folder.path(), 1_000, &Begins::NONE, ROTATE_BYTES).err();
+    assert!(matches!(refused, Some(MemoryError::Overlap { .. })), "{refused:?}");
+    assert_eq!(fs::read_dir(folder.path().join(CLOSED_DIR)).unwrap().count(), closed);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
