@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use crate::support::Deployment;
 use crate::support::dice::{Dice, number_of};
-use crate::support::twins::{Twins, wait_past};
+use crate::support::twins::{Twins, now_millis, wait_for};
 
 const KILLS: &str = "ORION_DRILL_KILLS";
 const DEFAULT_KILLS: u64 = 24;
@@ -47,7 +47,7 @@ fn killed_at_any_moment_and_its_files_torn_it_records_what_one_that_ran_through_
     let took = began.elapsed();
     let orion = twins.disturbed.start();
     // What is left to be caught up may be much.
-    wait_past(&twins.disturbed, crate::support::twins::now_millis());
+    wait_for(&twins.disturbed, now_millis());
     let starts = twins.disturbed.attestations().len() - begun;
     let troubles = twins.disturbed.troubles();
     assert!(troubles.is_empty(), "{troubles:?}");

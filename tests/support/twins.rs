@@ -166,12 +166,25 @@ impl Twins {
 }
 
 /// Waits until instants behind this one are recorded.
+pub fn wait_for(deployment: &Deployment, millis: i64) {
+    let at = Timestamp::from_millis(millis).to_string();
+    let beats = |it: &Deployment| it.incidents().into_iter().filter(|incident| incident["incident_type"] == "beats");
+    deployment.wait_until("what comes after", |it| beats(it).any(|incident| incident["ts"].as_str() > Some(&*at)));
+}
+
+/// The same once traffic has ended, and until every incident from before is over. Those that end by time alone end with a tick, for
+/// which the slowest group has to have caught up.
 pub fn wait_past(deployment: &Deployment, to: i64) {
-    let to = Timestamp::from_millis(to + 2 * BEAT_MILLIS).to_string();
-    deployment.wait_until("what comes after", |it| {
-        it.incidents()
-            .iter()
-            .any(|incident| incident["incident_type"] == "beats" && incident["ts"].as_str() > Some(&*to))
+    wait_for(deployment, to + 2 * BEAT_MILLIS);
+    let to = Timestamp::from_millis(to).to_string();
+    deployment.wait_until("the end of every incident", |it| {
+        let incidents = it.incidents();
+        let (mut begun, mut over) = (BTreeSet::new(), BTreeSet::new());
+        for incident in incidents.iter().filter(|incident| incident["opened_at"].as_str() <= Some(&*to)) {
+            let of = if incident["status"] == "resolved" { &mut over } else { &mut begun };
+            of.insert(incident["incident_id"].as_str().unwrap());
+        }
+        begun.is_subset(&over)
     });
 }
 

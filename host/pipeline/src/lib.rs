@@ -13,6 +13,8 @@ pub mod clock;
 pub mod condition;
 mod draft;
 pub mod engine;
+#[cfg(test)]
+mod fills;
 pub mod guardian;
 pub mod library;
 mod lifecycle;

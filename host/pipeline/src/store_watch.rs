@@ -299,41 +299,9 @@ mod tests {
     use std::path::PathBuf;
     use std::sync::atomic::AtomicI64;
 
+    use crate::fills::Fills;
     use orion_bus::SqliteBus;
     use orion_model::Event;
-
-    /// A bus that is full for the large commits of `a` while it is told so.
-    struct Fills(SqliteBus, AtomicBool);
-
-    #[async_trait]
-    impl Bus for Fills {
-        async fn owners(&self, _: &str) -> Result<Vec<String>, BusError> {
-            Ok(Vec::new())
-        }
-
-        async fn load(&self, owner: &str) -> Result<Loaded, BusError> {
-            self.0.load(owner).await
-        }
-
-        async fn commit(&self, commit: Commit) -> Result<Committed, BusError> {
-            match commit.owner == "a" && self.1.load(Ordering::Relaxed) {
-                true => Err(BusError::StoreFull { path: PathBuf::from("orion.db") }),
-                false => self.0.commit(commit).await,
-            }
-        }
-
-        async fn read(&self, after: u64, max: usize) -> Result<Vec<Entry>, BusError> {
-            self.0.read(after, max).await
-        }
-
-        async fn read_at(&self, positions: &[u64]) -> Result<Vec<Entry>, BusError> {
-            self.0.read_at(positions).await
-        }
-
-        fn appended(&self) -> watch::Receiver<u64> {
-            self.0.appended()
-        }
-    }
 
     /// Each look is a second later.
     #[derive(Default)]
@@ -354,13 +322,9 @@ mod tests {
     impl Scene {
         async fn open() -> Self {
             let dir = tempfile::tempdir().unwrap();
-            let bus = Arc::new(Fills(SqliteBus::open(dir.path()).unwrap(), AtomicBool::new(false)));
+            let bus = Arc::new(Fills::new(SqliteBus::open(dir.path()).unwrap(), "a"));
             let watch = StoreWatch::open(bus.clone(), Arc::new(Seconds::default())).await.unwrap();
             Self { bus, watch, _dir: dir }
-        }
-
-        fn fill(&self, is_full: bool) {
-            self.bus.1.store(is_full, Ordering::Relaxed);
         }
 
         async fn commit(&self, step: i64) -> bool {
@@ -388,9 +352,9 @@ mod tests {
     async fn a_full_store_is_recorded_once_with_both_its_times_when_there_is_room_again() {
         let scene = Scene::open().await;
         assert!(scene.commit(1).await);
-        scene.fill(true);
+        scene.bus.fill(true);
         assert!(!scene.commit(2).await && !scene.commit(2).await && !scene.commit(2).await);
-        scene.fill(false);
+        scene.bus.fill(false);
         assert_eq!(scene.said().await, [""; 0]);
         assert!(scene.commit(2).await && scene.commit(3).await);
         assert_eq!(scene.said().await, ["1 store_full Firing orion.db", "2 store_full Resolved orion.db"]);
@@ -399,12 +363,12 @@ mod tests {
     #[tokio::test]
     async fn it_is_not_over_while_who_failed_fails_and_small_commits_still_go_in() {
         let scene = Scene::open().await;
-        scene.fill(true);
+        scene.bus.fill(true);
         assert!(!scene.commit(1).await);
         assert!(scene.commit_as("b", 1).await && scene.commit_as("b", 2).await);
         assert!(!scene.commit(1).await);
         assert_eq!(scene.said().await.len(), 1, "that it began is said where there is room for it");
-        scene.fill(false);
+        scene.bus.fill(false);
         assert!(scene.commit(1).await);
         assert_eq!(scene.said().await, ["1 store_full Firing orion.db", "2 store_full Resolved orion.db"]);
     }

@@ -14,6 +14,8 @@ mod plan;
 mod rule;
 mod rule_watch;
 mod run;
+#[cfg(test)]
+mod run_tests;
 mod seat;
 mod shadow;
 mod standing;

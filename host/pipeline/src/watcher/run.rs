@@ -142,8 +142,13 @@ async fn run_until_ended(
     let id = plan.group.id.clone();
     let mut retry_millis = RETRY_MILLIS.0;
     loop {
+        let removed_by = removed_by(commands);
         let mut run = Run { context, plan: &mut plan, commands, shutdown };
-        let outcome = match run.until_ended(&mut retry_millis).await {
+        let ended = match removed_by {
+            Some(generation) => Ok(Ended::Removed(generation)),
+            None => run.until_ended(&mut retry_millis).await,
+        };
+        let outcome = match ended {
             Ok(Ended::ShutDown) => return,
             Ok(Ended::Removed(generation)) => run.remove(&id, generation).await,
             Err(error) => Err(error),
@@ -163,6 +168,14 @@ async fn run_until_ended(
             _ = shutdown.wait_for(|down| *down) => return,
         }
         retry_millis = (retry_millis * 2).min(RETRY_MILLIS.1);
+    }
+}
+
+/// The generation that dropped the group, also when it was heard of before and its end did not come about.
+fn removed_by(commands: &watch::Receiver<Command>) -> Option<u64> {
+    match &*commands.borrow() {
+        Command::Adopt(_) => None,
+        Command::Remove(generation) => Some(*generation),
     }
 }
 

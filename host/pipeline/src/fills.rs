@@ -1,0 +1,57 @@
+//! For tests: a bus whose disk is full for one owner while it is told so.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use async_trait::async_trait;
+use orion_bus::{Bus, BusError, Commit, Committed, Entry, Loaded, SqliteBus};
+use tokio::sync::watch;
+
+/// The bus.
+pub struct Fills {
+    bus: SqliteBus,
+    owner: &'static str,
+    is_full: AtomicBool,
+}
+
+impl Fills {
+    /// It has room.
+    pub fn new(bus: SqliteBus, owner: &'static str) -> Self {
+        Self { bus, owner, is_full: AtomicBool::new(false) }
+    }
+
+    /// From now on it has none, or has room again.
+    pub fn fill(&self, is_full: bool) {
+        self.is_full.store(is_full, Ordering::SeqCst);
+    }
+}
+
+#[async_trait]
+impl Bus for Fills {
+    async fn load(&self, owner: &str) -> Result<Loaded, BusError> {
+        self.bus.load(owner).await
+    }
+
+    async fn owners(&self, prefix: &str) -> Result<Vec<String>, BusError> {
+        self.bus.owners(prefix).await
+    }
+
+    async fn commit(&self, commit: Commit) -> Result<Committed, BusError> {
+        match commit.owner == self.owner && self.is_full.load(Ordering::SeqCst) {
+            true => Err(BusError::StoreFull { path: PathBuf::from("orion.db") }),
+            false => self.bus.commit(commit).await,
+        }
+    }
+
+    async fn read(&self, after: u64, max: usize) -> Result<Vec<Entry>, BusError> {
+        self.bus.read(after, max).await
+    }
+
+    async fn read_at(&self, positions: &[u64]) -> Result<Vec<Entry>, BusError> {
+        self.bus.read_at(positions).await
+    }
+
+    fn appended(&self) -> watch::Receiver<u64> {
+        self.bus.appended()
+    }
+}

@@ -1,0 +1,68 @@
+//! The loop of a group where the store does not take what it says.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use orion_bus::{Bus, Commit, SqliteBus};
+use orion_model::Clock;
+use orion_sandbox::{Limits, Sandbox, Settings};
+use tokio::sync::{Semaphore, watch};
+
+use super::ended::{ENDED, owner_of};
+use super::{Command, GroupPlan, SourceHealth, WatcherContext, WatcherSettings, run_group};
+use crate::clock::SystemClock;
+use crate::fills::Fills;
+use crate::library::{Accepted, Defaults, Shelf, StandardPlugin, check};
+use crate::watermark::Watermark;
+
+const RULES: &str = "groups: [{ name: g, interval: 1h, rules: [{ alert: A, expr: q }] }]";
+const OWNER: &str = "group/f.yaml/g";
+
+/// More than it ever takes.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn plan() -> GroupPlan {
+    let sandbox = Arc::new(Sandbox::new(Settings { cache_dir: None, limits: Limits::default() }).unwrap());
+    let standard: Vec<StandardPlugin> = orion_standard_plugins::STANDARD
+        .iter()
+        .map(|plugin| StandardPlugin { name: plugin.name, component: plugin.component })
+        .collect();
+    let shelf = Shelf::of_standard(&sandbox, &standard).unwrap();
+    let defaults = Defaults { interval_millis: 15_000, sources: BTreeSet::from(["prometheus".to_owned()]) };
+    let accepted = check("f.yaml", RULES, &shelf, &defaults).accepted.unwrap();
+    Accepted::generation([&accepted]).groups.into_values().next().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_that_is_removed_while_the_disk_is_full_ends_when_there_is_room() {
+    let plan = plan();
+    assert_eq!(owner_of(&plan.group.id), OWNER);
+    let dir = tempfile::tempdir().unwrap();
+    let bus = Arc::new(Fills::new(SqliteBus::open(dir.path()).unwrap(), OWNER));
+    let last = plan.slots.at_or_before(SystemClock.now());
+    let before = Commit { owner: OWNER.to_owned(), expected: None, offset: last.as_millis(), ..Commit::default() };
+    bus.commit(before).await.unwrap();
+    let context = Arc::new(WatcherContext {
+        bus: bus.clone(),
+        sources: BTreeMap::new(),
+        health: SourceHealth::open(bus.clone()).await.unwrap(),
+        clock: Arc::new(SystemClock),
+        watermark: Arc::new(Watermark::default()),
+        workers: Arc::new(Semaphore::new(1)),
+        settings: WatcherSettings::default(),
+        evaluations: watch::Sender::new(0),
+    });
+    let (commands, heard) = watch::channel(Command::Adopt(plan.clone()));
+    let (_down, shutdown) = watch::channel(false);
+    let group = tokio::spawn(run_group(context, plan, heard, shutdown));
+    bus.fill(true);
+    commands.send_replace(Command::Remove(2));
+    // It tries, and fails, and tries again.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert!(!group.is_finished());
+    bus.fill(false);
+    tokio::time::timeout(PATIENCE, group).await.expect("it goes on as if nobody had removed it").unwrap();
+    let state = bus.load(OWNER).await.unwrap().state;
+    assert_eq!(state, [(ENDED.to_vec(), Vec::new())]);
+}
