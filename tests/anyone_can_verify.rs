@@ -9,7 +9,7 @@ use orion_bus::{Bus, Commit, NewRecord, RecordKind, SqliteBus};
 use orion_lab::{Exporter, Prometheus, RecordingProxy, ScrapeConfig};
 use orion_model::{RecordId, Timestamp};
 use orion_pipeline::library::digest_of;
-use orion_pipeline::memory::Projection;
+use orion_pipeline::memory::{Begins, DEFAULT_ROTATE_BYTES, Projection};
 use orion_trust::{Envelope, Lock, LockedPlugin, SecretKey, SignatureFile};
 use serde_json::Value;
 
@@ -116,7 +116,7 @@ fn a_deployment_that_was_left_alone_holds_and_each_promise_is_said() {
     holds     senders      queries to the source; the bus is a file, and there is no API; no process runs, so nothing is connected
     holds     prometheus   PROMETHEUS has no alerting rules and tells no Alertmanager
     holds     decisions    # decision, each NO_ACTION at N#; no actions.jsonl
-    holds     chain        # lines in three files, each following from the one before it, as the store has them
+    holds     chain        # lines in # files, each following from the one before it, as the store has them
     ");
     insta::assert_snapshot!(text.lines().last().unwrap(), @"The certificate holds as far as could be seen: 6 of 7 checks.");
     assert!(text.contains("threshold") && text.contains("orion:plugin/findings@1.0.0#emit"), "{text}");
@@ -156,7 +156,7 @@ fn whatever_was_changed_in_the_audit_trail_is_found() {
     });
     insta::assert_snapshot!(wrong(&edited, &[]), @r"
     chain: memory/events.jsonl, line 2: is not as Orion wrote it
-    → keep a copy of events.jsonl as evidence and find out who changed it; then move it away with Orion stopped: the next start writes it anew from orion.db
+    → keep a copy of events.jsonl as evidence and find out who changed it; then stop Orion and have it written anew from orion.db with `orion audit rebuild`
     ");
 
     // Written anew, with all its hashes.
@@ -164,13 +164,14 @@ fn whatever_was_changed_in_the_audit_trail_is_found() {
         let mut entries = SqliteBus::open_read_only(memory).unwrap().read(0, 1_000).unwrap();
         entries.iter_mut().for_each(|entry| entry.body = entry.body.replace("error", "info").into());
         let elsewhere = tempfile::tempdir().unwrap();
-        let mut projection = Projection::open(elsewhere.path(), entries.len() as u64).unwrap();
+        let last_seq = entries.len() as u64;
+        let mut projection = Projection::open(elsewhere.path(), last_seq, &Begins::NONE, DEFAULT_ROTATE_BYTES).unwrap();
         projection.project(&entries).unwrap();
         std::fs::copy(elsewhere.path().join("events.jsonl"), memory.join("events.jsonl")).unwrap();
     });
     insta::assert_snapshot!(wrong(&rewritten, &[]), @r"
     chain: events.jsonl is whole in itself and is not what orion.db has: one of the two was written anew
-    → keep a copy of events.jsonl as evidence and find out who changed it; then move it away with Orion stopped: the next start writes it anew from orion.db
+    → keep a copy of events.jsonl as evidence and find out who changed it; then stop Orion and have it written anew from orion.db with `orion audit rebuild`
     ");
 
     let cut = scene.tampered(|memory| {
@@ -197,7 +198,7 @@ fn whatever_was_changed_in_the_audit_trail_is_found() {
     decisions: decisions.jsonl has decisions that are not NO_ACTION at N0: line 1
     → Orion cannot write these: keep a copy of the memory folder as evidence, find out who changed it, and restore a backup
     chain: memory/decisions.jsonl, line 1: is not as Orion wrote it
-    → keep a copy of decisions.jsonl as evidence and find out who changed it; then move it away with Orion stopped: the next start writes it anew from orion.db
+    → keep a copy of decisions.jsonl as evidence and find out who changed it; then stop Orion and have it written anew from orion.db with `orion audit rebuild`
     ");
 }
 

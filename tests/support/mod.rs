@@ -2,6 +2,7 @@
 #![expect(clippy::disallowed_types, reason = "these tests start the real binary; none of this is deployed")]
 
 pub mod dice;
+pub mod history;
 
 pub use orion_hostile_plugins::guest as guests;
 
@@ -12,6 +13,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use orion_bus::{RecordKind, SqliteBus};
+use orion_pipeline::memory::{TrailLines, file_name};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -109,6 +112,11 @@ impl Deployment {
         self.command(arguments).output().unwrap()
     }
 
+    /// The same in another environment.
+    pub fn orion_with(&self, arguments: &[&str], env: &[(&str, &str)]) -> Output {
+        self.command(arguments).envs(env.iter().copied()).output().unwrap()
+    }
+
     fn command(&self, arguments: &[&str]) -> Command {
         self.command_of(Path::new(env!("CARGO_BIN_EXE_orion")), arguments)
     }
@@ -122,6 +130,9 @@ impl Deployment {
             "ORION_LOG",
             "ORION_PLUGINS__TRUSTED_KEYS",
             "ORION_POLL_INTERVAL",
+            "ORION_ROLES",
+            "REDIS_HOST",
+            "REDIS_URL",
         ];
         for name in unset {
             command.env_remove(name);
@@ -169,10 +180,13 @@ impl Deployment {
     }
 
     fn lines(&self, name: &str) -> Vec<Value> {
-        let text = std::fs::read_to_string(self.path(&format!("memory/{name}.jsonl"))).unwrap_or_default();
-        // A line that is being written has no end yet.
-        let complete = text.rfind('\n').map_or("", |end| &text[..end]);
-        complete.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+        let kind = RecordKind::ALL.into_iter().find(|kind| file_name(*kind).starts_with(name)).unwrap();
+        let mut trail = TrailLines::open(&self.path("memory"), kind).unwrap();
+        let mut lines = Vec::new();
+        while let Some(line) = trail.next_line().unwrap() {
+            lines.push(serde_json::from_slice(line).unwrap());
+        }
+        lines
     }
 
     /// Waits until something holds of what was recorded.
@@ -196,10 +210,9 @@ impl Deployment {
         self.each_once("events", &["event_id"]);
         self.each_once("incidents", &["incident_id", "revision"]);
         self.each_once("decisions", &["decision_id"]);
-        for name in ["events", "incidents", "decisions"] {
-            let verified = orion_pipeline::memory::verify(&self.path(&format!("memory/{name}.jsonl"))).unwrap();
-            assert_eq!(verified.lines, self.lines(name).len() as u64, "{name}.jsonl");
-        }
+        let mut store = SqliteBus::open_read_only(&self.path("memory")).unwrap();
+        let audit = orion_pipeline::memory::audit(&self.path("memory"), &mut store, true, None).unwrap();
+        assert_eq!(audit.findings, []);
     }
 
     fn each_once(&self, name: &str, id: &[&str]) {

@@ -31,7 +31,8 @@ macro_rules! conformance {
     };
     ($open:expr; $($claim:ident,)*) => {
         $(
-            #[tokio::test]
+            // Engines read on threads of the runtime.
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $claim() {
                 let (bus, _kept) = $open;
                 $crate::conformance::$claim(&bus).await;

@@ -89,6 +89,50 @@ pub enum BusError {
         /// What the system said.
         detail: String,
     },
+    /// Redis does not answer, or cannot take anything. Nothing is known of the commit.
+    #[error("{server} does not answer: {detail}. Orion goes on by itself when it does")]
+    Away {
+        /// Its address, without user and password.
+        server: String,
+        /// What happened.
+        detail: String,
+    },
+    /// As much waits for Redis as may, so nothing more is taken; nothing of the commit was kept.
+    #[error(
+        "{kept} bytes wait for Redis at {server}, and {limit} may: bring Redis back, or raise --redis-outbox. Sources are asked for \
+         what is missed when there is room again"
+    )]
+    OutboxFull {
+        /// Its address, without user and password.
+        server: String,
+        /// Bytes that wait.
+        kept: usize,
+        /// Bytes that may.
+        limit: usize,
+    },
+    /// Another host has taken the work over; nothing of the commit was kept.
+    #[error("`{owner}` is the work of another host now; what this one did is repeated there")]
+    Fenced {
+        /// The owner.
+        owner: String,
+    },
+    /// The folder and the server belong to different deployments.
+    #[error(
+        "this data folder holds the records of one deployment, and {server} those of another: give this host an empty data \
+         folder, or --redis-prefix of its own, or empty that Redis first if this folder is what counts"
+    )]
+    OtherDeployment {
+        /// The server's address, without user and password.
+        server: String,
+    },
+    /// The log at the server holds what Orion never wrote.
+    #[error("the log at {server} cannot be read ({detail}): did another program write under Orion's keys?")]
+    ForeignLog {
+        /// Its address, without user and password.
+        server: String,
+        /// What was found.
+        detail: String,
+    },
     /// The bus is being shut down.
     #[error("the bus is closed")]
     Closed,

@@ -20,12 +20,22 @@ use tokio::sync::watch;
 pub use crash::point as crash_at;
 pub use error::BusError;
 pub use partition::{Partition, Role, UnknownPartition};
-pub use record::{Commit, Committed, Entry, Loaded, MAX_PIECE_BYTES, NewRecord, RecordKind, StateChange};
+pub use record::{Commit, Committed, Entry, Loaded, MAX_PIECE_BYTES, NewRecord, RecordKind, Replicated, StateChange};
 pub use redis::lease::{
     DEFAULT_LEASE_SECONDS, Held, InvalidLeaseSettings, LeaseSettings, Leases, MAX_LEASE_SECONDS, MAX_NODE_NAME_BYTES,
     MIN_LEASE_SECONDS, Node, Partitions, ServerTime, TICK_MILLIS, Token,
 };
-pub use sqlite::{DATABASE_FILE, LOCK_FILE, Ownership, Reader, SqliteBus, create_memory_dir, ownership};
+pub use redis::{
+    BadRedisUrl, Place, REDIS_OWNERS, RedisBus, RedisServer, RedisSettings, Survey, SurveyedNode, SurveyedPartition,
+    survey,
+};
+pub use sqlite::{
+    DATABASE_FILE, FolderLock, LOCK_FILE, Ownership, Reader, SqliteBus, check_whole, copy_database, create_memory_dir,
+    ownership,
+};
+
+/// What names of owners begin with that concern the file of one host alone: other hosts never learn of them.
+pub const LOCAL_OWNERS: &str = "local/";
 
 /// What stages speak to. All engines pass the same conformance tests.
 ///
@@ -38,10 +48,30 @@ pub trait Bus: Send + Sync {
     /// Offset and state of an owner (a rule group, a stage, a correlation), both as of one moment.
     async fn load(&self, owner: &str) -> Result<Loaded, BusError>;
 
+    /// The owners that have committed and whose names begin so, in order.
+    async fn owners(&self, prefix: &str) -> Result<Vec<String>, BusError>;
+
+    /// The offset alone, where an owner's state would be much to read.
+    async fn offset(&self, owner: &str) -> Result<Option<i64>, BusError> {
+        Ok(self.load(owner).await?.offset)
+    }
+
     /// Everything one step changed, or nothing. A conflict when the stored offset is not `expected`.
     ///
     /// When it returns, the commit survives power loss. Dropping the future does not take the commit back.
     async fn commit(&self, commit: Commit) -> Result<Committed, BusError>;
+
+    /// As [`Bus::commit`], and the records up to position `upto` are forgotten with it: the caller knows that nobody has yet
+    /// to read them. Their ids are forgotten, too; their positions are not given again. An engine that keeps its log
+    /// within bounds by itself just commits.
+    async fn forget(&self, commit: Commit, _upto: u64) -> Result<Committed, BusError> {
+        self.commit(commit).await
+    }
+
+    /// Bytes that the store holds, of everything; 0 for an engine that keeps within bounds by itself.
+    async fn used_bytes(&self) -> Result<u64, BusError> {
+        Ok(0)
+    }
 
     /// Up to `max` records of all kinds behind position `after`, in order of position.
     async fn read(&self, after: u64, max: usize) -> Result<Vec<Entry>, BusError>;

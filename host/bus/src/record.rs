@@ -112,6 +112,19 @@ pub struct Committed {
     pub duplicates: usize,
 }
 
+/// A commit that stands on another bus already.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Replicated {
+    /// Whose it is; `None` where only the records count.
+    pub owner: Option<String>,
+    /// The owner's offset from now on; `None` for a part of a commit that is not its last.
+    pub offset: Option<i64>,
+    /// Its records, at their positions.
+    pub records: Vec<Entry>,
+    /// What it changed in the owner's state.
+    pub state: Vec<StateChange>,
+}
+
 /// What an owner knew when it last committed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Loaded {

@@ -6,10 +6,16 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use orion_model::{AutonomyLevel, parse_duration};
 
 use crate::command::aside::AsideArgs;
+use crate::command::audit::AuditArgs;
 use crate::command::explain::ExplainArgs;
+use crate::command::get::GetArgs;
+use crate::command::migrate::MigrateArgs;
 use crate::command::record::RecordArgs;
 use crate::command::replay::ReplayArgs;
 use crate::command::rule::RuleCommandArgs;
+use crate::command::snapshot::SnapshotArgs;
+use crate::deployment::DeploymentArgs;
+use crate::keep::KeepArgs;
 
 /// What was verified is not as promised.
 pub const EXIT_DOES_NOT_HOLD: u8 = 1;
@@ -64,6 +70,10 @@ pub enum Command {
     Plugin(PluginArgs),
     /// Look at rules
     Rule(RuleCommandArgs),
+    /// Move a stopped deployment between a folder of its own and a Redis that hosts share
+    Migrate(MigrateArgs),
+    /// Look at the hosts of a deployment and at who does what
+    Get(GetArgs),
     /// Look at inputs that plugins could not take
     Aside(AsideArgs),
     /// Show why something fired, or why it does not
@@ -74,6 +84,10 @@ pub enum Command {
     Record(RecordArgs),
     /// Show what is promised of a deployment and whether it holds: its N0 certificate
     Verify(VerifyArgs),
+    /// Check, rebuild or export the audit trail
+    Audit(AuditArgs),
+    /// Take a copy of everything that Orion remembers, or put one back
+    Snapshot(SnapshotArgs),
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -170,6 +184,10 @@ pub struct RunArgs {
     pub data: DataArgs,
     #[command(flatten)]
     pub watch: WatchArgs,
+    #[command(flatten)]
+    pub deployment: DeploymentArgs,
+    #[command(flatten)]
+    pub keep: KeepArgs,
     #[command(flatten)]
     pub confinement: ConfinementArgs,
 }

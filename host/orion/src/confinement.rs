@@ -8,7 +8,7 @@ use orion_source::Destination;
 
 use crate::cli::{Confinement, Failure, RuleArgs};
 
-/// Confines this process to reading rules and plugins, writing the memory folder and asking the source. To be called before
+/// Confines this process to reading rules and plugins, writing the memory folder and connecting to these. To be called before
 /// the first thread is started.
 ///
 /// Certificate authorities are not among what may be read: the source has read them when it was made.
@@ -16,7 +16,7 @@ pub fn confine(
     asked: Confinement,
     rules: &RuleArgs,
     memory_dir: &Path,
-    destination: Option<&Destination>,
+    destinations: &[Destination],
 ) -> Result<Attestation, Failure> {
     let (mode, kernel) = (mode(asked), Kernel::ask());
     kernel.check(mode).map_err(Failure::configuration)?;
@@ -29,7 +29,7 @@ pub fn confine(
         policy.read_folder(keys);
     }
     policy.write_folder(memory_dir);
-    if let Some(destination) = destination {
+    for destination in destinations {
         policy.connect(&destination.host, destination.port);
     }
     orion_confine::confine(mode, kernel, &policy).map_err(Failure::configuration)

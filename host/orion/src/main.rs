@@ -5,7 +5,10 @@
 mod cli;
 mod command;
 mod confinement;
+mod deployment;
+mod export;
 mod feed;
+mod keep;
 mod log;
 mod output;
 mod past;
@@ -14,6 +17,7 @@ mod setup;
 mod shipped;
 mod text;
 mod verify;
+mod work;
 
 use std::process::ExitCode;
 
@@ -45,12 +49,16 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Tail(args) => command::tail::tail(&args),
         Command::Incident(args) => command::incident::incident(&args),
         Command::Plugin(args) => command::plugin::plugin(&args),
+        Command::Migrate(args) => command::migrate::migrate(&args),
+        Command::Get(args) => command::get::get(&args),
         Command::Aside(args) => command::aside::aside(&args),
         Command::Rule(args) => command::rule::rule(&args),
         Command::Explain(args) => command::explain::explain(&args),
         Command::Replay(args) => command::replay::replay(&args),
         Command::Record(args) => command::record::record(&args),
         Command::Verify(args) => command::verify::verify(&args),
+        Command::Audit(args) => command::audit::audit(&args),
+        Command::Snapshot(args) => command::snapshot::snapshot(&args),
         Command::Completions { shell } => {
             cli::print_completions(shell);
             Ok(ExitCode::SUCCESS)

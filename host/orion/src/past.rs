@@ -37,11 +37,7 @@ impl SpanArgs {
     /// The span, which has a beginning before its end.
     pub fn resolve(self) -> Result<(Timestamp, Timestamp), Failure> {
         let now = SystemClock.now();
-        let at = |moment| match moment {
-            Moment::At(at) => at,
-            Moment::Ago(millis) => now.plus_millis(-millis),
-        };
-        let (from, to) = (at(self.from), at(self.to));
+        let (from, to) = (self.from.as_of(now), self.to.as_of(now));
         if from > to {
             return Err(Failure::Configuration(format!("--from {from} is after --to {to}")));
         }
@@ -49,7 +45,18 @@ impl SpanArgs {
     }
 }
 
-fn moment(text: &str) -> Result<Moment, String> {
+impl Moment {
+    /// The instant, when it is `now`.
+    pub fn as_of(self, now: Timestamp) -> Timestamp {
+        match self {
+            Self::At(at) => at,
+            Self::Ago(millis) => now.plus_millis(-millis),
+        }
+    }
+}
+
+/// A point in time, as it is written on the command line.
+pub fn moment(text: &str) -> Result<Moment, String> {
     if text == "now" {
         return Ok(Moment::Ago(0));
     }

@@ -6,11 +6,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use orion_bus::{Bus, SqliteBus};
+use orion_bus::{Bus, RedisBus, RedisSettings, SqliteBus};
 use orion_model::Clock;
+use orion_pipeline::archive::ArchiveSettings;
 use orion_pipeline::attestation::Attestation;
 use orion_pipeline::engine::{Engine, EngineParts};
 use orion_pipeline::library::{Defaults, LibrarySettings};
+use orion_pipeline::shares::Shares;
 use orion_pipeline::watcher::WatcherSettings;
 use orion_sandbox::{Limits, Sandbox, Settings};
 use orion_source::{Prometheus, PrometheusSettings, Source};
@@ -79,25 +81,43 @@ pub struct Plan {
     pub interval_millis: i64,
     /// How far back missed instants are evaluated.
     pub catch_up_millis: i64,
+    /// How the audit trail is kept.
+    pub archive: ArchiveSettings,
     /// What the process says of itself, where that is recorded.
     pub attestation: Option<Attestation>,
+    /// Where hosts meet; without it this one is alone.
+    pub redis: Option<RedisSettings>,
+    /// Whether the audit trail's files are written.
+    pub remembers: bool,
 }
 
 /// A pipeline and its bus.
 pub struct Pipeline {
     /// The stages.
     pub engine: Engine,
-    /// What they share.
+    /// What this host has of everything.
     pub bus: Arc<SqliteBus>,
+    redis: Option<Arc<RedisBus>>,
 }
 
 impl Pipeline {
     /// Opens the store, loads rules and plugins, starts all stages.
     pub async fn start(plan: Plan) -> Result<Self, Failure> {
         let bus = Arc::new(SqliteBus::open(&plan.memory_dir).map_err(Failure::configuration)?);
+        let redis = match plan.redis {
+            Some(settings) => Some(Arc::new(join(settings, bus.clone()).await?)),
+            None => None,
+        };
+        let (log, shares): (Arc<dyn Bus>, _) = match &redis {
+            Some(redis) => (redis.clone(), Shares::among(redis.clone())),
+            None => (bus.clone(), Shares::alone(&bus).await.map_err(Failure::configuration)?),
+        };
         let sandbox = Arc::new(sandbox(Some(&plan.memory_dir))?);
         let parts = EngineParts {
-            bus: bus.clone(),
+            bus: log,
+            own: bus.clone(),
+            shares,
+            remembers: plan.remembers,
             sandbox,
             sources: BTreeMap::from([(PROMETHEUS.to_owned(), plan.source)]),
             clock: plan.clock,
@@ -111,11 +131,12 @@ impl Pipeline {
                 defaults: defaults(plan.interval_millis),
             },
             watcher: WatcherSettings { catch_up_millis: plan.catch_up_millis },
+            archive: plan.archive,
             workers: workers(),
             attestation: plan.attestation,
         };
         let engine = Engine::start(parts).await.map_err(Failure::configuration)?;
-        Ok(Self { engine, bus })
+        Ok(Self { engine, bus, redis })
     }
 
     /// The bus, to read along.
@@ -135,8 +156,19 @@ impl Pipeline {
                 "not everything was finished within {SHUT_DOWN_MILLIS} ms; the next start goes on from what was committed"
             ))
         })?;
+        if let Some(redis) = self.redis.and_then(Arc::into_inner) {
+            redis.close().await;
+        }
         Ok(self.bus)
     }
+}
+
+/// Joins the hosts that meet at a Redis.
+async fn join(settings: RedisSettings, own: Arc<SqliteBus>) -> Result<RedisBus, Failure> {
+    let (server, node) = (settings.server.to_string(), settings.lease.node().to_owned());
+    let bus = RedisBus::open(settings, own).await.map_err(Failure::configuration)?;
+    tracing::info!(server, node, "hosts meet at Redis");
+    Ok(bus)
 }
 
 /// Closes a store that nobody else holds any more.

@@ -12,11 +12,12 @@ use tokio::sync::watch;
 use crate::draft::{Draft, NotWritable};
 use crate::stage::{BATCH, QUIET_ENTRIES, StageError, StageLoop};
 
-const OWNER: &str = "brain";
+/// The name under which Brain commits.
+pub const BRAIN_OWNER: &str = "brain";
 
 /// Runs until `shutdown` turns true and every incident is read.
 pub async fn run_brain(bus: Arc<dyn Bus>, shutdown: watch::Receiver<bool>) {
-    let mut stage = StageLoop::new(OWNER, bus.appended(), shutdown);
+    let mut stage = StageLoop::new(BRAIN_OWNER, bus.appended(), shutdown);
     while let Err(error) = work(&*bus, &mut stage).await {
         if !stage.retry(&error).await {
             return;
@@ -25,7 +26,7 @@ pub async fn run_brain(bus: Arc<dyn Bus>, shutdown: watch::Receiver<bool>) {
 }
 
 async fn work(bus: &dyn Bus, stage: &mut StageLoop) -> Result<(), StageError> {
-    let mut committed = bus.load(OWNER).await?.offset;
+    let mut committed = bus.load(BRAIN_OWNER).await?.offset;
     let mut position = u64::try_from(committed.unwrap_or(0)).unwrap_or(0);
     loop {
         let entries = bus.read(position, BATCH).await?;
@@ -43,7 +44,7 @@ async fn work(bus: &dyn Bus, stage: &mut StageLoop) -> Result<(), StageError> {
         if !draft.is_empty() || behind >= QUIET_ENTRIES {
             let offset = i64::try_from(position).unwrap_or(i64::MAX);
             orion_bus::crash_point!("brain::before_commit");
-            bus.commit(draft.into_commit(OWNER, committed, offset)).await?;
+            bus.commit(draft.into_commit(BRAIN_OWNER, committed, offset)).await?;
             orion_bus::crash_point!("brain::after_commit");
             committed = Some(offset);
         }

@@ -20,6 +20,8 @@ pub mod memory;
 mod plugin_state;
 pub mod replay;
 pub mod schedule;
+pub mod shares;
+pub mod snapshot;
 mod stage;
 mod supervision;
 pub mod watcher;

@@ -14,7 +14,7 @@ use orion_source::{Instants, Source, SourceError};
 
 use crate::brain::decisions_about;
 use crate::draft::NotWritable;
-use crate::guardian::{Desk, Remembered};
+use crate::guardian::{Desk, Remembered, Share};
 use crate::library::Generation;
 use crate::schedule::Slots;
 use crate::watcher::{Answers, Effort, Evaluating, Group, GroupPlan, Which};
@@ -152,7 +152,7 @@ impl Replay {
             let ahead = (0..group.session_count()).map(|_| Ahead::default()).collect();
             courses.push(Course { group, source, ahead });
         }
-        let desk = Desk::open(generation, Loaded::default(), settings.from, Remembered::Here)?;
+        let desk = Desk::open(generation, Share::All, Loaded::default(), settings.from, Remembered::Here)?;
         let counts = ReplayCounts::default();
         let (position, labels, waiting) = (0, HashMap::new(), Vec::new());
         Ok(Self { courses, due, to: settings.to, desk, position, labels, waiting, counts })

@@ -4,9 +4,11 @@
 //! an incident must not be closed as idle before the events that keep it open were evaluated.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
+use orion_bus::Held;
 use orion_model::Timestamp;
+use tokio::sync::watch;
 
 /// The progress of all groups.
 #[derive(Debug, Default)]
@@ -49,9 +51,81 @@ impl Watermark {
     }
 }
 
+/// How far observation has come, for who has to know: of this host, or of all hosts that share a deployment.
+#[derive(Clone, Debug)]
+pub enum Reached {
+    /// This host observes everything there is.
+    Own(Arc<Watermark>),
+    /// Every host tells the others.
+    Shared {
+        /// What they told.
+        held: watch::Receiver<Held>,
+        /// How far this host has read the log.
+        appended: watch::Receiver<u64>,
+    },
+}
+
+impl Reached {
+    /// Up to when everything is reported and can be read here, at most `now`. `None` while that is not known.
+    pub fn at(&self, now: Timestamp) -> Option<Timestamp> {
+        match self {
+            Self::Own(watermark) => watermark.reached(now),
+            Self::Shared { held, appended } => reached_by_all(&held.borrow(), *appended.borrow()),
+        }
+    }
+}
+
+/// What a host tells of itself: up to when it has reported everything, and where in the log the last of it is.
+pub fn told(reached: Timestamp, position: u64) -> String {
+    format!("{}@{position}", reached.as_millis())
+}
+
+fn reached_by_all(held: &Held, appended: u64) -> Option<Timestamp> {
+    // What nobody observes is observed later, from the past.
+    if held.in_doubt || held.free_watcher_slots > 0 {
+        return None;
+    }
+    let mut lowest = None;
+    for node in held.nodes.iter().filter(|node| node.is_live) {
+        let (millis, position) = node.watermark.split_once('@')?;
+        if position.parse::<u64>().ok()? > appended {
+            return None;
+        }
+        let reached = Timestamp::from_millis(millis.parse().ok()?);
+        lowest = Some(lowest.map_or(reached, |lowest: Timestamp| lowest.min(reached)));
+    }
+    lowest
+}
+
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
+    use orion_bus::Node;
+
     use super::*;
+
+    fn node(name: &str, is_live: bool, watermark: &str) -> Node {
+        let (name, watermark, info) = (name.to_owned(), watermark.to_owned(), String::new());
+        Node { name, roles: BTreeSet::new(), is_live, seen_millis: 0, watermark, info }
+    }
+
+    #[test]
+    fn hosts_that_share_the_work_wait_for_the_slowest_and_for_what_they_have_not_read() {
+        let mut held = Held { nodes: vec![node("a", true, "70@5"), node("b", true, "50@9")], ..Held::default() };
+        assert_eq!(reached_by_all(&held, 9), Some(Timestamp::from_millis(50)));
+        assert_eq!(reached_by_all(&held, 8), None, "the last that b reported is not read yet");
+        held.free_watcher_slots = 1;
+        assert_eq!(reached_by_all(&held, 9), None, "somebody's rules are not evaluated");
+        held.free_watcher_slots = 0;
+        held.nodes.push(node("c", false, "1@1"));
+        assert_eq!(reached_by_all(&held, 9), Some(Timestamp::from_millis(50)), "the dead do not count");
+        held.nodes.push(node("d", true, ""));
+        assert_eq!(reached_by_all(&held, 9), None, "one does not know yet");
+        held.in_doubt = true;
+        assert_eq!(reached_by_all(&held, 9), None);
+        assert_eq!(told(Timestamp::from_millis(7), 3), "7@3");
+    }
 
     #[test]
     fn the_slowest_group_holds_time_back_and_an_unknown_one_stops_it() {

@@ -31,25 +31,34 @@ pub struct EnvelopeSignature {
     pub sig: String,
 }
 
+impl EnvelopeSignature {
+    /// What a key says to a statement of that type.
+    pub fn of(payload_type: &str, payload: &[u8], key: &SecretKey) -> Self {
+        let signature = key.sign(&signed_bytes(payload_type, payload));
+        Self { keyid: key.public().id(), sig: STANDARD.encode(signature) }
+    }
+
+    /// Whether this key said it, of this statement and type.
+    pub fn is_by(&self, key: &PublicKey, payload_type: &str, payload: &[u8]) -> bool {
+        let bytes = STANDARD.decode(&self.sig).ok().and_then(|bytes| bytes.try_into().ok());
+        bytes.is_some_and(|bytes| key.verifies(&signed_bytes(payload_type, payload), &bytes))
+    }
+}
+
 impl Envelope {
     /// Puts a statement into an envelope.
     pub fn seal(payload_type: &str, payload: &[u8], key: &SecretKey) -> Self {
-        let signature = key.sign(&signed_bytes(payload_type, payload));
         Self {
             payload_type: payload_type.to_owned(),
             payload: STANDARD.encode(payload),
-            signatures: vec![EnvelopeSignature { keyid: key.public().id(), sig: STANDARD.encode(signature) }],
+            signatures: vec![EnvelopeSignature::of(payload_type, payload, key)],
         }
     }
 
     /// The statement, when this key stands behind it.
     pub fn open(&self, key: &PublicKey) -> Option<Vec<u8>> {
         let payload = STANDARD.decode(&self.payload).ok()?;
-        let signed = signed_bytes(&self.payload_type, &payload);
-        let verifies = |signature: &EnvelopeSignature| {
-            let bytes = STANDARD.decode(&signature.sig).ok().and_then(|bytes| bytes.try_into().ok());
-            bytes.is_some_and(|bytes| key.verifies(&signed, &bytes))
-        };
+        let verifies = |signature: &EnvelopeSignature| signature.is_by(key, &self.payload_type, &payload);
         self.signatures.iter().any(verifies).then_some(payload)
     }
 }

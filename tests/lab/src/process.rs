@@ -58,6 +58,11 @@ impl Process {
         self.wait_until(address, || matches!(get(address, path), Ok((200, _))))
     }
 
+    /// The number of the process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Waits until what should listen at `address` is ready.
     pub(crate) fn wait_until(&mut self, address: SocketAddr, is_ready: impl Fn() -> bool) -> Result<(), LabError> {
         let started = Instant::now();

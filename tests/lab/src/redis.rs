@@ -107,6 +107,9 @@ impl RedisOptions {
     }
 }
 
+/// How often another port is tried.
+const START_ATTEMPTS: usize = 3;
+
 /// A Redis on a free loopback port. Dropped: killed.
 pub struct RedisServer {
     address: SocketAddr,
@@ -127,6 +130,13 @@ impl RedisServer {
         let (address, bus_port) = (free_address()?, free_address()?.port());
         let mut server =
             Self { address, bus_port, options: options.clone(), folder, process: None, _temporary: temporary };
+        for _ in 1..START_ATTEMPTS {
+            if server.restart().is_ok() {
+                return Ok(server);
+            }
+            // Somebody else took the port.
+            (server.address, server.bus_port) = (free_address()?, free_address()?.port());
+        }
         server.restart()?;
         Ok(server)
     }
@@ -164,7 +174,10 @@ impl RedisServer {
         }
         let arguments = self.options.arguments(self.address, self.bus_port, &self.folder);
         let mut process = Process::spawn("redis-server", &arguments, &self.folder.join("log"))?;
-        process.wait_until(self.address, || self.command(&["PING"]).is_ok())?;
+        // Two tests may be given the same free port in the same moment; the one that came late must not take the server of
+        // the other for its own.
+        let id = process.id().to_string();
+        process.wait_until(self.address, || matches!(self.info("process_id"), Ok(Some(found)) if found == id))?;
         self.process = Some(process);
         Ok(())
     }

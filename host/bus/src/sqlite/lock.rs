@@ -60,8 +60,20 @@ fn owner_in(locks: &str, inode: u64, written: Option<u32>) -> Ownership {
     }
 }
 
-/// Creates the folder when missing and takes its lock, held until the file is dropped.
-pub(super) fn own(memory_dir: &Path) -> Result<File, BusError> {
+/// A memory folder that is owned by whoever holds this, as a host owns it: for work on a folder in which no host may run.
+#[derive(Debug)]
+pub struct FolderLock {
+    _file: File,
+}
+
+impl FolderLock {
+    /// Creates the folder when missing and takes its lock, held until this is dropped.
+    pub fn take(memory_dir: &Path) -> Result<Self, BusError> {
+        own(memory_dir).map(|file| Self { _file: file })
+    }
+}
+
+fn own(memory_dir: &Path) -> Result<File, BusError> {
     let failed = |action| {
         move |error: std::io::Error| BusError::Io { action, path: memory_dir.to_owned(), detail: error.to_string() }
     };
@@ -123,7 +135,7 @@ mod tests {
     fn the_owner_is_found_in_the_kernels_list_while_it_owns_and_not_after() {
         let dir = tempfile::tempdir().unwrap();
         assert_eq!(ownership(dir.path()).unwrap(), Ownership::Nobody);
-        let lock = own(dir.path()).unwrap();
+        let lock = FolderLock::take(dir.path()).unwrap();
         assert_eq!(ownership(dir.path()).unwrap(), Ownership::Process(std::process::id()));
         drop(lock);
         assert_eq!(ownership(dir.path()).unwrap(), Ownership::Nobody);

@@ -1,9 +1,13 @@
 //! The embedded engine: one SQLite file in the memory folder, one thread that writes, readers beside it.
 
 mod fault;
+#[cfg(test)]
+mod kept_tests;
 mod lock;
 mod reader;
+mod retention;
 mod schema;
+mod snapshot;
 #[cfg(test)]
 mod tests;
 mod writer;
@@ -16,11 +20,12 @@ use std::thread::JoinHandle;
 use async_trait::async_trait;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
-pub use self::lock::{LOCK_FILE, Ownership, create_memory_dir, ownership};
+pub use self::lock::{FolderLock, LOCK_FILE, Ownership, create_memory_dir, ownership};
 pub use self::reader::Reader;
-use self::writer::{Job, Writer};
+pub use self::snapshot::{check_whole, copy_database};
+use self::writer::{Job, Work, Writer};
 use crate::error::BusError;
-use crate::record::{Commit, Committed, Entry, Loaded};
+use crate::record::{Commit, Committed, Entry, Loaded, Replicated};
 use crate::{Bus, RecordKind};
 
 /// The database's name in the memory folder.
@@ -44,7 +49,7 @@ pub struct SqliteBus {
 impl SqliteBus {
     /// Opens the bus of a memory folder, creating both when missing, and owns the folder until closed or dropped.
     pub fn open(memory_dir: &Path) -> Result<Self, BusError> {
-        let lock = lock::own(memory_dir)?;
+        let lock = FolderLock::take(memory_dir)?;
         let path = memory_dir.join(DATABASE_FILE);
         let writer = Writer::open(path.clone())?;
         let (tell, appended) = watch::channel(writer.last_seq());
@@ -82,6 +87,29 @@ impl SqliteBus {
         }
     }
 
+    /// Takes over commits that stand on another bus already, in their order, in one transaction: whatever offset is found, and
+    /// records at the positions they have there. A record that is here already stays where it is.
+    pub async fn replicate(&self, commits: Vec<Replicated>) -> Result<Committed, BusError> {
+        self.write(Work::Replicate(commits)).await
+    }
+
+    /// How many records there are.
+    pub async fn count(&self) -> Result<u64, BusError> {
+        self.with_reader(Reader::count).await
+    }
+
+    /// Forgets owners with all they know, in one transaction.
+    pub async fn disown(&self, owners: Vec<String>) -> Result<(), BusError> {
+        self.write(Work::Disown(owners)).await.map(drop)
+    }
+
+    async fn write(&self, work: Work) -> Result<Committed, BusError> {
+        let (answer, answered) = oneshot::channel();
+        let commits = self.commits.as_ref().ok_or(BusError::Closed)?;
+        commits.send(Job { work, answer }).await.map_err(|_| BusError::Closed)?;
+        answered.await.map_err(|_| BusError::Closed)?
+    }
+
     async fn with_reader<T, F>(&self, read: F) -> Result<T, BusError>
     where
         T: Send + 'static,
@@ -103,17 +131,33 @@ impl Drop for SqliteBus {
 
 #[async_trait]
 impl Bus for SqliteBus {
+    async fn owners(&self, prefix: &str) -> Result<Vec<String>, BusError> {
+        let prefix = prefix.to_owned();
+        self.with_reader(move |reader| reader.owners(&prefix)).await
+    }
+
     async fn load(&self, owner: &str) -> Result<Loaded, BusError> {
         let owner = owner.to_owned();
         self.with_reader(move |reader| reader.load(&owner)).await
     }
 
+    async fn offset(&self, owner: &str) -> Result<Option<i64>, BusError> {
+        let owner = owner.to_owned();
+        self.with_reader(move |reader| reader.offset(&owner)).await
+    }
+
     async fn commit(&self, commit: Commit) -> Result<Committed, BusError> {
         commit.check()?;
-        let (answer, answered) = oneshot::channel();
-        let commits = self.commits.as_ref().ok_or(BusError::Closed)?;
-        commits.send(Job { commit, answer }).await.map_err(|_| BusError::Closed)?;
-        answered.await.map_err(|_| BusError::Closed)?
+        self.write(Work::Commit(commit)).await
+    }
+
+    async fn forget(&self, commit: Commit, upto: u64) -> Result<Committed, BusError> {
+        commit.check()?;
+        self.write(Work::Forget(commit, upto)).await
+    }
+
+    async fn used_bytes(&self) -> Result<u64, BusError> {
+        self.with_reader(Reader::used_bytes).await
     }
 
     async fn read(&self, after: u64, max: usize) -> Result<Vec<Entry>, BusError> {

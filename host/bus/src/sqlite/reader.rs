@@ -34,7 +34,34 @@ impl Reader {
 
     /// The highest position; 0 while the bus is empty.
     pub fn last_seq(&mut self) -> Result<u64, BusError> {
-        self.look(|moment| moment.query_row("SELECT coalesce(max(seq), 0) FROM log", (), |row| position(row, 0)))
+        self.look(|moment| moment.query_row(schema::LAST_SEQ, (), |row| position(row, 0)))
+    }
+
+    /// Up to where records were forgotten; 0 while all are there.
+    pub fn forgotten(&mut self) -> Result<u64, BusError> {
+        self.look(|moment| moment.query_row("SELECT upto FROM forgotten", (), |row| position(row, 0)))
+    }
+
+    /// As [`crate::Bus::offset`].
+    pub fn offset(&mut self, owner: &str) -> Result<Option<i64>, BusError> {
+        self.look(|moment| {
+            let mut offset = moment.prepare_cached("SELECT committed FROM offset WHERE name = ?1")?;
+            offset.query_row([owner], |row| row.get(0)).optional()
+        })
+    }
+
+    /// As [`crate::Bus::used_bytes`].
+    pub fn used_bytes(&mut self) -> Result<u64, BusError> {
+        self.look(|moment| {
+            let sql = "SELECT (page_count - freelist_count) * page_size
+                       FROM pragma_page_count, pragma_freelist_count, pragma_page_size";
+            moment.query_row(sql, (), |row| position(row, 0))
+        })
+    }
+
+    /// How many records there are.
+    pub fn count(&mut self) -> Result<u64, BusError> {
+        self.look(|moment| moment.query_row("SELECT count(*) FROM log", (), |row| position(row, 0)))
     }
 
     /// As [`crate::Bus::load`].

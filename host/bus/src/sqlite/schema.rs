@@ -11,7 +11,8 @@ use crate::error::BusError;
 const APPLICATION_ID: i64 = 0x4f72_696f;
 
 /// Step *n* turns schema *n* into *n + 1*. A published step never changes; a new one is appended.
-const MIGRATIONS: [&str; 1] = ["
+const MIGRATIONS: [&str; 2] = [
+    "
     -- The bus and the truth of the audit trail. Only ever appended to. `seq` is given by the writer and has no gaps.
     CREATE TABLE log (
         seq  INTEGER PRIMARY KEY,
@@ -35,7 +36,19 @@ const MIGRATIONS: [&str; 1] = ["
         value BLOB    NOT NULL,
         PRIMARY KEY (owner, key)
     ) STRICT, WITHOUT ROWID;
-"];
+",
+    "
+    -- Up to where records were forgotten. Kept even when the log is empty: a position that was given once is not given again.
+    CREATE TABLE forgotten (
+        one  INTEGER PRIMARY KEY CHECK (one = 1),
+        upto INTEGER NOT NULL
+    ) STRICT;
+    INSERT INTO forgotten (one, upto) VALUES (1, 0);
+",
+];
+
+/// The highest position ever given.
+pub(super) const LAST_SEQ: &str = "SELECT max(coalesce((SELECT max(seq) FROM log), 0), (SELECT upto FROM forgotten))";
 
 /// The schema this code reads and writes.
 const NEWEST: i64 = MIGRATIONS.len() as i64;

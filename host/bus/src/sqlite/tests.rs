@@ -8,7 +8,7 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 
-use super::writer::{Job, Writer};
+use super::writer::{Job, Work, Writer};
 use super::{DATABASE_FILE, SqliteBus};
 use crate::conformance::{self, any_steps, commit, id};
 use crate::{Bus, BusError, Commit, Committed};
@@ -36,7 +36,8 @@ fn writer(folder: &Path) -> Writer {
 }
 
 fn group(writer: &mut Writer, commits: Vec<Commit>) -> Vec<Result<Committed, BusError>> {
-    let jobs: Vec<_> = commits.into_iter().map(|commit| Job { commit, answer: oneshot::channel().0 }).collect();
+    let jobs: Vec<_> =
+        commits.into_iter().map(|commit| Job { work: Work::Commit(commit), answer: oneshot::channel().0 }).collect();
     let mut outcomes = Vec::new();
     while outcomes.len() < jobs.len() {
         outcomes.extend(writer.commit_group(&jobs[outcomes.len()..]));
@@ -219,7 +220,7 @@ fn what_is_not_ours_to_write_is_refused_with_the_reason_and_left_alone() {
     fs::remove_file(&path).unwrap();
     drop(SqliteBus::open(folder.path()).unwrap());
     Connection::open(&path).unwrap().execute_batch("PRAGMA user_version = 99").unwrap();
-    assert_eq!(refusal(), BusError::Newer { path: path.clone(), found: 99, known: 1 });
+    assert_eq!(refusal(), BusError::Newer { path: path.clone(), found: 99, known: 2 });
 }
 
 #[tokio::test]

@@ -4,13 +4,14 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use orion_model::{RecordId, Timestamp};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::{code_of, fault, schema};
+use super::{code_of, fault, retention, schema};
 use crate::crash_point;
 use crate::error::BusError;
-use crate::record::{Commit, Committed, NewRecord, StateChange};
+use crate::record::{Commit, Committed, NewRecord, RecordKind, Replicated, StateChange};
 
 /// Commits in one transaction: by then the sync is shared by so many that more gain nothing.
 pub(super) const MAX_GROUP_COMMITS: usize = 256;
@@ -33,9 +34,21 @@ const CHECKPOINT_PAGES: i64 = 4_000;
 /// What stays of the journal once its content is in the main file; a burst may make it longer for a while.
 const MAX_JOURNAL_BYTES: i64 = 64 * 1024 * 1024;
 
-/// A commit and who waits for what becomes of it.
+/// What is written in one piece.
+pub(super) enum Work {
+    /// A commit of this host.
+    Commit(Commit),
+    /// The same, and the records up to there go with it.
+    Forget(Commit, u64),
+    /// Commits that stand elsewhere already, in their order.
+    Replicate(Vec<Replicated>),
+    /// Owners that are no more.
+    Disown(Vec<String>),
+}
+
+/// A piece of work and who waits for what becomes of it.
 pub(super) struct Job {
-    pub(super) commit: Commit,
+    pub(super) work: Work,
     pub(super) answer: oneshot::Sender<Result<Committed, BusError>>,
 }
 
@@ -55,9 +68,8 @@ impl Writer {
         let mut connection = Connection::open_with_flags(&path, flags).map_err(fault::of(&path, "open"))?;
         configure(&connection).map_err(fault::of(&path, "prepare"))?;
         schema::migrate(&mut connection, &path)?;
-        let last_seq = connection
-            .query_row("SELECT coalesce(max(seq), 0) FROM log", (), |row| row.get(0))
-            .map_err(fault::of(&path, "read"))?;
+        let last_seq =
+            connection.query_row(schema::LAST_SEQ, (), |row| row.get(0)).map_err(fault::of(&path, "read"))?;
         Ok(Self { connection, path, last_seq })
     }
 
@@ -72,9 +84,14 @@ impl Writer {
         while !queue.is_empty() || jobs.blocking_recv_many(&mut queue, MAX_GROUP_COMMITS) > 0 {
             let outcomes = self.commit_group(&queue);
             appended.send_if_modified(|seq| std::mem::replace(seq, self.last_seq()) != self.last_seq());
+            let mut has_forgotten = false;
             for (job, outcome) in queue.drain(..outcomes.len()).zip(outcomes) {
+                has_forgotten |= matches!(job.work, Work::Forget(..));
                 // Whoever dropped the future does not want to know; the commit stands all the same.
                 let _ = job.answer.send(outcome);
+            }
+            if has_forgotten {
+                retention::give_back(&self.connection);
             }
         }
         self.close()
@@ -101,7 +118,18 @@ impl Writer {
         let mut outcomes = Vec::with_capacity(jobs.len());
         self.run_statement("BEGIN IMMEDIATE")?;
         for job in jobs {
-            outcomes.push(self.apply(&job.commit, &mut last_seq)?);
+            outcomes.push(match &job.work {
+                Work::Commit(commit) => self.apply(commit, &mut last_seq)?,
+                Work::Forget(commit, upto) => {
+                    let outcome = self.apply(commit, &mut last_seq)?;
+                    if outcome.is_ok() {
+                        retention::forget(&self.connection, *upto, last_seq)?;
+                    }
+                    outcome
+                }
+                Work::Replicate(commits) => Ok(self.replicate(commits, &mut last_seq)?),
+                Work::Disown(owners) => Ok(self.disown(owners, last_seq)?),
+            });
             if Instant::now() >= until {
                 break;
             }
@@ -136,13 +164,48 @@ impl Writer {
         for record in &commit.records {
             *last_seq += i64::from(self.append(record, *last_seq + 1)?);
         }
-        let owner = self.put_offset(owner, commit)?;
+        let owner = self.put_offset(owner, &commit.owner, commit.offset)?;
         for change in &commit.state {
             self.change_state(owner, change)?;
         }
         let positions = first.unsigned_abs() + 1..last_seq.unsigned_abs() + 1;
         let appended = last_seq.abs_diff(first) as usize;
         Ok(Ok(Committed { positions, appended, duplicates: commit.records.len() - appended }))
+    }
+
+    /// Takes over what stands elsewhere. A position that is taken here by another record, which can only be one that was lost
+    /// there, does not keep the new one out: it gets the next position of this file.
+    fn replicate(&self, commits: &[Replicated], last_seq: &mut i64) -> rusqlite::Result<Committed> {
+        let (first, mut appended, mut duplicates) = (*last_seq, 0, 0);
+        for commit in commits {
+            for entry in &commit.records {
+                let seq = i64::try_from(entry.seq).unwrap_or(i64::MAX).max(*last_seq + 1);
+                match self.append_fields(entry.kind, entry.id, entry.ts, &entry.body, seq)? {
+                    true => (*last_seq, appended) = (seq, appended + 1),
+                    false => duplicates += 1,
+                }
+            }
+            let Some(name) = &commit.owner else { continue };
+            let (mut owner, _) = self.owner(name)?;
+            if let Some(offset) = commit.offset {
+                owner = Some(self.put_offset(owner, name, offset)?);
+            }
+            if let Some(owner) = owner {
+                commit.state.iter().try_for_each(|change| self.change_state(owner, change))?;
+            }
+        }
+        Ok(Committed { positions: first.unsigned_abs() + 1..last_seq.unsigned_abs() + 1, appended, duplicates })
+    }
+
+    fn disown(&self, owners: &[String], last_seq: i64) -> rusqlite::Result<Committed> {
+        for name in owners {
+            if let (Some(owner), _) = self.owner(name)? {
+                self.change_state(owner, &StateChange::Clear)?;
+                self.connection.prepare_cached("DELETE FROM offset WHERE owner = ?1")?.execute([owner])?;
+            }
+        }
+        let next = last_seq.unsigned_abs() + 1;
+        Ok(Committed { positions: next..next, appended: 0, duplicates: 0 })
     }
 
     fn owner(&self, name: &str) -> rusqlite::Result<(Option<i64>, Option<i64>)> {
@@ -153,19 +216,30 @@ impl Writer {
 
     /// Whether the record was appended; a known id is not.
     fn append(&self, record: &NewRecord, seq: i64) -> rusqlite::Result<bool> {
-        let sql = "INSERT INTO log (seq, kind, id, ts, body) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (id) DO NOTHING";
-        let (kind, id, ts) = (code_of(record.kind), record.id.as_bytes(), record.ts.as_millis());
-        Ok(self.connection.prepare_cached(sql)?.execute(params![seq, kind, id, ts, record.body])? == 1)
+        self.append_fields(record.kind, record.id, record.ts, &record.body, seq)
     }
 
-    fn put_offset(&self, owner: Option<i64>, commit: &Commit) -> rusqlite::Result<i64> {
+    fn append_fields(
+        &self,
+        kind: RecordKind,
+        id: RecordId,
+        ts: Timestamp,
+        body: &str,
+        seq: i64,
+    ) -> rusqlite::Result<bool> {
+        let sql = "INSERT INTO log (seq, kind, id, ts, body) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (id) DO NOTHING";
+        let (kind, id, ts) = (code_of(kind), id.as_bytes(), ts.as_millis());
+        Ok(self.connection.prepare_cached(sql)?.execute(params![seq, kind, id, ts, body])? == 1)
+    }
+
+    fn put_offset(&self, owner: Option<i64>, name: &str, offset: i64) -> rusqlite::Result<i64> {
         if let Some(owner) = owner {
             let sql = "UPDATE offset SET committed = ?2 WHERE owner = ?1";
-            self.connection.prepare_cached(sql)?.execute([owner, commit.offset])?;
+            self.connection.prepare_cached(sql)?.execute([owner, offset])?;
             return Ok(owner);
         }
         let sql = "INSERT INTO offset (name, committed) VALUES (?1, ?2)";
-        self.connection.prepare_cached(sql)?.insert(params![commit.owner, commit.offset])
+        self.connection.prepare_cached(sql)?.insert(params![name, offset])
     }
 
     fn change_state(&self, owner: i64, change: &StateChange) -> rusqlite::Result<()> {

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 use orion_bus::{Reader, SqliteBus};
 use orion_pipeline::aside::{Aside, Input, asides_in};
-use orion_pipeline::guardian::GUARDIAN_OWNER;
+use orion_pipeline::guardian::GUARDIAN_OWNERS;
 use orion_pipeline::watcher::GROUP_OWNERS;
 use orion_source::RecordingWriter;
 use serde_json::json;
@@ -63,7 +63,7 @@ pub fn aside(args: &AsideArgs) -> Result<ExitCode, Failure> {
 fn read(data: &DataArgs) -> Result<Vec<Aside>, Failure> {
     let mut reader: Reader = SqliteBus::open_read_only(&data.memory_dir()).map_err(Failure::configuration)?;
     let mut owners = reader.owners(GROUP_OWNERS).map_err(Failure::configuration)?;
-    owners.push(GUARDIAN_OWNER.to_owned());
+    owners.extend(reader.owners(GUARDIAN_OWNERS).map_err(Failure::configuration)?);
     let mut asides = Vec::new();
     for owner in owners {
         asides.extend(asides_in(&reader.load(&owner).map_err(Failure::configuration)?));

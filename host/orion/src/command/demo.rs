@@ -43,7 +43,7 @@ pub fn demo(args: &DemoArgs) -> Result<ExitCode, Failure> {
     ))?;
     // No thread runs yet: on most kernels one that did would stay as it is.
     let attestation =
-        confinement::confine(args.confinement.confinement, &rules, &memory_dir, scene.destination.as_ref())?;
+        confinement::confine(args.confinement.confinement, &rules, &memory_dir, scene.destination.as_slice())?;
     let end_at = scene.end_at.filter(|_| args.once);
     let ending = scene.end_at.filter(|_| !args.once);
     let plan = Plan {
@@ -53,8 +53,11 @@ pub fn demo(args: &DemoArgs) -> Result<ExitCode, Failure> {
         clock: scene.clock.clone(),
         interval_millis: scene.interval_millis,
         catch_up_millis: args.watch.catch_up,
+        archive: orion_pipeline::archive::ArchiveSettings::default(),
         // A demonstration is no audit trail, and tells the same story on every machine.
         attestation: None,
+        redis: None,
+        remembers: true,
     };
     setup::runtime()?.block_on(show(plan, &attestation, end_at, ending))?;
     let stories = read_stories(&DataArgs { data })?;

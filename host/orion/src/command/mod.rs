@@ -1,15 +1,19 @@
 //! One file per command.
 
 pub mod aside;
+pub mod audit;
 pub mod check;
 pub mod demo;
 pub mod explain;
+pub mod get;
 pub mod incident;
+pub mod migrate;
 pub mod plugin;
 pub mod record;
 pub mod replay;
 pub mod rule;
 pub mod run;
 pub mod schema;
+pub mod snapshot;
 pub mod tail;
 pub mod verify;

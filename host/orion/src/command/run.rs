@@ -3,7 +3,9 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use orion_bus::RedisSettings;
 use orion_pipeline::clock::SystemClock;
+use orion_source::{Destination, Prometheus};
 
 use crate::cli::{Failure, RunArgs};
 use crate::confinement;
@@ -13,9 +15,12 @@ use crate::setup::{self, Pipeline, Plan, Signals};
 pub fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
     let source = setup::prometheus(args.watch.prometheus_url.as_deref(), args.watch.prometheus_timeout)?;
     let memory_dir = args.data.memory_dir();
+    // The key lies where a confined process reads nothing.
+    let archive = args.keep.settings()?;
+    let redis = args.deployment.settings(&args.data.data)?;
     // No thread runs yet: on most kernels one that did would stay as it is.
     let attestation =
-        confinement::confine(args.confinement.confinement, &args.rules, &memory_dir, Some(&source.destination()))?;
+        confinement::confine(args.confinement.confinement, &args.rules, &memory_dir, &destinations(&source, &redis))?;
     let plan = Plan {
         rules: args.rules.clone(),
         memory_dir,
@@ -23,7 +28,10 @@ pub fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
         clock: Arc::new(SystemClock),
         interval_millis: args.watch.poll_interval,
         catch_up_millis: args.watch.catch_up,
+        archive,
         attestation: Some(confinement::recorded(&attestation)),
+        redis,
+        remembers: args.deployment.remembers(),
     };
     setup::runtime()?.block_on(async {
         let mut signals = Signals::catch()?;
@@ -39,4 +47,11 @@ pub fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
         setup::close(pipeline.run_until(signals.received()).await?)
     })?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// What is connected to: the source, and Redis where hosts meet.
+fn destinations(source: &Prometheus, redis: &Option<RedisSettings>) -> Vec<Destination> {
+    let hosts = redis.iter().flat_map(|redis| redis.server.hosts());
+    let hosts = hosts.map(|(host, port)| Destination { host: host.clone(), port: *port });
+    std::iter::once(source.destination()).chain(hosts).collect()
 }

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::desk::{Desk, Remembered};
 use super::recent::Seen;
+use super::share::Share;
 use crate::aside::{Input, asides_in};
 use crate::library::{Accepted, Defaults, Generation, Shelf, check};
 use crate::supervision::{FIRST_QUARANTINE_MILLIS, STRIKES};
@@ -88,7 +89,8 @@ struct Asked {
 
 impl Asked {
     fn new() -> Self {
-        let desk = Desk::open(&generation(), Loaded::default(), Timestamp::default(), Remembered::InStore).unwrap();
+        let desk = Desk::open(&generation(), Share::All, Loaded::default(), Timestamp::default(), Remembered::InStore)
+            .unwrap();
         Self { desk, records: Vec::new(), state: BTreeMap::new() }
     }
 
@@ -111,7 +113,7 @@ impl Asked {
 
     fn restart(&mut self) {
         let loaded = self.loaded();
-        self.desk = Desk::open(&generation(), loaded, Timestamp::default(), Remembered::InStore).unwrap();
+        self.desk = Desk::open(&generation(), Share::All, loaded, Timestamp::default(), Remembered::InStore).unwrap();
     }
 
     fn loaded(&self) -> Loaded {

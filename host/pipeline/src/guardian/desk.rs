@@ -13,6 +13,7 @@ use super::attempt::{Answer, Unfit};
 use super::correlation::CorrelationRun;
 use super::incident::{CLOSED_ROOM, OPEN_ROOM};
 use super::recent::{Facts, Recent, Seen};
+use super::share::Share;
 use crate::aside::{ASIDE_ROOM, Input};
 use crate::condition::{self, Condition, Conditions, kind};
 use crate::draft::{Draft, NotWritable, key};
@@ -38,6 +39,7 @@ pub enum Remembered {
 
 /// The Guardian's state between two steps.
 pub struct Desk {
+    share: Share,
     runs: BTreeMap<String, CorrelationRun>,
     readers: Readers,
     conditions: Conditions,
@@ -58,10 +60,10 @@ struct Readers {
 }
 
 impl Readers {
-    /// Of a generation; correlations are numbered in order of their ids.
-    fn of(live: &Generation) -> Self {
-        let mut readers = Self { correlations: live.correlations.len(), ..Self::default() };
-        for (index, plan) in live.correlations.values().enumerate() {
+    /// Correlations are numbered in order of their ids.
+    fn of(plans: &BTreeMap<String, CorrelationPlan>) -> Self {
+        let mut readers = Self { correlations: plans.len(), ..Self::default() };
+        for (index, plan) in plans.values().enumerate() {
             match plan.correlation.matcher.required_event_types() {
                 Some(types) => {
                     for event_type in types {
@@ -102,13 +104,16 @@ impl Desk {
     /// The desk of a generation, as the store has it.
     pub fn open(
         live: &Generation,
+        share: Share,
         loaded: Loaded,
         now: Timestamp,
         remembered: Remembered,
     ) -> Result<Self, NotWritable> {
+        let plans = share.plans(live);
         let mut desk = Self {
-            runs: live.correlations.iter().map(|(id, plan)| (id.clone(), CorrelationRun::new(plan.clone()))).collect(),
-            readers: Readers::of(live),
+            share,
+            readers: Readers::of(&plans),
+            runs: plans.into_iter().map(|(id, plan)| (id, CorrelationRun::new(plan))).collect(),
             conditions: Conditions::default(),
             generation: live.number,
             ticked: Timestamp::default(),
@@ -119,11 +124,11 @@ impl Desk {
                 Remembered::Here => Draft::of_records(),
             },
         };
-        desk.restore(loaded, now)?;
+        desk.restore(live, loaded, now)?;
         Ok(desk)
     }
 
-    fn restore(&mut self, loaded: Loaded, now: Timestamp) -> Result<(), NotWritable> {
+    fn restore(&mut self, live: &Generation, loaded: Loaded, now: Timestamp) -> Result<(), NotWritable> {
         let mut gone: BTreeMap<String, CorrelationRun> = BTreeMap::new();
         for (state_key, value) in loaded.state {
             let parts = key::split(&state_key, 3);
@@ -140,11 +145,9 @@ impl Desk {
             };
             let run = match self.runs.get_mut(&id) {
                 Some(run) => run,
-                None => match self.runs.values().next() {
+                None => match live.correlations.values().next() {
                     // It went away while Orion was down; any plan will do to end what it left open.
-                    Some(any) => {
-                        gone.entry(id.clone()).or_insert_with(|| CorrelationRun::new(renamed(any.plan(), &id)))
-                    }
+                    Some(any) => gone.entry(id.clone()).or_insert_with(|| CorrelationRun::new(renamed(any, &id))),
                     None => continue,
                 },
             };
@@ -170,24 +173,30 @@ impl Desk {
     /// Goes on under another generation.
     pub fn adopt(&mut self, live: &Generation, now: Timestamp) -> Result<(), NotWritable> {
         self.generation = live.number;
-        self.readers = Readers::of(live);
+        let plans = self.share.plans(live);
+        self.readers = Readers::of(&plans);
         let mut old = std::mem::take(&mut self.runs);
-        for (id, plan) in &live.correlations {
-            let run = match old.remove(id) {
-                Some(run) if is_same(run.plan(), plan) => run,
+        for (id, plan) in plans {
+            let run = match old.remove(&id) {
+                Some(run) if is_same(run.plan(), &plan) => run,
                 Some(mut run) => {
-                    run.adopt(plan.clone(), now, self.generation, &mut self.pending)?;
+                    run.adopt(plan, now, self.generation, &mut self.pending)?;
                     run
                 }
-                None => CorrelationRun::new(plan.clone()),
+                None => CorrelationRun::new(plan),
             };
-            self.runs.insert(id.clone(), run);
+            self.runs.insert(id, run);
         }
         for (id, run) in old {
             self.clear_faults(&id, now, "the correlation was removed")?;
             run.end(&mut self.pending, now, self.generation)?;
         }
         Ok(())
+    }
+
+    /// Whether there is no correlation, so that no event need be read.
+    pub fn is_idle(&self) -> bool {
+        self.runs.is_empty()
     }
 
     /// Whether correlators are to be told the time.

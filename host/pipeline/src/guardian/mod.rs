@@ -9,6 +9,8 @@ mod desk;
 mod incident;
 mod recent;
 mod run;
+mod share;
+mod split;
 
 #[cfg(test)]
 mod attempt_tests;
@@ -16,4 +18,6 @@ mod attempt_tests;
 mod tests;
 
 pub(crate) use desk::{Desk, Remembered};
-pub use run::{GUARDIAN_OWNER, Guardian, run_guardian};
+pub use run::{Guardian, run_guardian};
+pub use share::{GUARDIAN_OWNERS, Share};
+pub use split::split;

@@ -9,12 +9,10 @@ use tokio::sync::{Semaphore, watch};
 
 use super::desk::{Desk, Remembered, TICK_MILLIS, events_of};
 use super::recent::Seen;
+use super::share::Share;
 use crate::library::Generation;
 use crate::stage::{BATCH, QUIET_ENTRIES, StageError, StageLoop};
-use crate::watermark::Watermark;
-
-/// The name under which the Guardian commits.
-pub const GUARDIAN_OWNER: &str = "guardian";
+use crate::watermark::Reached;
 
 /// What the Guardian works with.
 pub struct Guardian {
@@ -22,8 +20,10 @@ pub struct Guardian {
     pub bus: Arc<dyn Bus>,
     /// The one clock.
     pub clock: Arc<dyn Clock>,
+    /// Which correlations it has.
+    pub share: Share,
     /// How far observation has come.
-    pub watermark: Arc<Watermark>,
+    pub reached: Reached,
     /// Places for plugins at work.
     pub workers: Arc<Semaphore>,
     /// The live generation.
@@ -51,7 +51,7 @@ async fn work(guardian: &Guardian, stage: &mut StageLoop) -> Result<(), StageErr
         }
         // Asked before the bus is: what is committed between the two has a later time than this, and a tick with it would
         // end incidents before the events were seen that keep them open.
-        let reached = guardian.watermark.reached(guardian.clock.now());
+        let reached = guardian.reached.at(guardian.clock.now());
         let entries = guardian.bus.read(progress.position, BATCH).await?;
         let caught_up = entries.len() < BATCH;
         let tick = reached.filter(|now| caught_up && progress.desk.is_tick_due(*now));
@@ -61,7 +61,7 @@ async fn work(guardian: &Guardian, stage: &mut StageLoop) -> Result<(), StageErr
             continue;
         }
         if stage.is_shut_down() {
-            return progress.commit(&*guardian.bus).await;
+            return progress.commit(guardian).await;
         }
         tokio::select! {
             () = stage.wait() => {}
@@ -80,10 +80,10 @@ struct Progress {
 
 impl Progress {
     async fn open(guardian: &Guardian, live: &Generation) -> Result<Self, StageError> {
-        let loaded = guardian.bus.load(GUARDIAN_OWNER).await?;
+        let loaded = guardian.bus.load(&guardian.share.owner()).await?;
         let committed = loaded.offset;
         let position = u64::try_from(committed.unwrap_or(0)).unwrap_or(0);
-        let desk = Box::new(Desk::open(live, loaded, guardian.clock.now(), Remembered::InStore)?);
+        let desk = Box::new(Desk::open(live, guardian.share, loaded, guardian.clock.now(), Remembered::InStore)?);
         Ok(Self { desk, position, committed })
     }
 
@@ -92,7 +92,7 @@ impl Progress {
         let position = entries.last().map_or(position, |entry| entry.seq);
         let place = guardian.workers.clone().acquire_owned().await;
         let (desk, events, answers) = tokio::task::spawn_blocking(move || {
-            let events = events_of(entries);
+            let events = if desk.is_idle() { Vec::new() } else { events_of(entries) };
             let answers = desk.ask_all(&events, tick);
             drop(place);
             (desk, events, answers)
@@ -103,19 +103,19 @@ impl Progress {
         progress.desk.settle(&events, answers, &earlier, tick)?;
         let behind = position.saturating_sub(u64::try_from(committed.unwrap_or(0)).unwrap_or(0));
         if !progress.desk.is_quiet() || behind >= QUIET_ENTRIES {
-            progress.commit(&*guardian.bus).await?;
+            progress.commit(guardian).await?;
         }
         Ok(progress)
     }
 
-    async fn commit(&mut self, bus: &dyn Bus) -> Result<(), StageError> {
+    async fn commit(&mut self, guardian: &Guardian) -> Result<(), StageError> {
         let offset = i64::try_from(self.position).unwrap_or(i64::MAX);
         if self.desk.is_quiet() && self.committed == Some(offset) {
             return Ok(());
         }
-        let commit = self.desk.take_pending().into_commit(GUARDIAN_OWNER, self.committed, offset);
+        let commit = self.desk.take_pending().into_commit(&guardian.share.owner(), self.committed, offset);
         orion_bus::crash_point!("guardian::before_commit");
-        bus.commit(commit).await?;
+        guardian.bus.commit(commit).await?;
         orion_bus::crash_point!("guardian::after_commit");
         self.committed = Some(offset);
         Ok(())

@@ -11,9 +11,10 @@ use orion_sandbox::{Limits, Sandbox, Settings};
 use tokio::sync::{Semaphore, watch};
 
 use super::run::{Guardian, run_guardian};
+use super::share::Share;
 use crate::library::{Accepted, Defaults, Generation, Shelf, StandardPlugin, check};
 use crate::replay::{Observer, Pace, Replay, ReplaySettings};
-use crate::watermark::Watermark;
+use crate::watermark::{Reached, Watermark};
 
 const RULES: &str = r#"
 correlations:
@@ -129,8 +130,8 @@ async fn live(generation: Generation, events: &[Event], end: Timestamp, drawn: &
     let (down, shutdown) = watch::channel(false);
     let (_live, generation) = watch::channel(Arc::new(generation));
     let workers = Arc::new(Semaphore::new(1));
-    let watermark = Arc::new(Watermark::default());
-    let guardian = Guardian { bus: bus.clone(), clock: clock.clone(), watermark, workers, generation };
+    let (share, reached) = (Share::All, Reached::Own(Arc::new(Watermark::default())));
+    let guardian = Guardian { bus: bus.clone(), clock: clock.clone(), share, reached, workers, generation };
     let task = tokio::spawn(run_guardian(guardian, shutdown));
     let mut rest = events;
     let mut offset = None;

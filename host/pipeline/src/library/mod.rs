@@ -27,7 +27,7 @@ use orion_trust::{Fault, Gate};
 pub use accept::{Accepted, Checked, CorrelationPlan, Defaults, check};
 pub use folder::{FolderError, digest_of, read_rule_file, rule_files};
 pub use shelf::{Shelf, StandardPlugin};
-pub use store::{GenerationFile, GenerationRecord, KeptPlugin, OWNER, kept_plugins, last_good_path};
+pub use store::{GenerationFile, GenerationRecord, KeptPlugin, LAST_GOOD_DIR, OWNER, kept_plugins, last_good_path};
 pub use watch::{FolderWatch, SETTLE_MILLIS};
 
 use crate::condition::{Condition, kind};

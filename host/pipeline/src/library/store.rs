@@ -24,7 +24,8 @@ pub const OWNER: &str = "library";
 const RULE_ROOM: &[u8] = b"rules";
 const PLUGIN_ROOM: &[u8] = b"plugins";
 const RECORD: &[u8] = b"generation";
-const LAST_GOOD_DIR: &str = "last-good";
+/// Where they lie, in the memory folder.
+pub const LAST_GOOD_DIR: &str = "last-good";
 
 /// One generation, as the store keeps it and people list it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

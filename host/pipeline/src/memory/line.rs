@@ -7,6 +7,8 @@ use std::io::Write;
 
 use blake3::Hash;
 use orion_bus::{Entry, RecordKind};
+use orion_model::Timestamp;
+use serde::Deserialize;
 
 /// `prev` of a file's first line.
 pub(super) const NO_LINE: Hash = Hash::from_bytes([0; 32]);
@@ -78,16 +80,26 @@ pub(super) fn read(line: &[u8]) -> Option<Sealed> {
     (hasher.finalize() == hash).then_some(Sealed { seq, prev, hash })
 }
 
-fn hash_of(hex: &str) -> Option<Hash> {
+pub(super) fn hash_of(hex: &str) -> Option<Hash> {
     let hash = Hash::from_hex(hex).ok()?;
     // One hash has one spelling.
     (hash.to_hex().as_str() == hex).then_some(hash)
 }
 
-fn seq_of(record: &[u8]) -> Option<u64> {
+/// The position that a line begins with.
+pub fn seq_of(record: &[u8]) -> Option<u64> {
     let rest = record.strip_prefix(SEQ.as_bytes())?;
     let digits = rest.split(|byte| *byte == b',').next()?;
     std::str::from_utf8(digits).ok()?.parse().ok()
+}
+
+/// When a line's record happened, by the data; none for a line that does not say.
+pub(super) fn ts_of(line: &[u8]) -> Option<Timestamp> {
+    #[derive(Deserialize)]
+    struct Dated {
+        ts: Timestamp,
+    }
+    serde_json::from_slice::<Dated>(line).ok().map(|dated| dated.ts)
 }
 
 /// Whether these bytes can be the beginning of a file of ours: of a first line, or of one the disk never got.

@@ -1,12 +1,25 @@
 //! Memory: the audit trail that people read. Everything on the bus, as three files of one JSON object a line.
 //!
-//! The bus is the truth and these files are its projection: they can be deleted and come back, byte for byte. Each line
-//! holds the hash of the line before it and of itself, so that an edit, a deletion or a reordering shows; see [`verify()`].
-//! How far a file has come is told by its own last line, so a crash at any moment neither loses a record nor doubles one.
+//! The bus is the truth and these files are its projection: they can be deleted and come back, byte for byte, as far as the bus
+//! goes back. Each line holds the hash of the line before it and of itself, over all files of a kind, so that an edit, a
+//! deletion or a reordering shows; see [`audit()`]. How far a file has come is told by its own last line, so a crash at any
+//! moment neither loses a record nor doubles one.
 
+mod audit;
+mod begins;
+mod checkpoint;
+mod closed;
+mod day;
+mod head;
 mod line;
+mod lines;
 mod progress;
+mod projection;
+mod rebuild;
 mod record_file;
+pub mod retention;
+#[cfg(test)]
+mod scene;
 #[cfg(test)]
 mod tests;
 mod verify;
@@ -14,11 +27,18 @@ mod verify;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use orion_bus::{Entry, RecordKind, crash_point};
+use orion_bus::{BusError, RecordKind};
 
-use self::progress::Progress;
-use self::record_file::RecordFile;
-pub use self::verify::{Chain, Verified, verify};
+pub use self::audit::{Audit, Finding, KindAudit, SignedBy, audit};
+pub use self::begins::{Begins, MEMORY_OWNER};
+pub use self::checkpoint::{CHECKPOINTS_FILE, Checkpoint, Checkpoints};
+pub use self::closed::{CLOSED_DIR, pack_closed, trail_files};
+pub use self::head::{Chain, Head, Heads};
+pub use self::line::seq_of as position_of;
+pub use self::lines::TrailLines;
+pub use self::projection::{DEFAULT_ROTATE_BYTES, Projection, Repair};
+pub use self::rebuild::{Rebuilt, cut_after, rebuild};
+pub use self::verify::{Verified, verify};
 
 /// The file that records of a kind go to.
 pub const fn file_name(kind: RecordKind) -> &'static str {
@@ -57,7 +77,7 @@ pub enum MemoryError {
     /// The files come from another database than the one they lie beside.
     #[error(
         "{path} goes up to position {last_seq} and {DATABASE} only to {bus_last_seq}: the database was replaced by an \
-         older or new one. Bring the right one back, or move the .jsonl files away and Orion starts new ones"
+         older or new one. Bring the right one back, or have the files follow this one with `orion audit rebuild`"
     )]
     Ahead {
         /// The file.
@@ -66,6 +86,30 @@ pub enum MemoryError {
         last_seq: u64,
         /// The last position on the bus.
         bus_last_seq: u64,
+    },
+    /// The files lack what the bus has forgotten.
+    #[error(
+        "{path} does not have the record at position {position} as {DATABASE} remembers it, and {DATABASE} has forgotten what \
+         comes before: the files were changed, or are those of another database. Bring the right ones back, or move the \
+         .jsonl files and the folder archive away, and Orion begins anew behind that position"
+    )]
+    Gap {
+        /// The file.
+        path: PathBuf,
+        /// The last position of its kind that the bus has forgotten.
+        position: u64,
+    },
+    /// A closed file has the name that the next one needs.
+    #[error("{path} is there already, and another file is to be closed under this name: move it away")]
+    InTheWay {
+        /// The file.
+        path: PathBuf,
+    },
+    /// What Memory wrote down about the beginning of the trail cannot be read.
+    #[error("{DATABASE} does not say where the audit trail begins ({why}): it was changed by another program")]
+    Begins {
+        /// What is wrong.
+        why: String,
     },
     /// The file was deleted or replaced while Orion had it open.
     #[error("{path} was deleted or replaced while Orion was writing it: open the projection again to write it anew")]
@@ -91,6 +135,20 @@ pub enum MemoryError {
     },
 }
 
+/// Why work on files and store together failed.
+#[derive(Debug, thiserror::Error)]
+pub enum TrailError {
+    /// For the files.
+    #[error(transparent)]
+    Memory(#[from] MemoryError),
+    /// For the store.
+    #[error(transparent)]
+    Bus(#[from] BusError),
+    /// A defect of ours.
+    #[error("the step panicked: {0}")]
+    Panicked(#[from] tokio::task::JoinError),
+}
+
 const DATABASE: &str = orion_bus::DATABASE_FILE;
 
 impl MemoryError {
@@ -99,61 +157,5 @@ impl MemoryError {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::StoreFull { path: path.to_owned() },
             _ => Self::Io { action, path: path.to_owned(), source },
         }
-    }
-}
-
-/// A torn end that a crash left behind and that was cut off; the bus still holds what was in it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Repair {
-    /// The file.
-    pub path: PathBuf,
-    /// How many bytes were cut.
-    pub cut_bytes: u64,
-}
-
-/// The three files, open for appending.
-pub struct Projection {
-    files: [RecordFile; 3],
-    progress: Progress,
-    resume_after: u64,
-}
-
-impl Projection {
-    /// Opens the files of a memory folder, creating those that are missing and cutting torn ends. The caller owns the
-    /// folder: it holds the bus open. `bus_last_seq` is the highest position on that bus.
-    pub fn open(memory_dir: &Path, bus_last_seq: u64) -> Result<Self, MemoryError> {
-        let open = |kind| RecordFile::open(memory_dir, kind);
-        let files = [open(RecordKind::Event)?, open(RecordKind::Incident)?, open(RecordKind::Decision)?];
-        record_file::sync_folder(memory_dir)?;
-        if let Some(ahead) = files.iter().find(|file| file.last_seq() > bus_last_seq) {
-            let (path, last_seq) = (ahead.path().to_owned(), ahead.last_seq());
-            return Err(MemoryError::Ahead { path, last_seq, bus_last_seq });
-        }
-        let progress = Progress::open(memory_dir)?;
-        let last_seqs = files.each_ref().map(RecordFile::last_seq);
-        Ok(Self { resume_after: progress.resume_after(last_seqs), progress, files })
-    }
-
-    /// What opening had to cut off.
-    pub fn repairs(&self) -> Vec<Repair> {
-        self.files.iter().filter_map(RecordFile::repair).collect()
-    }
-
-    /// The position behind which to read the bus: up to here all files hold everything.
-    pub fn resume_after(&self) -> u64 {
-        self.resume_after
-    }
-
-    /// Appends what the files do not hold yet, and returns when it survives power loss. Entries come in the order of the
-    /// bus, from [`Projection::resume_after`] on, without a gap. After an error the same entries can be given again.
-    pub fn project(&mut self, entries: &[Entry]) -> Result<(), MemoryError> {
-        let Some(last) = entries.last() else { return Ok(()) };
-        crash_point!("memory::before_append");
-        for file in &mut self.files {
-            file.append(entries)?;
-        }
-        crash_point!("memory::after_append");
-        self.resume_after = self.resume_after.max(last.seq);
-        self.progress.record(self.resume_after, self.files.each_ref().map(RecordFile::last_seq))
     }
 }

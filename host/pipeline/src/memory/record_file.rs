@@ -1,13 +1,21 @@
-//! One file of the audit trail: finds its own end after a crash, and adds to it.
+//! The file of the audit trail that records of one kind are written to: finds its own end after a crash, adds to it, and is
+//! closed when it is large or its day is over.
+//!
+//! When a file is closed follows from its records and from nothing else: the same records are cut into the same files whenever
+//! they are written, also when they are written again.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use blake3::Hash;
-use orion_bus::{Entry, MAX_PIECE_BYTES, RecordKind};
+use orion_bus::{Entry, MAX_PIECE_BYTES, RecordKind, crash_point};
 
+use super::closed::{closed_dir, closed_files, closed_path, create_closed_dir, sync_folder};
+use super::day::Day;
+use super::head::Head;
 use super::line::{self, Sealed};
+use super::lines::{Lines, first_line};
 use super::{MemoryError, Repair, file_name};
 
 /// Bytes that are written and synced at once: many lines share a sync, and a crash tears no more than this and a line.
@@ -23,32 +31,56 @@ const MAX_TORN_BYTES: u64 = (MAX_CHUNK_BYTES + 2 * MAX_LINE_BYTES) as u64;
 /// How much of the end is looked at first; most lines are shorter by far.
 const FIRST_LOOK_BYTES: u64 = 64 * 1024;
 
+/// The first record of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Begin {
+    seq: u64,
+    /// None when its line does not say; then the file is closed for its size alone.
+    day: Option<Day>,
+}
+
 /// A file that records of one kind are appended to.
 pub(super) struct RecordFile {
     kind: RecordKind,
+    memory_dir: PathBuf,
     path: PathBuf,
     file: File,
+    rotate_bytes: u64,
     /// Everything before this is whole lines and synced.
     end: u64,
-    last_seq: u64,
-    last_hash: Hash,
+    /// None while the file is empty.
+    begin: Option<Begin>,
+    head: Head,
     /// There may be bytes behind `end`: of a torn line, or of an append that failed.
     untidy: bool,
     cut_bytes: u64,
+    closed: u64,
 }
 
 impl RecordFile {
-    /// Opens or creates the file and cuts what a crash tore.
-    pub(super) fn open(memory_dir: &Path, kind: RecordKind) -> Result<Self, MemoryError> {
+    /// Opens or creates the file and cuts what a crash tore. An audit trail without a file goes on from `begins`.
+    pub(super) fn open(
+        memory_dir: &Path,
+        kind: RecordKind,
+        begins: Head,
+        rotate_bytes: u64,
+    ) -> Result<Self, MemoryError> {
         let path = memory_dir.join(file_name(kind));
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false);
-        let file = options.open(&path).map_err(MemoryError::io("open", &path))?;
+        let file = open_or_create(&path)?;
         let length = file.metadata().map_err(MemoryError::io("read", &path))?.len();
         let (end, last) = find_end(&file, length, &path)?;
-        let (last_seq, last_hash) = last.map_or((0, line::NO_LINE), |last| (last.seq, last.hash));
-        let untidy = end < length;
-        let mut this = Self { kind, path, file, end, last_seq, last_hash, untidy, cut_bytes: length - end };
+        let begin = match last {
+            Some(_) => begin_of(&file, &path)?,
+            None => None,
+        };
+        leave_out_cut(memory_dir, kind, begin)?;
+        let head = match last {
+            Some(last) => Head { last_seq: last.seq, hash: last.hash },
+            None => end_of_closed(memory_dir, kind)?.unwrap_or(begins),
+        };
+        let (memory_dir, untidy, cut_bytes) = (memory_dir.to_owned(), end < length, length - end);
+        let mut this =
+            Self { kind, memory_dir, path, file, rotate_bytes, end, begin, head, untidy, cut_bytes, closed: 0 };
         this.tidy()?;
         Ok(this)
     }
@@ -57,9 +89,14 @@ impl RecordFile {
         &self.path
     }
 
-    /// Position of the last record in the file; 0 while it is empty.
-    pub(super) fn last_seq(&self) -> u64 {
-        self.last_seq
+    /// Where the trail of this kind ends.
+    pub(super) fn head(&self) -> Head {
+        self.head
+    }
+
+    /// How many files were closed since it was opened.
+    pub(super) fn closed(&self) -> u64 {
+        self.closed
     }
 
     pub(super) fn repair(&self) -> Option<Repair> {
@@ -68,35 +105,68 @@ impl RecordFile {
 
     /// Appends the entries of this file's kind that it does not hold yet, and syncs.
     pub(super) fn append(&mut self, entries: &[Entry]) -> Result<(), MemoryError> {
-        let (mut seq, mut hash) = (self.last_seq, self.last_hash);
-        let mut chunk = Vec::new();
+        let mut chunk = Chunk { text: Vec::new(), begin: self.begin, head: self.head };
         for entry in entries {
-            if entry.kind != self.kind || entry.seq <= seq {
+            if entry.kind != self.kind || entry.seq <= chunk.head.last_seq {
                 continue;
             }
-            hash = line::write(&mut chunk, entry, hash).ok_or(MemoryError::Malformed { seq: entry.seq })?;
-            seq = entry.seq;
-            if chunk.len() >= MAX_CHUNK_BYTES {
-                self.write(&chunk, seq, hash)?;
-                chunk.clear();
+            if self.is_over(&chunk, entry) {
+                self.write(&mut chunk)?;
+                self.close()?;
+                chunk.begin = None;
+            }
+            chunk.push(entry)?;
+            if chunk.text.len() >= MAX_CHUNK_BYTES {
+                self.write(&mut chunk)?;
             }
         }
-        if chunk.is_empty() { Ok(()) } else { self.write(&chunk, seq, hash) }
+        self.write(&mut chunk)
     }
 
-    fn write(&mut self, chunk: &[u8], last_seq: u64, last_hash: Hash) -> Result<(), MemoryError> {
+    /// Whether the file, with what is about to be written to it, is to be closed before this record.
+    fn is_over(&self, chunk: &Chunk, entry: &Entry) -> bool {
+        let Some(begin) = chunk.begin else { return false };
+        let is_large = self.end + chunk.text.len() as u64 >= self.rotate_bytes;
+        is_large || begin.day.is_some_and(|day| Day::of(entry.ts) > day)
+    }
+
+    fn write(&mut self, chunk: &mut Chunk) -> Result<(), MemoryError> {
+        if chunk.text.is_empty() {
+            return Ok(());
+        }
         self.still_there()?;
         self.tidy()?;
         self.untidy = true;
-        let written = self.file.write_all_at(chunk, self.end).and_then(|()| self.file.sync_data());
+        let written = self.file.write_all_at(&chunk.text, self.end).and_then(|()| self.file.sync_data());
         if let Err(error) = written {
             // Give a full disk its bytes back at once. Should that fail too, the next append tries again.
             let _ = self.tidy();
             return Err(MemoryError::io("write", &self.path)(error));
         }
         self.untidy = false;
-        self.end += chunk.len() as u64;
-        (self.last_seq, self.last_hash) = (last_seq, last_hash);
+        self.end += chunk.text.len() as u64;
+        (self.begin, self.head) = (chunk.begin, chunk.head);
+        chunk.text.clear();
+        Ok(())
+    }
+
+    /// Gives the file, whole and synced, its name among the closed ones and goes on with an empty one.
+    fn close(&mut self) -> Result<(), MemoryError> {
+        let Some(Begin { seq, day }) = self.begin else { return Ok(()) };
+        self.still_there()?;
+        create_closed_dir(&self.memory_dir)?;
+        let closed = closed_path(&self.memory_dir, self.kind, seq, day.unwrap_or(Day::of(Default::default())));
+        if closed.exists() || closed.with_extension("jsonl.gz").exists() {
+            return Err(MemoryError::InTheWay { path: closed });
+        }
+        crash_point!("memory::before_close");
+        fs::rename(&self.path, &closed).map_err(MemoryError::io("close", &self.path))?;
+        sync_folder(&closed_dir(&self.memory_dir))?;
+        crash_point!("memory::after_close");
+        self.file = open_or_create(&self.path)?;
+        sync_folder(&self.memory_dir)?;
+        (self.end, self.begin) = (0, None);
+        self.closed += 1;
         Ok(())
     }
 
@@ -116,6 +186,55 @@ impl RecordFile {
             _ => Err(MemoryError::Replaced { path: self.path.clone() }),
         }
     }
+}
+
+/// Lines that are written and synced together, and what the file is with them.
+struct Chunk {
+    text: Vec<u8>,
+    begin: Option<Begin>,
+    head: Head,
+}
+
+impl Chunk {
+    fn push(&mut self, entry: &Entry) -> Result<(), MemoryError> {
+        let prev: Hash = self.head.hash;
+        let hash = line::write(&mut self.text, entry, prev).ok_or(MemoryError::Malformed { seq: entry.seq })?;
+        self.head = Head { last_seq: entry.seq, hash };
+        self.begin.get_or_insert(Begin { seq: entry.seq, day: Some(Day::of(entry.ts)) });
+        Ok(())
+    }
+}
+
+fn open_or_create(path: &Path) -> Result<File, MemoryError> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    options.open(path).map_err(MemoryError::io("open", path))
+}
+
+fn begin_of(file: &File, path: &Path) -> Result<Option<Begin>, MemoryError> {
+    let Some(line) = first_line(file).map_err(MemoryError::io("read", path))? else { return Ok(None) };
+    Ok(line::seq_of(&line).map(|seq| Begin { seq, day: line::ts_of(&line).map(Day::of) }))
+}
+
+/// Closed files that begin where this one does, or later, were taken back and are in it: a crash kept them from being removed.
+fn leave_out_cut(memory_dir: &Path, kind: RecordKind, begin: Option<Begin>) -> Result<(), MemoryError> {
+    let Some(begin) = begin else { return Ok(()) };
+    let files = closed_files(memory_dir, kind)?;
+    files.iter().rev().take_while(|file| file.first_seq >= begin.seq).try_for_each(|file| file.remove())
+}
+
+/// Where the newest closed file ends; none where there is no closed file.
+fn end_of_closed(memory_dir: &Path, kind: RecordKind) -> Result<Option<Head>, MemoryError> {
+    let Some(newest) = closed_files(memory_dir, kind)?.pop() else { return Ok(None) };
+    let mut lines = Lines::of_closed(&newest)?;
+    let mut last = Vec::new();
+    while lines.advance()? {
+        last.clear();
+        last.extend_from_slice(lines.text());
+    }
+    let damaged = || MemoryError::Damaged { path: newest.path.clone() };
+    let last = line::read(&last).ok_or_else(damaged)?;
+    Ok(Some(Head { last_seq: last.seq, hash: last.hash }))
 }
 
 /// Where the last whole line ends, and what it says.
@@ -155,9 +274,4 @@ fn last_whole_line(tail: &[u8], from_start: bool) -> Option<(usize, Sealed)> {
         }
         rest = before;
     }
-}
-
-/// A new file's name is not on the disk before its folder is.
-pub(super) fn sync_folder(memory_dir: &Path) -> Result<(), MemoryError> {
-    File::open(memory_dir).and_then(|folder| folder.sync_all()).map_err(MemoryError::io("sync", memory_dir))
 }

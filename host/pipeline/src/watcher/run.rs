@@ -137,6 +137,11 @@ async fn run_until_ended(
             Err(error) => Err(error),
         };
         let Err(error) = outcome else { return };
+        if commands.has_changed().is_err() {
+            // Nobody wants it any more: another host has taken it over, and repeats what did not come to stand here.
+            tracing::info!(group = id, "given up: {error}");
+            return;
+        }
         tracing::error!(group = id, retry_millis, "{error}");
         tokio::select! {
             () = tokio::time::sleep(Duration::from_millis(retry_millis)) => {}

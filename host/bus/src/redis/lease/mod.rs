@@ -71,7 +71,7 @@ pub struct Node {
     pub is_live: bool,
     /// When it last ticked, by the server's clock.
     pub seen_millis: i64,
-    /// How far it has come, in its own words.
+    /// How far it has come, in its own words; empty while that is not known.
     pub watermark: String,
     /// What else it says of itself.
     pub info: String,
@@ -113,6 +113,8 @@ pub struct Held {
 /// What a host tells of itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Described {
+    /// Which version of what is held the watermark is about.
+    version: u64,
     watermark: String,
     info: String,
 }
@@ -152,9 +154,10 @@ impl Leases {
         self.held.clone()
     }
 
-    /// What is told of the host from the next tick on.
-    pub fn describe(&self, watermark: String, info: String) {
-        self.described.send_replace(Described { watermark, info });
+    /// What is told of the host from the next tick on. The watermark is that of the work held as of `version`; with other work
+    /// it is not told, because what was taken over may be behind it.
+    pub fn describe(&self, version: u64, watermark: String, info: String) {
+        self.described.send_replace(Described { version, watermark, info });
     }
 
     /// Gives partitions back on which nothing is done any more: everything done on them is committed. Returns when the server

@@ -79,7 +79,7 @@ impl<C: ConnectionLike> Keeper<C> {
         let said = Said {
             incarnation: self.holding.incarnation(),
             roles: if self.is_draining { &none } else { self.settings.roles() },
-            watermark: &described.watermark,
+            watermark: if described.version == self.holding.held().version { &described.watermark } else { "" },
             info: &described.info,
         };
         // Doubt is said when it is due, and not when a server that hangs is given up.

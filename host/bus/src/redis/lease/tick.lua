@@ -117,7 +117,12 @@ for at = 8, #ARGV, 2 do
       nobodys = nobodys + 1
     end
   end
-  if #taken > 0 then redis.call('HSET', leases_key, unpack(taken)) end
+  if #taken > 0 then
+    redis.call('HSET', leases_key, unpack(taken))
+    -- What was taken over may be behind what this host told a moment ago.
+    nodes[me].watermark = ''
+    redis.call('HSET', nodes_key, me, cjson.encode(nodes[me]))
+  end
   free[#free + 1] = nobodys
 end
 

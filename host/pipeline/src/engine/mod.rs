@@ -3,8 +3,10 @@
 //! Ends from the source side: groups finish the evaluation in hand and commit, then each later stage reads what is left
 //! and ends. So after an orderly end Memory holds everything, and a start goes on exactly there.
 
+mod groups;
+mod stages;
+
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,22 +15,26 @@ use orion_model::Clock;
 use orion_sandbox::Sandbox;
 use orion_source::Source;
 use tokio::sync::{Semaphore, watch};
-use tokio::task::JoinSet;
 
-use crate::archive::run_archive;
+use self::groups::Groups;
+use self::stages::{StageContext, Stages};
+use crate::archive::ArchiveSettings;
 use crate::attestation::{Attestation, AttestationError};
-use crate::brain::run_brain;
-use crate::guardian::{Guardian, run_guardian};
 use crate::library::{FolderWatch, Generation, Library, LibraryError, LibrarySettings, SETTLE_MILLIS};
-use crate::watcher::{
-    Command, EndGroupError, SourceHealth, WatcherContext, WatcherSettings, end_stored_group, run_group,
-};
+use crate::shares::{Look, Shares, partition_of_group};
+use crate::watcher::{EndGroupError, SourceHealth, WatcherContext, WatcherSettings, end_stored_group};
 use crate::watermark::Watermark;
 
 /// What the engine is made of.
 pub struct EngineParts {
     /// The bus.
     pub bus: Arc<dyn Bus>,
+    /// The bus in this host's own folder: the same one, or what follows it. Memory's files are its projection.
+    pub own: Arc<dyn Bus>,
+    /// What of the work is this host's.
+    pub shares: Shares,
+    /// Whether this host writes Memory's files.
+    pub remembers: bool,
     /// The sandbox.
     pub sandbox: Arc<Sandbox>,
     /// What is asked, by the name rule files use.
@@ -39,6 +45,8 @@ pub struct EngineParts {
     pub library: LibrarySettings,
     /// Settings of the Watcher.
     pub watcher: WatcherSettings,
+    /// Settings of Memory.
+    pub archive: ArchiveSettings,
     /// How many plugin calls may run at once.
     pub workers: usize,
     /// What the process says of itself, where that is recorded.
@@ -73,20 +81,17 @@ pub struct Engine {
     context: Arc<WatcherContext>,
     library: Option<Library>,
     library_settings: LibrarySettings,
-    groups: BTreeMap<String, watch::Sender<Command>>,
-    group_tasks: JoinSet<()>,
-    groups_down: watch::Sender<bool>,
+    shares: Shares,
+    groups: Groups,
     generation: watch::Sender<Arc<Generation>>,
-    stages: Vec<(watch::Sender<bool>, tokio::task::JoinHandle<()>)>,
+    stages: Stages,
 }
 
 impl Engine {
     /// Loads rules and plugins and starts every stage.
     pub async fn start(parts: EngineParts) -> Result<Self, EngineError> {
-        let EngineParts { bus, sandbox, sources, clock, library: library_settings, watcher, workers, attestation } =
-            parts;
-        let memory_dir: PathBuf = library_settings.memory_dir.clone();
-        let mut library = Library::open(library_settings.clone(), sandbox, bus.clone()).await?;
+        let EngineParts { bus, own, mut shares, remembers, sandbox, sources, clock, attestation, .. } = parts;
+        let mut library = Library::open(parts.library.clone(), sandbox, bus.clone()).await?;
         library = scan(library, clock.clone()).await?;
         if library.misses_files() {
             // A file that was taken away while nobody looked is not to run for another moment.
@@ -99,7 +104,7 @@ impl Engine {
             attestation.record(&*bus, clock.now(), first.number).await?;
         }
         let watermark = Arc::new(Watermark::default());
-        let workers = Arc::new(Semaphore::new(workers.max(1)));
+        let workers = Arc::new(Semaphore::new(parts.workers.max(1)));
         let (generation, live) = watch::channel(Arc::new(first.clone()));
         let context = Arc::new(WatcherContext {
             bus: bus.clone(),
@@ -108,30 +113,19 @@ impl Engine {
             clock: clock.clone(),
             watermark: watermark.clone(),
             workers: workers.clone(),
-            settings: watcher,
+            settings: parts.watcher,
             evaluations: watch::Sender::new(0),
         });
-        let mut stages = Vec::new();
-        let mut stage = |start: &dyn Fn(watch::Receiver<bool>) -> tokio::task::JoinHandle<()>| {
-            let (down, shutdown) = watch::channel(false);
-            stages.push((down, start(shutdown)));
-        };
-        stage(&|shutdown| {
-            let (bus, clock, watermark) = (bus.clone(), clock.clone(), watermark.clone());
-            let guardian = Guardian { bus, clock, watermark, workers: workers.clone(), generation: live.clone() };
-            tokio::spawn(run_guardian(guardian, shutdown))
-        });
-        stage(&|shutdown| tokio::spawn(run_brain(bus.clone(), shutdown)));
-        stage(&|shutdown| tokio::spawn(run_archive(bus.clone(), memory_dir.clone(), shutdown)));
+        shares.tell(&watermark, &clock);
+        let stages = StageContext { bus, own, clock, reached: shares.reached(&watermark), workers, generation: live };
         let mut engine = Self {
             context,
             library: Some(library),
-            library_settings,
-            groups: BTreeMap::new(),
-            group_tasks: JoinSet::new(),
-            groups_down: watch::Sender::new(false),
+            shares,
+            groups: Groups::default(),
             generation,
-            stages,
+            stages: Stages::start(stages, remembers.then(|| parts.library.memory_dir.clone()), parts.archive),
+            library_settings: parts.library,
         };
         engine.apply(first).await?;
         Ok(engine)
@@ -146,14 +140,26 @@ impl Engine {
     pub async fn follow_edits(&mut self) -> Result<(), EngineError> {
         let mut watch = FolderWatch::start(&self.library_settings.dirs());
         loop {
-            match &self.library {
-                Some(library) if library.misses_files() => watch.settled().await,
-                Some(library) if library.tries_plugins() => tokio::select! {
-                    () = watch.changed() => {}
-                    () = failed_trial(library) => {}
+            let shares = self.shares.changed();
+            let is_work_another = match &self.library {
+                Some(library) if library.misses_files() => tokio::select! {
+                    () = watch.settled() => false,
+                    () = shares => true,
                 },
-                _ => watch.changed().await,
+                Some(library) if library.tries_plugins() => tokio::select! {
+                    () = watch.changed() => false,
+                    () = failed_trial(library) => false,
+                    () = shares => true,
+                },
+                _ => tokio::select! {
+                    () = watch.changed() => false,
+                    () = shares => true,
+                },
+            };
+            if is_work_another {
+                self.share_out().await;
             }
+            // Also then: the wait that was cut short may have been for an edit to settle.
             self.reload().await?;
         }
     }
@@ -187,41 +193,37 @@ impl Engine {
     async fn apply(&mut self, generation: Generation) -> Result<(), EngineError> {
         let (bus, clock) = (self.context.bus.clone(), self.context.clock.clone());
         for id in &generation.ended_groups {
-            match self.groups.remove(id) {
-                Some(group) => drop(group.send_replace(Command::Remove(generation.number))),
-                None => end_stored_group(&*bus, id, clock.now(), generation.number).await?,
+            if !self.groups.remove(id, generation.number) && self.shares.has(partition_of_group(id)) {
+                end_stored_group(&*bus, id, clock.now(), generation.number).await?;
             }
         }
         let (groups, correlations) = (generation.groups.len(), generation.correlations.len());
         tracing::info!(generation = generation.number, groups, correlations, "rules and plugins are live");
-        self.generation.send_replace(Arc::new(generation.clone()));
-        for (id, plan) in generation.groups {
-            let running = self.groups.get(&id).filter(|group| !group.is_closed());
-            match running {
-                Some(group) => drop(group.send_replace(Command::Adopt(plan))),
-                None => self.start_group(id, plan),
-            }
-        }
+        self.generation.send_replace(Arc::new(generation));
+        self.share_out().await;
         Ok(())
     }
 
-    fn start_group(&mut self, id: String, plan: crate::watcher::GroupPlan) {
-        let (sender, commands) = watch::channel(Command::Adopt(plan.clone()));
-        let shutdown = self.groups_down.subscribe();
-        self.group_tasks.spawn(run_group(self.context.clone(), plan, commands, shutdown));
-        self.groups.insert(id, sender);
+    /// Runs what is this host's and nothing else.
+    async fn share_out(&mut self) {
+        let look: Look = self.shares.look();
+        let live = self.generation.borrow().clone();
+        let (mine, others): (Vec<_>, Vec<_>) =
+            live.groups.iter().partition(|(id, _)| self.shares.has(partition_of_group(id)));
+        let ended = self.groups.stop(others.into_iter().map(|(id, _)| id.as_str()));
+        let stages = self.stages.share_out(&self.shares, &live);
+        tokio::join!(ended, stages);
+        for (id, plan) in mine {
+            self.groups.run(&self.context, id, plan);
+        }
+        self.shares.done(look).await;
     }
 
     /// Finishes what is in hand, commits, and ends every stage in order.
     pub async fn shut_down(mut self) {
-        self.groups_down.send_replace(true);
-        while self.group_tasks.join_next().await.is_some() {}
-        for (down, stage) in self.stages {
-            down.send_replace(true);
-            if let Err(error) = stage.await {
-                tracing::error!("a stage ended badly: {error}");
-            }
-        }
+        self.shares.tell_no_more().await;
+        self.groups.shut_down().await;
+        self.stages.shut_down().await;
     }
 }
 

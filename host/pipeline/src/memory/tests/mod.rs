@@ -1,5 +1,10 @@
 //! The promises of the audit trail: nothing lost, nothing twice, whatever a crash tears; and no edit goes unseen.
 
+mod audit;
+mod golden;
+mod retention;
+mod rotation;
+
 use std::fs;
 use std::path::Path;
 
@@ -8,15 +13,15 @@ use orion_model::{IdBuilder, Timestamp};
 use proptest::prelude::*;
 use tempfile::TempDir;
 
-use super::{Chain, MemoryError, Projection, file_name, verify};
+use super::{Begins, Chain, DEFAULT_ROTATE_BYTES, Heads, MemoryError, Projection, file_name, verify};
 
-fn entry(seq: u64, kind: RecordKind, body: &str) -> Entry {
+pub(super) fn entry(seq: u64, kind: RecordKind, body: &str) -> Entry {
     let id = IdBuilder::new("test").number(seq as i64).finish();
     Entry { seq, kind, id, ts: Timestamp::from_millis(seq as i64), body: body.into() }
 }
 
 /// A log in which kinds take turns and bodies differ in length.
-fn log(length: u64) -> Vec<Entry> {
+pub(super) fn log(length: u64) -> Vec<Entry> {
     let one = |seq| {
         let kind = RecordKind::ALL[(seq * 7 % 5 % 3) as usize];
         entry(seq, kind, &format!(r#"{{"n":{seq},"text":"{}"}}"#, "ä".repeat((seq * 13 % 40) as usize)))
@@ -24,13 +29,17 @@ fn log(length: u64) -> Vec<Entry> {
     (1..=length).map(one).collect()
 }
 
+fn open(folder: &Path, bus_last_seq: u64) -> Result<Projection, MemoryError> {
+    Projection::open(folder, bus_last_seq, &Begins::NONE, DEFAULT_ROTATE_BYTES)
+}
+
 fn texts(folder: &Path) -> [String; 3] {
     RecordKind::ALL.map(|kind| fs::read_to_string(folder.join(file_name(kind))).unwrap())
 }
 
 /// What the stage does at every start: open, and project what the bus has behind the point to resume from.
-fn run(folder: &Path, log: &[Entry]) -> Projection {
-    let mut projection = Projection::open(folder, log.len() as u64).unwrap();
+pub(super) fn run(folder: &Path, log: &[Entry]) -> Projection {
+    let mut projection = open(folder, log.len() as u64).unwrap();
     let after = usize::try_from(projection.resume_after()).unwrap();
     projection.project(&log[after..]).unwrap();
     projection
@@ -70,10 +79,9 @@ fn every_record_goes_to_the_file_of_its_kind_and_every_file_verifies() {
         let (lines, last_seq) = (of_kind().count() as u64, of_kind().next_back().unwrap().seq);
         let verified = verify(&folder.path().join(file_name(kind))).unwrap();
         assert_eq!((verified.lines, verified.last_seq, verified.torn_bytes), (lines, last_seq, 0));
-        let mut chain = Chain::empty();
-        assert!(of_kind().all(|entry| !chain.is_of(&verified) && chain.push(entry)));
-        assert!(chain.is_of(&verified));
-        assert!(chain.push(&log[0]) && !chain.is_of(&verified));
+        let mut chain = Chain::from(Heads::NONE);
+        assert!(of_kind().all(|entry| chain.heads().of(kind) != verified.head && chain.push(entry)));
+        assert_eq!(chain.heads().of(kind), verified.head);
     }
 }
 
@@ -94,7 +102,7 @@ fn a_restart_after_any_entry_changes_nothing() {
 fn entries_given_again_are_not_written_again() {
     let log = log(20);
     let (folder, whole) = projected(&log);
-    let mut projection = Projection::open(folder.path(), 20).unwrap();
+    let mut projection = open(folder.path(), 20).unwrap();
     projection.project(&log).unwrap();
     projection.project(&log[5..]).unwrap();
     projection.project(&[]).unwrap();
@@ -151,7 +159,7 @@ fn a_deleted_file_comes_back_byte_for_byte() {
     let (folder, whole) = projected(&log);
     for kind in RecordKind::ALL {
         fs::remove_file(folder.path().join(file_name(kind))).unwrap();
-        assert_eq!(Projection::open(folder.path(), 30).unwrap().resume_after(), 0);
+        assert_eq!(open(folder.path(), 30).unwrap().resume_after(), 0);
         run(folder.path(), &log);
         assert_eq!(texts(folder.path()), whole);
     }
@@ -161,11 +169,11 @@ fn a_deleted_file_comes_back_byte_for_byte() {
 fn a_kind_that_never_comes_does_not_make_every_start_read_everything() {
     let log: Vec<_> = (1..=50).map(|seq| entry(seq, RecordKind::Event, "{}")).collect();
     let (folder, whole) = projected(&log);
-    assert_eq!(Projection::open(folder.path(), 50).unwrap().resume_after(), 50);
+    assert_eq!(open(folder.path(), 50).unwrap().resume_after(), 50);
     // The hint is no more than that: torn, wrong or gone, the files speak for themselves.
     for hint in ["", "50 50 0", "99 50 0 0 b3:00\n"] {
         fs::write(folder.path().join("projected"), hint).unwrap();
-        assert_eq!(Projection::open(folder.path(), 50).unwrap().resume_after(), 0, "{hint:?}");
+        assert_eq!(open(folder.path(), 50).unwrap().resume_after(), 0, "{hint:?}");
         run(folder.path(), &log);
         assert_eq!(texts(folder.path()), whole);
     }
@@ -178,7 +186,7 @@ fn a_foreign_or_scrambled_file_is_refused_and_left_alone() {
     let scrambled = whole[0].replace("orion.event/1", "orion.event/2");
     for text in ["my notes\n", "[1,2]", scrambled.replacen("{\"seq\"", "{\"sek\"", 1).as_str()] {
         fs::write(&path, text).unwrap();
-        let refused = Projection::open(folder.path(), 12).err();
+        let refused = open(folder.path(), 12).err();
         assert!(matches!(refused, Some(MemoryError::Damaged { .. })), "{refused:?}");
         assert_eq!(fs::read_to_string(&path).unwrap(), text);
     }
@@ -187,8 +195,8 @@ fn a_foreign_or_scrambled_file_is_refused_and_left_alone() {
 #[test]
 fn files_of_another_database_are_noticed() {
     let (folder, _) = projected(&log(12));
-    assert!(Projection::open(folder.path(), 12).is_ok());
-    let refused = Projection::open(folder.path(), 11).err();
+    assert!(open(folder.path(), 12).is_ok());
+    let refused = open(folder.path(), 11).err();
     assert!(matches!(refused, Some(MemoryError::Ahead { last_seq: 12, bus_last_seq: 11, .. })), "{refused:?}");
 }
 
@@ -196,7 +204,7 @@ fn files_of_another_database_are_noticed() {
 fn a_file_deleted_under_a_running_host_is_noticed_and_comes_back() {
     let log = log(30);
     let (folder, whole) = projected(&log);
-    let mut projection = Projection::open(folder.path(), 30).unwrap();
+    let mut projection = open(folder.path(), 30).unwrap();
     let kind = log[29].kind;
     fs::remove_file(folder.path().join(file_name(kind))).unwrap();
     let more = [entry(31, kind, "{}")];
@@ -208,7 +216,7 @@ fn a_file_deleted_under_a_running_host_is_noticed_and_comes_back() {
 #[test]
 fn a_record_that_would_break_its_line_is_refused_and_nothing_of_the_batch_stays_in_that_file() {
     let folder = TempDir::new().unwrap();
-    let mut projection = Projection::open(folder.path(), 3).unwrap();
+    let mut projection = open(folder.path(), 3).unwrap();
     for body in ["", "{", "[]", "{\"a\":\n1}"] {
         let batch = [entry(1, RecordKind::Event, "{}"), entry(2, RecordKind::Event, body)];
         let refused = projection.project(&batch);
@@ -286,7 +294,7 @@ proptest! {
         let (_, whole) = projected(&log);
         let folder = TempDir::new().unwrap();
         for (batch, kind, tear) in steps {
-            let mut projection = Projection::open(folder.path(), 40).unwrap();
+            let mut projection = open(folder.path(), 40).unwrap();
             let after = usize::try_from(projection.resume_after()).unwrap();
             projection.project(&log[after..log.len().min(after + batch)]).unwrap();
             if let Some(cut) = tear {
@@ -300,12 +308,12 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_at_all_are_verified_or_refused_without_a_panic(bytes in any::<Vec<u8>>(), open in any::<bool>()) {
+    fn any_bytes_at_all_are_verified_or_refused_without_a_panic(bytes in any::<Vec<u8>>(), opens in any::<bool>()) {
         let folder = TempDir::new().unwrap();
         let path = folder.path().join("events.jsonl");
         fs::write(&path, &bytes).unwrap();
-        if open {
-            let _ = Projection::open(folder.path(), 0);
+        if opens {
+            let _ = open(folder.path(), 0);
         } else {
             let _ = verify(&path);
         }

@@ -1,0 +1,96 @@
+-- One commit: everything a step changed, or nothing. The only way in which the log grows.
+--
+-- KEYS  log, meta, owners, state of this owner, ids, ids of before, leases, readers
+-- ARGV  1 highest position the host knows of; 2 partition ('' for an owner of the host's own); 3 its token;
+--       4 owner; 5 expected offset ('' for none); 6 offset ('' when only records are added: nothing is then expected);
+--       7 how many ids are remembered before the older half is let go; 8 whether the owner reads the log, whose offset is
+--       then a position ('1'); 9 how many records; then the records, each its id (16 bytes) and the rest; then pairs of what changes in the state: 'p' key, value | 'd' key, '' | 'c', ''
+-- Gives {'OK', last position, records appended, id of the entry}, or why nothing changed:
+--       {'EMPTY'}, {'REGRESSED', last position}, {'FENCED', token}, {'CONFLICT', offset found}
+local log, meta, owners, state, ids, ids_before, leases, readers = unpack(KEYS)
+local owner, offset = ARGV[4], ARGV[6]
+local first_record, records = 10, tonumber(ARGV[9])
+-- What fits on Lua's stack, with room to spare.
+local MOST_ARGUMENTS = 4000
+
+local known = redis.call('HMGET', meta, 'lineage', 'seq')
+if not known[1] then return {'EMPTY'} end
+local seq = tonumber(known[2])
+if seq < tonumber(ARGV[1]) then return {'REGRESSED', known[2]} end
+if ARGV[2] ~= '' then
+  local token = redis.call('HGET', leases, ARGV[2])
+  if token ~= ARGV[3] then return {'FENCED', token or ''} end
+end
+if offset ~= '' then
+  local found = redis.call('HGET', owners, owner) or ''
+  if found ~= ARGV[5] then return {'CONFLICT', found} end
+end
+
+-- Which records are new. A full server refuses the first write, and then nothing is half done.
+local fresh, here = {}, {}
+local is_before = redis.call('EXISTS', ids_before) == 1
+for from = 0, records - 1, MOST_ARGUMENTS do
+  local names, add = {}, {}
+  for at = from, math.min(from + MOST_ARGUMENTS, records) - 1 do
+    names[#names + 1] = string.sub(ARGV[first_record + at], 1, 16)
+  end
+  local in_ids = redis.call('SMISMEMBER', ids, unpack(names))
+  local in_before = is_before and redis.call('SMISMEMBER', ids_before, unpack(names))
+  for at, name in ipairs(names) do
+    if in_ids[at] == 0 and not (in_before and in_before[at] == 1) and not here[name] then
+      here[name] = true
+      add[#add + 1] = name
+      fresh[#fresh + 1] = ARGV[first_record + from + at - 1]
+    end
+  end
+  if #add > 0 then redis.call('SADD', ids, unpack(add)) end
+end
+
+local entry_id
+local fields = {'o', owner}
+local function put(name, value)
+  if #fields >= MOST_ARGUMENTS then
+    redis.call('XADD', log, string.format('%.0f-*', seq), unpack(fields))
+    fields = {'o', owner}
+  end
+  fields[#fields + 1] = name
+  fields[#fields + 1] = value
+end
+for _, record in ipairs(fresh) do
+  put('r', record)
+  seq = seq + 1
+end
+local first_change = first_record + records
+for at = first_change, #ARGV, 2 do put(ARGV[at], ARGV[at + 1]) end
+if offset ~= '' then put('f', offset) end
+if offset ~= '' or #fresh > 0 then
+  entry_id = redis.call('XADD', log, string.format('%.0f-*', seq), unpack(fields))
+  redis.call('HSET', meta, 'seq', string.format('%.0f', seq))
+end
+
+if offset ~= '' then
+  redis.call('HSET', owners, owner, offset)
+  if ARGV[8] == '1' then redis.call('HSET', readers, owner, offset) end
+  local puts = {}
+  local function flush()
+    if #puts > 0 then redis.call('HSET', state, unpack(puts)) end
+    puts = {}
+  end
+  for at = first_change, #ARGV, 2 do
+    local what, key = string.sub(ARGV[at], 1, 1), string.sub(ARGV[at], 2)
+    if what == 'p' then
+      puts[#puts + 1] = key
+      puts[#puts + 1] = ARGV[at + 1]
+      if #puts >= MOST_ARGUMENTS then flush() end
+    else
+      flush()
+      if what == 'd' then redis.call('HDEL', state, key) else redis.call('UNLINK', state) end
+    end
+  end
+  flush()
+end
+
+if #fresh > 0 and redis.call('SCARD', ids) > tonumber(ARGV[7]) then
+  redis.call('RENAME', ids, ids_before)
+end
+return {'OK', string.format('%.0f', seq), #fresh, entry_id or ''}

@@ -1,0 +1,375 @@
+//! What the bus and its tasks share, and the way of a commit and a read.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use redis::{ErrorKind, RedisError, ServerErrorKind, Value};
+use tokio::sync::watch;
+
+use super::follower::stored_cursor;
+use super::greeting::Greeted;
+use super::journal::{Journal, OUTBOX_OWNER, size_of_commit};
+use super::keys::Keys;
+use super::lease::Held;
+use super::link::Link;
+use super::script::{self, Sending, Verdict};
+use super::tail::Tail;
+use super::wire::{EntryId, LogEntry, read_entries};
+use super::{Place, RedisSettings};
+use crate::error::BusError;
+use crate::record::{Commit, Committed, Entry, Loaded};
+use crate::{Bus as _, SqliteBus};
+
+/// How long a command may take. A server that syncs each write to a slow disk answers within this; one that hangs is away.
+pub(super) const ANSWER_MILLIS: u64 = 3_000;
+
+/// How often a commit is tried when the server turns out to be another one than it was.
+const MOST_GREETINGS: usize = 3;
+
+/// How long a read waits for the follower: as long as an answer of a busy server takes.
+const TELL_MILLIS: u64 = 500;
+
+/// Entries of the log asked for at once: each holds a commit, so some thousand records.
+const READ_ENTRIES: usize = 64;
+
+/// What the bus and its tasks share.
+pub(super) struct Core {
+    pub(super) link: Link,
+    pub(super) keys: Keys,
+    pub(super) settings: RedisSettings,
+    pub(super) mirror: Arc<SqliteBus>,
+    pub(super) appended: watch::Sender<u64>,
+    pub(super) greeted: tokio::sync::Mutex<Greeted>,
+    /// Held while the outbox is written, so that its offsets follow each other.
+    pub(super) outbox: tokio::sync::Mutex<()>,
+    /// What the host's own file held of the log when it was opened.
+    pub(super) cursor: EntryId,
+    pub(super) held: watch::Receiver<Held>,
+    journal: Mutex<Journal>,
+    tail: Mutex<Tail>,
+    seen: AtomicU64,
+    mirrored: AtomicU64,
+}
+
+/// Why a commit did not come to stand.
+#[derive(Debug)]
+pub(super) enum Trouble {
+    /// It may stand or not; ask again when the server answers.
+    Away(String),
+    /// It does not stand, and never will.
+    Refused(BusError),
+}
+
+/// A commit that stands.
+pub(super) struct Stands {
+    pub(super) committed: Committed,
+    pub(super) entry: Option<EntryId>,
+}
+
+impl Core {
+    pub(super) async fn open(
+        settings: RedisSettings,
+        mirror: Arc<SqliteBus>,
+        held: watch::Receiver<Held>,
+    ) -> Result<Self, BusError> {
+        let (journal, unreadable) = Journal::open(mirror.load(OUTBOX_OWNER).await?);
+        for key in unreadable {
+            tracing::error!("commit {key:?} that waited for Redis cannot be read and is left in the file");
+        }
+        let link = Link::new(settings.server.clone(), Some(Duration::from_millis(ANSWER_MILLIS)));
+        let cursor = stored_cursor(&mirror).await?;
+        Ok(Self {
+            link,
+            keys: Keys::of(&settings.prefix),
+            greeted: tokio::sync::Mutex::new(Greeted::open(&mirror).await?),
+            outbox: tokio::sync::Mutex::default(),
+            held,
+            journal: Mutex::new(journal),
+            cursor,
+            tail: Mutex::new(Tail::starting_after(cursor.position)),
+            appended: watch::Sender::new(cursor.position),
+            seen: AtomicU64::new(cursor.position),
+            mirrored: AtomicU64::new(cursor.position),
+            settings,
+            mirror,
+        })
+    }
+
+    pub(super) fn journal(&self) -> MutexGuard<'_, Journal> {
+        // A panic elsewhere leaves it whole: every change of it is one call.
+        self.journal.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tail(&self) -> MutexGuard<'_, Tail> {
+        self.tail.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn node(&self) -> &str {
+        self.settings.lease.node()
+    }
+
+    pub(super) fn place(&self, owner: &str) -> Place {
+        (self.settings.place)(owner)
+    }
+
+    /// An owner's name at the server: what is this host's own is told apart from that of others.
+    pub(super) fn server_name(&self, owner: &str, place: &Place) -> String {
+        match place.partition {
+            Some(_) => owner.to_owned(),
+            None => format!("@{}/{owner}", escaped(self.node())),
+        }
+    }
+
+    /// The owner of an entry as it is called here; `None` for what is another host's own.
+    pub(super) fn local_name<'a>(&self, name: &'a str) -> Option<&'a str> {
+        match name.strip_prefix('@') {
+            Some(own) => own.strip_prefix(&escaped(self.node()))?.strip_prefix('/'),
+            None => Some(name),
+        }
+    }
+
+    /// The highest position this host knows of.
+    pub(super) fn seen(&self) -> u64 {
+        self.seen.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn has_seen(&self, position: u64) {
+        self.seen.fetch_max(position, Ordering::Relaxed);
+    }
+
+    /// Up to which position the host's own file holds the log.
+    pub(super) fn mirrored(&self) -> u64 {
+        self.mirrored.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn has_mirrored(&self, position: u64) {
+        self.mirrored.fetch_max(position, Ordering::Relaxed);
+    }
+
+    /// The server lost what it had behind some position up to this one.
+    pub(super) fn forget_tail_until(&self, position: u64) {
+        self.tail().forget_until(position);
+    }
+
+    /// Takes in what comes next in the log, and wakes who waits for it.
+    pub(super) fn tell(&self, entries: &[LogEntry]) {
+        let Some(last) = entries.last() else { return };
+        let mut tail = self.tail();
+        entries.iter().for_each(|entry| tail.push(&entry.records));
+        drop(tail);
+        let position = last.id.position;
+        self.has_seen(position);
+        self.appended.send_if_modified(|seq| std::mem::replace(seq, position.max(*seq)) < position);
+    }
+
+    pub(super) async fn load(&self, owner: &str) -> Result<Loaded, BusError> {
+        let place = self.place(owner);
+        match self.load_from_server(owner, &place).await {
+            Ok(loaded) => Ok(self.journal().over_server(owner, loaded)),
+            Err(Trouble::Away(_)) if !place.reads_log => {
+                let mirrored = self.mirror.load(owner).await?;
+                Ok(self.journal().over_mirror(owner, mirrored))
+            }
+            Err(trouble) => Err(self.error(trouble)),
+        }
+    }
+
+    async fn load_from_server(&self, owner: &str, place: &Place) -> Result<Loaded, Trouble> {
+        let name = self.server_name(owner, place);
+        let mut is_first_loss = true;
+        for _ in 0..MOST_GREETINGS {
+            self.greet().await?;
+            match script::load(&self.link, &self.keys, &name).await {
+                Ok(Some((offset, state))) => return Ok(Loaded { offset, state }),
+                Ok(None) => self.forget_greeting().await,
+                Err(error) if is_no_script(&error) => self.forget_greeting().await,
+                // The connection was of a server that is gone; another one may be there.
+                Err(error) if error.is_connection_dropped() && is_first_loss => is_first_loss = false,
+                Err(error) => return Err(away(&error)),
+            }
+        }
+        Err(Trouble::Away("it lost everything again and again".to_owned()))
+    }
+
+    pub(super) async fn commit(&self, commit: Commit) -> Result<Committed, BusError> {
+        self.require_room(size_of_commit(&commit))?;
+        let place = self.place(&commit.owner);
+        if place.reads_log || self.journal().waiting() == 0 {
+            match self.send(&commit, &place, false).await {
+                Ok(Stands { committed, entry }) => {
+                    if let Some(entry) = entry {
+                        self.journal().taken(commit, entry);
+                    }
+                    return Ok(committed);
+                }
+                Err(Trouble::Away(detail)) if !place.reads_log => self.say_away(&detail),
+                Err(trouble) => return Err(self.error(trouble)),
+            }
+        }
+        self.let_wait(commit).await
+    }
+
+    fn require_room(&self, bytes: usize) -> Result<(), BusError> {
+        let kept = self.journal().bytes();
+        let limit = self.settings.outbox_bytes;
+        if kept == 0 || kept + bytes <= limit {
+            return Ok(());
+        }
+        Err(BusError::OutboxFull { server: self.settings.server.to_string(), kept, limit })
+    }
+
+    /// Hands a commit to the server. Its records alone when `is_records_only`: by nobody, expecting nothing.
+    pub(super) async fn send(&self, commit: &Commit, place: &Place, is_records_only: bool) -> Result<Stands, Trouble> {
+        for _ in 0..MOST_GREETINGS {
+            self.greet().await?;
+            match self.send_once(commit, place, is_records_only).await? {
+                Some(stands) => return Ok(stands),
+                None => self.forget_greeting().await,
+            }
+        }
+        Err(Trouble::Away("it lost everything again and again".to_owned()))
+    }
+
+    /// `None` when the server has to be asked again what it still has.
+    pub(super) async fn send_once(
+        &self,
+        commit: &Commit,
+        place: &Place,
+        is_records_only: bool,
+    ) -> Result<Option<Stands>, Trouble> {
+        let owner = self.server_name(&commit.owner, place);
+        let fenced = || Trouble::Refused(BusError::Fenced { owner: commit.owner.clone() });
+        let token = match &place.partition {
+            Some(partition) if !is_records_only => {
+                let token = self.held.borrow().partitions.get(partition).cloned().ok_or_else(fenced)?;
+                Some((partition.to_string(), token))
+            }
+            _ => None,
+        };
+        let lease = token.as_ref().map(|(partition, token)| (partition.as_str(), token.as_str()));
+        let (reads_log, seen) = (place.reads_log, self.seen());
+        let sending = Sending { commit, owner: &owner, lease, reads_log, is_records_only, seen };
+        match sending.send(&self.link, &self.keys).await {
+            Ok(Verdict::Done { last_seq, appended, entry }) => {
+                self.has_seen(last_seq);
+                let positions = last_seq + 1 - appended as u64..last_seq + 1;
+                let committed =
+                    Committed { positions, appended, duplicates: commit.records.len().saturating_sub(appended) };
+                Ok(Some(Stands { committed, entry }))
+            }
+            Ok(Verdict::Empty | Verdict::Regressed) => Ok(None),
+            Ok(Verdict::Fenced) => Err(fenced()),
+            Ok(Verdict::Conflict(found)) => {
+                let (owner, expected) = (commit.owner.clone(), commit.expected);
+                Err(Trouble::Refused(BusError::Conflict { owner, expected, found }))
+            }
+            Err(error) if is_no_script(&error) => Ok(None),
+            Err(error) => Err(away(&error)),
+        }
+    }
+
+    pub(super) async fn read(&self, after: u64, max: usize) -> Result<Vec<Entry>, BusError> {
+        if let Some(entries) = self.read_tail(after, max).await {
+            return Ok(entries);
+        }
+        // At the server and not in the host's own file: what Redis lost and got again has other positions there.
+        let mut found = Vec::new();
+        let mut from = EntryId { position: after + 1, number: 0 };
+        while found.len() < max {
+            let answer = redis::cmd("XRANGE")
+                .arg(&self.keys.log)
+                .arg(from.to_string())
+                .arg("+")
+                .arg("COUNT")
+                .arg(READ_ENTRIES)
+                .query_async::<Value>(&mut self.link.clone())
+                .await
+                .map_err(|error| self.error(away(&error)))?;
+            let entries = read_entries(answer).map_err(|error| self.foreign(&error))?;
+            let Some(last) = entries.last() else { break };
+            from = EntryId { number: last.id.number + 1, ..last.id };
+            found.extend(entries.into_iter().flat_map(|entry| entry.records).filter(|entry| entry.seq > after));
+        }
+        found.truncate(max);
+        Ok(found)
+    }
+
+    /// What this host knows to be in the log is waited for: a stage that committed something reads it, and one that reads
+    /// less than it asked for has read everything.
+    async fn read_tail(&self, after: u64, max: usize) -> Option<Vec<Entry>> {
+        let seen = self.seen();
+        let is_full = |found: &Vec<Entry>| found.len() == max;
+        if let Some(found) = self.tail().read(after, max).filter(is_full) {
+            return Some(found);
+        }
+        self.wait_until_told(seen).await;
+        self.tail().read(after, max)
+    }
+
+    async fn wait_until_told(&self, position: u64) {
+        let mut appended = self.appended.subscribe();
+        let is_told = appended.wait_for(|told| *told >= position);
+        // When Redis is away it comes later, and wakes the stage.
+        let _ = tokio::time::timeout(Duration::from_millis(TELL_MILLIS), is_told).await;
+    }
+
+    pub(super) async fn read_at(&self, positions: &[u64]) -> Result<Vec<Entry>, BusError> {
+        let seen = self.seen();
+        let highest = positions.iter().copied().filter(|position| *position <= seen).max();
+        self.wait_until_told(highest.unwrap_or(0)).await;
+        let tailed = |position: &u64| self.tail().at(*position).cloned();
+        let far: BTreeSet<u64> = positions.iter().copied().filter(|position| tailed(position).is_none()).collect();
+        let far: Vec<_> = far.into_iter().collect();
+        let mirrored = match far.is_empty() {
+            true => Vec::new(),
+            false => self.mirror.read_at(&far).await?,
+        };
+        let find = |position: &u64| {
+            let at = mirrored.binary_search_by_key(position, |entry| entry.seq).ok()?;
+            mirrored.get(at).cloned()
+        };
+        Ok(positions.iter().filter_map(|position| tailed(position).or_else(|| find(position))).collect())
+    }
+
+    pub(super) fn error(&self, trouble: Trouble) -> BusError {
+        match trouble {
+            Trouble::Away(detail) => BusError::Away { server: self.settings.server.to_string(), detail },
+            Trouble::Refused(error) => error,
+        }
+    }
+
+    pub(super) fn foreign(&self, error: &impl std::fmt::Display) -> BusError {
+        BusError::ForeignLog { server: self.settings.server.to_string(), detail: error.to_string() }
+    }
+
+    fn say_away(&self, detail: &str) {
+        if self.journal().waiting() == 0 {
+            tracing::error!(
+                "Redis at {} does not answer ({detail}); what is observed waits in this host's file",
+                self.settings.server
+            );
+        }
+    }
+}
+
+/// The name of a node in front of an owner's, where a slash ends it.
+pub(super) fn escaped(node: &str) -> String {
+    node.replace('%', "%25").replace('/', "%2F")
+}
+
+/// What an error of the client means for a commit or a load.
+pub(super) fn away(error: &RedisError) -> Trouble {
+    let detail = match error.code() {
+        Some("OOM") => "it is full (`maxmemory`): give it more memory".to_owned(),
+        Some("MISCONF") => "it takes no writes because it cannot save to its disk".to_owned(),
+        Some("NOAUTH" | "WRONGPASS") => "it wants another password: see --redis-password-file".to_owned(),
+        _ => error.to_string(),
+    };
+    Trouble::Away(detail)
+}
+
+fn is_no_script(error: &RedisError) -> bool {
+    error.kind() == ErrorKind::Server(ServerErrorKind::NoScript)
+}

@@ -1,0 +1,25 @@
+-- Whether the server is the process that hosts know. A server that was started again, or promoted, may have lost its last
+-- writes; positions then go on far behind the lost ones, so that no position is ever given twice.
+--
+-- KEYS  meta, breaks, log
+-- ARGV  1 how many positions are left out; 2 the highest position this host knows of
+-- Gives {'EMPTY', a lineage for a new one} where no deployment lives, else {'OK', run, last position, breaks, lineage, position up to which the log is gone}; a break is 'RUN SURVIVED RESUMED': the
+-- process, the last position it had kept, and the one behind which it goes on.
+local meta, breaks, log = unpack(KEYS)
+local MOST_BREAKS = 1000
+local run = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
+local known = redis.call('HMGET', meta, 'lineage', 'run', 'seq')
+if not known[1] then
+  local time = redis.call('TIME')
+  return {'EMPTY', run .. '/' .. time[1] .. '.' .. time[2]}
+end
+local seq, seen = tonumber(known[3]), tonumber(ARGV[2])
+if known[2] ~= run or seq < seen then
+  local resumed = string.format('%.0f', math.max(seq, seen) + tonumber(ARGV[1]))
+  redis.call('RPUSH', breaks, run .. ' ' .. known[3] .. ' ' .. resumed)
+  redis.call('LTRIM', breaks, -MOST_BREAKS, -1)
+  redis.call('HSET', meta, 'run', run, 'seq', resumed)
+  -- Whoever follows the log learns from it how far there is nothing to come.
+  redis.call('XADD', log, resumed .. '-0', 'o', '@/')
+end
+return {'OK', run, redis.call('HGET', meta, 'seq'), redis.call('LRANGE', breaks, 0, -1), known[1], redis.call('HGET', meta, 'trimmed') or '0'}

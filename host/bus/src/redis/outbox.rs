@@ -1,0 +1,127 @@
+//! What happens while Redis is away, and when it is back.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use redis::FromRedisValue;
+use tokio::sync::watch;
+
+use super::core::{Core, Stands, Trouble};
+use super::script::eval;
+use crate::Bus as _;
+use crate::error::BusError;
+use crate::record::{Commit, Committed};
+
+/// How often the log is trimmed.
+const TRIM_MILLIS: u64 = 5_000;
+
+/// Positions that stay though everybody has them: what a person wants to look at a moment later.
+const KEPT_POSITIONS: u64 = 1_000;
+
+/// How long a host that is gone is waited for: over a long weekend.
+const AWAY_MILLIS: u64 = 4 * 24 * 3_600 * 1_000;
+
+/// Entries, of a few kilobytes mostly, with which the log is too large to wait for a host that is gone.
+const MOST_ENTRIES: u64 = 500_000;
+
+/// How often it is tried to hand over what waits.
+const TRY_MILLIS: u64 = 250;
+
+impl Core {
+    /// Keeps a commit in the host's own file until Redis takes it.
+    pub(super) async fn let_wait(&self, commit: Commit) -> Result<Committed, BusError> {
+        let _turn = self.outbox.lock().await;
+        let written = {
+            let journal = self.journal();
+            match journal.awaited(&commit.owner) {
+                Some(awaited) if commit.expected != Some(awaited) => {
+                    let (owner, expected) = (commit.owner, commit.expected);
+                    return Err(BusError::Conflict { owner, expected, found: Some(awaited) });
+                }
+                _ => journal.to_put(&commit),
+            }
+        };
+        self.mirror.commit(written.clone()).await?;
+        // How many of them are new is known when Redis takes them.
+        let committed = Committed { positions: 0..0, appended: commit.records.len(), duplicates: 0 };
+        self.journal().put(commit, &written);
+        Ok(committed)
+    }
+
+    /// Hands over what waits, in its order. A commit whose work went to another host meanwhile, or was done otherwise, leaves its
+    /// records: what was accepted is not lost, and what the other host recorded, too, is known by its ids.
+    async fn hand_over(&self) -> Result<(), BusError> {
+        loop {
+            let Some(commit) = self.journal().first() else { return Ok(()) };
+            let place = self.place(&commit.owner);
+            let stands = match self.send(&commit, &place, false).await {
+                Err(Trouble::Refused(_)) => self.send(&commit, &place, true).await,
+                other => other,
+            };
+            let Stands { entry, .. } = stands.map_err(|trouble| self.error(trouble))?;
+            let _turn = self.outbox.lock().await;
+            let Some(written) = self.journal().to_drop_first() else { return Ok(()) };
+            self.mirror.commit(written.clone()).await?;
+            self.journal().drop_first(&written, entry);
+        }
+    }
+}
+
+/// Lets the server go of what everybody has, until `down`.
+pub(super) async fn run_trim(core: Arc<Core>, mut down: watch::Receiver<bool>) {
+    loop {
+        tokio::select! {
+            _ = down.wait_for(|down| *down) => return,
+            () = tokio::time::sleep(Duration::from_millis(TRIM_MILLIS)) => {}
+        }
+        match core.trim().await {
+            Ok(Trimmed::Usual) => {}
+            Ok(Trimmed::Forced(position)) => tracing::warn!(
+                "Redis holds more than {MOST_ENTRIES} commits and lets go of those up to position {position}, which a host that \
+                 is away does not have: its audit trail will have a gap there"
+            ),
+            Err(error) => tracing::debug!("the log is not trimmed: {error}"),
+        }
+    }
+}
+
+enum Trimmed {
+    Usual,
+    Forced(u64),
+}
+
+impl Core {
+    async fn trim(&self) -> redis::RedisResult<Trimmed> {
+        let keys = [&self.keys.log, &self.keys.meta, &self.keys.readers, &self.keys.mirrors];
+        let mut command = eval(include_str!("trim.lua"), &keys);
+        command.arg(self.node()).arg(self.mirrored()).arg(KEPT_POSITIONS).arg(AWAY_MILLIS).arg(MOST_ENTRIES);
+        let answer: Vec<redis::Value> = command.query_async(&mut self.link.clone()).await?;
+        let mut parts = answer.into_iter().skip(1).map(String::from_redis_value);
+        let (position, is_forced) = (parts.next().transpose()?, parts.next().transpose()?);
+        Ok(match (position.and_then(|position| position.parse().ok()), is_forced.as_deref()) {
+            (Some(position), Some("1")) => Trimmed::Forced(position),
+            _ => Trimmed::Usual,
+        })
+    }
+}
+
+/// Hands over what waits, until `down`.
+pub(super) async fn run_outbox(core: Arc<Core>, mut down: watch::Receiver<bool>) {
+    loop {
+        tokio::select! {
+            _ = down.wait_for(|down| *down) => return,
+            () = tokio::time::sleep(Duration::from_millis(TRY_MILLIS)) => {}
+        }
+        let waiting = core.journal().waiting();
+        // Whose work it is now is known with the first tick.
+        if waiting == 0 || core.held.borrow().in_doubt {
+            continue;
+        }
+        // Not in the select: a step is finished before the end.
+        match core.hand_over().await {
+            Ok(()) => tracing::info!("Redis answers again and has what waited for it, {waiting} commits or more"),
+            Err(BusError::Away { .. }) => {}
+            Err(error) => tracing::error!("what waits for Redis cannot be handed over: {error}"),
+        }
+    }
+}

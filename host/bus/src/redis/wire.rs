@@ -1,0 +1,242 @@
+//! How commits are written: into arguments of the commit script, out of entries of the log, and as bytes for the outbox.
+
+use std::sync::Arc;
+
+use orion_model::{RecordId, Timestamp};
+use redis::Value;
+
+use crate::record::{Commit, Entry, NewRecord, RecordKind, StateChange};
+
+/// Bytes of an id, and of what follows it: a kind and a time.
+const ID_BYTES: usize = 16;
+const HEAD_BYTES: usize = ID_BYTES + 1 + 8;
+
+/// The id of an entry of the log: the position of the last record so far, and which one it is of those at that position.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct EntryId {
+    pub(super) position: u64,
+    pub(super) number: u64,
+}
+
+impl EntryId {
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let (position, number) = text.split_once('-')?;
+        Some(Self { position: position.parse().ok()?, number: number.parse().ok()? })
+    }
+}
+
+impl std::fmt::Display for EntryId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}-{}", self.position, self.number)
+    }
+}
+
+/// An entry of the log: a commit, or one part of a large one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct LogEntry {
+    pub(super) id: EntryId,
+    pub(super) owner: String,
+    /// The owner's offset from here on; the parts of a commit but the last have none.
+    pub(super) offset: Option<i64>,
+    pub(super) records: Vec<Entry>,
+    pub(super) state: Vec<StateChange>,
+}
+
+/// What is no entry of ours: another program wrote into the log.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("entry {id} of the log is not one that Orion wrote: {what}")]
+pub(super) struct NotOurs {
+    id: String,
+    what: &'static str,
+}
+
+/// How the wire spells a kind. Never renumber: logs in the field hold these.
+const fn code_of(kind: RecordKind) -> u8 {
+    match kind {
+        RecordKind::Event => 1,
+        RecordKind::Incident => 2,
+        RecordKind::Decision => 3,
+    }
+}
+
+fn kind_of(code: u8) -> Option<RecordKind> {
+    RecordKind::ALL.into_iter().find(|kind| code_of(*kind) == code)
+}
+
+/// A record as the log holds it: id, kind, time, body.
+pub(super) fn record_bytes(record: &NewRecord) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(HEAD_BYTES + record.body.len());
+    bytes.extend_from_slice(record.id.as_bytes());
+    bytes.push(code_of(record.kind));
+    bytes.extend_from_slice(&record.ts.as_millis().to_le_bytes());
+    bytes.extend_from_slice(record.body.as_bytes());
+    bytes
+}
+
+fn read_record(bytes: &[u8]) -> Option<NewRecord> {
+    let (head, body) = bytes.split_at_checked(HEAD_BYTES)?;
+    let (id, rest) = head.split_first_chunk::<ID_BYTES>()?;
+    let (code, ts) = rest.split_first()?;
+    let ts = Timestamp::from_millis(i64::from_le_bytes(ts.try_into().ok()?));
+    let body = String::from_utf8(body.to_vec()).ok()?;
+    Some(NewRecord { kind: kind_of(*code)?, id: RecordId::from_bytes(*id), ts, body })
+}
+
+/// A change as the log holds it: a name that says what and where, and a value.
+pub(super) fn change_fields(change: &StateChange) -> (Vec<u8>, &[u8]) {
+    let named = |what: u8, key: &[u8]| [&[what], key].concat();
+    match change {
+        StateChange::Put { key, value } => (named(b'p', key), value),
+        StateChange::Delete { key } => (named(b'd', key), &[]),
+        StateChange::Clear => (named(b'c', &[]), &[]),
+    }
+}
+
+fn read_change(name: &[u8], value: Vec<u8>) -> Option<StateChange> {
+    let (what, key) = name.split_first()?;
+    let key = key.to_vec();
+    match what {
+        b'p' => Some(StateChange::Put { key, value }),
+        b'd' => Some(StateChange::Delete { key }),
+        b'c' => Some(StateChange::Clear),
+        _ => None,
+    }
+}
+
+/// The entries of an answer to XRANGE, or of one stream of XREAD.
+pub(super) fn read_entries(answer: Value) -> Result<Vec<LogEntry>, NotOurs> {
+    let Value::Array(entries) = answer else { return Ok(Vec::new()) };
+    entries.into_iter().map(read_entry).collect()
+}
+
+fn read_entry(entry: Value) -> Result<LogEntry, NotOurs> {
+    let not_ours = |id: &str, what| NotOurs { id: id.to_owned(), what };
+    let Value::Array(parts) = entry else { return Err(not_ours("?", "it has no id")) };
+    let mut parts = parts.into_iter();
+    let (Some(Value::BulkString(id)), Some(Value::Array(fields))) = (parts.next(), parts.next()) else {
+        return Err(not_ours("?", "it has no fields"));
+    };
+    let text = String::from_utf8_lossy(&id).into_owned();
+    let id = EntryId::parse(&text).ok_or_else(|| not_ours(&text, "its id is none"))?;
+    read_fields(id, fields).ok_or_else(|| not_ours(&text, "its fields are other ones"))
+}
+
+fn read_fields(id: EntryId, fields: Vec<Value>) -> Option<LogEntry> {
+    let mut entry = LogEntry { id, owner: String::new(), offset: None, records: Vec::new(), state: Vec::new() };
+    let mut records = Vec::new();
+    let mut fields = fields.into_iter();
+    while let (Some(Value::BulkString(name)), Some(Value::BulkString(value))) = (fields.next(), fields.next()) {
+        match name.as_slice() {
+            b"o" => entry.owner = String::from_utf8(value).ok()?,
+            b"f" => entry.offset = Some(std::str::from_utf8(&value).ok()?.parse().ok()?),
+            b"r" => records.push(read_record(&value)?),
+            _ => entry.state.push(read_change(&name, value)?),
+        }
+    }
+    let before = id.position.checked_sub(records.len() as u64)?;
+    let placed = records.into_iter().zip(before + 1..);
+    entry.records = placed.map(|(record, seq)| placed_at(record, seq)).collect();
+    Some(entry)
+}
+
+/// A record at its position.
+pub(super) fn placed_at(record: NewRecord, seq: u64) -> Entry {
+    Entry { seq, kind: record.kind, id: record.id, ts: record.ts, body: Arc::from(record.body) }
+}
+
+/// A commit as bytes: for the outbox.
+pub(super) fn commit_bytes(commit: &Commit) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut put = |piece: &[u8]| {
+        bytes.extend_from_slice(&(piece.len() as u64).to_le_bytes());
+        bytes.extend_from_slice(piece);
+    };
+    put(commit.owner.as_bytes());
+    put(&commit.expected.map_or_else(Vec::new, |expected| expected.to_le_bytes().to_vec()));
+    put(&commit.offset.to_le_bytes());
+    put(&(commit.records.len() as u64).to_le_bytes());
+    commit.records.iter().for_each(|record| put(&record_bytes(record)));
+    for change in &commit.state {
+        let (name, value) = change_fields(change);
+        put(&name);
+        put(value);
+    }
+    bytes
+}
+
+/// The commit of [`commit_bytes`]; `None` for other bytes.
+pub(super) fn read_commit(bytes: &[u8]) -> Option<Commit> {
+    let mut pieces = Pieces(bytes);
+    let owner = String::from_utf8(pieces.next()?.to_vec()).ok()?;
+    let expected = match pieces.next()? {
+        [] => None,
+        bytes => Some(i64::from_le_bytes(bytes.try_into().ok()?)),
+    };
+    let offset = i64::from_le_bytes(pieces.next()?.try_into().ok()?);
+    let count = u64::from_le_bytes(pieces.next()?.try_into().ok()?);
+    let mut commit = Commit { owner, expected, offset, ..Commit::default() };
+    for _ in 0..count {
+        commit.records.push(read_record(pieces.next()?)?);
+    }
+    while let Some(name) = pieces.next() {
+        commit.state.push(read_change(name, pieces.next()?.to_vec())?);
+    }
+    pieces.0.is_empty().then_some(commit)
+}
+
+/// Pieces, each behind its length.
+struct Pieces<'a>(&'a [u8]);
+
+impl<'a> Iterator for Pieces<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let (length, rest) = self.0.split_first_chunk::<8>()?;
+        let (piece, rest) = rest.split_at_checked(usize::try_from(u64::from_le_bytes(*length)).ok()?)?;
+        self.0 = rest;
+        Some(piece)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::conformance::event;
+
+    fn any_change() -> impl Strategy<Value = StateChange> {
+        prop_oneof![
+            (any::<Vec<u8>>(), any::<Vec<u8>>()).prop_map(|(key, value)| StateChange::Put { key, value }),
+            any::<Vec<u8>>().prop_map(|key| StateChange::Delete { key }),
+            Just(StateChange::Clear),
+        ]
+    }
+
+    fn any_commit() -> impl Strategy<Value = Commit> {
+        let state = proptest::collection::vec(any_change(), 0..5);
+        let events = proptest::collection::vec(any::<u32>().prop_map(event), 0..5);
+        (".*", any::<Option<i64>>(), any::<i64>(), events, state)
+            .prop_map(|(owner, expected, offset, records, state)| Commit { owner, expected, offset, records, state })
+    }
+
+    proptest! {
+        #[test]
+        fn a_commit_comes_back_from_its_bytes_and_from_no_part_of_them(commit in any_commit(), cut in any::<prop::sample::Index>()) {
+            let bytes = commit_bytes(&commit);
+            prop_assert_eq!(read_commit(&bytes), Some(commit.clone()));
+            let part = read_commit(&bytes[..cut.index(bytes.len())]);
+            prop_assert!(part.is_none_or(|part| part.state.len() < commit.state.len()));
+        }
+
+        #[test]
+        fn bytes_of_any_kind_are_no_panic(bytes in any::<Vec<u8>>()) {
+            let _ = read_commit(&bytes);
+            let entry = Value::Array(vec![
+                Value::BulkString(b"7-0".to_vec()),
+                Value::Array(vec![Value::BulkString(b"r".to_vec()), Value::BulkString(bytes.clone())]),
+            ]);
+            let _ = read_entries(Value::Array(vec![entry, Value::BulkString(bytes)]));
+        }
+    }
+}

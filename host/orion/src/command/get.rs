@@ -1,0 +1,142 @@
+//! `orion get`: the hosts of a deployment, and who does what.
+
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+use orion_bus::{Ownership, Survey, SurveyedNode, SurveyedPartition, ownership, survey};
+use orion_pipeline::shares;
+use serde_json::{Value, json};
+
+use crate::cli::{DataArgs, Failure, Output};
+use crate::deployment::RedisArgs;
+use crate::output::{columns, form, print_list};
+use crate::setup;
+use crate::text::span;
+
+/// Arguments of `orion get`.
+#[derive(Args)]
+pub struct GetArgs {
+    #[command(subcommand)]
+    pub command: GetCommand,
+}
+
+/// What can be looked at.
+#[derive(Subcommand)]
+pub enum GetCommand {
+    /// List the hosts: whether they live, what they do, how much of the log they have yet to take over
+    Nodes(WhereArgs),
+    /// List the partitions of the work: who holds each, what is in it, how much it has yet to read
+    Partitions {
+        #[command(flatten)]
+        at: WhereArgs,
+        /// Also those in which there is nothing to do
+        #[arg(long)]
+        all: bool,
+    },
+}
+
+/// Which deployment, and how the list looks.
+#[derive(Args)]
+pub struct WhereArgs {
+    #[command(flatten)]
+    pub redis: RedisArgs,
+    #[command(flatten)]
+    pub data: DataArgs,
+    /// How the list looks [default: table on a terminal, ndjson elsewhere]
+    #[arg(long, value_enum)]
+    pub output: Option<Output>,
+}
+
+/// Runs `nodes` or `partitions`.
+pub fn get(args: &GetArgs) -> Result<ExitCode, Failure> {
+    match &args.command {
+        GetCommand::Nodes(at) => match look(at)? {
+            Some(survey) => {
+                let values = survey.nodes.iter().map(node_value).collect();
+                print_list(form(at.output), values, |_| node_table(&survey.nodes))?;
+            }
+            None => print_alone(at)?,
+        },
+        GetCommand::Partitions { at, all } => {
+            let mut partitions = look(at)?.map(|survey| survey.partitions).unwrap_or_default();
+            partitions.retain(|partition| *all || !partition.owners.is_empty());
+            let values = partitions.iter().map(partition_value).collect();
+            print_list(form(at.output), values, |_| partition_table(&partitions))?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `None` for a host that is alone.
+fn look(at: &WhereArgs) -> Result<Option<Survey>, Failure> {
+    let Some(server) = at.redis.server()? else { return Ok(None) };
+    let look = survey(&server, &at.redis.redis_prefix, shares::place);
+    setup::runtime()?.block_on(look).map(Some).map_err(Failure::configuration)
+}
+
+/// The one host of a folder.
+fn print_alone(at: &WhereArgs) -> Result<(), Failure> {
+    let (state, pid) = match ownership(&at.data.memory_dir()).map_err(Failure::configuration)? {
+        Ownership::Process(pid) => ("runs", Some(pid)),
+        Ownership::Elsewhere => ("runs", None),
+        Ownership::Nobody => ("stopped", None),
+    };
+    let value = json!({ "alone": true, "state": state, "pid": pid, "memory": at.data.memory_dir() });
+    print_list(form(at.output), vec![value], |_| {
+        let pid = pid.map_or_else(String::new, |pid| format!(", process {pid}"));
+        format!(
+            "alone on {} ({state}{pid}); hosts that share work meet at a Redis, see REDIS_URL\n",
+            at.data.memory_dir().display()
+        )
+    })
+}
+
+fn node_value(node: &SurveyedNode) -> Value {
+    let about: Value = serde_json::from_str(&node.info).unwrap_or_default();
+    json!({
+        "node": node.name,
+        "live": node.is_live,
+        "roles": node.roles,
+        "partitions": node.partitions,
+        "silent_millis": node.silent_millis,
+        "unmirrored": node.unmirrored,
+        "about": about,
+    })
+}
+
+fn node_table(nodes: &[SurveyedNode]) -> String {
+    if nodes.is_empty() {
+        return "no hosts\n".to_owned();
+    }
+    let row = |node: &SurveyedNode| {
+        let state = if node.is_live { "lives" } else { "gone" };
+        let heard = format!("{} ago", span(node.silent_millis));
+        let behind = node.unmirrored.map_or_else(String::new, |records| records.to_string());
+        vec![node.name.clone(), state.to_owned(), heard, node.partitions.to_string(), behind, node.roles.join(",")]
+    };
+    columns(
+        &["NODE", "STATE", "HEARD OF", "PARTITIONS", "TO TAKE OVER", "ROLES"],
+        &nodes.iter().map(row).collect::<Vec<_>>(),
+    )
+}
+
+fn partition_value(partition: &SurveyedPartition) -> Value {
+    json!({
+        "partition": partition.partition.to_string(),
+        "node": partition.node,
+        "owners": partition.owners,
+        "unread": partition.unread,
+    })
+}
+
+fn partition_table(partitions: &[SurveyedPartition]) -> String {
+    if partitions.is_empty() {
+        return "no partitions with work\n".to_owned();
+    }
+    let row = |partition: &SurveyedPartition| {
+        let node = partition.node.clone().unwrap_or_else(|| "nobody".to_owned());
+        let unread = partition.unread.map_or_else(String::new, |records| records.to_string());
+        vec![partition.partition.to_string(), node, unread, partition.owners.join(" ")]
+    };
+    columns(&["PARTITION", "NODE", "UNREAD", "OWNERS"], &partitions.iter().map(row).collect::<Vec<_>>())
+}

@@ -1,0 +1,120 @@
+//! The stages behind the bus that run here: Guardians, Brain, Memory.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+use orion_bus::Bus;
+use orion_model::Clock;
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinHandle;
+
+use crate::archive::{Archive, ArchiveSettings, run_archive};
+use crate::brain::run_brain;
+use crate::guardian::{Guardian, Share, run_guardian};
+use crate::library::Generation;
+use crate::shares::{Shares, partition_of_brain};
+use crate::watermark::Reached;
+
+/// What the stages work with.
+pub(super) struct StageContext {
+    pub(super) bus: Arc<dyn Bus>,
+    /// The bus in this host's own folder.
+    pub(super) own: Arc<dyn Bus>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) reached: Reached,
+    pub(super) workers: Arc<Semaphore>,
+    pub(super) generation: watch::Receiver<Arc<Generation>>,
+}
+
+/// The stages.
+pub(super) struct Stages {
+    context: StageContext,
+    guardians: BTreeMap<Share, Stage>,
+    brain: Option<Stage>,
+    memory: Option<Stage>,
+}
+
+struct Stage {
+    down: watch::Sender<bool>,
+    task: JoinHandle<()>,
+}
+
+impl Stage {
+    fn start<F: Future<Output = ()> + Send + 'static>(run: impl FnOnce(watch::Receiver<bool>) -> F) -> Self {
+        let (down, shutdown) = watch::channel(false);
+        Self { down, task: tokio::spawn(run(shutdown)) }
+    }
+
+    /// Returns when it has read everything and committed.
+    async fn end(self) {
+        self.down.send_replace(true);
+        if let Err(error) = self.task.await {
+            tracing::error!("a stage ended badly: {error}");
+        }
+    }
+}
+
+impl Stages {
+    /// Memory's stage, where there is a folder for it; the others come with [`Stages::share_out`].
+    pub(super) fn start(context: StageContext, memory_dir: Option<PathBuf>, settings: ArchiveSettings) -> Self {
+        let (bus, clock) = (context.own.clone(), context.clock.clone());
+        let memory = memory_dir.map(|memory_dir| {
+            let archive = Archive { bus, clock, memory_dir, settings };
+            Stage::start(|shutdown| run_archive(archive, shutdown))
+        });
+        Self { context, guardians: BTreeMap::new(), brain: None, memory }
+    }
+
+    /// Runs what is this host's and nothing else. Returns when what ended has committed.
+    pub(super) async fn share_out(&mut self, shares: &Shares, live: &Generation) {
+        let mine = shares.guardians();
+        let lost = self.guardians.extract_if(.., |share, _| !mine.contains(share)).map(|(_, stage)| stage.end());
+        join_all(lost.collect::<Vec<_>>()).await;
+        for share in mine {
+            if !self.guardians.contains_key(&share) && self.has_work(share, live).await {
+                self.start_guardian(share);
+            }
+        }
+        match (shares.has(partition_of_brain()), self.brain.take()) {
+            (true, None) => {
+                let bus = self.context.bus.clone();
+                self.brain = Some(Stage::start(|shutdown| run_brain(bus, shutdown)));
+            }
+            (true, running) => self.brain = running,
+            (false, Some(lost)) => lost.end().await,
+            (false, None) => {}
+        }
+    }
+
+    /// A part of the correlations may be empty, and then there is nothing to do but to end what an earlier generation left.
+    async fn has_work(&self, share: Share, live: &Generation) -> bool {
+        if share == Share::All || live.correlations.keys().any(|id| share.has(id)) {
+            return true;
+        }
+        // A bus that does not answer says so to the stage, which tries again.
+        !self.context.bus.load(&share.owner()).await.is_ok_and(|loaded| loaded.state.is_empty())
+    }
+
+    fn start_guardian(&mut self, share: Share) {
+        let StageContext { bus, clock, reached, workers, generation, .. } = &self.context;
+        let guardian = Guardian {
+            bus: bus.clone(),
+            clock: clock.clone(),
+            share,
+            reached: reached.clone(),
+            workers: workers.clone(),
+            generation: generation.clone(),
+        };
+        self.guardians.insert(share, Stage::start(|shutdown| run_guardian(guardian, shutdown)));
+    }
+
+    /// Ends every stage in order: each reads what the one before it left.
+    pub(super) async fn shut_down(self) {
+        join_all(self.guardians.into_values().map(Stage::end)).await;
+        for stage in [self.brain, self.memory].into_iter().flatten() {
+            stage.end().await;
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! What of the work is this host's: all of it, or what the hosts that share a deployment agreed on.
+//!
+//! Whatever this says, it is the bus that decides: a host that still holds on to what another one has taken over cannot
+//! commit.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use orion_bus::{Bus as _, BusError, Held, Partition, Place, RedisBus, Role, SqliteBus};
+use orion_model::Clock;
+use tokio::sync::watch;
+
+use crate::brain::BRAIN_OWNER;
+use crate::guardian::{GUARDIAN_OWNERS, Share};
+use crate::watcher::GROUP_OWNERS;
+use crate::watermark::{Reached, Watermark, told};
+
+/// How often a host tells how far it has come. Ticks go out four times a second; this keeps what they carry fresh.
+const TELL_MILLIS: u64 = 100;
+
+/// Whose work an owner of the pipeline is. What is not listed is about the process: its own rules, faults and sources.
+pub fn place(owner: &str) -> Place {
+    if let Some(group) = owner.strip_prefix(GROUP_OWNERS) {
+        return Place { partition: Some(partition_of_group(group)), reads_log: false };
+    }
+    if let Some(partition) = Share::partition_of(owner) {
+        return Place { partition: Some(partition), reads_log: true };
+    }
+    if owner == BRAIN_OWNER {
+        return Place { partition: Some(partition_of_brain()), reads_log: true };
+    }
+    Place { partition: None, reads_log: false }
+}
+
+pub(crate) fn partition_of_group(group: &str) -> Partition {
+    Partition::of(Role::Watcher, group)
+}
+
+pub(crate) fn partition_of_brain() -> Partition {
+    Partition::of(Role::Brain, BRAIN_OWNER)
+}
+
+/// What this host does.
+pub enum Shares {
+    /// Everything.
+    All {
+        /// Whether correlations are cut into partitions, as in a folder that comes from hosts that shared them.
+        in_parts: bool,
+    },
+    /// What it holds among hosts.
+    Among(Among),
+}
+
+/// This host among others.
+pub struct Among {
+    bus: Arc<RedisBus>,
+    held: watch::Receiver<Held>,
+    /// The version of what is held that runs: what is told of progress is about that.
+    applied: Arc<AtomicU64>,
+    teller: Option<tokio::task::JoinHandle<()>>,
+}
+
+/// What was held at a moment.
+#[derive(Debug, Default)]
+pub(crate) struct Look {
+    version: u64,
+    surplus: Vec<Partition>,
+}
+
+impl Shares {
+    /// A host that is alone with its own file.
+    pub async fn alone(own: &SqliteBus) -> Result<Self, BusError> {
+        let owners = own.owners(GUARDIAN_OWNERS).await?;
+        Ok(Self::All { in_parts: owners.iter().any(|owner| Share::partition_of(owner).is_some()) })
+    }
+
+    /// Among the hosts of a bus.
+    pub fn among(bus: Arc<RedisBus>) -> Self {
+        let held = bus.leases().held();
+        Self::Among(Among { bus, held, applied: Arc::default(), teller: None })
+    }
+
+    /// Whether a partition is this host's work, and no other host waits for it.
+    pub(crate) fn has(&self, partition: Partition) -> bool {
+        match self {
+            Self::All { .. } => true,
+            Self::Among(among) => {
+                let held = among.held.borrow();
+                held.partitions.contains_key(&partition) && !held.surplus.contains(&partition)
+            }
+        }
+    }
+
+    /// The Guardians that are this host's.
+    pub(crate) fn guardians(&self) -> Vec<Share> {
+        match self {
+            Self::All { in_parts: false } => vec![Share::All],
+            Self::All { in_parts: true } | Self::Among(_) => {
+                Partition::all(Role::Guardian).filter(|one| self.has(*one)).map(Share::Of).collect()
+            }
+        }
+    }
+
+    /// How far observation has come.
+    pub(crate) fn reached(&self, own: &Arc<Watermark>) -> Reached {
+        match self {
+            Self::All { .. } => Reached::Own(own.clone()),
+            Self::Among(among) => {
+                Reached::Shared { held: among.held.clone(), appended: orion_bus::Bus::appended(&*among.bus) }
+            }
+        }
+    }
+
+    /// Waits until the work may be another.
+    pub(crate) async fn changed(&mut self) {
+        match self {
+            Self::All { .. } => std::future::pending().await,
+            Self::Among(Among { held, applied, .. }) => {
+                let known = applied.load(Ordering::SeqCst);
+                // The sender goes with the bus, which lives as long as this does.
+                let _ = held.wait_for(|held| held.version != known).await;
+            }
+        }
+    }
+
+    /// What is to be done now.
+    pub(crate) fn look(&self) -> Look {
+        match self {
+            Self::All { .. } => Look::default(),
+            Self::Among(among) => {
+                let held = among.held.borrow();
+                Look { version: held.version, surplus: held.surplus.clone() }
+            }
+        }
+    }
+
+    /// What runs is what was seen: hands over what is above this host's share, on which nothing runs any more.
+    pub(crate) async fn done(&self, look: Look) {
+        let Self::Among(among) = self else { return };
+        among.applied.store(look.version, Ordering::SeqCst);
+        if !look.surplus.is_empty() {
+            tracing::info!(partitions = look.surplus.len(), "handed over to other hosts");
+            among.bus.leases().give_up(look.surplus).await;
+        }
+    }
+
+    /// Begins to tell other hosts how far this one has come.
+    pub(crate) fn tell(&mut self, watermark: &Arc<Watermark>, clock: &Arc<dyn Clock>) {
+        let Self::Among(among) = self else { return };
+        let (bus, held, applied) = (among.bus.clone(), among.held.clone(), among.applied.clone());
+        let (watermark, clock) = (watermark.clone(), clock.clone());
+        among.teller = Some(tokio::spawn(async move {
+            loop {
+                let version = applied.load(Ordering::SeqCst);
+                // What it reported is asked for first: the position is then that of all of it.
+                let reached = watermark.reached(clock.now());
+                let is_whole = bus.waiting() == 0 && !held.borrow().in_doubt;
+                let progress = reached.filter(|_| is_whole).map(|reached| told(reached, bus.seen()));
+                bus.leases().describe(version, progress.unwrap_or_default(), about());
+                tokio::time::sleep(Duration::from_millis(TELL_MILLIS)).await;
+            }
+        }));
+    }
+
+    /// Tells no more: from here on what this host reports last may come late.
+    pub(crate) async fn tell_no_more(&mut self) {
+        let Self::Among(among) = self else { return };
+        if let Some(teller) = among.teller.take() {
+            teller.abort();
+            // Ended by us; only then it lets go of the bus.
+            let _ = teller.await;
+        }
+        among.bus.leases().describe(among.applied.load(Ordering::SeqCst), String::new(), about());
+    }
+}
+
+/// What else a host says of itself.
+fn about() -> String {
+    serde_json::json!({ "version": env!("CARGO_PKG_VERSION"), "pid": std::process::id() }).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_owner_of_the_pipeline_has_its_place() {
+        let place_of = |owner: &str| {
+            let Place { partition, reads_log } = place(owner);
+            (partition.map(|partition| partition.to_string()), reads_log)
+        };
+        assert_eq!(place_of("group/media").0, Some(partition_of_group("media").to_string()));
+        assert!(!place_of("group/media").1, "observing goes on without Redis");
+        assert_eq!(place_of("guardian/guardian:07"), (Some("guardian:07".to_owned()), true));
+        assert_eq!(place_of("brain"), (Some("brain:00".to_owned()), true));
+        for own in ["library", "process", "sources"] {
+            assert_eq!(place_of(own), (None, false));
+        }
+    }
+}

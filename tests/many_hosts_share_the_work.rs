@@ -1,0 +1,173 @@
+//! Hosts that meet at a Redis share rule groups, correlations and decisions evenly, keep the same audit trail, and hand their
+//! work over when they are told to end.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::support::{self, Deployment, Running, TARGETS};
+use orion_lab::{Exporter, Prometheus, RedisOptions, RedisServer, ScrapeConfig};
+use serde_json::Value;
+
+/// Starts a host of a deployment. A short lease keeps tests short.
+fn join(deployment: &Deployment, redis: &RedisServer, name: &str) -> Running {
+    deployment.start_with(&[("REDIS_URL", &redis.url()), ("ORION_NODE_NAME", name), ("ORION_LEASE", "3s")])
+}
+
+/// How many partitions of a role each host holds.
+fn shares(redis: &RedisServer, role: &str) -> BTreeMap<String, usize> {
+    let leases = redis.command(&["HGETALL", "{orion}:leases"]).unwrap();
+    let lines: Vec<_> = leases.lines().collect();
+    let mut shares = BTreeMap::new();
+    for pair in lines.chunks_exact(2).filter(|pair| pair[0].starts_with(role)) {
+        let node = pair[1].rsplit_once('/').unwrap().0;
+        *shares.entry(node.to_owned()).or_default() += 1;
+    }
+    shares
+}
+
+fn wait_for_shares(redis: &RedisServer, role: &str, expected: &[(&str, usize)]) {
+    let expected: BTreeMap<_, _> = expected.iter().map(|(node, count)| ((*node).to_owned(), *count)).collect();
+    support::wait_until("the shares", || shares(redis, role) == expected, || format!("{:?}", shares(redis, role)));
+}
+
+/// What was observed, without the place in a file.
+fn story(deployment: &Deployment) -> Vec<Value> {
+    let of_file = |mut line: Value| {
+        for place in ["seq", "prev", "hash"] {
+            line.as_object_mut().unwrap().remove(place);
+        }
+        line
+    };
+    let lines = [deployment.observed(), deployment.incidents(), deployment.decisions()].concat();
+    lines.into_iter().map(of_file).collect()
+}
+
+#[test]
+fn two_hosts_share_evenly_tell_one_story_and_hand_over_without_a_gap() {
+    let mut exporter = Exporter::start("jellyfin").unwrap();
+    let targets = ScrapeConfig::every(Duration::from_secs(1)).target("jellyfin", exporter.address());
+    let prometheus = Prometheus::start(&targets).unwrap();
+    prometheus.wait_for("up", "\"1\"", support::PATIENCE).unwrap();
+    let redis = RedisServer::start(&RedisOptions::default()).unwrap();
+    let (one, two) = (Deployment::new(&prometheus.url()), Deployment::new(&prometheus.url()));
+    for host in [&one, &two] {
+        host.rule("targets.yaml", TARGETS);
+    }
+    let first = join(&one, &redis, "one");
+    wait_for_shares(&redis, "watcher", &[("one", 64)]);
+    let second = join(&two, &redis, "two");
+    for role in ["watcher", "guardian"] {
+        wait_for_shares(&redis, role, &[("one", 32), ("two", 32)]);
+    }
+
+    exporter.stop();
+    for host in [&one, &two] {
+        host.wait_until("the decision", |it| it.decisions().len() == 1);
+    }
+    // Whoever has the group, the correlation or the decision: the other one goes on with it.
+    assert!(first.terminate().success());
+    wait_for_shares(&redis, "watcher", &[("two", 64)]);
+    exporter.restart().unwrap();
+    two.wait_until("the end of the incident", |it| !it.incidents_of("service_outage", "resolved").is_empty());
+    let first = join(&one, &redis, "one");
+    one.wait_until("the end of the incident", |it| !it.incidents_of("service_outage", "resolved").is_empty());
+    wait_for_shares(&redis, "watcher", &[("one", 32), ("two", 32)]);
+    assert!(second.terminate().success());
+    assert!(first.terminate().success());
+
+    for host in [&one, &two] {
+        assert_eq!(host.events_of("service_down", "firing").len(), 1);
+        assert_eq!(host.events_of("service_down", "resolved").len(), 1);
+        assert!(host.events_of("instants_missed", "occurred").is_empty(), "no gap");
+        host.check_promises();
+    }
+    assert_eq!(story(&one), story(&two));
+    assert_eq!(shares(&redis, "watcher"), BTreeMap::new(), "everything is given back");
+}
+
+#[test]
+fn a_host_that_dies_is_replaced_and_nothing_is_missed_or_said_twice() {
+    let mut exporter = Exporter::start("jellyfin").unwrap();
+    let targets = ScrapeConfig::every(Duration::from_secs(1)).target("jellyfin", exporter.address());
+    let prometheus = Prometheus::start(&targets).unwrap();
+    prometheus.wait_for("up", "\"1\"", support::PATIENCE).unwrap();
+    let redis = RedisServer::start(&RedisOptions::default()).unwrap();
+    let (one, two) = (Deployment::new(&prometheus.url()), Deployment::new(&prometheus.url()));
+    for host in [&one, &two] {
+        host.rule("targets.yaml", TARGETS);
+    }
+    let first = join(&one, &redis, "one");
+    wait_for_shares(&redis, "watcher", &[("one", 64)]);
+    one.wait_until("the store", |it| it.path("memory/events.jsonl").exists());
+    let second = join(&two, &redis, "two");
+    wait_for_shares(&redis, "watcher", &[("one", 32), ("two", 32)]);
+    // It begins and ends while the work of the dead host is nobody's.
+    first.kill();
+    exporter.stop();
+    prometheus.wait_for("min_over_time(up[3s])", "\"0\"", support::PATIENCE).unwrap();
+    exporter.restart().unwrap();
+    two.wait_until("the end of the incident", |it| !it.incidents_of("service_outage", "resolved").is_empty());
+    wait_for_shares(&redis, "watcher", &[("two", 64)]);
+    let first = join(&one, &redis, "one");
+    one.wait_until("what it missed", |it| !it.incidents_of("service_outage", "resolved").is_empty());
+    assert!(second.terminate().success());
+    assert!(first.terminate().success());
+    for host in [&one, &two] {
+        assert_eq!(host.events_of("service_down", "firing").len(), 1);
+        assert_eq!(host.decisions().len(), 1);
+        assert!(host.events_of("instants_missed", "occurred").is_empty(), "no gap");
+        host.check_promises();
+    }
+    assert_eq!(story(&one), story(&two));
+}
+
+#[test]
+fn a_deployment_moves_to_redis_and_back_with_everything_it_knows() {
+    let mut exporter = Exporter::start("jellyfin").unwrap();
+    let targets = ScrapeConfig::every(Duration::from_secs(1)).target("jellyfin", exporter.address());
+    let prometheus = Prometheus::start(&targets).unwrap();
+    prometheus.wait_for("up", "\"1\"", support::PATIENCE).unwrap();
+    let redis = RedisServer::start(&RedisOptions::default()).unwrap();
+    let host = Deployment::new(&prometheus.url());
+    host.rule("targets.yaml", TARGETS);
+    let alone = host.start();
+    exporter.stop();
+    host.wait_until("the decision", |it| it.decisions().len() == 1);
+    assert!(alone.terminate().success());
+
+    let url = redis.url();
+    let to = |engine: &str| {
+        let moved =
+            host.orion(&["migrate", "--to", engine, "--redis-url", &url, "--node-name", "one", "--output", "json"]);
+        assert!(moved.status.success(), "{}", String::from_utf8_lossy(&moved.stderr));
+        let said: Value = serde_json::from_slice(&moved.stdout).unwrap();
+        said["records"].as_u64().unwrap()
+    };
+    let records = (host.events().len() + host.incidents().len() + host.decisions().len()) as u64;
+    assert_eq!(to("redis"), records);
+    let shared = join(&host, &redis, "one");
+    exporter.restart().unwrap();
+    host.wait_until("the end of what began before", |it| !it.incidents_of("service_outage", "resolved").is_empty());
+    let nodes = host.orion(&["get", "nodes", "--redis-url", &url]);
+    let node: Value = serde_json::from_slice(&nodes.stdout).unwrap();
+    assert_eq!((&node["node"], &node["live"], &node["partitions"]), (&"one".into(), &true.into(), &129.into()));
+    let partitions = host.orion(&["get", "partitions", "--redis-url", &url]);
+    let partitions = String::from_utf8(partitions.stdout).unwrap();
+    assert!(partitions.contains(r#""owners":["group/targets.yaml/targets"]"#), "{partitions}");
+    let busy = host.orion(&["migrate", "--to", "embedded", "--redis-url", &url, "--node-name", "two"]);
+    assert_eq!(busy.status.code(), Some(3), "a host runs on the folder");
+    exporter.stop();
+    host.wait_until("the second incident", |it| it.incidents_of("service_outage", "opened").len() == 2);
+    host.wait_until("its decision", |it| it.decisions().len() == 2);
+    assert!(shared.terminate().success());
+
+    to("embedded");
+    redis.command(&["FLUSHALL"]).unwrap();
+    let alone = host.start();
+    exporter.restart().unwrap();
+    host.wait_until("the end of the second", |it| it.incidents_of("service_outage", "resolved").len() == 2);
+    assert!(alone.terminate().success());
+    assert_eq!(host.events_of("service_down", "firing").len(), 2);
+    assert_eq!(host.events_of("service_down", "resolved").len(), 2);
+    host.check_promises();
+}
