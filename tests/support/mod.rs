@@ -179,6 +179,12 @@ impl Deployment {
         self.incidents().into_iter().filter(wanted).collect()
     }
 
+    /// How far an owner has come by the store; `None` while it has committed nothing.
+    pub fn offset_of(&self, owner: &str) -> Option<i64> {
+        let mut store = SqliteBus::open_read_only(&self.path("memory")).ok()?;
+        store.load(owner).ok()?.offset
+    }
+
     fn lines(&self, name: &str) -> Vec<Value> {
         let kind = RecordKind::ALL.into_iter().find(|kind| file_name(*kind).starts_with(name)).unwrap();
         let mut trail = TrailLines::open(&self.path("memory"), kind).unwrap();
