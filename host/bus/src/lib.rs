@@ -26,7 +26,7 @@ pub use redis::lease::{
     MIN_LEASE_SECONDS, Node, Partitions, ServerTime, TICK_MILLIS, Token,
 };
 pub use redis::{
-    BadRedisUrl, Place, REDIS_OWNERS, RedisBus, RedisServer, RedisSettings, Survey, SurveyedNode, SurveyedPartition,
+    BadRedisUrl, ForeignEntry, Place, PlainStreams, REDIS_OWNERS, RedisBus, RedisServer, RedisSettings, Survey, SurveyedNode, SurveyedPartition,
     survey,
 };
 pub use sqlite::{
@@ -36,6 +36,10 @@ pub use sqlite::{
 
 /// What names of owners begin with that concern the file of one host alone: other hosts never learn of them.
 pub const LOCAL_OWNERS: &str = "local/";
+
+/// Owner of the positions that a file which follows others left out, because nothing was given there: from each key up to
+/// its value, both as eight bytes, the highest first.
+pub const HOLES_OWNER: &str = "local/holes";
 
 /// What stages speak to. All engines pass the same conformance tests.
 ///

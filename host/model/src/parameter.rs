@@ -29,11 +29,11 @@ pub enum ParameterValue {
 
 /// A piece of saved plugin state; no value means the key is gone.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StateEntry {
+pub struct StateEntry<B = Vec<u8>> {
     /// The plugin's own key.
-    pub key: Vec<u8>,
+    pub key: B,
     /// The plugin's own bytes.
-    pub value: Option<Vec<u8>>,
+    pub value: Option<B>,
 }
 
 const UNITS: [(&str, i64); 7] = [

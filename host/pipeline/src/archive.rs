@@ -16,7 +16,7 @@ use crate::memory::retention::{Keep, retain};
 use crate::memory::{
     Begins, Checkpoints, DEFAULT_ROTATE_BYTES, MEMORY_OWNER, MemoryError, Projection, TrailError, pack_closed,
 };
-use crate::stage::{BATCH, StageError, StageLoop};
+use crate::stage::{LARGE_BATCH, StageError, StageLoop};
 
 /// How often is looked for what is to go: retention is counted in days, and looking reads a batch of records.
 const LOOK_MILLIS: i64 = 3_600_000;
@@ -70,7 +70,7 @@ async fn work(archive: &Archive, stage: &mut StageLoop, housekeeping: &mut House
     let mut files = archive.open().await?;
     loop {
         housekeeping.step(archive, &files.projection).await?;
-        let entries = archive.bus.read(files.projection.resume_after(), BATCH).await?;
+        let entries = archive.bus.read(files.projection.resume_after(), LARGE_BATCH).await?;
         if !entries.is_empty() {
             let now = archive.clock.now();
             files = blocking(move || files.write(now, &entries)).await?;

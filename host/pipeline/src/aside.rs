@@ -7,10 +7,10 @@
 use std::collections::BTreeSet;
 
 use orion_bus::Loaded;
-use orion_model::{Digest, Event, Frame, SeriesTable, Timestamp};
+use orion_model::{Digest, Event, Frame, Labels, SeriesTable, Timestamp};
 use orion_sandbox::Plugin;
-use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize, Serializer};
+use serde_json::Value;
 
 use crate::draft::{Draft, NotWritable, key};
 
@@ -26,7 +26,7 @@ const MOST_INPUT_BYTES: usize = 4 * 1024 * 1024;
 
 /// An input that was set aside.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Aside {
+pub struct Aside<I = Input> {
     /// When, by the data.
     pub at: Timestamp,
     /// The rule or correlation that goes on without it.
@@ -38,7 +38,7 @@ pub struct Aside {
     /// How the call ended.
     pub fault: String,
     /// What the plugin was given.
-    pub input: Input,
+    pub input: I,
 }
 
 /// What a plugin was given.
@@ -66,17 +66,73 @@ pub enum Input {
     },
 }
 
-impl Input {
+/// What can be set aside.
+pub trait Given: Serialize {
+    /// Its position on the bus; 0 when it did not come from there.
+    fn position(&self) -> u64;
+}
+
+impl Given for Input {
+    fn position(&self) -> u64 {
+        if let Self::Event { position, .. } = self { *position } else { 0 }
+    }
+}
+
+/// An answer as it is written, which reads back as [`Input::Answer`]. Straight from its columns: it may have a hundred thousand
+/// series, and its plugin has cost the others enough.
+#[derive(Serialize)]
+#[serde(tag = "kind", rename = "answer")]
+pub struct Answer<'a> {
+    expr: &'a str,
+    body: Body<'a>,
+}
+
+impl<'a> Answer<'a> {
     /// The answer to a query.
-    pub fn of_answer(expr: &str, frame: &Frame, table: &SeriesTable) -> Self {
-        let sample = |(series, at, value): (u32, i64, f64)| {
-            let labels = table.labels(series).cloned().unwrap_or_default();
-            json!({ "metric": labels, "value": [seconds(at), number(value)] })
+    pub fn new(expr: &'a str, frame: &'a Frame, table: &'a SeriesTable) -> Self {
+        let data = Data { result_type: "vector", result: Samples { frame, table } };
+        Self { expr, body: Body { status: "success", data, warnings: &frame.warnings } }
+    }
+}
+
+impl Given for Answer<'_> {
+    fn position(&self) -> u64 {
+        0
+    }
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    status: &'static str,
+    data: Data<'a>,
+    warnings: &'a [String],
+}
+
+#[derive(Serialize)]
+struct Data<'a> {
+    #[serde(rename = "resultType")]
+    result_type: &'static str,
+    result: Samples<'a>,
+}
+
+struct Samples<'a> {
+    frame: &'a Frame,
+    table: &'a SeriesTable,
+}
+
+#[derive(Serialize)]
+struct Sample {
+    metric: Labels,
+    value: (f64, String),
+}
+
+impl Serialize for Samples<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let sample = |(series, at, value)| Sample {
+            metric: self.table.labels(series).cloned().unwrap_or_default(),
+            value: (seconds(at), number(value)),
         };
-        let result: Vec<Value> = frame.samples().map(sample).collect();
-        let data = json!({ "resultType": "vector", "result": result });
-        let body = json!({ "status": "success", "data": data, "warnings": frame.warnings });
-        Self::Answer { expr: expr.to_owned(), body }
+        serializer.collect_seq(self.frame.samples().map(sample))
     }
 }
 
@@ -119,23 +175,14 @@ impl Asides {
         at: Timestamp,
         plugin: &Plugin,
         fault: &str,
-        input: Input,
+        input: &impl Given,
     ) -> Result<(), NotWritable> {
-        let position = if let Input::Event { position, .. } = &input { *position } else { 0 };
-        let aside = Aside {
-            at,
-            of: self.of.clone(),
-            plugin: plugin.manifest().name.clone(),
-            plugin_digest: plugin.digest(),
-            fault: fault.to_owned(),
-            input,
-        };
-        let mut bytes = Draft::json(&aside)?;
+        let mut bytes = self.written(at, plugin, fault, input)?;
         if bytes.len() > MOST_INPUT_BYTES {
-            bytes = Draft::json(&Aside { input: Input::TooLarge { bytes: bytes.len() }, ..aside })?;
+            bytes = self.written(at, plugin, fault, &Input::TooLarge { bytes: bytes.len() })?;
         }
         // Names in the order of time.
-        let name = format!("{:020}-{position:020}", at.as_millis()).into_bytes();
+        let name = format!("{:020}-{:020}", at.as_millis(), input.position()).into_bytes();
         draft.put_bytes(self.key(&name), bytes);
         self.kept.insert(name);
         while self.kept.len() > MOST_KEPT
@@ -144,6 +191,17 @@ impl Asides {
             draft.delete(self.key(&oldest));
         }
         Ok(())
+    }
+
+    fn written(
+        &self,
+        at: Timestamp,
+        plugin: &Plugin,
+        fault: &str,
+        input: &impl Serialize,
+    ) -> Result<Vec<u8>, NotWritable> {
+        let (of, plugin, plugin_digest) = (self.of.clone(), plugin.manifest().name.clone(), plugin.digest());
+        Draft::json(&Aside { at, of, plugin, plugin_digest, fault: fault.to_owned(), input })
     }
 
     /// The rule or correlation is gone.
@@ -163,4 +221,32 @@ pub fn asides_in(loaded: &Loaded) -> Vec<Aside> {
     let is_aside = |state_key: &[u8]| key::split(state_key, 2).first() == Some(&ASIDE_ROOM);
     let asides = loaded.state.iter().filter(|(state_key, _)| is_aside(state_key));
     asides.filter_map(|(_, value)| serde_json::from_slice(value).ok()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_answer_is_written_as_its_source_gives_one_and_reads_back() {
+        let mut table = SeriesTable::default();
+        let up = table.define(&[("job", "a\"b")].into_iter().collect(), Timestamp::default());
+        let frame = Frame {
+            instant: Timestamp::from_millis(1_500),
+            ids: vec![up, up + 1],
+            timestamps: vec![1_500, 2_000],
+            values: vec![f64::INFINITY, 0.5],
+            warnings: vec!["not all".to_owned()],
+        };
+        let text = serde_json::to_string(&Answer::new("up", &frame, &table)).unwrap();
+        let result = json!([
+            { "metric": { "job": "a\"b" }, "value": [1.5, "+Inf"] },
+            { "metric": {}, "value": [2.0, "0.5"] },
+        ]);
+        let data = json!({ "resultType": "vector", "result": result });
+        let body = json!({ "status": "success", "data": data, "warnings": ["not all"] });
+        assert_eq!(serde_json::from_str::<Input>(&text).unwrap(), Input::Answer { expr: "up".to_owned(), body });
+    }
 }

@@ -10,7 +10,7 @@ use serde::de::{IgnoredAny, MapAccess, Visitor};
 use tokio::sync::watch;
 
 use crate::draft::{Draft, NotWritable};
-use crate::stage::{BATCH, QUIET_ENTRIES, StageError, StageLoop};
+use crate::stage::{LARGE_BATCH, QUIET_ENTRIES, StageError, StageLoop};
 
 /// The name under which Brain commits.
 pub const BRAIN_OWNER: &str = "brain";
@@ -29,7 +29,7 @@ async fn work(bus: &dyn Bus, stage: &mut StageLoop) -> Result<(), StageError> {
     let mut committed = bus.load(BRAIN_OWNER).await?.offset;
     let mut position = u64::try_from(committed.unwrap_or(0)).unwrap_or(0);
     loop {
-        let entries = bus.read(position, BATCH).await?;
+        let entries = bus.read(position, LARGE_BATCH).await?;
         let Some(last) = entries.last().map(|entry| entry.seq) else {
             if stage.is_shut_down() {
                 return Ok(());

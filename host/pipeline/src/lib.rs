@@ -18,6 +18,7 @@ pub mod library;
 mod lifecycle;
 pub mod memory;
 mod plugin_state;
+pub mod outside;
 pub mod replay;
 pub mod schedule;
 pub mod shares;

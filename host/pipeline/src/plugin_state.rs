@@ -89,15 +89,19 @@ impl PluginState {
     }
 
     /// The entries, for `restore`, with what changed since laid over them.
-    pub fn entries_with(&self, since: &[StateEntry]) -> Vec<StateEntry> {
-        let mut kept: BTreeMap<&[u8], &[u8]> = self.kept.iter().map(|(key, value)| (&**key, &**value)).collect();
+    pub fn entries_with<'a>(&'a self, since: &'a [StateEntry]) -> Vec<StateEntry<&'a [u8]>> {
+        let kept = self.kept.iter().map(|(key, value)| (&**key, &**value));
+        let entry = |(key, value)| StateEntry { key, value: Some(value) };
+        if since.is_empty() {
+            return kept.map(entry).collect();
+        }
+        let mut kept: BTreeMap<&[u8], &[u8]> = kept.collect();
         for entry in since {
             match &entry.value {
                 Some(value) => drop(kept.insert(&entry.key, value)),
                 None => drop(kept.remove(&*entry.key)),
             }
         }
-        let entry = |(key, value): (&[u8], &[u8])| StateEntry { key: key.to_vec(), value: Some(value.to_vec()) };
         kept.into_iter().map(entry).collect()
     }
 

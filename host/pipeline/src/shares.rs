@@ -7,12 +7,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use orion_bus::{Bus as _, BusError, Held, Partition, Place, RedisBus, Role, SqliteBus};
+use orion_bus::{Bus as _, BusError, Held, Partition, Place, PlainStreams, RedisBus, Role, SqliteBus};
 use orion_model::Clock;
 use tokio::sync::watch;
 
 use crate::brain::BRAIN_OWNER;
 use crate::guardian::{GUARDIAN_OWNERS, Share};
+use crate::outside::{IN_OWNER, OUT_OWNER};
 use crate::watcher::GROUP_OWNERS;
 use crate::watermark::{Reached, Watermark, told};
 
@@ -27,8 +28,11 @@ pub fn place(owner: &str) -> Place {
     if let Some(partition) = Share::partition_of(owner) {
         return Place { partition: Some(partition), reads_log: true };
     }
-    if owner == BRAIN_OWNER {
+    if owner == BRAIN_OWNER || owner == OUT_OWNER {
         return Place { partition: Some(partition_of_brain()), reads_log: true };
+    }
+    if owner == IN_OWNER {
+        return Place { partition: Some(partition_of_brain()), reads_log: false };
     }
     Place { partition: None, reads_log: false }
 }
@@ -99,6 +103,14 @@ impl Shares {
             Self::All { in_parts: true } | Self::Among(_) => {
                 Partition::all(Role::Guardian).filter(|one| self.has(*one)).map(Share::Of).collect()
             }
+        }
+    }
+
+    /// The plain streams, where there are other programs to meet.
+    pub(crate) fn plain_streams(&self) -> Option<PlainStreams> {
+        match self {
+            Self::All { .. } => None,
+            Self::Among(among) => Some(among.bus.plain_streams()),
         }
     }
 
@@ -194,6 +206,8 @@ mod tests {
         assert!(!place_of("group/media").1, "observing goes on without Redis");
         assert_eq!(place_of("guardian/guardian:07"), (Some("guardian:07".to_owned()), true));
         assert_eq!(place_of("brain"), (Some("brain:00".to_owned()), true));
+        assert_eq!(place_of("outside/out"), (Some("brain:00".to_owned()), true));
+        assert_eq!(place_of("outside/in"), (Some("brain:00".to_owned()), false));
         for own in ["library", "process", "sources"] {
             assert_eq!(place_of(own), (None, false));
         }

@@ -9,9 +9,13 @@ use tokio::sync::watch;
 use crate::draft::NotWritable;
 use crate::memory::MemoryError;
 
-/// Records read at once. Large enough that a call into a plugin and a commit are shared by many, small enough that a
-/// batch that faults is not much.
-pub const BATCH: usize = 256;
+/// Records that the Guardian reads at once, of a stage that is behind. Large enough that a call into a plugin, what it keeps and
+/// a synced commit are shared by many, small enough that a batch that faults is not much. What incidents say does not depend on
+/// it.
+pub const BATCH: usize = 1_024;
+
+/// Records read at once by stages that only pass them on: some megabytes, and one sync for all of them.
+pub const LARGE_BATCH: usize = 4_096;
 
 /// How many records a stage may pass over without committing its offset: what it reads again after a crash.
 pub const QUIET_ENTRIES: u64 = 4_096;

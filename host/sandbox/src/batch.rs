@@ -6,32 +6,29 @@ use orion_model::{Labels, Severity, Status, Timestamp};
 use crate::wit::correlator::exports::orion::plugin::correlator::Batch;
 
 /// Events of one call of `correlate`, in bus order.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct EventBatch {
-    pub(crate) columns: Batch,
-}
-
-impl Default for EventBatch {
-    fn default() -> Self {
-        Self::new()
-    }
+    positions: Vec<u64>,
+    timestamps: Vec<i64>,
+    severities: Vec<u8>,
+    statuses: Vec<u8>,
+    fingerprints: Vec<u64>,
+    values: Vec<f64>,
+    label_counts: Vec<u32>,
+    text: Vec<u8>,
+    ends: Vec<u32>,
 }
 
 impl EventBatch {
     /// An empty batch. Given to `correlate` as it is, it is a tick.
-    pub const fn new() -> Self {
-        let columns = Batch {
-            positions: Vec::new(),
-            timestamps: Vec::new(),
-            severities: Vec::new(),
-            statuses: Vec::new(),
-            fingerprints: Vec::new(),
-            values: Vec::new(),
-            label_counts: Vec::new(),
-            text: Vec::new(),
-            ends: Vec::new(),
-        };
-        Self { columns }
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// As the contract has it.
+    pub(crate) fn columns(&self) -> Batch<'_> {
+        let Self { positions, timestamps, severities, statuses, fingerprints, values, label_counts, text, ends } = self;
+        Batch { positions, timestamps, severities, statuses, fingerprints, values, label_counts, text, ends }
     }
 
     /// Adds an event. `value` is NaN when it carries none.
@@ -51,28 +48,26 @@ impl EventBatch {
         event_type: &str,
         labels: &Labels,
     ) {
-        let columns = &mut self.columns;
-        columns.positions.push(position);
-        columns.timestamps.push(timestamp.as_millis());
-        columns.severities.push(severity.rank());
-        columns.statuses.push(status.rank());
-        columns.fingerprints.push(fingerprint);
-        columns.values.push(value);
-        columns.label_counts.push(count(labels.len()));
+        self.positions.push(position);
+        self.timestamps.push(timestamp.as_millis());
+        self.severities.push(severity.rank());
+        self.statuses.push(status.rank());
+        self.fingerprints.push(fingerprint);
+        self.values.push(value);
+        self.label_counts.push(count(labels.len()));
         for piece in [key, event_type] {
-            columns.text.extend_from_slice(piece.as_bytes());
-            columns.ends.push(count(columns.text.len()));
+            self.text.extend_from_slice(piece.as_bytes());
+            self.ends.push(count(self.text.len()));
         }
         let (text, ends) = labels.as_text_and_ends();
-        let start = count(columns.text.len());
-        columns.text.extend_from_slice(text.as_bytes());
-        columns.ends.extend(ends.iter().map(|end| start.saturating_add(*end)));
+        let start = count(self.text.len());
+        self.text.extend_from_slice(text.as_bytes());
+        self.ends.extend(ends.iter().map(|end| start.saturating_add(*end)));
     }
 
     /// Forgets the events and keeps the buffers.
     pub fn clear(&mut self) {
-        let Batch { positions, timestamps, severities, statuses, fingerprints, values, label_counts, text, ends } =
-            &mut self.columns;
+        let Self { positions, timestamps, severities, statuses, fingerprints, values, label_counts, text, ends } = self;
         positions.clear();
         timestamps.clear();
         severities.clear();
@@ -86,12 +81,12 @@ impl EventBatch {
 
     /// Number of events.
     pub fn len(&self) -> usize {
-        self.columns.positions.len()
+        self.positions.len()
     }
 
     /// Whether it is a tick.
     pub fn is_empty(&self) -> bool {
-        self.columns.positions.is_empty()
+        self.positions.is_empty()
     }
 }
 

@@ -34,17 +34,18 @@ impl Detector {
     /// Hands it the rule's parameters.
     pub fn configure(&mut self, parameters: &[Parameter]) -> Result<(), ConfigureError> {
         let exports = self.plugin.orion_plugin_detector();
-        let parameters = values::parameters(parameters);
         let budget = self.guest.setup("configure", parameters.len());
-        let (answer, _) = self.guest.call(budget, |store| exports.call_configure(store, &parameters))?;
+        let (answer, _) = values::with_parameters(parameters, |parameters| {
+            self.guest.call(budget, |store| exports.call_configure(store, parameters))
+        })?;
         answer.map_err(|words| self.guest.refusal(&words))
     }
 
     /// Hands it state that it saved under `version`.
-    pub fn restore(&mut self, version: u32, entries: &[StateEntry]) -> Result<(), ConfigureError> {
+    pub fn restore<B: AsRef<[u8]>>(&mut self, version: u32, entries: &[StateEntry<B>]) -> Result<(), ConfigureError> {
         let exports = self.plugin.orion_plugin_detector();
         let entries = values::entries(entries);
-        let budget = self.guest.setup("restore", entries.len());
+        let budget = self.guest.restoring(entries.len(), values::bytes_of(&entries));
         let (answer, _) = self.guest.call(budget, |store| exports.call_restore(store, version, &entries))?;
         answer.map_err(|words| self.guest.refusal(&words))
     }

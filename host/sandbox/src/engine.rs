@@ -6,7 +6,7 @@
 use std::path::Path;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use wasmparser::WasmFeatures;
 use wasmtime::{Cache, CacheConfig, Config, OperatorCost};
@@ -15,15 +15,18 @@ use crate::fault::SandboxError;
 use crate::limits::Limits;
 use crate::plugin::Settings;
 
-/// How often the clock of deadlines moves. Deadlines are a backstop of many seconds, so a tenth of one is exact enough.
-/// Ten milliseconds were a sixth of all that a quiet deployment spent: every wake-up of a thread costs.
-const TICK_MILLIS: u64 = 100;
+/// The longest time between two movements of the clock of deadlines. A call that runs on is ended within a tenth of a second
+/// after its deadline: one of these at most, and what is left for the thread to wake up late. Deadlines are a backstop of many
+/// seconds, so that is exact enough, and every wake-up costs: with ten milliseconds they were a sixth of all that a quiet
+/// deployment spent.
+const MOST_TICK_MILLIS: u64 = 90;
 
 /// The engine with its clock and the limits that plugins of it live under.
 pub(crate) struct Engine {
     pub(crate) wasm: wasmtime::Engine,
     pub(crate) limits: Limits,
     pub(crate) metering: Metering,
+    pace: Pace,
     _ticker: Ticker,
 }
 
@@ -43,13 +46,40 @@ impl Engine {
             config.cache(Some(open_cache(dir)?));
         }
         let wasm = wasmtime::Engine::new(&config).map_err(|error| SandboxError::Engine(format!("{error:#}")))?;
-        let ticker = Ticker::start(wasm.clone())?;
-        Ok(Self { wasm, limits: settings.limits, metering, _ticker: ticker })
+        let pace = Pace::of(settings.limits.call_millis);
+        let ticker = Ticker::start(wasm.clone(), pace)?;
+        Ok(Self { wasm, limits: settings.limits, metering, pace, _ticker: ticker })
     }
 
-    /// Ticks until a call has to be over. One more than fits, because the first tick may come at once.
+    /// Ticks until a call has to be over.
     pub(crate) const fn deadline_ticks(&self) -> u64 {
-        self.limits.call_millis.div_ceil(TICK_MILLIS) + 1
+        self.pace.deadline_ticks
+    }
+}
+
+/// How the clock of deadlines moves: so that a deadline is a whole number of ticks. Otherwise its rounding would come on top of
+/// the tick that a call may begin right behind of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Pace {
+    tick: Duration,
+    /// One more than fit, because the first may come at once.
+    deadline_ticks: u64,
+}
+
+impl Pace {
+    fn of(call_millis: u64) -> Self {
+        let millis = call_millis.max(1);
+        let ticks = millis.div_ceil(MOST_TICK_MILLIS);
+        // Rounded up, or the last tick would come before the deadline.
+        let tick = Duration::from_nanos(millis.saturating_mul(1_000_000).div_ceil(ticks));
+        Self { tick, deadline_ticks: ticks + 1 }
+    }
+
+    /// When the tick after one that was due then is due. What the thread woke up late is made up for, or every tick would add to
+    /// what a deadline is late by. A time in which nothing ran at all is not: a call had no chance to use it.
+    fn next(self, due: Instant, now: Instant) -> Instant {
+        let late = now.saturating_duration_since(due);
+        if late < self.tick { due + self.tick } else { now + self.tick }
     }
 }
 
@@ -127,12 +157,14 @@ struct Ticker {
 }
 
 impl Ticker {
-    fn start(wasm: wasmtime::Engine) -> Result<Self, SandboxError> {
+    fn start(wasm: wasmtime::Engine, pace: Pace) -> Result<Self, SandboxError> {
         let (stop, stopped) = mpsc::channel::<()>();
-        let tick = Duration::from_millis(TICK_MILLIS);
         let run = move || {
-            while stopped.recv_timeout(tick) == Err(RecvTimeoutError::Timeout) {
+            let mut due = Instant::now() + pace.tick;
+            let wait = |due: Instant| stopped.recv_timeout(due.saturating_duration_since(Instant::now()));
+            while wait(due) == Err(RecvTimeoutError::Timeout) {
                 wasm.increment_epoch();
+                due = pace.next(due, Instant::now());
             }
         };
         let thread = thread::Builder::new().name("plugin-deadlines".to_owned()).spawn(run);
@@ -147,5 +179,33 @@ impl Drop for Ticker {
             // It runs nothing that panics, and there is nobody left to tell.
             let _ = thread.join();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_ends_after_its_deadline_and_at_most_a_tick_after_it() {
+        for call_millis in [1, 30, 89, 90, 91, 180, 270, 300, 60_000, 3_600_000] {
+            let Pace { tick, deadline_ticks } = Pace::of(call_millis);
+            let deadline = Duration::from_millis(call_millis);
+            let fits = u32::try_from(deadline_ticks - 1).unwrap();
+            assert!(tick <= Duration::from_millis(MOST_TICK_MILLIS), "{call_millis}");
+            // The soonest: the first tick comes at once. The latest: the call begins right behind one.
+            assert!(tick * fits >= deadline, "{call_millis}");
+            assert!(tick * (fits + 1) <= deadline + tick + Duration::from_millis(1), "{call_millis}");
+        }
+    }
+
+    #[test]
+    fn a_thread_that_wakes_up_late_makes_up_for_it_and_one_that_stood_still_does_not() {
+        let (pace, due) = (Pace::of(60_000), Instant::now());
+        let after = |late: Duration| pace.next(due, due + late) - due;
+        assert_eq!(after(Duration::ZERO), pace.tick);
+        assert_eq!(after(pace.tick - Duration::from_nanos(1)), pace.tick);
+        assert_eq!(after(pace.tick), 2 * pace.tick);
+        assert_eq!(after(Duration::from_secs(3_600)), Duration::from_secs(3_600) + pace.tick);
     }
 }

@@ -37,6 +37,14 @@ pub(crate) struct Budget {
     pub(crate) copy_setting: &'static str,
 }
 
+/// Bytes of state that count as an entry of it, for what `restore` may cost: plugins that keep few large entries work on what
+/// is in them.
+const ENTRY_BYTES: usize = 256;
+
+/// Bytes of an instance's memory that count as an entry of its state, for what `checkpoint` may cost: it is given nothing, and
+/// what it hands over is in there.
+const MEMORY_BYTES_OF_AN_ENTRY: usize = 1024;
+
 /// An instance's store data: what it holds, and where what it emits goes.
 pub(crate) struct Room<O> {
     pub(crate) outbox: O,
@@ -76,17 +84,21 @@ impl<O: Send + 'static> Guest<O> {
         Self { store, poisoned: false }
     }
 
-    /// The budget of calls that are not about samples or events.
+    /// The budget of calls that are not about samples or events: the more they are given, the more they may do.
     pub(crate) fn setup(&self, call: &'static str, items: usize) -> Budget {
         let limits = &self.engine().limits;
-        Budget {
-            call,
-            items,
-            fuel: limits.setup_fuel,
-            fuel_setting: "the setting is `setup_fuel`",
-            copy_bytes: limits.emit_copy_bytes,
-            copy_setting: "emit_copy_bytes",
-        }
+        let fuel = limits.setup_base_fuel.saturating_add(limits.item_fuel.saturating_mul(items as u64));
+        let (fuel, fuel_setting) = match fuel < limits.setup_fuel {
+            true => (fuel, "the settings are `setup_base_fuel` and `item_fuel`"),
+            false => (limits.setup_fuel, "the setting is `setup_fuel`"),
+        };
+        let (copy_bytes, copy_setting) = (limits.emit_copy_bytes, "emit_copy_bytes");
+        Budget { call, items, fuel, fuel_setting, copy_bytes, copy_setting }
+    }
+
+    /// The budget of `restore`.
+    pub(crate) fn restoring(&self, entries: usize, bytes: usize) -> Budget {
+        Budget { items: entries, ..self.setup("restore", entries + bytes / ENTRY_BYTES) }
     }
 
     /// The budget of `observe` and `correlate`.
@@ -99,7 +111,8 @@ impl<O: Send + 'static> Guest<O> {
     /// The budget of `checkpoint`, which hands over more than an `emit` does.
     pub(crate) fn saving(&self) -> Budget {
         let copy_bytes = self.engine().limits.checkpoint_bytes;
-        Budget { copy_bytes, copy_setting: "checkpoint_bytes", ..self.setup("checkpoint", 0) }
+        let entries = self.store.data().memory_bytes / MEMORY_BYTES_OF_AN_ENTRY;
+        Budget { items: 0, copy_bytes, copy_setting: "checkpoint_bytes", ..self.setup("checkpoint", entries) }
     }
 
     pub(crate) fn engine(&self) -> &Arc<Engine> {

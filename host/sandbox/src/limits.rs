@@ -47,7 +47,11 @@ pub struct Limits {
     pub call_fuel: u64,
     /// Work added per sample or event. Python spends 5,000 on a sample, Rust 20.
     pub item_fuel: u64,
-    /// Work of one `configure`, `define-series`, `drop-series`, `restore` or `checkpoint`, and of the start.
+    /// Work of one `configure`, `define-series`, `drop-series`, `restore` or `checkpoint`, and of the start, before anything is
+    /// added per parameter, series or piece of state, as per sample: five hundred times what Python spends on an empty frame.
+    /// One that spins holds up a worker for a second and not for five.
+    pub setup_base_fuel: u64,
+    /// The most of it, whatever such a call is about.
     pub setup_fuel: u64,
     /// Time of one call on the wall. Only a backstop behind fuel, for a machine that is starved: which of the two ends a
     /// call must not depend on its load, so this is far beyond what the fuel lasts for.
@@ -103,6 +107,7 @@ impl Default for Limits {
             stack_bytes: 512 * KIB,
             call_fuel: 500_000_000,
             item_fuel: 20_000,
+            setup_base_fuel: 1_000_000_000,
             setup_fuel: 5_000_000_000,
             call_millis: 60_000,
             spare_findings: 1_000,

@@ -7,6 +7,7 @@ pub(crate) mod detector {
         path: "../../wit/v1",
         world: "orion:plugin/detector-plugin",
         imports: { default: trappable },
+        ownership: Borrowing { duplicate_if_necessary: true },
     });
 }
 
@@ -16,6 +17,7 @@ pub(crate) mod correlator {
         path: "../../wit/v1",
         world: "orion:plugin/correlator-plugin",
         imports: { default: trappable },
+        ownership: Borrowing { duplicate_if_necessary: true },
     });
 }
 
@@ -26,31 +28,54 @@ macro_rules! values {
             use orion_model as model;
             use $exports as wit;
 
-            /// Parameters as the contract has them.
-            pub(crate) fn parameters(parameters: &[model::Parameter]) -> Vec<wit::Parameter> {
-                parameters
-                    .iter()
-                    .map(|given| wit::Parameter { name: given.name.clone(), value: value(given) })
-                    .collect()
+            /// Parameters as the contract has them, for as long as a call takes.
+            pub(crate) fn with_parameters<R>(
+                given: &[model::Parameter],
+                call: impl FnOnce(&[wit::Parameter<'_>]) -> R,
+            ) -> R {
+                let texts: Vec<Vec<&str>> = given.iter().map(texts).collect();
+                let parameters: Vec<_> =
+                    given.iter().zip(&texts).map(|(given, texts)| parameter(given, texts)).collect();
+                call(&parameters)
             }
 
-            fn value(given: &model::Parameter) -> wit::ParameterValue {
+            fn texts(given: &model::Parameter) -> Vec<&str> {
+                match &given.value {
+                    model::ParameterValue::Texts(texts) => texts.iter().map(String::as_str).collect(),
+                    _ => Vec::new(),
+                }
+            }
+
+            fn parameter<'a>(given: &'a model::Parameter, texts: &'a [&'a str]) -> wit::Parameter<'a> {
+                wit::Parameter { name: &given.name, value: value(given, texts) }
+            }
+
+            fn value<'a>(given: &'a model::Parameter, texts: &'a [&'a str]) -> wit::ParameterValue<'a> {
                 match &given.value {
                     model::ParameterValue::Flag(flag) => wit::ParameterValue::Flag(*flag),
                     model::ParameterValue::Integer(integer) => wit::ParameterValue::Integer(*integer),
                     model::ParameterValue::Number(number) => wit::ParameterValue::Number(*number),
-                    model::ParameterValue::Text(text) => wit::ParameterValue::Text(text.clone()),
-                    model::ParameterValue::Texts(texts) => wit::ParameterValue::Texts(texts.clone()),
+                    model::ParameterValue::Text(text) => wit::ParameterValue::Text(text),
+                    model::ParameterValue::Texts(_) => wit::ParameterValue::Texts(texts),
                 }
             }
 
-            /// Saved state as the contract has it.
-            pub(crate) fn entries(entries: &[model::StateEntry]) -> Vec<wit::Entry> {
-                entries.iter().map(|entry| wit::Entry { key: entry.key.clone(), value: entry.value.clone() }).collect()
+            /// Saved state as the contract has it. Nothing is copied: a plugin may keep a hundred thousand of these.
+            pub(crate) fn entries<B: AsRef<[u8]>>(entries: &[model::StateEntry<B>]) -> Vec<wit::EntryParam<'_>> {
+                entries.iter().map(entry).collect()
+            }
+
+            fn entry<B: AsRef<[u8]>>(entry: &model::StateEntry<B>) -> wit::EntryParam<'_> {
+                wit::EntryParam { key: entry.key.as_ref(), value: entry.value.as_ref().map(AsRef::as_ref) }
+            }
+
+            /// How many bytes it is.
+            pub(crate) fn bytes_of(entries: &[wit::EntryParam<'_>]) -> usize {
+                entries.iter().map(|entry| entry.key.len() + entry.value.map_or(0, <[u8]>::len)).sum()
             }
 
             /// Saved state as the model has it.
-            pub(crate) fn saved(entries: Vec<wit::Entry>) -> Vec<model::StateEntry> {
+            pub(crate) fn saved(entries: Vec<wit::EntryResult>) -> Vec<model::StateEntry> {
                 entries.into_iter().map(|entry| model::StateEntry { key: entry.key, value: entry.value }).collect()
             }
         }

@@ -9,7 +9,7 @@ use hashbrown::HashTable;
 use crate::hash::FixedState;
 use crate::parameters::Refused;
 use crate::state::{Entry, Stateful, check_version, read_entry};
-use crate::stored::{Stored, written};
+use crate::stored::{Stored, Writer};
 
 /// A key's number in a [`State`], as long as the key is there. It depends on what came before, so it must reach no output
 /// and no order.
@@ -57,17 +57,17 @@ impl<K: Stored + Clone + Eq + Hash + Ord, V: Stored> State<K, V> {
         K: Borrow<Q>,
         Q: Eq + Hash + ?Sized,
     {
-        let id = self.slot_of(key)?;
+        let id = self.slot_of(hash_of(key), key)?;
         self.blocks.get(id)?.value.is_some().then_some(Id(id))
     }
 
-    fn slot_of<Q>(&self, key: &Q) -> Option<u32>
+    fn slot_of<Q>(&self, hash: u64, key: &Q) -> Option<u32>
     where
         K: Borrow<Q>,
-        Q: Eq + Hash + ?Sized,
+        Q: Eq + ?Sized,
     {
         let same = |id: &u32| self.blocks.get(*id).is_some_and(|slot| slot.key.borrow() == key);
-        self.index.find(hash_of(key), same).copied()
+        self.index.find(hash, same).copied()
     }
 
     /// A key by its number.
@@ -138,10 +138,10 @@ impl<K: Stored + Clone + Eq + Hash + Ord, V: Stored> State<K, V> {
 
     /// The slot of a key, a new one if there is none.
     fn place(&mut self, key: K) -> u32 {
-        if let Some(id) = self.slot_of(&key) {
+        let hash = hash_of(&key);
+        if let Some(id) = self.slot_of(hash, &key) {
             return id;
         }
-        let hash = hash_of(&key);
         let id = self.blocks.add(Slot { key, value: None, dirty: false, saved: false });
         let blocks = &self.blocks;
         self.index.insert_unique(hash, id, |id| blocks.get(*id).map_or(0, |slot| hash_of(&slot.key)));
@@ -190,8 +190,12 @@ impl<K, V> Slot<K, V> {
 impl<K: Stored + Clone + Eq + Hash + Ord, V: Stored> Stateful for State<K, V> {
     fn restore(&mut self, version: u32, entries: Vec<Entry>) -> Result<(), Refused> {
         check_version(version, self.version)?;
-        for entry in &entries {
-            let (key, value) = read_entry::<K, V>(entry)?;
+        let blocks = &self.blocks;
+        // Growing step by step would hash every key again at each step.
+        self.index.reserve(entries.len(), |id| blocks.get(*id).map_or(0, |slot| hash_of(&slot.key)));
+        // Each is freed when it is read, and its room serves what comes next.
+        for entry in entries {
+            let (key, value) = read_entry::<K, V>(&entry)?;
             let id = self.place(key);
             if let Some(slot) = self.blocks.get_mut(id) {
                 slot.saved = true;
@@ -205,14 +209,15 @@ impl<K: Stored + Clone + Eq + Hash + Ord, V: Stored> Stateful for State<K, V> {
         let mut dirty = std::mem::take(&mut self.dirty);
         dirty.sort_unstable_by(|a, b| self.key(Id(*a)).cmp(&self.key(Id(*b))));
         let mut entries = Vec::with_capacity(dirty.len());
+        let mut writer = Writer::default();
         for id in &dirty {
             let Some(slot) = self.blocks.get_mut(*id) else { continue };
             slot.dirty = false;
-            let value = slot.value.as_ref().map(written);
+            let value = slot.value.as_ref().map(|value| writer.written(value));
             let is_gone = value.is_none();
             if slot.saved || !is_gone {
                 slot.saved = true;
-                entries.push(Entry { key: written(&slot.key), value });
+                entries.push(Entry { key: writer.written(&slot.key), value });
             }
             if is_gone {
                 self.forget(*id);
@@ -294,6 +299,7 @@ mod tests {
 
     use super::*;
     use crate::state::testing::{entries, keep};
+    use crate::stored::written;
 
     #[derive(Clone, Debug)]
     enum Step {

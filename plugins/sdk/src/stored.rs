@@ -118,6 +118,20 @@ pub(crate) fn written(value: &impl Stored) -> Vec<u8> {
     out
 }
 
+/// Writes many values. The bytes of each are exactly as long as they are: to cut what was reserved, which the contract asks for
+/// of everything that is handed over, costs more than to copy them.
+#[derive(Default)]
+pub(crate) struct Writer(Vec<u8>);
+
+impl Writer {
+    /// The bytes of a value.
+    pub(crate) fn written(&mut self, value: &impl Stored) -> Vec<u8> {
+        self.0.clear();
+        value.write(&mut self.0);
+        self.0.as_slice().to_vec()
+    }
+}
+
 /// The value whose bytes these are, all of them.
 pub(crate) fn read_whole<T: Stored>(mut bytes: &[u8]) -> Option<T> {
     let value = T::read(&mut bytes)?;

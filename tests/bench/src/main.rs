@@ -11,6 +11,7 @@ mod cpu;
 mod deployment;
 mod error;
 mod events;
+mod flood;
 mod median;
 mod plugins;
 mod prometheus;

@@ -16,7 +16,7 @@ use tokio::sync::Mutex;
 use super::server::RedisServer;
 
 /// How long a server has to accept a connection: a network that swallows packets must not hold a stage for longer.
-const CONNECT_MILLIS: u64 = 1_500;
+const CONNECT_MILLIS: u64 = 3_000;
 
 /// Redirections in a row: a Cluster names the right master with the first one.
 const MOST_REDIRECTIONS: usize = 3;

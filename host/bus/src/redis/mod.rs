@@ -18,6 +18,7 @@ mod link;
 mod outbox;
 mod script;
 mod server;
+mod streams;
 mod survey;
 mod tail;
 #[cfg(test)]
@@ -35,6 +36,7 @@ use self::core::Core;
 use self::lease::{LeaseSettings, Leases};
 use self::link::Link;
 pub use self::server::{BadRedisUrl, RedisServer};
+pub use self::streams::{ForeignEntry, PlainStreams};
 pub use self::survey::{Survey, SurveyedNode, SurveyedPartition, survey};
 use crate::error::BusError;
 use crate::partition::Partition;
@@ -97,6 +99,11 @@ impl RedisBus {
     /// Who does which work.
     pub fn leases(&self) -> &Leases {
         &self.leases
+    }
+
+    /// The plain streams of the deployment.
+    pub fn plain_streams(&self) -> PlainStreams {
+        PlainStreams::of(&self.core.settings)
     }
 
     /// This host's own file.

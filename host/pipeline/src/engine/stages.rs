@@ -14,6 +14,7 @@ use crate::archive::{Archive, ArchiveSettings, run_archive};
 use crate::brain::run_brain;
 use crate::guardian::{Guardian, Share, run_guardian};
 use crate::library::Generation;
+use crate::outside::{run_in, run_out};
 use crate::shares::{Shares, partition_of_brain};
 use crate::watermark::Reached;
 
@@ -33,6 +34,7 @@ pub(super) struct Stages {
     context: StageContext,
     guardians: BTreeMap<Share, Stage>,
     brain: Option<Stage>,
+    outside: Vec<Stage>,
     memory: Option<Stage>,
 }
 
@@ -64,7 +66,7 @@ impl Stages {
             let archive = Archive { bus, clock, memory_dir, settings };
             Stage::start(|shutdown| run_archive(archive, shutdown))
         });
-        Self { context, guardians: BTreeMap::new(), brain: None, memory }
+        Self { context, guardians: BTreeMap::new(), brain: None, outside: Vec::new(), memory }
     }
 
     /// Runs what is this host's and nothing else. Returns when what ended has committed.
@@ -81,11 +83,23 @@ impl Stages {
             (true, None) => {
                 let bus = self.context.bus.clone();
                 self.brain = Some(Stage::start(|shutdown| run_brain(bus, shutdown)));
+                self.open_doors(shares);
             }
             (true, running) => self.brain = running,
-            (false, Some(lost)) => lost.end().await,
+            (false, Some(lost)) => {
+                join_all(self.outside.drain(..).chain([lost]).map(Stage::end)).await;
+            }
             (false, None) => {}
         }
+    }
+
+    /// Who has the decisions also meets programs that know nothing of Orion.
+    fn open_doors(&mut self, shares: &Shares) {
+        let Some(streams) = shares.plain_streams().map(Arc::new) else { return };
+        let (bus, to) = (self.context.bus.clone(), streams.clone());
+        self.outside.push(Stage::start(|shutdown| run_out(bus, to, shutdown)));
+        let bus = self.context.bus.clone();
+        self.outside.push(Stage::start(|shutdown| run_in(bus, streams, shutdown)));
     }
 
     /// A part of the correlations may be empty, and then there is nothing to do but to end what an earlier generation left.
@@ -113,8 +127,9 @@ impl Stages {
     /// Ends every stage in order: each reads what the one before it left.
     pub(super) async fn shut_down(self) {
         join_all(self.guardians.into_values().map(Stage::end)).await;
-        for stage in [self.brain, self.memory].into_iter().flatten() {
-            stage.end().await;
+        if let Some(brain) = self.brain {
+            brain.end().await;
         }
+        join_all(self.outside.into_iter().chain(self.memory).map(Stage::end)).await;
     }
 }

@@ -186,7 +186,7 @@ impl CorrelationRun {
             self.supervisor.save(&correlation.id, draft)?;
         }
         for Unfit { at, input, fault } in answer.unfit {
-            self.asides.put(draft, at, &plugin, &fault, input)?;
+            self.asides.put(draft, at, &plugin, &fault, &input)?;
         }
         Ok(())
     }

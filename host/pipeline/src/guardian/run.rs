@@ -7,9 +7,10 @@ use orion_bus::{Bus, BusError, Entry};
 use orion_model::{Clock, Timestamp};
 use tokio::sync::{Semaphore, watch};
 
-use super::desk::{Desk, Remembered, TICK_MILLIS, events_of};
+use super::desk::{Answers, Desk, Events, Remembered, TICK_MILLIS, events_of};
 use super::recent::Seen;
 use super::share::Share;
+use crate::draft::NotWritable;
 use crate::library::Generation;
 use crate::stage::{BATCH, QUIET_ENTRIES, StageError, StageLoop};
 use crate::watermark::Reached;
@@ -91,16 +92,17 @@ impl Progress {
         let Self { mut desk, position, committed } = self;
         let position = entries.last().map_or(position, |entry| entry.seq);
         let place = guardian.workers.clone().acquire_owned().await;
-        let (desk, events, answers) = tokio::task::spawn_blocking(move || {
-            let events = if desk.is_idle() { Vec::new() } else { events_of(entries) };
-            let answers = desk.ask_all(&events, tick);
+        let (desk, unsettled) = tokio::task::spawn_blocking(move || {
+            let unsettled = ask_and_settle(&mut desk, entries, tick);
             drop(place);
-            (desk, events, answers)
+            (desk, unsettled)
         })
         .await?;
         let mut progress = Self { desk, position, committed };
-        let earlier = events_at(&*guardian.bus, &progress.desk.forgotten_positions(&answers)).await?;
-        progress.desk.settle(&events, answers, &earlier, tick)?;
+        if let Some(Unsettled { events, answers, forgotten }) = unsettled? {
+            let earlier = events_at(&*guardian.bus, &forgotten).await?;
+            progress.desk.settle(&events, answers, &earlier, tick)?;
+        }
         let behind = position.saturating_sub(u64::try_from(committed.unwrap_or(0)).unwrap_or(0));
         if !progress.desk.is_quiet() || behind >= QUIET_ENTRIES {
             progress.commit(guardian).await?;
@@ -120,6 +122,30 @@ impl Progress {
         self.committed = Some(offset);
         Ok(())
     }
+}
+
+/// A step whose answers name events that have to be looked up first.
+struct Unsettled {
+    events: Events,
+    answers: Answers,
+    forgotten: Vec<u64>,
+}
+
+/// Most steps are done here, on the worker's thread: writing incidents down takes as long as finding them, and events are given
+/// back cheapest where they were made.
+fn ask_and_settle(
+    desk: &mut Desk,
+    entries: Vec<Entry>,
+    tick: Option<Timestamp>,
+) -> Result<Option<Unsettled>, NotWritable> {
+    let events = if desk.is_idle() { Vec::new() } else { events_of(entries) };
+    let answers = desk.ask_all(&events, tick);
+    let forgotten = desk.forgotten_positions(&answers);
+    if !forgotten.is_empty() {
+        return Ok(Some(Unsettled { events, answers, forgotten }));
+    }
+    desk.settle(&events, answers, &HashMap::new(), tick)?;
+    Ok(None)
 }
 
 async fn events_at(bus: &dyn Bus, positions: &[u64]) -> Result<HashMap<u64, Seen>, BusError> {

@@ -3,9 +3,10 @@
 //! The files are checked first and the store up to where they end, because a host that runs writes the store first. Each
 //! finding says what is wrong and what to do.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
-use orion_bus::{DATABASE_FILE, Entry, Reader, RecordKind};
+use orion_bus::{DATABASE_FILE, Entry, HOLES_OWNER, Loaded, Reader, RecordKind};
 use orion_model::Timestamp;
 use orion_trust::Keyring;
 use serde::Serialize;
@@ -16,9 +17,6 @@ use super::day::Day;
 use super::head::{Chain, Head, Heads};
 use super::verify::{Mark, MarkState, Verified, verify_trail};
 use super::{MemoryError, TrailError, file_name};
-
-/// What names of owners begin with where a store follows a log that hosts share.
-const FOLLOWERS: &str = "redis/";
 
 /// Records read at once.
 const BATCH: usize = 1_024;
@@ -239,12 +237,18 @@ struct Records {
     is_writable: bool,
     /// The first position that is not there.
     gap: Option<u64>,
-    /// Whether this store gives all positions itself. One that follows a log that hosts share takes them over, and the log may
-    /// leave some out when its server has lost something.
-    counts_itself: bool,
+    /// Positions at which nothing ever was, by their first: a store that follows a log which hosts share takes its positions
+    /// over, and the log leaves some out when its server has lost something.
+    holes: BTreeMap<u64, u64>,
     last_seq: u64,
     /// Position and day of the first record of each later day.
     days: Vec<(u64, Day)>,
+}
+
+/// First and last position of each hole.
+fn holes_of(loaded: &Loaded) -> BTreeMap<u64, u64> {
+    let position = |bytes: &[u8]| bytes.try_into().map(u64::from_be_bytes).ok();
+    loaded.state.iter().filter_map(|(from, to)| Some((position(from)?, position(to)?))).collect()
 }
 
 impl Records {
@@ -271,7 +275,7 @@ impl Records {
             behind: [0; 3],
             is_writable: true,
             gap: None,
-            counts_itself: store.owners(FOLLOWERS)?.is_empty(),
+            holes: holes_of(&store.load(HOLES_OWNER)?),
             last_seq,
             days: Vec::new(),
         };
@@ -287,8 +291,9 @@ impl Records {
     }
 
     fn push(&mut self, entry: &Entry, chain: &mut Chain, ends: &Heads) {
-        if entry.seq != self.last_seq + 1 {
-            self.gap.get_or_insert(self.last_seq + 1);
+        let next = self.last_seq + 1;
+        if entry.seq != next && self.holes.get(&next) != Some(&(entry.seq - 1)) {
+            self.gap.get_or_insert(next);
         }
         self.last_seq = entry.seq;
         let day = Day::of(entry.ts);
@@ -332,7 +337,7 @@ impl Records {
     }
 
     fn missing(&self) -> Option<Finding> {
-        let gap = self.gap.filter(|_| self.counts_itself)?;
+        let gap = self.gap?;
         let what = format!("{DATABASE_FILE} has no record at position {gap}, and nothing was to be forgotten there");
         Some(Finding { what, mend: RESTORE.to_owned() })
     }

@@ -18,8 +18,9 @@ use super::line::{self, Sealed};
 use super::lines::{Lines, first_line};
 use super::{MemoryError, Repair, file_name};
 
-/// Bytes that are written and synced at once: many lines share a sync, and a crash tears no more than this and a line.
-const MAX_CHUNK_BYTES: usize = 1024 * 1024;
+/// Bytes that are written and synced at once: as many as the records that are read at once usually have, so that these share a
+/// sync, and a crash tears no more than this and a line.
+const MAX_CHUNK_BYTES: usize = 4 * 1024 * 1024;
 
 /// The longest line: the longest body the bus takes, and what a line adds to it.
 pub(super) const MAX_LINE_BYTES: usize = MAX_PIECE_BYTES + line::FRAME_BYTES;

@@ -58,28 +58,46 @@ pub struct RuleHealth {
 }
 
 /// What is to be said of one evaluation.
-pub struct Verdict {
-    /// What it came to.
-    pub outcome: Outcome,
-    /// What went wrong.
-    pub message: Option<String>,
+pub enum Verdict {
+    /// It came to this, and nothing went wrong.
+    Done(Outcome),
+    /// It came to nothing, for this reason.
+    Failed(String),
+    /// The plugin is not called before then. Not in words: while it lasts they are the same for every evaluation, and making
+    /// them would be most of what one costs.
+    Quarantined(Timestamp),
 }
 
 impl Verdict {
-    /// An error, in words.
-    pub fn error(message: String) -> Self {
-        Self { outcome: Outcome::Error, message: Some(message) }
+    const fn outcome(&self) -> Outcome {
+        match self {
+            Self::Done(outcome) => *outcome,
+            Self::Failed(_) | Self::Quarantined(_) => Outcome::Error,
+        }
+    }
+
+    fn into_message(self) -> Option<String> {
+        match self {
+            Self::Done(_) => None,
+            Self::Failed(message) => Some(message),
+            Self::Quarantined(until) => Some(format!("its plugin keeps failing and is not called before {until}")),
+        }
     }
 }
 
 /// The health of a rule that runs, which may not have been evaluated yet.
 #[derive(Debug, Default)]
-pub struct KeptHealth(Option<RuleHealth>);
+pub struct KeptHealth {
+    health: Option<RuleHealth>,
+    /// Up to when its plugin is not called, when that is what the health says.
+    quarantined: Option<Timestamp>,
+}
 
 impl KeptHealth {
     /// Puts back what the store has. Bytes that are none are ignored: the next evaluation says it again.
     pub fn restore(&mut self, value: &[u8]) {
-        self.0 = serde_json::from_slice(value).ok();
+        self.health = serde_json::from_slice(value).ok();
+        self.quarantined = None;
     }
 
     /// Takes in what an evaluation came to.
@@ -91,26 +109,33 @@ impl KeptHealth {
         late: bool,
         draft: &mut Draft,
     ) -> Result<(), NotWritable> {
-        let Verdict { outcome, message } = verdict;
-        let is_same = |kept: &RuleHealth| (kept.outcome, kept.late, &kept.message) == (outcome, late, &message);
-        if self.0.as_ref().is_some_and(is_same) {
+        let outcome = verdict.outcome();
+        let until = if let Verdict::Quarantined(until) = verdict { Some(until) } else { None };
+        if until.is_some() && until == self.quarantined && self.health.as_ref().is_some_and(|kept| kept.late == late) {
             return Ok(());
         }
-        let skipped = self.0.as_ref().map_or(0, |kept| kept.skipped);
-        let health = self.0.insert(RuleHealth { outcome, late, since: instant, skipped, message });
+        self.quarantined = until;
+        let message = verdict.into_message();
+        let is_same = |kept: &RuleHealth| (kept.outcome, kept.late, &kept.message) == (outcome, late, &message);
+        if self.health.as_ref().is_some_and(is_same) {
+            return Ok(());
+        }
+        let skipped = self.health.as_ref().map_or(0, |kept| kept.skipped);
+        let health = self.health.insert(RuleHealth { outcome, late, since: instant, skipped, message });
         draft.put(health_key(rule), health)
     }
 
     /// So many instants are skipped. Before the first evaluation there is nothing that could be.
     pub fn skip(&mut self, rule: &str, instants: u64, draft: &mut Draft) -> Result<(), NotWritable> {
-        let Some(health) = &mut self.0 else { return Ok(()) };
+        let Some(health) = &mut self.health else { return Ok(()) };
         health.skipped += instants;
         draft.put(health_key(rule), health)
     }
 
     /// The rule is gone.
     pub fn forget(&mut self, rule: &str, draft: &mut Draft) {
-        if self.0.take().is_some() {
+        self.quarantined = None;
+        if self.health.take().is_some() {
             draft.delete(health_key(rule));
         }
     }
@@ -129,9 +154,8 @@ fn health_key(rule: &str) -> Vec<u8> {
 mod tests {
     use super::*;
 
-    fn note(kept: &mut KeptHealth, outcome: Outcome, at: i64, late: bool) -> bool {
+    fn note(kept: &mut KeptHealth, verdict: Verdict, at: i64, late: bool) -> bool {
         let mut draft = Draft::default();
-        let verdict = Verdict { outcome, message: None };
         kept.note("f/g/r", verdict, Timestamp::from_millis(at), late, &mut draft).unwrap();
         !draft.is_empty()
     }
@@ -141,11 +165,29 @@ mod tests {
         let mut kept = KeptHealth::default();
         let steps = [(Outcome::Ok, false), (Outcome::Ok, false), (Outcome::Error, false), (Outcome::Error, true)];
         let written: Vec<bool> =
-            (0..).zip(steps).map(|(at, (outcome, late))| note(&mut kept, outcome, at, late)).collect();
+            (0..).zip(steps).map(|(at, (outcome, late))| note(&mut kept, Verdict::Done(outcome), at, late)).collect();
         assert_eq!(written, [true, false, true, true]);
-        assert_eq!(kept.0.as_ref().unwrap().since, Timestamp::from_millis(3));
+        assert_eq!(kept.health.as_ref().unwrap().since, Timestamp::from_millis(3));
         kept.skip("f/g/r", 2, &mut Draft::default()).unwrap();
-        assert!(note(&mut kept, Outcome::Ok, 4, false));
-        assert_eq!(kept.0.unwrap().skipped, 2);
+        assert!(note(&mut kept, Verdict::Done(Outcome::Ok), 4, false));
+        assert_eq!(kept.health.unwrap().skipped, 2);
+    }
+
+    #[test]
+    fn a_quarantine_is_written_when_it_begins_moves_or_is_seen_late_and_said_the_same_after_a_restart() {
+        let until = |millis| Verdict::Quarantined(Timestamp::from_millis(millis));
+        let mut kept = KeptHealth::default();
+        let steps = [(until(60), false), (until(60), false), (until(90), false), (until(90), true), (until(90), true)];
+        let written: Vec<bool> =
+            (0..).zip(steps).map(|(at, (verdict, late))| note(&mut kept, verdict, at, late)).collect();
+        assert_eq!(written, [true, false, true, true, false]);
+        let stored = serde_json::to_vec(&kept.health).unwrap();
+        let mut after = KeptHealth::default();
+        after.restore(&stored);
+        assert!(!note(&mut after, until(90), 9, true));
+        assert!(note(&mut after, Verdict::Failed("it traps".to_owned()), 10, true));
+        assert!(note(&mut after, until(90), 11, true));
+        let said = "its plugin keeps failing and is not called before 1970-01-01T00:00:00.090Z";
+        assert_eq!(after.health.unwrap().message.as_deref(), Some(said));
     }
 }

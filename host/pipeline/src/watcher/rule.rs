@@ -47,6 +47,8 @@ pub struct RuleRun {
     pub supervisor: Supervisor,
     /// What its detector could not take.
     pub asides: Asides,
+    /// Whether a condition about it may hold: after a start nobody has looked yet.
+    pub is_in_trouble: bool,
     /// A new version of the detector that is not heard yet.
     shadow: Option<Shadow>,
     shadow_ended: Option<Ended>,
@@ -142,6 +144,7 @@ impl RuleRun {
             health: KeptHealth::default(),
             supervisor: Supervisor::default(),
             asides: Asides::new(&plan.rule.id),
+            is_in_trouble: true,
             shadow: None,
             shadow_ended: None,
         };

@@ -7,7 +7,7 @@ use orion_source::{QuerySession, SourceError};
 use super::outcome::{Outcome, Verdict};
 use super::rule::{Evaluated, Moment, RuleError, RuleRun, ShadowEnd};
 use super::seat::{Effort, SeatError};
-use crate::aside::Input;
+use crate::aside::Answer;
 use crate::condition::{Condition, Conditions, kind};
 use crate::draft::{Draft, NotWritable};
 use crate::supervision::Admission;
@@ -39,25 +39,25 @@ impl RuleWatch<'_> {
                     let refused = self.condition(kind::QUERY_FAILURE, Severity::Warning);
                     self.raise(conditions, draft, refused, &error.to_string())?;
                 }
-                return Ok(Some(Verdict::error(error.to_string())));
+                return Ok(Some(Verdict::Failed(error.to_string())));
             }
         };
         if let Admission::Quarantined(until) = self.run.supervisor.admission(self.at.instant) {
-            return Ok(Some(Verdict::error(format!("its plugin keeps failing and is not called before {until}"))));
+            return Ok(Some(Verdict::Quarantined(until)));
         }
         let evaluated = self.run.evaluate(&query.table, frame, self.at, effort);
         match &evaluated {
             Err(RuleError::Seat(SeatError::NeedsTime)) => return Ok(None),
             Err(RuleError::Seat(SeatError::Plugin(fault))) => {
-                let input = Input::of_answer(query.expr(), frame, &query.table);
+                let input = Answer::new(query.expr(), frame, &query.table);
                 self.strike(&fault.to_string(), Some(input), conditions, draft)?;
             }
             Ok(_) | Err(RuleError::Duplicate(_)) => self.calm(draft)?,
         }
         self.end_shadow(draft)?;
         let verdict = match &evaluated {
-            Ok(evaluated) => Verdict { outcome: outcome_of(frame, *evaluated), message: None },
-            Err(error) => Verdict::error(error.to_string()),
+            Ok(evaluated) => Verdict::Done(outcome_of(frame, *evaluated)),
+            Err(error) => Verdict::Failed(error.to_string()),
         };
         self.say(evaluated.map(|evaluated| evaluated.turned_away), conditions, draft)?;
         Ok(Some(verdict))
@@ -78,7 +78,7 @@ impl RuleWatch<'_> {
     fn strike(
         &mut self,
         fault: &str,
-        input: Option<Input>,
+        input: Option<Answer<'_>>,
         conditions: &mut Conditions,
         draft: &mut Draft,
     ) -> Result<(), NotWritable> {
@@ -89,7 +89,7 @@ impl RuleWatch<'_> {
         let Some(until) = until else { return Ok(()) };
         if let Some(input) = input {
             let plugin = self.run.seat.plugin().clone();
-            self.run.asides.put(draft, instant, &plugin, fault, input)?;
+            self.run.asides.put(draft, instant, &plugin, fault, &input)?;
             let aside = self.condition(kind::INPUT_SET_ASIDE, Severity::Warning);
             let message = format!("the answer is kept, see `orion aside list`: {fault}");
             draft.event(&aside.event(Status::Occurred, instant, generation, &message))?;
@@ -126,7 +126,7 @@ impl RuleWatch<'_> {
     }
 
     fn say(
-        &self,
+        &mut self,
         outcome: Result<usize, RuleError>,
         conditions: &mut Conditions,
         draft: &mut Draft,
@@ -143,15 +143,21 @@ impl RuleWatch<'_> {
             Err(RuleError::Seat(error)) => (kind::PLUGIN_FAULT, Severity::Error, error.to_string()),
             Err(RuleError::Duplicate(error)) => (kind::RULE_FAULT, Severity::Warning, error.to_string()),
         };
-        self.raise(conditions, draft, self.condition(event_type, severity), &message)
+        let condition = self.condition(event_type, severity);
+        self.raise(conditions, draft, condition, &message)
     }
 
-    /// The evaluation succeeded. Of most rules nothing holds, and this costs next to nothing, also while a neighbour fails.
-    fn clear_all(&self, within_limit: bool, conditions: &mut Conditions, draft: &mut Draft) -> Result<(), NotWritable> {
-        let rule = self.run.rule().id.as_str();
-        if !conditions.iter().any(|held| held.labels.get("rule") == Some(rule)) {
+    /// The evaluation succeeded. Of most rules nothing holds, and this costs nothing, also while a neighbour fails.
+    fn clear_all(
+        &mut self,
+        within_limit: bool,
+        conditions: &mut Conditions,
+        draft: &mut Draft,
+    ) -> Result<(), NotWritable> {
+        if !self.run.is_in_trouble {
             return Ok(());
         }
+        self.run.is_in_trouble = !within_limit;
         self.clear(conditions, draft, kind::QUERY_FAILURE, "the query is answered again")?;
         self.clear(conditions, draft, kind::PLUGIN_FAULT, "the plugin works again")?;
         self.clear(conditions, draft, kind::PLUGIN_QUARANTINED, "the plugin works again")?;
@@ -170,12 +176,13 @@ impl RuleWatch<'_> {
     }
 
     fn raise(
-        &self,
+        &mut self,
         conditions: &mut Conditions,
         draft: &mut Draft,
         condition: Condition,
         message: &str,
     ) -> Result<(), NotWritable> {
+        self.run.is_in_trouble = true;
         conditions.raise(draft, condition, self.at.instant, self.at.generation, message)
     }
 

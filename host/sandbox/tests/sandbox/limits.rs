@@ -1,7 +1,7 @@
 //! Every limit, once obeyed and once violated; and what is said when it is.
 
 use crate::guests::*;
-use orion_model::{Labels, StateEntry, Timestamp};
+use orion_model::{Labels, Parameter, ParameterValue, StateEntry, Timestamp};
 use orion_sandbox::{ConfigureError, Limits};
 
 type Outcome = Result<usize, (&'static str, String)>;
@@ -44,6 +44,52 @@ fn every_function_ends_with_its_fuel() {
     let start = DetectorGuest { items: "(func $s (loop $l (br $l))) (start $s)", ..Default::default() };
     let start = start.load(limits).err().unwrap();
     insta::assert_snapshot!(start, @"the plugin does not start: `start` spent its fuel of 100000 on 0 items; the setting is `setup_fuel`");
+}
+
+/// So many rounds of eight instructions, once in the life of an instance: the counter, and the loop, for any function.
+fn rounds(times: u32) -> (&'static str, &'static str) {
+    let counter = format!("(global $left (mut i32) (i32.const {times}))").leak();
+    let work = "(block $done (loop $next (br_if $done (i32.eqz (global.get $left)))
+                (global.set $left (i32.sub (global.get $left) (i32.const 1))) (br $next)))";
+    (counter, work)
+}
+
+#[test]
+fn a_call_that_sets_up_may_do_the_more_the_more_it_is_given() {
+    let limits = |setup_fuel| Limits { setup_base_fuel: 20_000, item_fuel: 1_000, setup_fuel, ..Limits::default() };
+    let start = |guest: DetectorGuest| guest.start(limits(5_000_000));
+    // Thirty-two thousand instructions.
+    let (items, work) = rounds(4_000);
+
+    let configuring = || start(DetectorGuest { items, configure: work, ..Default::default() });
+    let parameter = Parameter { name: "a".to_owned(), value: ParameterValue::Flag(true) };
+    configuring().configure(&vec![parameter.clone(); 40]).unwrap();
+    let configure = configuring().configure(&[parameter]).unwrap_err();
+    insta::assert_snapshot!(configure, @"`configure` spent its fuel of 21000 on 1 items; the settings are `setup_base_fuel` and `item_fuel`");
+
+    let restoring = || start(DetectorGuest { items, restore: work, ..Default::default() });
+    let entry = |bytes| StateEntry { key: vec![1], value: Some(vec![0; bytes]) };
+    restoring().restore(1, &vec![entry(1); 40]).unwrap();
+    restoring().restore(1, &[entry(40 * 256)]).unwrap();
+    let restore = restoring().restore(1, &[entry(1)]).unwrap_err();
+    insta::assert_snapshot!(restore, @"`restore` spent its fuel of 21000 on 1 items; the settings are `setup_base_fuel` and `item_fuel`");
+
+    let defining = || start(DetectorGuest { items, define_series: work, ..Default::default() });
+    let labels = Labels::empty();
+    defining().define_series((0..40).map(|id| (id, &labels))).unwrap();
+    let define = defining().define_series([(0, &labels)]).unwrap_err();
+    insta::assert_snapshot!(define, @"`define-series` spent its fuel of 21000 on 1 items; the settings are `setup_base_fuel` and `item_fuel`");
+
+    // However much it is given, it is not more than this.
+    let mut last = DetectorGuest { items, restore: work, ..Default::default() }.start(limits(25_000));
+    let restore = last.restore(1, &vec![entry(1); 40]).unwrap_err();
+    insta::assert_snapshot!(restore, @"`restore` spent its fuel of 25000 on 40 items; the setting is `setup_fuel`");
+
+    // What a checkpoint is about lies in the memory: sixty-four items a page.
+    let (items, work) = rounds(20_000);
+    let saving = |pages| start(DetectorGuest { items, checkpoint: work, pages, ..Default::default() }).checkpoint();
+    saving(3).unwrap();
+    insta::assert_snapshot!(saving(0).unwrap_err(), @"`checkpoint` spent its fuel of 84000 on 0 items; the settings are `setup_base_fuel` and `item_fuel`");
 }
 
 #[test]

@@ -158,18 +158,21 @@ impl<V: Stored> Book<V> {
     pub fn restore(
         &mut self,
         version: u32,
-        entries: Vec<Entry>,
+        mut entries: Vec<Entry>,
         end: impl Fn(&V) -> Option<i64>,
     ) -> Result<(), Refused> {
-        let (counts, rows): (Vec<_>, Vec<_>) = entries.into_iter().partition(|entry| entry.key == EVICTED_KEY);
-        self.rows.restore(version, rows)?;
-        let counted = counts.first().and_then(|entry| read_whole(entry.value.as_deref()?));
-        self.evicted = counted.unwrap_or(self.evicted);
-        for id in self.rows.ids() {
-            if let Some(at) = self.rows.at(id).and_then(|row| end(&row.value)) {
-                self.look_by(id, at);
-            }
+        if let Some(place) = entries.iter().position(|entry| entry.key == EVICTED_KEY) {
+            let counted = entries.remove(place).value.and_then(|count| read_whole(&count));
+            self.evicted = counted.unwrap_or(self.evicted);
         }
+        self.rows.restore(version, entries)?;
+        let planned = self.rows.ids().filter_map(|id| {
+            let row = self.rows.at_mut_unsaved(id)?;
+            row.planned = end(&row.value)?;
+            Some(Reverse((row.planned, id)))
+        });
+        // All at once: one after the other each would be moved to its place among those before it.
+        self.looks = planned.collect();
         Ok(())
     }
 

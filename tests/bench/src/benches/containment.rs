@@ -29,10 +29,11 @@ const MOST_MICROS_TO_REPLACE: f64 = 100.0;
 const MOST_PERCENT_OF_QUARANTINE: f64 = 1.0;
 const MOST_PERCENT_OF_METERING: f64 = 15.0;
 
-/// As the sandbox has it; a deadline is a whole number of them.
+/// What a call may take beyond its deadline.
 const TICK_MILLIS: f64 = 100.0;
 
-const DEADLINE_MILLIS: u64 = 300;
+/// One that makes the clock of deadlines as coarse as it ever is.
+const DEADLINE_MILLIS: u64 = 270;
 
 /// Calls that are let spin. Where in a tick each begins is chance.
 const SPINS: usize = 15;

@@ -9,11 +9,13 @@ mod confinement;
 mod containment;
 mod correlations_at_once;
 mod correlators;
+mod four_stages;
 mod grouping;
 mod hundred_rules;
 mod idle;
 mod live_keys;
 mod many_rules;
+mod recovery;
 mod replay;
 mod small_rule;
 mod state_handover;
@@ -40,7 +42,7 @@ pub struct Bench {
 }
 
 /// All of them.
-pub static ALL: [Bench; 18] = [
+pub static ALL: [Bench; 20] = [
     Bench { name: "columns", about: "samples from the host into a detector", run: columns::run },
     Bench {
         name: "threshold_vs_native",
@@ -66,6 +68,12 @@ pub static ALL: [Bench; 18] = [
     },
     Bench { name: "replay", about: "thirty days of a hundred rules again", run: replay::run },
     Bench { name: "bus", about: "events onto the bus, synced, and off it again", run: bus::run },
+    Bench {
+        name: "four_stages",
+        about: "a flood of events through all stages into the audit trail",
+        run: four_stages::run,
+    },
+    Bench { name: recovery::NAME, about: "a start on a gigabyte after a kill", run: recovery::run },
     Bench { name: "small_rule", about: "rules with small answers, with a real Prometheus", run: small_rule::run },
     Bench {
         name: "hundred_rules_one_question",

@@ -53,9 +53,8 @@ impl Kept {
         }
     }
 
-    fn entries(&self) -> Vec<StateEntry> {
-        let entry = |(key, value): (&Vec<u8>, &Vec<u8>)| StateEntry { key: key.clone(), value: Some(value.clone()) };
-        self.0.iter().map(entry).collect()
+    fn entries(&self) -> Vec<StateEntry<&[u8]>> {
+        self.0.iter().map(|(key, value)| StateEntry { key: &**key, value: Some(&**value) }).collect()
     }
 
     fn bytes(&self) -> usize {

@@ -1,0 +1,145 @@
+//! Plain streams, for programs that know nothing of Orion's log: `event`, `incident` and `decision` to read from, and `event` to
+//! write to. They are a copy and a door; what counts is the log.
+
+use std::time::Duration;
+
+use redis::{FromRedisValue, RedisResult, Value};
+
+use super::core::{ANSWER_MILLIS, away};
+use super::link::Link;
+use super::script::eval;
+use super::{RedisServer, RedisSettings};
+use crate::error::BusError;
+use crate::record::RecordKind;
+
+/// Entries that a plain stream keeps, about: some hours of a busy host, for readers that were away.
+const KEPT_ENTRIES: usize = 100_000;
+
+/// Entries that could not be taken in and are kept for whoever wrote them.
+const KEPT_DEAD_ENTRIES: usize = 10_000;
+
+/// Entries of others that are read at once.
+const READ_ENTRIES: usize = 256;
+
+/// How long a read waits for something to come: no longer than a handover may take.
+const BLOCK_MILLIS: u64 = 200;
+
+/// The field by which an entry is known as Orion's own: its position in the log.
+const OWN_FIELD: &str = "orion_seq";
+
+/// The prefix with which the streams have the plain names.
+const PLAIN_PREFIX: &str = "orion";
+
+/// What somebody else wrote.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ForeignEntry {
+    /// Its id in the stream.
+    pub id: String,
+    /// Its fields, in their order.
+    pub fields: Vec<(Vec<u8>, Vec<u8>)>,
+}
+
+/// The plain streams of a deployment. Each has a connection of its own: on a Cluster their keys live on different masters.
+pub struct PlainStreams {
+    server: RedisServer,
+    names: [String; 3],
+    links: [Link; 3],
+    reader: Link,
+    dead: String,
+    dead_link: Link,
+}
+
+impl PlainStreams {
+    /// The streams of the deployment that a bus belongs to.
+    pub fn of(settings: &RedisSettings) -> Self {
+        let link = |millis| Link::new(settings.server.clone(), Some(Duration::from_millis(millis)));
+        let name = |name: &str| match settings.prefix.as_str() {
+            PLAIN_PREFIX => name.to_owned(),
+            prefix => format!("{prefix}:{name}"),
+        };
+        Self {
+            server: settings.server.clone(),
+            names: RecordKind::ALL.map(|kind| name(kind.as_str())),
+            links: [(); 3].map(|()| link(ANSWER_MILLIS)),
+            reader: link(BLOCK_MILLIS + ANSWER_MILLIS),
+            dead: format!("{{{}}}:dead", settings.prefix),
+            dead_link: link(ANSWER_MILLIS),
+        }
+    }
+
+    /// The stream of a kind.
+    pub fn name(&self, kind: RecordKind) -> &str {
+        let [event, incident, decision] = &self.names;
+        match kind {
+            RecordKind::Event => event,
+            RecordKind::Incident => incident,
+            RecordKind::Decision => decision,
+        }
+    }
+
+    /// Appends records, each with its position and the fields by which it is to be read. Records that are there are left out,
+    /// so after an error the same ones can be given again.
+    pub async fn publish(&self, kind: RecordKind, records: &[(u64, Vec<(&str, &str)>)]) -> Result<(), BusError> {
+        if records.is_empty() {
+            return Ok(());
+        }
+        let stream = self.name(kind);
+        let mut command = eval(include_str!("publish.lua"), &[stream, &format!("{{{stream}}}:published")]);
+        command.arg(KEPT_ENTRIES);
+        for (position, fields) in records {
+            command.arg(position).arg(fields.len() + 1);
+            for (name, value) in fields {
+                command.arg(name).arg(value);
+            }
+            command.arg(OWN_FIELD).arg(position);
+        }
+        let [event, incident, decision] = &self.links;
+        let link = match kind {
+            RecordKind::Event => event,
+            RecordKind::Incident => incident,
+            RecordKind::Decision => decision,
+        };
+        let published: RedisResult<Value> = command.query_async(&mut link.clone()).await;
+        published.map(drop).map_err(|error| self.away(&error))
+    }
+
+    /// What others wrote behind an entry, in order; waits a moment when there is nothing. The id is that of the last entry looked at, which
+    /// may be one of Orion's own.
+    pub async fn read(&self, after: &str) -> Result<(String, Vec<ForeignEntry>), BusError> {
+        let answer: RedisResult<Value> = redis::cmd("XREAD")
+            .arg("COUNT")
+            .arg(READ_ENTRIES)
+            .arg("BLOCK")
+            .arg(BLOCK_MILLIS)
+            .arg("STREAMS")
+            .arg(self.name(RecordKind::Event))
+            .arg(after)
+            .query_async(&mut self.reader.clone())
+            .await;
+        let streams: Option<Vec<(Value, Vec<StreamEntry>)>> =
+            answer.and_then(|answer| Ok(Option::from_redis_value(answer)?)).map_err(|error| self.away(&error))?;
+        let entries: Vec<_> = streams.into_iter().flatten().flat_map(|(_, entries)| entries).collect();
+        let last = entries.last().map_or_else(|| after.to_owned(), |(id, _)| id.clone());
+        let foreign = entries.into_iter().filter(|(_, fields)| !fields.iter().any(|(name, _)| name == OWN_FIELD.as_bytes()));
+        Ok((last, foreign.map(|(id, fields)| ForeignEntry { id, fields }).collect()))
+    }
+
+    /// Keeps an entry that cannot be taken in, with why, for whoever wrote it.
+    pub async fn bury(&self, entry: &ForeignEntry, reason: &str) -> Result<(), BusError> {
+        let mut command = redis::cmd("XADD");
+        command.arg(&self.dead).arg("MAXLEN").arg("~").arg(KEPT_DEAD_ENTRIES).arg("*");
+        command.arg("reason").arg(reason).arg("stream").arg(self.name(RecordKind::Event)).arg("id").arg(&entry.id);
+        for (name, value) in &entry.fields {
+            command.arg(name).arg(value);
+        }
+        let buried: RedisResult<Value> = command.query_async(&mut self.dead_link.clone()).await;
+        buried.map(drop).map_err(|error| self.away(&error))
+    }
+
+    fn away(&self, error: &redis::RedisError) -> BusError {
+        let super::core::Trouble::Away(detail) = away(error) else { return BusError::Closed };
+        BusError::Away { server: self.server.to_string(), detail }
+    }
+}
+
+type StreamEntry = (String, Vec<(Vec<u8>, Vec<u8>)>);

@@ -1,0 +1,139 @@
+//! Programs that know nothing of Orion: they read its records from plain streams, and what they write there is correlated with
+//! everything else.
+//!
+//! One host of a deployment does this, whoever holds the decisions. A record is published once, and an entry of others becomes
+//! one event: its id follows from its place in the stream.
+
+mod entry;
+
+use std::sync::Arc;
+
+use orion_bus::{Bus, Entry, ForeignEntry, PlainStreams, RecordKind};
+use serde_json::Value;
+use tokio::sync::watch;
+
+use self::entry::event_of;
+use crate::draft::Draft;
+use crate::stage::{BATCH, QUIET_ENTRIES, StageError, StageLoop};
+
+/// Who publishes: it reads the log.
+pub const OUT_OWNER: &str = "outside/out";
+
+/// Who takes in.
+pub const IN_OWNER: &str = "outside/in";
+
+/// Where the state of [`IN_OWNER`] has the last entry that was looked at.
+const LAST_KEY: &[u8] = b"last";
+
+/// The first entry of a stream.
+const BEGINNING: &str = "0-0";
+
+/// What an entry may have in bytes: far more than anybody writes by hand, and no more than an event of Orion's own.
+pub const MAX_ENTRY_BYTES: usize = 64 * 1024;
+
+/// Publishes records until `shutdown` turns true and every record is published.
+pub async fn run_out(bus: Arc<dyn Bus>, streams: Arc<PlainStreams>, shutdown: watch::Receiver<bool>) {
+    let mut stage = StageLoop::new(OUT_OWNER, bus.appended(), shutdown);
+    while let Err(error) = publish(&*bus, &streams, &mut stage).await {
+        if !stage.retry(&error).await {
+            return;
+        }
+    }
+}
+
+async fn publish(bus: &dyn Bus, streams: &PlainStreams, stage: &mut StageLoop) -> Result<(), StageError> {
+    let mut committed = bus.load(OUT_OWNER).await?.offset;
+    let mut position = u64::try_from(committed.unwrap_or(0)).unwrap_or(0);
+    loop {
+        let entries = bus.read(position, BATCH).await?;
+        let behind = position.saturating_sub(u64::try_from(committed.unwrap_or(0)).unwrap_or(0));
+        // The first one says that there is a reader whom the log has to wait for.
+        let is_due = behind >= QUIET_ENTRIES || committed.is_none();
+        if is_due || (entries.is_empty() && behind > 0 && stage.is_shut_down()) {
+            let offset = i64::try_from(position).unwrap_or(i64::MAX);
+            bus.commit(Draft::default().into_commit(OUT_OWNER, committed, offset)).await?;
+            committed = Some(offset);
+        }
+        let Some(last) = entries.last() else {
+            if stage.is_shut_down() {
+                return Ok(());
+            }
+            stage.wait().await;
+            continue;
+        };
+        for kind in RecordKind::ALL {
+            publish_kind(streams, kind, &entries).await?;
+        }
+        position = last.seq;
+        stage.succeeded();
+    }
+}
+
+async fn publish_kind(streams: &PlainStreams, kind: RecordKind, entries: &[Entry]) -> Result<(), StageError> {
+    let said: Vec<_> = entries.iter().filter(|entry| entry.kind == kind).map(|entry| (entry, heads(entry))).collect();
+    let records: Vec<_> = said
+        .iter()
+        .map(|(entry, heads)| {
+            let heads = heads.iter().map(|(name, value)| (*name, value.as_str()));
+            (entry.seq, heads.chain([("json", &*entry.body)]).collect())
+        })
+        .collect();
+    Ok(streams.publish(kind, &records).await?)
+}
+
+/// What stands beside the whole of a record, so that a reader need not take it apart.
+fn heads(entry: &Entry) -> Vec<(&'static str, String)> {
+    let names: &[&'static str] = match entry.kind {
+        RecordKind::Event => &["event_type", "severity", "status", "event_id"],
+        RecordKind::Incident => &["incident_type", "severity", "status", "incident_id"],
+        RecordKind::Decision => &["decision_type", "decision_id", "incident_id"],
+    };
+    let record: Value = serde_json::from_str(&entry.body).unwrap_or_default();
+    let text = |name: &&'static str| Some((*name, record.get(*name)?.as_str()?.to_owned()));
+    names.iter().filter_map(text).collect()
+}
+
+/// Takes in what others write, until `shutdown` turns true.
+pub async fn run_in(bus: Arc<dyn Bus>, streams: Arc<PlainStreams>, shutdown: watch::Receiver<bool>) {
+    let mut stage = StageLoop::new(IN_OWNER, bus.appended(), shutdown);
+    while let Err(error) = take_in(&*bus, &streams, &mut stage).await {
+        if !stage.retry(&error).await {
+            return;
+        }
+    }
+}
+
+async fn take_in(bus: &dyn Bus, streams: &PlainStreams, stage: &mut StageLoop) -> Result<(), StageError> {
+    let loaded = bus.load(IN_OWNER).await?;
+    let mut committed = loaded.offset;
+    let last = loaded.state.into_iter().find(|(key, _)| key == LAST_KEY);
+    let last = last.and_then(|(_, value)| String::from_utf8(value).ok());
+    let mut last = last.unwrap_or_else(|| BEGINNING.to_owned());
+    while !stage.is_shut_down() {
+        let (looked_at, entries) = streams.read(&last).await?;
+        last = looked_at;
+        if entries.is_empty() {
+            continue;
+        }
+        let mut draft = Draft::default();
+        for entry in &entries {
+            take_in_one(streams, entry, &mut draft).await?;
+        }
+        draft.put_bytes(LAST_KEY.to_vec(), last.clone().into_bytes());
+        let offset = committed.map_or(0, |offset| offset + 1);
+        bus.commit(draft.into_commit(IN_OWNER, committed, offset)).await?;
+        committed = Some(offset);
+        stage.succeeded();
+    }
+    Ok(())
+}
+
+async fn take_in_one(streams: &PlainStreams, entry: &ForeignEntry, draft: &mut Draft) -> Result<(), StageError> {
+    match event_of(entry, streams.name(RecordKind::Event)) {
+        Ok(event) => Ok(draft.event(&event)?),
+        Err(reason) => {
+            tracing::warn!(id = entry.id, "an entry of others is no event and is put aside: {reason}");
+            Ok(streams.bury(entry, &reason.to_string()).await?)
+        }
+    }
+}
