@@ -123,7 +123,7 @@ impl Scene {
     fn check(&self, hosts: [Running; 2]) {
         let outages = self.story.outages();
         for host in &self.hosts {
-            host.wait_until("all decisions", |it| it.decisions().len() >= outages);
+            support::wait_until("all decisions", || host.decisions().len() >= outages, || self.so_far());
         }
         for host in hosts {
             assert!(host.terminate().success());
@@ -140,6 +140,23 @@ impl Scene {
             of.iter().filter(|line| !other.contains(line)).cloned().collect()
         };
         assert_eq!(only(&one, &two), only(&two, &one), "both hosts tell the same");
+    }
+
+    /// What each host has recorded, for who has to find out what is missing.
+    fn so_far(&self) -> String {
+        let line = |host: &Deployment| {
+            let (events, incidents) = (host.events(), host.incidents());
+            let of = |number: usize| {
+                let service = service(number);
+                let events = events.iter().filter(|event| event["labels"]["service"] == *service).count();
+                let revisions = incidents.iter().filter(|incident| incident["key"]["service"] == *service).count();
+                format!("{service} {events} events {revisions} revisions, ")
+            };
+            let services: String = (0..SERVICES).map(of).collect();
+            let log = std::fs::read_to_string(host.path("orion.log")).unwrap_or_default();
+            format!("{services}{} decisions; its log:\n{log}", host.decisions().len())
+        };
+        self.hosts.iter().map(line).collect::<Vec<_>>().join("\n")
     }
 
     fn check_events(&self, host: &Deployment) {
