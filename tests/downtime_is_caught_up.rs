@@ -38,6 +38,30 @@ fn an_outage_that_began_and_ended_while_orion_was_down_is_recorded_at_its_own_ti
 }
 
 #[test]
+fn an_outage_after_a_crash_in_the_first_moments_is_recorded_too() {
+    let mut exporter = Exporter::start("jellyfin").unwrap();
+    let targets = ScrapeConfig::every(Duration::from_secs(1)).target("jellyfin", exporter.address());
+    let prometheus = Prometheus::start(&targets).unwrap();
+    prometheus.wait_for("up", "\"1\"", support::PATIENCE).unwrap();
+    let deployment = Deployment::new(&prometheus.url());
+    deployment.rule("targets.yaml", TARGETS);
+    let orion = deployment.start();
+    // Nothing has happened yet; that something was looked at is known all the same.
+    deployment.wait_until("the first instant", |it| it.offset_of("group/targets.yaml/targets").is_some());
+    orion.kill();
+
+    exporter.stop();
+    prometheus.wait_for("max_over_time(up[3s])", "\"0\"", support::PATIENCE).unwrap();
+    exporter.restart().unwrap();
+    prometheus.wait_for("up", "\"1\"", support::PATIENCE).unwrap();
+    let orion = deployment.start();
+    deployment.wait_until("the end of the incident", |it| !it.incidents_of("service_outage", "resolved").is_empty());
+    assert!(orion.terminate().success());
+    assert_eq!(deployment.events_of("service_down", "firing").len(), 1);
+    deployment.check_promises();
+}
+
+#[test]
 fn with_catch_up_off_missed_instants_are_counted_and_not_evaluated() {
     let exporter = Exporter::start("jellyfin").unwrap();
     let targets = ScrapeConfig::every(Duration::from_secs(1)).target("jellyfin", exporter.address());

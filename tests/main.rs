@@ -35,6 +35,7 @@ mod only_queries_reach_prometheus;
 mod only_trusted_plugins_are_loaded;
 mod orion_means_what_prometheus_means;
 mod other_programs_meet_orion_at_plain_streams;
+mod redis_faults_lose_nothing;
 mod related_events_are_one_incident;
 mod rules_share_one_question;
 mod rules_that_go_wrong_are_said;

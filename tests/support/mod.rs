@@ -196,6 +196,12 @@ impl Deployment {
         self.incidents().into_iter().filter(wanted).collect()
     }
 
+    /// How far an owner has come by the store; `None` while it has committed nothing.
+    pub fn offset_of(&self, owner: &str) -> Option<i64> {
+        let mut store = SqliteBus::open_read_only(&self.path("memory")).ok()?;
+        store.load(owner).ok()?.offset
+    }
+
     fn lines(&self, name: &str) -> Vec<Value> {
         let kind = RecordKind::ALL.into_iter().find(|kind| file_name(*kind).starts_with(name)).unwrap();
         let mut trail = TrailLines::open(&self.path("memory"), kind).unwrap();
@@ -260,8 +266,21 @@ impl Running {
 
     /// SIGTERM.
     pub fn signal_to_end(&self) {
-        let pid = rustix::process::Pid::from_child(&self.child);
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        self.signal(rustix::process::Signal::TERM);
+    }
+
+    /// SIGSTOP: it stands still, and knows nothing of it.
+    pub fn pause(&self) {
+        self.signal(rustix::process::Signal::STOP);
+    }
+
+    /// SIGCONT.
+    pub fn resume(&self) {
+        self.signal(rustix::process::Signal::CONT);
+    }
+
+    fn signal(&self, signal: rustix::process::Signal) {
+        rustix::process::kill_process(rustix::process::Pid::from_child(&self.child), signal).unwrap();
     }
 
     /// Waits for it to end by itself.

@@ -204,9 +204,18 @@ impl Core {
         Ok(())
     }
 
-    /// Gives the server what it lost: first the commits that came from this host a moment ago, whole where they still fit; then
-    /// every record that this host's file holds of the positions that are gone.
+    /// Gives the server what it lost, the oldest first, because who reads one key reads it in this order: every record that this
+    /// host's file holds of the positions that are gone, then the commits of this host which the file does not hold yet, whole
+    /// where they still fit. What waits in the outbox is younger than all of it.
     async fn give_back(&self, breaks: Vec<Break>) -> Result<(), Trouble> {
+        for lost in breaks {
+            tracing::warn!(
+                "Redis at {} lost what was behind position {}; this host gives back what it has of it",
+                self.settings.server,
+                lost.survived
+            );
+            self.give_back_behind(lost).await?;
+        }
         let unmirrored = self.journal().unmirrored();
         for commit in unmirrored {
             let place = self.place(&commit.owner);
@@ -218,14 +227,6 @@ impl Core {
             if !fits {
                 self.give(&commit, &place, true).await?;
             }
-        }
-        for lost in breaks {
-            tracing::warn!(
-                "Redis at {} lost what was behind position {}; this host gives back what it has of it",
-                self.settings.server,
-                lost.survived
-            );
-            self.give_back_behind(lost).await?;
         }
         Ok(())
     }
@@ -278,8 +279,9 @@ impl Core {
             self.found_log(after, last_seq).await?;
         }
         let seq = if last_seq == 0 { 0 } else { last_seq.max(self.seen()) + LEFT_OUT_POSITIONS };
-        let mut command = eval(include_str!("found.lua"), &[&self.keys.meta, &self.keys.log]);
-        let founded: RedisResult<Value> = command.arg(seq).arg(&lineage).query_async(&mut link).await;
+        let held = last_seq.max(self.mirrored());
+        let mut command = eval(include_str!("found.lua"), &[&self.keys.meta, &self.keys.log, &self.keys.breaks]);
+        let founded: RedisResult<Value> = command.arg(seq).arg(&lineage).arg(held).query_async(&mut link).await;
         let unlocked: RedisResult<()> = redis::cmd("DEL").arg(&self.keys.founding).query_async(&mut link).await;
         founded.and(unlocked).map_err(|error| away(&error))
     }

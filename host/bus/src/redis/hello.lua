@@ -7,8 +7,9 @@
 -- process, the last position it had kept, and the one behind which it goes on.
 local meta, breaks, log = unpack(KEYS)
 local MOST_BREAKS = 1000
-local run = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
-local known = redis.call('HMGET', meta, 'lineage', 'run', 'seq')
+local known = redis.call('HMGET', meta, 'lineage', 'run', 'seq', 'founded')
+-- A process that was emptied and filled again is another one, as far as what it still has goes.
+local run = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)') .. '/' .. (known[4] or '')
 if not known[1] then
   local time = redis.call('TIME')
   return {'EMPTY', run .. '/' .. time[1] .. '.' .. time[2]}

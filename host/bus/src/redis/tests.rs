@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use super::lease::LeaseSettings;
 use super::{Place, RedisBus, RedisServer, RedisSettings};
 use crate::conformance::{self, any_steps, commit, id};
-use crate::{Bus, BusError, Commit, RecordKind, SqliteBus, StateChange};
+use crate::{Bus, BusError, Commit, Partition, RecordKind, Role, SqliteBus, StateChange};
 
 /// Every owner is this host's own.
 fn own(_: &str) -> Place {
@@ -244,4 +244,42 @@ async fn a_file_that_was_alone_brings_its_records_to_an_empty_redis() {
     assert_eq!(bus.read(3, 9).await.unwrap(), alone.read(3, 9).await.unwrap(), "at their positions");
     bus.commit(step("a", Some(1), 2, 5..6)).await.unwrap();
     until("it goes on in the file", async || ids(&*alone).await == (0..6).map(id).collect::<Vec<_>>()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_another_host_has_taken_over_is_refused_whatever_this_one_believes() {
+    let server = Server::start(&RedisOptions::default()).unwrap();
+    let folders = [TempDir::new().unwrap(), TempDir::new().unwrap()];
+    let deciding = |name: &str| RedisSettings {
+        lease: LeaseSettings::new("orion", name, [Role::Brain], Duration::from_secs(300)).unwrap(),
+        place: |owner| Place { partition: Some(Partition::of(Role::Brain, owner)), reads_log: true },
+        ..settings(&server, "orion")
+    };
+    let holds = |bus: &RedisBus| !bus.leases().held().borrow().partitions.is_empty();
+    let one = opened(deciding("one"), mirror(&folders[0])).await;
+    until("one holds it", async || holds(&one)).await;
+    one.commit(step("a", None, 1, 0..1)).await.unwrap();
+    let two = opened(deciding("two"), mirror(&folders[1])).await;
+    until("two is there", async || two.leases().held().borrow().nodes.len() == 2).await;
+    assert!(!holds(&two));
+    assert!(matches!(two.commit(step("a", Some(1), 2, 9..10)).await, Err(BusError::Fenced { .. })));
+
+    // As if the first one had stood still for the length of its lease, and not noticed.
+    server.command(&["HSET", "{orion}:leases", "brain:00", "two/1"]).unwrap();
+    let refused = one.commit(step("a", Some(1), 2, 9..10)).await;
+    assert!(matches!(refused, Err(BusError::Fenced { .. })), "{refused:?}");
+    until("two knows of it", async || holds(&two)).await;
+    two.commit(step("a", Some(1), 2, 1..2)).await.unwrap();
+
+    two.leases().drain().await;
+    two.leases().give_up(vec![Partition::of(Role::Brain, "a")]).await;
+    until("one has it back", async || holds(&one)).await;
+    let from_before = one.commit(step("a", Some(1), 2, 9..10)).await;
+    assert!(matches!(from_before, Err(BusError::Conflict { found: Some(2), .. })), "{from_before:?}");
+    one.commit(step("a", Some(2), 3, 2..3)).await.unwrap();
+    until("both have all of it", async || {
+        let expected: Vec<_> = (0..3).map(id).collect();
+        ids(&*one.mirror()).await == expected && ids(&*two.mirror()).await == expected
+    })
+    .await;
 }

@@ -218,7 +218,9 @@ impl Run<'_> {
                 quiet_since = now;
             }
             let flush_at = next_flush(quiet_since);
-            if group.is_ahead_of_store() && flush_at <= now {
+            // The first instant is kept at once. Whoever goes on from nothing begins with the present, so that what happened
+            // between a crash and the next start, or the host that takes over, would be missed.
+            if group.is_ahead_of_store() && (flush_at <= now || !group.is_known_to_store()) {
                 group = self.commit(group).await?;
                 continue;
             }

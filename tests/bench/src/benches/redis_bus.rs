@@ -50,8 +50,13 @@ pub fn run(_: &Context) -> Result<Vec<Figure>, BenchError> {
         Figure::new("published, of that", Target::AtLeast(LEAST_SHARE_PUBLISHED), share(|run| run.published), "×")
             .note(format!("{:.0} events/s", of(|run| run.published))),
         Figure::new("read and committed", Target::AtLeast(LEAST_READ_PER_SECOND), of(|run| run.read), "events/s"),
-        Figure::new("through all stages, of XADD", Target::AtLeast(LEAST_SHARE_OF_STAGES), share(|run| run.stages), "×")
-            .note(format!("{:.0} events/s, into the audit trail", of(|run| run.stages))),
+        Figure::new(
+            "through all stages, of XADD",
+            Target::AtLeast(LEAST_SHARE_OF_STAGES),
+            share(|run| run.stages),
+            "×",
+        )
+        .note(format!("{:.0} events/s, into the audit trail", of(|run| run.stages))),
     ])
 }
 
@@ -71,7 +76,8 @@ fn once() -> Result<Run, BenchError> {
 fn xadd(server: &Server, payload: &str) -> Result<f64, BenchError> {
     const WHAT: &str = "run redis-benchmark";
     let port = server.address().port().to_string();
-    let arguments = ["-p", &port, "-n", BENCHMARK_REQUESTS, "-P", PIPELINE, "--csv", "XADD", "{bench}:log", "*", "d", payload];
+    let arguments =
+        ["-p", &port, "-n", BENCHMARK_REQUESTS, "-P", PIPELINE, "--csv", "XADD", "{bench}:log", "*", "d", payload];
     let output = Command::new("redis-benchmark").args(arguments).output().map_err(BenchError::failed(WHAT))?;
     let text = String::from_utf8_lossy(&output.stdout);
     // The name of the test has commas of its own; the rate is the first number behind it.
@@ -87,7 +93,8 @@ async fn bus(server: &Server, prefix: &str, own: Arc<SqliteBus>) -> Result<Arc<R
     let settings = RedisSettings {
         server: RedisServer::parse(&server.url()).map_err(BenchError::failed(WHAT))?,
         prefix: prefix.to_owned(),
-        lease: LeaseSettings::new(prefix, "bench", Role::ALL, Duration::from_secs(10)).map_err(BenchError::failed(WHAT))?,
+        lease: LeaseSettings::new(prefix, "bench", Role::ALL, Duration::from_secs(10))
+            .map_err(BenchError::failed(WHAT))?,
         outbox_bytes: OUTBOX_BYTES,
         place: shares::place,
     };

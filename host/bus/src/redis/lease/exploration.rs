@@ -58,10 +58,10 @@ enum Reply {
     Refused,
 }
 
-/// On its way to the server. One that is not awaited has been given up: it may still arrive.
+/// On its way to the server. What is no longer awaited may still arrive.
 ///
-/// Ticks and loads are here only when they have been given up. While one is awaited nothing changes that it says, so that
-/// one which arrives late is the same as one that was sent late.
+/// Only a commit is here while it is awaited. What else is awaited says the same whenever it is sent, so that one which
+/// arrives late is the same as one that was sent late.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, PartialOrd, Ord)]
 struct Asked {
     at: usize,
@@ -94,6 +94,11 @@ impl Host {
 
     fn tick(&self) -> Request {
         Request::Tick { incarnation: self.holding.incarnation(), roles: self.wants.clone() }
+    }
+
+    fn give_up(&mut self) -> Request {
+        self.work = Work::Unknown;
+        Request::Release(self.holding.give_up(&[partition()]))
     }
 
     /// The token, as far as the host knows.
@@ -132,12 +137,11 @@ struct World {
     asked: Vec<Asked>,
     replies: Vec<(usize, Reply)>,
     faults: Faults,
-    has_forgotten: bool,
 }
 
 impl Hash for World {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        (&self.server, &self.kept, self.clock, &self.hosts, self.faults, self.has_forgotten).hash(state);
+        (&self.server, &self.kept, self.clock, &self.hosts, self.faults).hash(state);
         self.asked.hash(state);
         // Replies hold what is no part of any decision, such as the list of nodes; what is left of them is in this form.
         for (at, reply) in &self.replies {
@@ -168,9 +172,10 @@ enum Event {
     /// The lease of a process that is gone ends.
     RunsOut(usize),
     // From here on faults.
-    /// It is given up before the server has heard of it.
+    /// It is no longer awaited before the server has heard of it.
     TickIsLate(usize),
-    /// It is given up although the server has done it.
+    GiveUpIsLate(usize),
+    /// It is no longer awaited although the server has done it.
     TickTimesOut(usize),
     WorkTimesOut(usize),
     Crash(usize),
@@ -190,7 +195,7 @@ impl World {
     fn new(faults: Faults) -> Self {
         let hosts = [Host::new(), Host::new()];
         let (asked, replies) = (Vec::new(), Vec::new());
-        Self { server: Stored::default(), kept: None, clock: 0, hosts, asked, replies, faults, has_forgotten: false }
+        Self { server: Stored::default(), kept: None, clock: 0, hosts, asked, replies, faults }
     }
 
     /// Both hosts live, and the first one has the partition.
@@ -221,7 +226,9 @@ impl World {
                 Work::Done(token, offset) => !is_current(token) || *offset < LAST_OFFSET,
             };
             may(has_to_do && !held.in_doubt, Event::Work(at));
-            may(!is_asking && !held.surplus.is_empty(), Event::GiveUp(at));
+            let gives_up = !is_asking && !host.is_ticking && !held.surplus.is_empty();
+            may(gives_up, Event::GiveUp(at));
+            may(gives_up && faults.timeouts > 0, Event::GiveUpIsLate(at));
             may(faults.crashes > 0, Event::Crash(at));
             may(faults.expiries > 0, Event::Expire(at));
             may(self.server.leases.lives_without(NAMES[at], host.holding.incarnation()), Event::RunsOut(at));
@@ -250,10 +257,13 @@ impl World {
             }
             Event::Work(at) => world.work(at),
             Event::GiveUp(at) => {
-                let host = &mut world.hosts[at];
-                let given_up = host.holding.give_up(&[partition()]);
-                host.work = Work::Unknown;
-                world.ask(at, Request::Release(given_up), false);
+                let request = world.hosts[at].give_up();
+                world.is_heard(Asked { at, request, is_awaited: false }, checks)?;
+            }
+            Event::GiveUpIsLate(at) => {
+                world.faults.timeouts -= 1;
+                let request = world.hosts[at].give_up();
+                world.ask(at, request, false);
             }
             Event::Arrives(n) => {
                 let asked = world.asked.remove(n);
@@ -294,17 +304,21 @@ impl World {
             Event::Forget => {
                 world.faults.forgets -= 1;
                 world.server = world.kept.take().unwrap();
-                world.has_forgotten = true;
-                // What was on its way to the process that is gone never arrives; who awaits it will not wait for ever.
-                for asked in std::mem::take(&mut world.asked).into_iter().filter(|asked| asked.is_awaited) {
-                    world.hosts[asked.at].work = Work::Unknown;
-                }
+                world.is_another_server();
             }
         }
         // Everything on its way can be next, so the order in which it was sent is no difference.
         world.asked.sort_unstable();
         world.replies.sort_unstable_by_key(|(at, reply)| (*at, matches!(reply, Reply::Ticked(_))));
         Ok(world)
+    }
+
+    /// What was on its way to the process that is gone never arrives. Over a new connection a host first asks what the server
+    /// still has, before it goes on with anything.
+    fn is_another_server(&mut self) {
+        self.asked.clear();
+        self.replies.retain(|(_, reply)| matches!(reply, Reply::Ticked(_)));
+        self.hosts.iter_mut().for_each(|host| host.work = Work::Unknown);
     }
 
     fn ask(&mut self, at: usize, request: Request, is_awaited: bool) {
@@ -377,7 +391,7 @@ impl World {
             }
             Reply::Loaded(token, offset) => host.work = Work::Done(token, offset),
             Reply::Committed(token, offset) => {
-                if !self.has_forgotten && !self.server.log.contains(&(offset - 1, number_of(&token))) {
+                if !self.server.log.contains(&(offset - 1, number_of(&token))) {
                     return Err(format!("a commit to {offset} was confirmed and is not there"));
                 }
                 host.work = Work::Done(token, offset);
@@ -396,8 +410,8 @@ fn number_of(token: &Token) -> u64 {
 struct Explored {
     states: usize,
     transitions: usize,
-    /// States from which no order of events without further faults finishes the work.
-    dead_ends: usize,
+    /// The way to a state from which no order of events without further faults finishes the work.
+    dead_end: Option<String>,
 }
 
 /// Looks at every state that can be. An error is the shortest way to what must never be.
@@ -415,7 +429,7 @@ fn explore(faults: Faults, checks: Checks) -> Result<Explored, String> {
         }
         for event in world.possible() {
             let next =
-                world.after(event, checks).map_err(|what| format!("{what}:\n{}", trace(&came_by, from, event)))?;
+                world.after(event, checks).map_err(|what| format!("{what}:\n{}  {event:?}", trace(&came_by, from)))?;
             transitions += 1;
             let new = came_by.len();
             let to = *seen.entry(key(&next)).or_insert(new);
@@ -429,7 +443,8 @@ fn explore(faults: Faults, checks: Checks) -> Result<Explored, String> {
             }
         }
     }
-    Ok(Explored { states: came_by.len(), transitions, dead_ends: dead_ends(&came_from, finished) })
+    let dead_end = dead_end(&came_from, finished).map(|at| trace(&came_by, at));
+    Ok(Explored { states: came_by.len(), transitions, dead_end })
 }
 
 /// 128 bits of a state: that two of some million are taken for one is not to be feared.
@@ -448,8 +463,8 @@ const fn is_fault(event: Event) -> bool {
     !matches!(event, Tick(_) | Work(_) | GiveUp(_) | Arrives(_) | Returns(_) | RunsOut(_))
 }
 
-fn trace(came_by: &[Option<(usize, Event)>], mut at: usize, last: Event) -> String {
-    let mut events = vec![last];
+fn trace(came_by: &[Option<(usize, Event)>], mut at: usize) -> String {
+    let mut events = Vec::new();
     while let Some((from, event)) = came_by[at] {
         events.push(event);
         at = from;
@@ -457,7 +472,7 @@ fn trace(came_by: &[Option<(usize, Event)>], mut at: usize, last: Event) -> Stri
     events.iter().rev().map(|event| format!("  {event:?}\n")).collect()
 }
 
-fn dead_ends(came_from: &[Vec<usize>], finished: Vec<usize>) -> usize {
+fn dead_end(came_from: &[Vec<usize>], finished: Vec<usize>) -> Option<usize> {
     let mut can_finish = vec![false; came_from.len()];
     let mut to_do = finished;
     while let Some(at) = to_do.pop() {
@@ -465,33 +480,55 @@ fn dead_ends(came_from: &[Vec<usize>], finished: Vec<usize>) -> usize {
             to_do.extend(&came_from[at]);
         }
     }
-    can_finish.iter().filter(|can| !**can).count()
+    can_finish.iter().position(|can| !can)
 }
 
 const NONE: Faults = Faults { timeouts: 0, crashes: 0, expiries: 0, drains: 0, doubts: 0, forgets: 0 };
 
-#[test]
-fn whatever_goes_wrong_a_commit_is_made_once_and_never_by_a_stale_token() {
-    let cases = [
-        Faults { timeouts: 1, crashes: 1, expiries: 1, ..NONE },
-        Faults { timeouts: 2, expiries: 1, ..NONE },
-        Faults { expiries: 2, doubts: 1, ..NONE },
-        Faults { timeouts: 1, drains: 1, doubts: 1, ..NONE },
-        Faults { timeouts: 1, expiries: 1, forgets: 1, ..NONE },
-        Faults { crashes: 1, expiries: 1, forgets: 1, ..NONE },
-        Faults { drains: 1, expiries: 1, forgets: 1, ..NONE },
-    ];
-    for faults in cases {
-        let started = std::time::Instant::now();
-        let explored = explore(faults, BOTH).unwrap_or_else(|violation| panic!("{violation}"));
-        eprintln!(
-            "{faults:?} {} states, {} transitions, {:?}",
-            explored.states,
-            explored.transitions,
-            started.elapsed()
-        );
-        assert_eq!(explored.dead_ends, 0);
+/// Nothing that must never be can be reached, and from everything that can be there is a way on.
+fn is_safe(faults: Faults) {
+    let explored = explore(faults, BOTH).unwrap_or_else(|violation| panic!("{violation}"));
+    eprintln!("{faults:?}: {} states, {} transitions", explored.states, explored.transitions);
+    if let Some(trace) = explored.dead_end {
+        panic!("nothing more is ever done after\n{trace}");
     }
+}
+
+#[test]
+fn a_lease_may_end_and_an_answer_be_late_or_lost() {
+    is_safe(Faults { timeouts: 1, expiries: 1, ..NONE });
+    is_safe(Faults { timeouts: 1, doubts: 1, ..NONE });
+    is_safe(Faults { timeouts: 2, ..NONE });
+}
+
+#[test]
+fn a_host_may_crash_and_its_lease_end() {
+    is_safe(Faults { crashes: 1, expiries: 1, ..NONE });
+}
+
+#[test]
+fn a_host_may_leave_and_its_farewell_be_late() {
+    is_safe(Faults { timeouts: 1, drains: 1, ..NONE });
+    is_safe(Faults { expiries: 1, drains: 1, ..NONE });
+}
+
+#[test]
+fn a_server_may_forget_what_it_did_last() {
+    is_safe(Faults { timeouts: 1, forgets: 1, ..NONE });
+    is_safe(Faults { expiries: 1, forgets: 1, ..NONE });
+    is_safe(Faults { drains: 1, forgets: 1, ..NONE });
+}
+
+#[test]
+#[ignore = "some minutes: the same with one fault more, for who changes the protocol"]
+fn all_of_it_may_happen_in_one_life() {
+    is_safe(Faults { timeouts: 2, expiries: 1, ..NONE });
+    is_safe(Faults { timeouts: 1, expiries: 2, ..NONE });
+    is_safe(Faults { timeouts: 1, crashes: 1, ..NONE });
+    is_safe(Faults { timeouts: 1, drains: 1, expiries: 1, ..NONE });
+    is_safe(Faults { crashes: 1, drains: 1, ..NONE });
+    is_safe(Faults { crashes: 1, forgets: 1, ..NONE });
+    is_safe(Faults { timeouts: 1, expiries: 1, forgets: 1, ..NONE });
 }
 
 #[test]

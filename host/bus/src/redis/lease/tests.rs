@@ -256,12 +256,10 @@ async fn what_a_host_says_of_itself_the_others_hear() {
     let (a, b) = (join(&server, "a", LONG).await, join(&server, "b", LONG).await);
     // Told of other work than what is held, it is not told on.
     a.describe(u64::MAX, "nothing of now".into(), String::new());
-    until(&mut a.held(), |held| count(held, Role::Watcher) > 0 && held.nodes.len() == 2).await;
-    give_up_whatever_is_surplus(&a).await;
-    give_up_whatever_is_surplus(&b).await;
-    until(&mut b.held(), |held| count(held, Role::Watcher) == 32).await;
-    let settled = until(&mut a.held(), |held| count(held, Role::Watcher) == 32 && held.surplus.is_empty()).await;
-    a.describe(settled.version, "2026-11-28T12:00:00Z".into(), r#"{"version":"0.1.0"}"#.into());
+    let hosts = [a, b];
+    let settled = settle(&server, &hosts).await;
+    let [a, b] = hosts;
+    a.describe(settled[0].version, "2026-11-28T12:00:00Z".into(), r#"{"version":"0.1.0"}"#.into());
     let heard = until(&mut b.held(), |held| held.nodes.iter().any(|node| !node.watermark.is_empty())).await;
     let node = &heard.nodes[0];
     assert_eq!((node.name.as_str(), node.watermark.as_str()), ("a", "2026-11-28T12:00:00Z"));

@@ -137,6 +137,11 @@ impl Group {
         self.last.map(Timestamp::as_millis) != self.committed
     }
 
+    /// Whether anything of the group was ever committed.
+    pub fn is_known_to_store(&self) -> bool {
+        self.committed.is_some()
+    }
+
     /// The queries to ask for an evaluation: place and session of each.
     pub fn questions(&mut self, which: &Which) -> impl Iterator<Item = (usize, &mut QuerySession)> {
         let rules = self.rules.iter().enumerate().filter(|(index, _)| which.has(*index));
