@@ -1,7 +1,7 @@
 -- One commit: everything a step changed, or nothing. The only way in which the log grows.
 --
 -- KEYS  log, meta, owners, state of this owner, ids, ids of before, leases, readers
--- ARGV  1 highest position the host knows of; 2 partition ('' for an owner of the host's own); 3 its token;
+-- ARGV  1 highest position the host knows of, and the process whose losses it has made good; 2 partition ('' for an owner of the host's own); 3 its token;
 --       4 owner; 5 expected offset ('' for none); 6 offset ('' when only records are added: nothing is then expected);
 --       7 how many ids are remembered before the older half is let go; 8 whether the owner reads the log, whose offset is
 --       then a position ('1'); 9 how many records; then the records, each its id (16 bytes) and the rest; then pairs of what changes in the state: 'p' key, value | 'd' key, '' | 'c', ''
@@ -13,10 +13,12 @@ local first_record, records = 10, tonumber(ARGV[9])
 -- What fits on Lua's stack, with room to spare.
 local MOST_ARGUMENTS = 4000
 
-local known = redis.call('HMGET', meta, 'lineage', 'seq')
+local known = redis.call('HMGET', meta, 'lineage', 'seq', 'run')
 if not known[1] then return {'EMPTY'} end
 local seq = tonumber(known[2])
-if seq < tonumber(ARGV[1]) then return {'REGRESSED', known[2]} end
+-- What is older than this commit comes first: whoever has not asked another process what it lost does so before.
+local seen, run = string.match(ARGV[1], '^(%d+) (.*)$')
+if seq < tonumber(seen) or run ~= known[3] then return {'REGRESSED', known[2]} end
 if ARGV[2] ~= '' then
   local token = redis.call('HGET', leases, ARGV[2])
   if token ~= ARGV[3] then return {'FENCED', token or ''} end

@@ -49,6 +49,8 @@ pub(super) struct Core {
     pub(super) held: watch::Receiver<Held>,
     journal: Mutex<Journal>,
     tail: Mutex<Tail>,
+    /// The server process that was asked last what it still has.
+    met: Mutex<Arc<str>>,
     seen: AtomicU64,
     mirrored: AtomicU64,
 }
@@ -90,6 +92,7 @@ impl Core {
             cursor,
             tail: Mutex::new(Tail::starting_after(cursor.position)),
             appended: watch::Sender::new(cursor.position),
+            met: Mutex::new(Arc::from("")),
             seen: AtomicU64::new(cursor.position),
             mirrored: AtomicU64::new(cursor.position),
             settings,
@@ -128,6 +131,15 @@ impl Core {
             Some(own) => own.strip_prefix(&escaped(self.node()))?.strip_prefix('/'),
             None => Some(name),
         }
+    }
+
+    /// This server process is asked what it still has.
+    pub(super) fn has_met(&self, run: &str) {
+        *self.met.lock().unwrap_or_else(PoisonError::into_inner) = Arc::from(run);
+    }
+
+    fn met(&self) -> Arc<str> {
+        self.met.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The highest position this host knows of.
@@ -249,8 +261,8 @@ impl Core {
             _ => None,
         };
         let lease = token.as_ref().map(|(partition, token)| (partition.as_str(), token.as_str()));
-        let (reads_log, seen) = (place.reads_log, self.seen());
-        let sending = Sending { commit, owner: &owner, lease, reads_log, is_records_only, seen };
+        let (reads_log, seen, met) = (place.reads_log, self.seen(), self.met());
+        let sending = Sending { commit, owner: &owner, lease, reads_log, is_records_only, seen, run: &met };
         match sending.send(&self.link, &self.keys).await {
             Ok(Verdict::Done { last_seq, appended, entry }) => {
                 self.has_seen(last_seq);

@@ -97,6 +97,7 @@ impl Core {
         };
         self.join(&greeted, &known).await?;
         make_known(&self.link).await.map_err(|error| away(&error))?;
+        self.has_met(&known.run);
         if greeted.run.as_ref() != Some(&known.run) {
             if greeted.run.is_some() {
                 self.forget_tail_until(known.last_seq);

@@ -47,6 +47,8 @@ pub(super) struct Sending<'a> {
     pub(super) is_records_only: bool,
     /// The highest position this host knows of.
     pub(super) seen: u64,
+    /// The server process that was asked what it still has.
+    pub(super) run: &'a str,
 }
 
 impl Sending<'_> {
@@ -58,7 +60,13 @@ impl Sending<'_> {
             true => (String::new(), String::new()),
             false => (shown(self.commit.expected), shown(Some(self.commit.offset))),
         };
-        command.arg(self.seen).arg(partition).arg(token).arg(self.owner).arg(expected).arg(offset);
+        command
+            .arg(format!("{} {}", self.seen, self.run))
+            .arg(partition)
+            .arg(token)
+            .arg(self.owner)
+            .arg(expected)
+            .arg(offset);
         command.arg(REMEMBERED_IDS).arg(u8::from(self.reads_log)).arg(self.commit.records.len());
         for record in &self.commit.records {
             command.arg(record_bytes(record));
