@@ -1,7 +1,8 @@
 -- One commit: everything a step changed, or nothing. The only way in which the log grows.
 --
 -- KEYS  log, meta, owners, state of this owner, ids, ids of before, leases, readers
--- ARGV  1 highest position the host knows of, and the process whose losses it has made good; 2 partition ('' for an owner of the host's own); 3 its token;
+-- ARGV  1 highest position the host knows of, and the process whose losses it has made good; 2 partition ('' for an owner of
+--       the host's own); 3 its token;
 --       4 owner; 5 expected offset ('' for none); 6 offset ('' when only records are added: nothing is then expected);
 --       7 how many ids are remembered before the older half is let go; 8 whether the owner reads the log, whose offset is
 --       then a position ('1'); 9 how many records; then the records, each its id (16 bytes) and the rest; then pairs of what changes in the state: 'p' key, value | 'd' key, '' | 'c', ''
