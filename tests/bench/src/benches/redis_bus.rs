@@ -3,6 +3,7 @@
 //!
 //! Time on the wall. Server, host and benchmark share the machine, and the host follows its own log into its file all the
 //! while, as it is deployed.
+#![expect(clippy::disallowed_types, reason = "the benchmark starts Redis' own; none of this is deployed")]
 
 use std::process::Command;
 use std::sync::Arc;

@@ -373,7 +373,7 @@ impl World {
         if self.server.log.iter().any(|(_, newer)| *newer > number) {
             return Err(format!("the stale token {} committed after a newer one", token.as_str()));
         }
-        if expected + 1 <= self.server.offset {
+        if expected < self.server.offset {
             return Err(format!("the offset went from {} to {}", self.server.offset, expected + 1));
         }
         self.server.log.push((expected, number));
