@@ -16,7 +16,7 @@ use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use orion_bus::{RecordKind, SqliteBus};
-use orion_pipeline::memory::{TrailLines, file_name};
+use orion_pipeline::memory::{MemoryError, TrailLines, file_name};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -48,6 +48,9 @@ correlations:
 
 /// The event that is recorded at every start.
 const ATTESTED: &str = orion_pipeline::condition::kind::CONFINEMENT_ATTESTED;
+
+/// How often a file that moves while it is read is looked for.
+const LOOKS: usize = 5;
 
 /// A folder with rules, plugins and records.
 pub struct Deployment {
@@ -204,12 +207,9 @@ impl Deployment {
 
     fn lines(&self, name: &str) -> Vec<Value> {
         let kind = RecordKind::ALL.into_iter().find(|kind| file_name(*kind).starts_with(name)).unwrap();
-        let mut trail = TrailLines::open(&self.path("memory"), kind).unwrap();
-        let mut lines = Vec::new();
-        while let Some(line) = trail.next_line().unwrap() {
-            lines.push(serde_json::from_slice(line).unwrap());
-        }
-        lines
+        // A file that is closed or packed while it is read is found under its new name with the next look.
+        let read = || lines_of(&self.path("memory"), kind);
+        (0..LOOKS).find_map(|_| read().ok()).unwrap_or_else(|| read().unwrap())
     }
 
     /// Waits until something holds of what was recorded.
@@ -245,6 +245,15 @@ impl Deployment {
             assert!(seen.insert(identity), "{name}.jsonl holds twice: {line}");
         }
     }
+}
+
+fn lines_of(memory: &Path, kind: RecordKind) -> Result<Vec<Value>, MemoryError> {
+    let mut trail = TrailLines::open(memory, kind)?;
+    let mut lines = Vec::new();
+    while let Some(line) = trail.next_line()? {
+        lines.push(serde_json::from_slice(line).unwrap());
+    }
+    Ok(lines)
 }
 
 impl Running {

@@ -12,14 +12,20 @@ pub fn default_event_type(alert: &str) -> String {
         let before = at.checked_sub(1).and_then(|at| chars.get(at));
         let after = chars.get(at + 1);
         let after_word = before.is_some_and(|b| b.is_lowercase() || b.is_numeric());
-        let ends_acronym = before.is_some_and(|b| b.is_uppercase()) && after.is_some_and(|a| a.is_lowercase());
-        if c.is_uppercase() && (after_word || ends_acronym) {
+        let ends_acronym = before.is_some_and(|b| is_capital(*b)) && after.is_some_and(|a| a.is_lowercase());
+        if is_capital(c) && (after_word || ends_acronym) {
             push_break(&mut name);
         }
         name.extend(c.to_lowercase());
     }
     name.truncate(name.trim_end_matches('_').len());
     if name.is_empty() { "alert".to_owned() } else { name }
+}
+
+/// A letter that has a small form. Some capitals have none, as those that stand for numbers in formulas; named again they would
+/// begin a word where they did not before.
+fn is_capital(c: char) -> bool {
+    c.is_uppercase() && !c.to_lowercase().eq([c])
 }
 
 /// One underscore between words, none before the first.
@@ -45,6 +51,7 @@ mod tests {
             ("already_snake-case", "already_snake_case"),
             ("etcdHighCommitDurations", "etcd_high_commit_durations"),
             ("  --", "alert"),
+            ("A𝑨 ", "a𝑨"),
         ] {
             assert_eq!(default_event_type(alert), event_type, "{alert}");
         }

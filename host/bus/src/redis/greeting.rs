@@ -270,6 +270,16 @@ impl Core {
             tokio::time::sleep(Duration::from_millis(ANSWER_MILLIS / 10)).await;
             return Err(Trouble::Away("another host is filling it".to_owned()));
         }
+        // Another host may have been done with it between the question and the lock; what it founded must not be cleared away.
+        let founded = match self.hello().await.map_err(|error| away(&error))? {
+            Hello::Known(_) => Ok(()),
+            Hello::Empty(_) => self.found_under_lock(greeted, offer).await,
+        };
+        let unlocked: RedisResult<()> = redis::cmd("DEL").arg(&self.keys.founding).query_async(&mut link).await;
+        founded.and(unlocked.map_err(|error| away(&error)))
+    }
+
+    async fn found_under_lock(&self, greeted: &mut Greeted, offer: String) -> Result<(), Trouble> {
         let lineage = greeted.lineage.clone().unwrap_or(offer);
         // First: after a crash in the middle this host has to know that the deployment is its own.
         self.remember(greeted, None, lineage.clone()).await.map_err(Trouble::Refused)?;
@@ -282,9 +292,9 @@ impl Core {
         let seq = if last_seq == 0 { 0 } else { last_seq.max(self.seen()) + LEFT_OUT_POSITIONS };
         let held = last_seq.max(self.mirrored());
         let mut command = eval(include_str!("found.lua"), &[&self.keys.meta, &self.keys.log, &self.keys.breaks]);
-        let founded: RedisResult<Value> = command.arg(seq).arg(&lineage).arg(held).query_async(&mut link).await;
-        let unlocked: RedisResult<()> = redis::cmd("DEL").arg(&self.keys.founding).query_async(&mut link).await;
-        founded.and(unlocked).map_err(|error| away(&error))
+        let founded: RedisResult<Value> =
+            command.arg(seq).arg(&lineage).arg(held).query_async(&mut self.link.clone()).await;
+        founded.map(drop).map_err(|error| away(&error))
     }
 
     /// What is left where no deployment lives does not count, and must not be taken for state.

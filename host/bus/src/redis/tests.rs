@@ -283,3 +283,29 @@ async fn what_another_host_has_taken_over_is_refused_whatever_this_one_believes(
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn hosts_that_find_an_empty_redis_at_once_found_one_deployment() {
+    let server = Server::start(&RedisOptions::default()).unwrap();
+    for round in 0..12 {
+        let prefix = format!("round{round}");
+        let folders = [TempDir::new().unwrap(), TempDir::new().unwrap(), TempDir::new().unwrap()];
+        let join = |at: usize| {
+            let lease = LeaseSettings::new(&prefix, &format!("host{at}"), [], Duration::from_secs(10)).unwrap();
+            opened(RedisSettings { lease, ..settings(&server, &prefix) }, mirror(&folders[at]))
+        };
+        let buses = tokio::join!(join(0), join(1), join(2));
+        let buses = [buses.0, buses.1, buses.2];
+        let commit = |at: u32| buses[at as usize].commit(step("a", None, 1, at..at + 1));
+        let (one, two, three) = tokio::join!(commit(0), commit(1), commit(2));
+        assert!(one.is_ok() && two.is_ok() && three.is_ok(), "{one:?} {two:?} {three:?}");
+        until("everybody has everything", async || {
+            let mut all = true;
+            for bus in &buses {
+                all &= ids(&*bus.mirror()).await.len() == 3;
+            }
+            all
+        })
+        .await;
+    }
+}
