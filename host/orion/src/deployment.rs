@@ -22,8 +22,9 @@ const HOST_NAME_FILE: &str = "/proc/sys/kernel/hostname";
 /// Where hosts meet.
 #[derive(Args, Clone)]
 pub struct RedisArgs {
-    /// Redis that hosts share: redis://[user:password@]host[:port][/database], rediss:// for TLS, several hosts of a Cluster
-    /// with commas, or redis+sentinel://host[:port],…/NAME. Without it this host is alone and keeps everything itself
+    /// Redis that hosts share: `redis://user:password@host:port/database`, of which only the host is needed; `rediss://` for TLS;
+    /// several hosts of a Cluster with commas; `redis+sentinel://host:port/NAME`. Without it this host is alone and keeps
+    /// everything itself
     #[arg(long, value_name = "URL", env = "REDIS_URL", hide_env_values = true)]
     pub redis_url: Option<String>,
     /// The same, as a host

@@ -2,7 +2,7 @@
 //!
 //! Never goes what the files do not hold, synced; what a stage has yet to read; what is younger than [`MIN_KEEP_MILLIS`],
 //! however little room there is; the file that is written on. What the chains were where the trail begins now is kept before
-//! anything goes ([`super::begins`]), so that a trail that retention cut is told from one that somebody cut.
+//! anything goes (`memory/begins.rs`), so that a trail that retention cut is told from one that somebody cut.
 
 use std::path::Path;
 
