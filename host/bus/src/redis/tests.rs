@@ -309,3 +309,28 @@ async fn hosts_that_find_an_empty_redis_at_once_found_one_deployment() {
         .await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn as_much_waits_as_may_and_not_a_commit_more() {
+    let mut server = Server::start(&RedisOptions::default().append_only(orion_lab::Fsync::Always)).unwrap();
+    let folder = TempDir::new().unwrap();
+    let own = mirror(&folder);
+    let limit = 20_000;
+    let bus = opened(RedisSettings { outbox_bytes: limit, ..with_places(&server) }, own.clone()).await;
+    bus.commit(step("a", None, 0, 0..1)).await.unwrap();
+    server.kill();
+    let (mut offset, mut waited) = (0, 0);
+    let refused = loop {
+        let first = u32::try_from(offset).unwrap() * 10 + 10;
+        match bus.commit(step("a", Some(offset), offset + 1, first..first + 10)).await {
+            Ok(_) => (offset, waited) = (offset + 1, waited + 10),
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(refused, BusError::OutboxFull { kept, .. } if kept <= limit), "{refused:?}");
+    assert!(waited > 50, "only {waited} events waited");
+    server.restart().unwrap();
+    until("there is room again", async || bus.waiting() == 0).await;
+    until("what waited stands", async || ids(&*own).await.len() == waited + 1).await;
+    bus.commit(step("a", Some(offset), offset + 1, 9_000..9_001)).await.unwrap();
+}
