@@ -1,5 +1,5 @@
 //! What authors of rules and plugins do at their desks. `orion-kit test` plays rule files over made-up data and says what came
-//! of them; `key`, `sign` and `lock` say who stands behind a plugin.
+//! of them; `key`, `sign` and `lock` say who stands behind a plugin; `fetch` brings plugins into a folder.
 //!
 //! A test is promtool's, or speaks of Orion's own events, incidents and decisions. Its data are written into a real
 //! Prometheus; its alerts are computed by the code that runs live. This crate starts processes; the deployed `orion` links
@@ -8,6 +8,7 @@
 pub mod cli;
 pub mod command;
 pub mod coverage;
+pub mod fetch;
 pub mod mutants;
 pub mod notation;
 pub mod report;
