@@ -7,13 +7,10 @@ use redis::{FromRedisValue, RedisResult, Value};
 
 use super::core::{ANSWER_MILLIS, away};
 use super::link::Link;
-use super::script::eval;
+use super::plain_stream::{OWN_FIELD, PlainStream};
 use super::{RedisServer, RedisSettings};
 use crate::error::BusError;
 use crate::record::RecordKind;
-
-/// Entries that a plain stream keeps, about: some hours of a busy host, for readers that were away.
-const KEPT_ENTRIES: usize = 100_000;
 
 /// Entries that could not be taken in and are kept for whoever wrote them.
 const KEPT_DEAD_ENTRIES: usize = 10_000;
@@ -23,9 +20,6 @@ const READ_ENTRIES: usize = 256;
 
 /// How long a read waits for something to come: no longer than a handover may take.
 const BLOCK_MILLIS: u64 = 200;
-
-/// The field by which an entry is known as Orion's own: its position in the log.
-const OWN_FIELD: &str = "orion_seq";
 
 /// The prefix with which the streams have the plain names.
 const PLAIN_PREFIX: &str = "orion";
@@ -39,11 +33,10 @@ pub struct ForeignEntry {
     pub fields: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
-/// The plain streams of a deployment. Each has a connection of its own: on a Cluster their keys live on different masters.
+/// The plain streams of a deployment.
 pub struct PlainStreams {
     server: RedisServer,
-    names: [String; 3],
-    links: [Link; 3],
+    streams: [PlainStream; 3],
     reader: Link,
     dead: String,
     dead_link: Link,
@@ -59,17 +52,15 @@ impl PlainStreams {
         };
         Self {
             server: settings.server.clone(),
-            names: RecordKind::ALL.map(|kind| name(kind.as_str())),
-            links: [(); 3].map(|()| link(ANSWER_MILLIS)),
+            streams: RecordKind::ALL.map(|kind| PlainStream::new(name(kind.as_str()), link(ANSWER_MILLIS))),
             reader: link(BLOCK_MILLIS + ANSWER_MILLIS),
             dead: format!("{{{}}}:dead", settings.prefix),
             dead_link: link(ANSWER_MILLIS),
         }
     }
 
-    /// The stream of a kind.
-    pub fn name(&self, kind: RecordKind) -> &str {
-        let [event, incident, decision] = &self.names;
+    fn stream(&self, kind: RecordKind) -> &PlainStream {
+        let [event, incident, decision] = &self.streams;
         match kind {
             RecordKind::Event => event,
             RecordKind::Incident => incident,
@@ -77,35 +68,21 @@ impl PlainStreams {
         }
     }
 
+    /// The name of the stream of a kind.
+    pub fn name(&self, kind: RecordKind) -> &str {
+        &self.stream(kind).name
+    }
+
     /// Appends records, each with its position and the fields by which it is to be read. Records that are there are left out,
     /// so after an error the same ones can be given again.
     pub async fn publish(&self, kind: RecordKind, records: &[(u64, Vec<(&str, &str)>)]) -> Result<(), BusError> {
-        if records.is_empty() {
-            return Ok(());
-        }
-        let stream = self.name(kind);
-        let mut command = eval(include_str!("publish.lua"), &[stream, &format!("{{{stream}}}:published")]);
-        command.arg(KEPT_ENTRIES);
-        for (position, fields) in records {
-            command.arg(position).arg(fields.len() + 1);
-            for (name, value) in fields {
-                command.arg(name).arg(value);
-            }
-            command.arg(OWN_FIELD).arg(position);
-        }
-        let [event, incident, decision] = &self.links;
-        let link = match kind {
-            RecordKind::Event => event,
-            RecordKind::Incident => incident,
-            RecordKind::Decision => decision,
-        };
-        let published: RedisResult<Value> = command.query_async(&mut link.clone()).await;
-        published.map(drop).map_err(|error| self.away(&error))
+        self.stream(kind).publish(records).await.map_err(|error| self.away(&error))
     }
 
     /// What others wrote behind an entry, in order; waits a moment when there is nothing. The id is that of the last entry looked at, which
     /// may be one of Orion's own.
     pub async fn read(&self, after: &str) -> Result<(String, Vec<ForeignEntry>), BusError> {
+        let after = self.stream(RecordKind::Event).past_own(after);
         let answer: RedisResult<Value> = redis::cmd("XREAD")
             .arg("COUNT")
             .arg(READ_ENTRIES)
@@ -113,13 +90,13 @@ impl PlainStreams {
             .arg(BLOCK_MILLIS)
             .arg("STREAMS")
             .arg(self.name(RecordKind::Event))
-            .arg(after)
+            .arg(&after)
             .query_async(&mut self.reader.clone())
             .await;
         let streams: Option<Vec<(Value, Vec<StreamEntry>)>> =
             answer.and_then(|answer| Ok(Option::from_redis_value(answer)?)).map_err(|error| self.away(&error))?;
         let entries: Vec<_> = streams.into_iter().flatten().flat_map(|(_, entries)| entries).collect();
-        let last = entries.last().map_or_else(|| after.to_owned(), |(id, _)| id.clone());
+        let last = entries.last().map_or(after, |(id, _)| id.clone());
         let foreign =
             entries.into_iter().filter(|(_, fields)| !fields.iter().any(|(name, _)| name == OWN_FIELD.as_bytes()));
         Ok((last, foreign.map(|(id, fields)| ForeignEntry { id, fields }).collect()))
