@@ -6,7 +6,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use redis::aio::MultiplexedConnection;
-use redis::{ErrorKind, FromRedisValue, Pipeline, RedisError, RedisResult, Value};
+use redis::{Cmd, ErrorKind, FromRedisValue, Pipeline, RedisError, RedisResult, Value};
 
 use super::link::Link;
 use super::wire::EntryId;
@@ -89,16 +89,26 @@ impl PlainStream {
         let mut append = redis::pipe();
         // What is last before: all behind it is Orion's own.
         append.atomic().cmd("XREVRANGE").arg(&self.name).arg("+").arg("-").arg("COUNT").arg(1);
-        for (position, fields) in records {
-            append.cmd("XADD").arg(&self.name).arg("MAXLEN").arg("~").arg(KEPT_ENTRIES).arg("*");
-            for (name, value) in fields {
-                append.arg(name).arg(value);
-            }
-            append.arg(OWN_FIELD).arg(position);
-            last = Some(*position);
+        for record in records {
+            append.add_command(self.xadd(record));
+            last = Some(record.0);
         }
         append.cmd("SET").arg(&self.published).arg(last?).ignore();
         Some(append)
+    }
+
+    fn xadd(&self, (position, fields): &Published<'_>) -> Cmd {
+        /// What stands before the fields, and the own one behind them.
+        const MORE_ARGUMENTS: usize = 8;
+        const MORE_BYTES: usize = 64;
+        let bytes: usize = fields.iter().map(|(name, value)| name.len() + value.len()).sum();
+        let mut xadd = Cmd::with_capacity(MORE_ARGUMENTS + 2 * fields.len(), MORE_BYTES + self.name.len() + bytes);
+        xadd.arg("XADD").arg(&self.name).arg("MAXLEN").arg("~").arg(KEPT_ENTRIES).arg("*");
+        for (name, value) in fields {
+            xadd.arg(name).arg(value);
+        }
+        xadd.arg(OWN_FIELD).arg(position);
+        xadd
     }
 
     /// From where to read on behind an entry: what this host is known to have published there is passed over.

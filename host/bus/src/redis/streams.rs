@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use redis::{FromRedisValue, RedisResult, Value};
+use redis::{RedisResult, Value};
 
 use super::core::{ANSWER_MILLIS, away};
 use super::link::Link;
@@ -20,6 +20,9 @@ const READ_ENTRIES: usize = 256;
 
 /// How long a read waits for something to come: no longer than a handover may take.
 const BLOCK_MILLIS: u64 = 200;
+
+/// How long an entry of Orion's own is left alone before more is read: as long as the answer to who published it is on its way.
+const OWN_MILLIS: u64 = 5;
 
 /// The prefix with which the streams have the plain names.
 const PLAIN_PREFIX: &str = "orion";
@@ -83,23 +86,39 @@ impl PlainStreams {
     /// may be one of Orion's own.
     pub async fn read(&self, after: &str) -> Result<(String, Vec<ForeignEntry>), BusError> {
         let after = self.stream(RecordKind::Event).past_own(after);
-        let answer: RedisResult<Value> = redis::cmd("XREAD")
-            .arg("COUNT")
-            .arg(READ_ENTRIES)
-            .arg("BLOCK")
-            .arg(BLOCK_MILLIS)
-            .arg("STREAMS")
-            .arg(self.name(RecordKind::Event))
-            .arg(&after)
-            .query_async(&mut self.reader.clone())
-            .await;
-        let streams: Option<Vec<(Value, Vec<StreamEntry>)>> =
-            answer.and_then(|answer| Ok(Option::from_redis_value(answer)?)).map_err(|error| self.away(&error))?;
-        let entries: Vec<_> = streams.into_iter().flatten().flat_map(|(_, entries)| entries).collect();
+        let Some(next) = self.read_entries(&after, 1, Some(BLOCK_MILLIS)).await?.pop() else {
+            return Ok((after, Vec::new()));
+        };
+        if is_own(&next) {
+            // Who publishes is about to know up to where. Without this the stream would be read a second time as it is written.
+            tokio::time::sleep(Duration::from_millis(OWN_MILLIS)).await;
+            let past = self.stream(RecordKind::Event).past_own(&after);
+            if past != after {
+                return Ok((past, Vec::new()));
+            }
+        }
+        let entries = self.read_entries(&after, READ_ENTRIES, None).await?;
         let last = entries.last().map_or(after, |(id, _)| id.clone());
-        let foreign =
-            entries.into_iter().filter(|(_, fields)| !fields.iter().any(|(name, _)| name == OWN_FIELD.as_bytes()));
+        let foreign = entries.into_iter().filter(|entry| !is_own(entry));
         Ok((last, foreign.map(|(id, fields)| ForeignEntry { id, fields }).collect()))
+    }
+
+    async fn read_entries(
+        &self,
+        after: &str,
+        most: usize,
+        block_millis: Option<u64>,
+    ) -> Result<Vec<StreamEntry>, BusError> {
+        let mut command = redis::cmd("XREAD");
+        command.arg("COUNT").arg(most);
+        if let Some(millis) = block_millis {
+            command.arg("BLOCK").arg(millis);
+        }
+        command.arg("STREAMS").arg(self.name(RecordKind::Event)).arg(after);
+        let answer: RedisResult<Option<Vec<(Value, Vec<StreamEntry>)>>> =
+            command.query_async(&mut self.reader.clone()).await;
+        let streams = answer.map_err(|error| self.away(&error))?;
+        Ok(streams.into_iter().flatten().flat_map(|(_, entries)| entries).collect())
     }
 
     /// Keeps an entry that cannot be taken in, with why, for whoever wrote it.
@@ -118,6 +137,10 @@ impl PlainStreams {
         let super::core::Trouble::Away(detail) = away(error) else { return BusError::Closed };
         BusError::Away { server: self.server.to_string(), detail }
     }
+}
+
+fn is_own((_, fields): &StreamEntry) -> bool {
+    fields.iter().any(|(name, _)| name == OWN_FIELD.as_bytes())
 }
 
 type StreamEntry = (String, Vec<(Vec<u8>, Vec<u8>)>);

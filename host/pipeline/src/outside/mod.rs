@@ -6,9 +6,11 @@
 
 mod entry;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use orion_bus::{Bus, Entry, ForeignEntry, PlainStreams, RecordKind};
+use serde::Deserialize;
 use serde::Deserializer as _;
 use serde::de::{IgnoredAny, MapAccess, Visitor};
 use tokio::sync::watch;
@@ -75,15 +77,18 @@ async fn publish_kind(streams: &PlainStreams, kind: RecordKind, entries: &[Entry
     let records: Vec<_> = said
         .iter()
         .map(|(entry, heads)| {
-            let heads = heads.iter().map(|(name, value)| (*name, value.as_str()));
+            let heads = heads.iter().map(|(name, value)| (*name, &**value));
             (entry.seq, heads.chain([("json", &*entry.body)]).collect())
         })
         .collect();
     Ok(streams.publish(kind, &records).await?)
 }
 
+/// The name of a field and what it says.
+type Head<'a> = (&'static str, Cow<'a, str>);
+
 /// What stands beside the whole of a record, so that a reader need not take it apart.
-fn heads(entry: &Entry) -> Vec<(&'static str, String)> {
+fn heads(entry: &Entry) -> Vec<Head<'_>> {
     let names: &[&str] = match entry.kind {
         RecordKind::Event => &["event_id", "event_type", "severity", "status"],
         RecordKind::Incident => &["incident_id", "incident_type", "severity", "status"],
@@ -94,10 +99,13 @@ fn heads(entry: &Entry) -> Vec<(&'static str, String)> {
 
 /// Texts of an object by their names. They stand before everything long, and what comes behind the last of them is not read:
 /// every record of a deployment comes through here.
-fn texts_of(body: &str, names: &[&'static str]) -> Vec<(&'static str, String)> {
-    struct UpToLast<'a>(&'a [&'static str], &'a mut Vec<(&'static str, String)>);
+fn texts_of<'a>(body: &'a str, names: &[&'static str]) -> Vec<Head<'a>> {
+    #[derive(Deserialize)]
+    struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
-    impl<'de> Visitor<'de> for UpToLast<'_> {
+    struct UpToLast<'a, 'de>(&'a [&'static str], &'a mut Vec<Head<'de>>);
+
+    impl<'de> Visitor<'de> for UpToLast<'_, 'de> {
         type Value = ();
 
         fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -110,7 +118,7 @@ fn texts_of(body: &str, names: &[&'static str]) -> Vec<(&'static str, String)> {
                 && let Some(name) = members.next_key::<&str>()?
             {
                 match names.iter().find(|wanted| **wanted == name) {
-                    Some(wanted) => found.push((*wanted, members.next_value()?)),
+                    Some(wanted) => found.push((*wanted, members.next_value::<Text<'de>>()?.0)),
                     None => drop(members.next_value::<IgnoredAny>()?),
                 }
             }
@@ -176,7 +184,7 @@ mod tests {
     #[test]
     fn heads_are_found_wherever_they_stand_and_what_is_behind_the_last_is_not_read() {
         let found = |body| texts_of(body, &["id", "status"]);
-        let both = vec![("id", "a".to_owned()), ("status", "\"b\"".to_owned())];
+        let both = vec![("id", Cow::from("a")), ("status", Cow::from("\"b\""))];
         assert_eq!(found(r#"{"id":"a","status":"\"b\"","rest":[[{"#), both);
         assert_eq!(found(r#"{"id":"a","between":{"status":"no"},"status":"\"b\""}"#), both);
         assert_eq!(found(r#"{"id":"a","status":7}"#), both[..1]);
