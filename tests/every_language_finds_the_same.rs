@@ -100,7 +100,7 @@ fn zig_finds_the_same() {
 #[test]
 fn every_language_is_among_these_tests() {
     let source = include_str!("every_language_finds_the_same.rs");
-    for language in orion_kit::toolchain::LANGUAGES {
+    for language in &orion_kit::toolchain::LANGUAGES {
         assert!(source.contains(&format!("finds_the_same({:?})", language.name)), "{} is not compared", language.name);
     }
 }

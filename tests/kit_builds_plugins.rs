@@ -68,7 +68,8 @@ fn steady(text: &str) -> String {
             let (run, after) = from.split_at(end);
             steady.push_str(before);
             let is_number = run.chars().all(|c| c.is_ascii_digit() || c == '.');
-            let is_measured = is_number && (before.ends_with("fuel ") || measured.iter().any(|unit| after.starts_with(unit)));
+            let is_measured =
+                is_number && (before.ends_with("fuel ") || measured.iter().any(|unit| after.starts_with(unit)));
             steady.push_str(match run.len() {
                 DIGEST_DIGITS => "HEX",
                 _ if is_measured => "N",
@@ -101,7 +102,10 @@ fn a_detector_is_built_checked_inspected_and_run() {
     insta::assert_snapshot!(desk.kit(&["run", "mine"], 0));
     insta::assert_snapshot!(desk.kit(&["run", "mine", "--with", "factor=0.5"], 3));
     insta::assert_snapshot!(desk.kit(&["run", "mine", "--with", "factr=2"], 3));
-    assert_eq!(desk.kit(&["run", "mine", "--with", "factor=100", "--output", "json"], 0).matches("\"message\"").count(), 0);
+    assert_eq!(
+        desk.kit(&["run", "mine", "--with", "factor=100", "--output", "json"], 0).matches("\"message\"").count(),
+        0
+    );
     let inspected: serde_json::Value =
         serde_json::from_str(&desk.kit(&["inspect", "mine/mine.wasm", "--output", "json"], 0)).unwrap();
     assert_eq!(inspected["imports"][0], "orion:plugin/findings@1.0.0#emit");
@@ -143,7 +147,11 @@ fn what_does_not_fit_is_said_in_words() {
 fn what_a_library_wants_of_wasi_is_taken_out() {
     let desk = Desk::new();
     desk.project("detector");
-    desk.edit("mine/src/plugin.c", "#include <math.h>", "#include <math.h>\n#include <stdio.h>\n#include <stdlib.h>\n#include <time.h>");
+    desk.edit(
+        "mine/src/plugin.c",
+        "#include <math.h>",
+        "#include <math.h>\n#include <stdio.h>\n#include <stdlib.h>\n#include <time.h>",
+    );
     desk.edit(
         "mine/src/plugin.c",
         "factor = orion_number",

@@ -2,9 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use orion_model::{
-    Change, ChangeKind, Field, Labels, Parameter, ParameterValue, Scalar, Severity, Status, Timestamp,
-};
+use orion_model::{Change, ChangeKind, Field, Labels, Parameter, ParameterValue, Scalar, Severity, Status, Timestamp};
 use orion_sandbox::{Correlator, EventBatch, Plugin};
 
 use crate::{Numbers, Saved, assert_same};
@@ -54,7 +52,8 @@ impl Model {
     }
 
     fn take_in(&mut self, event: &Event, changes: &mut Vec<Change>) {
-        if let Some(group) = self.0.get(&event.key).filter(|group| group.open && event.at - group.last >= QUIET_MILLIS) {
+        if let Some(group) = self.0.get(&event.key).filter(|group| group.open && event.at - group.last >= QUIET_MILLIS)
+        {
             changes.push(resolved(&event.key, group));
             self.0.remove(&event.key);
         }
