@@ -16,10 +16,39 @@ const SERVERS: [(&str, &str); 4] = [
     ("docker-registry", "docker-registry"),
 ];
 
-/// The target and the servers.
+/// Toolchains of other languages that examples of plugins are built with, from PyPI. Exact versions: what they make is compared.
+const PYTHON_TOOLCHAINS: [(&str, &str); 1] = [("ziglang", "0.15.2")];
+
+/// The target, the servers and the toolchains.
 pub fn everything() -> Result<(), Failure> {
     wasm_target()?;
-    servers()
+    servers()?;
+    python_toolchains()
+}
+
+/// Into a folder of the build, so that nothing of the machine changes.
+fn python_toolchains() -> Result<(), Failure> {
+    let folder = crate::program::root().join("target/toolchains/python");
+    let python = folder.join("bin/python3");
+    let is_there = |(package, version): &(&str, &str)| {
+        let asks = format!("import importlib.metadata as m; raise SystemExit(m.version('{package}') != '{version}')");
+        program(&python).args(["-c", &asks]).succeeds()
+    };
+    let missing: Vec<_> = PYTHON_TOOLCHAINS.iter().filter(|toolchain| !is_there(toolchain)).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let wanted: Vec<_> = missing.iter().map(|(package, version)| format!("{package}=={version}")).collect();
+    eprintln!("Examples of plugins are built with {}; installing into {}.", wanted.join(", "), folder.display());
+    if !python.exists() {
+        let made = program("python3").args(["-m", "venv"]).args([&folder]).run();
+        made.map_err(|why| {
+            Failure::Missing(format!(
+                "{why}; Python with its module venv is needed (Debian: apt-get install python3-venv)"
+            ))
+        })?;
+    }
+    program(&python).args(["-m", "pip", "install", "--quiet"]).args(&wanted).run()
 }
 
 /// The target that plugins are compiled for.
