@@ -4,4 +4,4 @@ go 1.24
 
 require orion/plugin v0.0.0
 
-replace orion/plugin => ../../../sdk/go
+replace orion/plugin => ./../../../sdk/go
