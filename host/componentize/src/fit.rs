@@ -125,7 +125,8 @@ fn refused(kind: Kind, module: String, name: String) -> Option<Mismatch> {
     let advice = match module.as_str() {
         "env" => "it is declared and not defined: name the file or library it is in, or write it".to_owned(),
         other if other.starts_with("wasi:") => {
-            "a plugin has no system behind it: build for WASI preview 1 or without WASI, and the kit takes it out".to_owned()
+            "a plugin has no system behind it: build for WASI preview 1 or without WASI, and the kit takes it out"
+                .to_owned()
         }
         other if other.starts_with("orion:plugin/") => format!("a {} can call `emit` of `{capability}`", kind.as_str()),
         _ => format!("a plugin may import `emit` of `{capability}` and nothing else"),

@@ -101,7 +101,8 @@ pub(crate) fn stand_in() -> Vec<u8> {
     let (mut types, mut functions) = (TypeSection::new(), FunctionSection::new());
     let (mut exports, mut code) = (ExportSection::new(), CodeSection::new());
     for (index, (name, letters, does)) in (0..).zip(FUNCTIONS) {
-        let parameters: Vec<_> = letters.chars().map(|letter| if letter == 'I' { ValType::I64 } else { ValType::I32 }).collect();
+        let parameters: Vec<_> =
+            letters.chars().map(|letter| if letter == 'I' { ValType::I64 } else { ValType::I32 }).collect();
         let result = if matches!(does, Does::Traps) { None } else { Some(ValType::I32) };
         types.ty().function(parameters, result);
         functions.function(index);
@@ -109,8 +110,7 @@ pub(crate) fn stand_in() -> Vec<u8> {
         code.function(&body(does));
     }
     let mut imports = ImportSection::new();
-    let memory =
-        MemoryType { minimum: 0, maximum: None, memory64: false, shared: false, page_size_log2: None };
+    let memory = MemoryType { minimum: 0, maximum: None, memory64: false, shared: false, page_size_log2: None };
     imports.import("env", "memory", EntityType::Memory(memory));
     let mut module = Module::new();
     module.section(&types).section(&imports).section(&functions).section(&exports).section(&code);

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
-/// A test failed, or a lock is not what it should be.
+use crate::author::{AnnotateArgs, BenchArgs, BuildArgs, CheckArgs, InspectArgs, NewArgs, RunArgs};
+
+/// A test failed, a lock is not what it should be, or a plugin costs more than before.
 pub const EXIT_FAILED: u8 = 1;
 /// A test file, rule file or plugin is bad.
 pub const EXIT_BAD_FILE: u8 = 2;
@@ -12,8 +14,9 @@ pub const EXIT_BAD_FILE: u8 = 2;
 pub const EXIT_CONFIGURATION: u8 = 3;
 
 const AFTER_HELP: &str = "\
-Exit codes: 0 ok, 1 a test failed or a lock differs, 2 bad test file, rule file or plugin, 3 wrong arguments or surroundings.
-This is for authors of rules and plugins; it starts a Prometheus, makes secret keys, and is never deployed.";
+Exit codes: 0 ok, 1 a test failed, a lock differs or a plugin costs more, 2 bad test file, rule file or plugin, 3 wrong arguments
+or surroundings.
+This is for authors of rules and plugins; it starts compilers and a Prometheus, makes secret keys, and is never deployed.";
 
 /// What authors of rules and plugins do at their desks.
 #[derive(Parser)]
@@ -27,6 +30,20 @@ pub struct Cli {
 /// What `orion-kit` can do.
 #[derive(Subcommand)]
 pub enum Command {
+    /// Begin a plugin: a folder with source, SDK, test, rule and recorded input
+    New(NewArgs),
+    /// Make a plugin of a project: compile it, take WASI out, put the manifest in, prove that it can only emit
+    Build(BuildArgs),
+    /// Say whether a deployment would load a plugin file, and if not, what is wrong with it
+    Check(CheckArgs),
+    /// Show what is proven and measured about a plugin file
+    Inspect(InspectArgs),
+    /// Put a manifest into a component that another toolchain made
+    Annotate(AnnotateArgs),
+    /// Show a plugin frames or events, and say what it makes of them
+    Run(RunArgs),
+    /// Measure what a plugin costs, and compare it with what it cost before
+    Bench(BenchArgs),
     /// Play rule files over made-up data, and say what came of them that should not have
     Test(TestArgs),
     /// Make a pair of keys that plugins are signed with, or look at one

@@ -1,30 +1,37 @@
 //! C: clang and wasm-ld, or the clang inside Zig, which brings a C library along. The library's wishes for WASI are answered
 //! inside the component.
 
+use std::path::{Path, PathBuf};
+
 use super::desk::{Desk, Program, ToolFailure, read, sources};
 use super::{Language, Made, Project};
 
-pub const LANGUAGE: Language = Language { name: "c", title: "C", main: "src/plugin.c", make };
+pub const LANGUAGE: Language = Language { name: "c", title: "C", main: "src/plugin.c", sdk: &["c"], make };
 
 /// How to get a compiler for C and C++.
-pub(super) const INSTALL: &[&str] = &[
-    "with pip: pip install ziglang",
-    "Debian and Ubuntu: apt-get install clang lld wasi-libc libclang-rt-dev-wasm32",
-];
+pub(super) const INSTALL: &[&str] =
+    &["with pip: pip install ziglang", "Debian and Ubuntu: apt-get install clang lld wasi-libc libclang-rt-dev-wasm32"];
 
 const MODULE: &str = "plugin.wasm";
 
 fn make(project: &Project, desk: &Desk) -> Result<Made, ToolFailure> {
     let compiler = compiler(desk, "clang", "cc")?;
-    compile(project, compiler, &["c"], &["-std=c11"])
+    let sdk = [project.sdk.join("orion.c"), project.sdk.join(format!("{}.c", project.kind.as_str()))];
+    compile(project, compiler, Dialect { ending: "c", flags: &["-std=c11"] }, &sdk)
 }
 
-/// Compiles and links all sources of a project with these endings.
+/// What C and C++ differ in.
+pub(super) struct Dialect {
+    pub(super) ending: &'static str,
+    pub(super) flags: &'static [&'static str],
+}
+
+/// Compiles and links all sources of a project, and those of the SDK that are given.
 pub(super) fn compile(
     project: &Project,
     compiler: Program,
-    endings: &[&str],
-    language: &[&str],
+    dialect: Dialect,
+    sdk: &[PathBuf],
 ) -> Result<Made, ToolFailure> {
     let module = project.scratch.join(MODULE);
     // Assertions name source files: the same plugin has to have the same bytes wherever it is built.
@@ -34,10 +41,11 @@ pub(super) fn compile(
         .args(["-O3", "-flto", "-Wall", "-Wextra", "-mexec-model=reactor", "-msimd128", "-fno-exceptions"])
         // One rounding for each operation: a sum that is rounded once is another number than the other languages get.
         .args(["-ffp-contract=off", "-Wl,--no-entry", "-Wl,--strip-all", &portable])
-        .args(language)
+        .args(dialect.flags)
         .arg("-I")
         .arg(&project.sdk)
-        .args(sources(&project.dir.join("src"), endings)?)
+        .args(sources(&project.dir.join("src"), &[dialect.ending])?)
+        .args(sdk)
         .arg("-o")
         .arg(&module);
     program.run()?;
@@ -47,11 +55,12 @@ pub(super) fn compile(
 /// A compiler that makes WebAssembly: clang where its linker and a C library are there, too, and otherwise Zig's.
 pub(super) fn compiler(desk: &Desk, clang: &str, zig: &str) -> Result<Program, ToolFailure> {
     if let (Some(clang), Some(_)) = (desk.find(clang), desk.find("wasm-ld"))
-        && std::path::Path::new(SYSROOT_OF_DEBIAN).is_dir()
+        && Path::new(SYSROOT_OF_DEBIAN).is_dir()
     {
         return Ok(desk.program(clang).args(["--target=wasm32-wasi", &format!("--sysroot={SYSROOT}")]));
     }
-    let command = super::zig::command(desk).ok_or(ToolFailure::Missing { what: "a compiler for WebAssembly".to_owned(), install: INSTALL })?;
+    let command = super::zig::command(desk)
+        .ok_or(ToolFailure::Missing { what: "a compiler for WebAssembly".to_owned(), install: INSTALL })?;
     Ok(command.args([zig, "--target=wasm32-wasi"]))
 }
 

@@ -1,4 +1,5 @@
 //! The desk that an author sits at: which programs are there, and what they say when they are started.
+#![expect(clippy::disallowed_types, reason = "compilers are started here; the deployed orion links nothing of it")]
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};

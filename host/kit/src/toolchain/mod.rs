@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use orion_model::Kind;
 
-pub use desk::{Desk, Program, ToolFailure};
+pub use desk::{Desk, Program, ToolFailure, read, sources};
 
 /// A language that plugins are written in.
 pub struct Language {
@@ -24,6 +24,8 @@ pub struct Language {
     pub title: &'static str,
     /// The file by which a project of this language is known, and where its author begins to read.
     pub main: &'static str,
+    /// The folders below `plugins/sdk` that its projects have side by side in `sdk`.
+    pub sdk: &'static [&'static str],
     /// Turns a project into WebAssembly.
     pub make: fn(&Project, &Desk) -> Result<Made, ToolFailure>,
 }

@@ -3,7 +3,7 @@
 use super::desk::{Desk, Program, ToolFailure, read};
 use super::{Language, Made, Project};
 
-pub const LANGUAGE: Language = Language { name: "zig", title: "Zig", main: "src/plugin.zig", make };
+pub const LANGUAGE: Language = Language { name: "zig", title: "Zig", main: "src/plugin.zig", sdk: &["zig"], make };
 
 const INSTALL: &[&str] = &["with pip: pip install ziglang", "or put `zig` on the PATH: https://ziglang.org/download"];
 
