@@ -12,7 +12,10 @@ export class Writer {
   #view = new DataView(this.#bytes.buffer);
   #length = 0;
 
-  /** Makes room for this many bytes, and returns where they go. @param {number} count */
+  /**
+   * Makes room for this many bytes, and returns where they go. What holds them may be another one afterwards.
+   * @param {number} count
+   */
   #room(count) {
     const at = this.#length;
     this.#length = at + count;
@@ -27,29 +30,34 @@ export class Writer {
 
   /** True or false. @param {boolean} value */
   flag(value) {
-    this.#view.setUint8(this.#room(1), value ? 1 : 0);
+    const at = this.#room(1);
+    this.#view.setUint8(at, value ? 1 : 0);
   }
 
   /** A whole number of 32 bits. @param {number} value */
   u32(value) {
-    this.#view.setUint32(this.#room(4), value, true);
+    const at = this.#room(4);
+    this.#view.setUint32(at, value, true);
   }
 
   /** A whole number of 64 bits. @param {bigint} value */
   u64(value) {
-    this.#view.setBigUint64(this.#room(8), value, true);
+    const at = this.#room(8);
+    this.#view.setBigUint64(at, value, true);
   }
 
   /** Any number. @param {number} value */
   number(value) {
-    this.#view.setFloat64(this.#room(8), value, true);
+    const at = this.#room(8);
+    this.#view.setFloat64(at, value, true);
   }
 
   /** A text. @param {string} value */
   text(value) {
     const bytes = encoder.encode(value);
     this.u32(bytes.length);
-    this.#bytes.set(bytes, this.#room(bytes.length));
+    const at = this.#room(bytes.length);
+    this.#bytes.set(bytes, at);
   }
 
   /** What was written since the last call. */
