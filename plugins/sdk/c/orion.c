@@ -25,7 +25,7 @@ typedef struct block {
     size_t used, bytes;
 } block;
 
-enum { FIRST_BLOCK_BYTES = 64 * 1024 };
+static const size_t FIRST_BLOCK_BYTES = 64 * 1024;
 
 static block *latest;
 
