@@ -7,6 +7,7 @@ export { worse } from "./said.js";
 
 /** @typedef {import("./stored.js").Reader} Reader */
 /** @typedef {import("./stored.js").Writer} Writer */
+/** @template V @typedef {import("./state.js").Packing<V>} Packing */
 
 /** @typedef {import("./parameters.js").Parameters} Parameters */
 /** @typedef {import("./frame.js").Frame} Frame */

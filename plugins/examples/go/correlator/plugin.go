@@ -71,8 +71,8 @@ func (g *group) take() []uint64 {
 	return positions
 }
 
-// burst finds many events of one group within a short time.
-type burst struct {
+// Burst finds many events of one group within a short time.
+type Burst struct {
 	count  int64
 	window int64
 	quiet  int64
@@ -80,19 +80,19 @@ type burst struct {
 }
 
 func newBurst() plugin.Correlator {
-	return &burst{groups: plugin.NewState[group](stateVersion)}
+	return &Burst{groups: plugin.NewState[group](stateVersion)}
 }
 
-func (b *burst) Configure(parameters plugin.Parameters) error {
+func (b *Burst) Configure(parameters plugin.Parameters) error {
 	b.count = parameters.Integer("count", 3)
 	b.window = parameters.Millis("window", 300_000)
 	b.quiet = parameters.Millis("quiet", 600_000)
 	return nil
 }
 
-func (b *burst) State() plugin.Stateful { return b.groups }
+func (b *Burst) State() plugin.Stateful { return b.groups }
 
-func (b *burst) Correlate(now int64, events *plugin.Batch, changes *plugin.Changes) {
+func (b *Burst) Correlate(now int64, events *plugin.Batch, changes *plugin.Changes) {
 	for event := range events.Events() {
 		if event.Status != plugin.StatusResolved {
 			b.take(event, changes)
@@ -103,7 +103,7 @@ func (b *burst) Correlate(now int64, events *plugin.Batch, changes *plugin.Chang
 	}
 }
 
-func (b *burst) take(event plugin.Event, changes *plugin.Changes) {
+func (b *Burst) take(event plugin.Event, changes *plugin.Changes) {
 	key, time := event.Key(), event.Timestamp
 	group := b.groupAt(key, time, changes)
 	if !group.open {
@@ -124,7 +124,7 @@ func (b *burst) take(event plugin.Event, changes *plugin.Changes) {
 }
 
 // groupAt is the group of a key; a new one when there is none, or when the one that was open has been quiet for long enough.
-func (b *burst) groupAt(key string, time int64, changes *plugin.Changes) *group {
+func (b *Burst) groupAt(key string, time int64, changes *plugin.Changes) *group {
 	known := b.groups.Get(key)
 	if known != nil && b.isOver(known, time) {
 		b.resolve(key, known, changes)
@@ -137,7 +137,7 @@ func (b *burst) groupAt(key string, time int64, changes *plugin.Changes) *group 
 	return known
 }
 
-func (b *burst) opened(key string, group *group, time int64) plugin.Change {
+func (b *Burst) opened(key string, group *group, time int64) plugin.Change {
 	count := len(group.kept)
 	group.open = true
 	change := plugin.Change{
@@ -150,7 +150,7 @@ func (b *burst) opened(key string, group *group, time int64) plugin.Change {
 }
 
 // pass is time passing for a group.
-func (b *burst) pass(key string, now int64, changes *plugin.Changes) {
+func (b *Burst) pass(key string, now int64, changes *plugin.Changes) {
 	group := b.groups.Get(key)
 	if b.isOver(group, now) {
 		b.resolve(key, group, changes)
@@ -159,11 +159,11 @@ func (b *burst) pass(key string, now int64, changes *plugin.Changes) {
 	}
 }
 
-func (b *burst) isOver(group *group, time int64) bool {
+func (b *Burst) isOver(group *group, time int64) bool {
 	return group.open && time-group.last >= b.quiet
 }
 
-func (b *burst) resolve(key string, group *group, changes *plugin.Changes) {
+func (b *Burst) resolve(key string, group *group, changes *plugin.Changes) {
 	changes.Emit(plugin.Change{
 		Kind: plugin.Resolved, Key: key, Severity: group.severity, Timestamp: group.last + b.quiet,
 		Reason: fmt.Sprintf("quiet for %d s", b.quiet/millisPerSecond),

@@ -27,8 +27,8 @@ func (m *mean) Read(from *plugin.Reader) {
 	m.mean, m.samples, m.last = from.Float64(), from.Int64(), from.Int64()
 }
 
-// surge finds series that are far above their own running mean.
-type surge struct {
+// Surge finds series that are far above their own running mean.
+type Surge struct {
 	factor float64
 	warmup int64
 	weight float64
@@ -36,19 +36,19 @@ type surge struct {
 }
 
 func newSurge() plugin.Detector {
-	return &surge{means: plugin.NewSeriesState[mean](stateVersion)}
+	return &Surge{means: plugin.NewSeriesState[mean](stateVersion)}
 }
 
-func (s *surge) Configure(parameters plugin.Parameters) error {
+func (s *Surge) Configure(parameters plugin.Parameters) error {
 	s.factor = parameters.Number("factor", 3)
 	s.warmup = parameters.Integer("warmup", 10)
 	s.weight = parameters.Number("weight", 0.1)
 	return nil
 }
 
-func (s *surge) State() plugin.Stateful { return s.means }
+func (s *Surge) State() plugin.Stateful { return s.means }
 
-func (s *surge) Observe(frame *plugin.Frame, findings *plugin.Findings) {
+func (s *Surge) Observe(frame *plugin.Frame, findings *plugin.Findings) {
 	for sample := range frame.Samples() {
 		if math.IsNaN(sample.Value) || math.IsInf(sample.Value, 0) {
 			continue
@@ -65,11 +65,11 @@ func (s *surge) Observe(frame *plugin.Frame, findings *plugin.Findings) {
 	}
 }
 
-func (s *surge) isSurge(value float64, known *mean) bool {
+func (s *Surge) isSurge(value float64, known *mean) bool {
 	return known.samples >= s.warmup && known.mean > 0 && value > s.factor*known.mean
 }
 
-func (s *surge) finding(sample plugin.Sample, known *mean) plugin.Finding {
+func (s *Surge) finding(sample plugin.Sample, known *mean) plugin.Finding {
 	finding := sample.Finding()
 	if sample.Value > 2*s.factor*known.mean {
 		finding.Severity = plugin.Critical
@@ -85,7 +85,7 @@ func (s *surge) finding(sample plugin.Sample, known *mean) plugin.Finding {
 
 // teach learns from a sample. One that is not newer teaches nothing: after an edit of the rule the same instant may be seen
 // again.
-func (s *surge) teach(sample plugin.Sample, known *mean) {
+func (s *Surge) teach(sample plugin.Sample, known *mean) {
 	if sample.Timestamp <= known.last {
 		return
 	}

@@ -24,7 +24,7 @@ class BurstTest(unittest.TestCase):
         )
         self.assertEqual(probe.correlate(3 * MINUTE, [event(5, 3, severity=Severity.CRITICAL)]), [wanted])
 
-    def test_events_too_far_apart_or_resolved_ones_are_no_burst(self):
+    def test_events_too_far_apart_or_resolved_ones_are_not_enough(self):
         probe = start()
         self.assertEqual(probe.correlate(9 * MINUTE, [event(1, 0), event(2, 4), event(3, 9)]), [])
         self.assertEqual(probe.correlate(9 * MINUTE, [event(4, 9, status=Status.RESOLVED)]), [])

@@ -25,7 +25,7 @@ test("the third event within the window opens an incident with all three", () =>
   }]);
 });
 
-test("events too far apart, or resolved ones, are no burst", () => {
+test("events too far apart, or resolved ones, are not enough", () => {
   const probe = CorrelatorProbe.load(MODULE, GIVEN);
   assert.deepEqual(probe.correlate(9n * MINUTE, [event(1, 0), event(2, 4), event(3, 9)]), []);
   assert.deepEqual(probe.correlate(9n * MINUTE, [event(4, 9, { status: "resolved" })]), []);
