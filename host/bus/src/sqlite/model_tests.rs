@@ -50,9 +50,8 @@ fn any_piece() -> impl Strategy<Value = Piece> {
     let events = || vec(0..IDS, 0..8);
     let commit = (0..OWNERS, proptest::bool::weighted(0.1), events(), any_state())
         .prop_map(|(owner, is_stale, events, state)| Piece::Commit { owner, is_stale, events, state });
-    let replicate = (proptest::option::of(0..OWNERS), any::<bool>(), 0..3u64, events(), any_state()).prop_map(
-        |(owner, is_last, skips, events, state)| Piece::Replicate { owner, is_last, skips, events, state },
-    );
+    let replicate = (proptest::option::of(0..OWNERS), any::<bool>(), 0..3u64, events(), any_state())
+        .prop_map(|(owner, is_last, skips, events, state)| Piece::Replicate { owner, is_last, skips, events, state });
     prop_oneof![
         8 => commit,
         1 => (0..OWNERS, 0..80u64).prop_map(|(owner, upto)| Piece::Forget { owner, upto }),

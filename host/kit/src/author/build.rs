@@ -55,7 +55,7 @@ fn project(dir: PathBuf, language: &Language, manifest: &Manifest) -> Result<Pro
     std::fs::write(wit.join("orion.wit"), orion_componentize::CONTRACT_WIT).map_err(failed)?;
     let own = dir.join("sdk");
     // The examples of the repository lie three folders below the SDKs.
-    let shared = dir.join("../../../sdk").join(language.name);
+    let shared = dir.join("../../../sdk").join(language.sdk.last().copied().unwrap_or(language.name));
     let sdk = if own.is_dir() { own } else { shared };
     if !sdk.is_dir() {
         let why = format!(

@@ -4,10 +4,16 @@
 //! A toolchain that makes a core module for the contract has done enough: the kit takes WASI out and makes the component. One
 //! that makes components by itself hands over the component, without a manifest.
 
+mod assemblyscript;
 mod c;
 mod cpp;
 mod desk;
+mod go;
+mod javascript;
+mod node;
+mod python;
 mod rust;
+mod typescript;
 mod zig;
 
 use std::path::{Path, PathBuf};
@@ -31,7 +37,17 @@ pub struct Language {
 }
 
 /// All of them, in the order in which they are listed everywhere. Of two whose main file is there, the first counts.
-pub static LANGUAGES: [Language; 4] = [rust::LANGUAGE, c::LANGUAGE, cpp::LANGUAGE, zig::LANGUAGE];
+pub static LANGUAGES: [Language; 9] = [
+    rust::LANGUAGE,
+    c::LANGUAGE,
+    cpp::LANGUAGE,
+    zig::LANGUAGE,
+    go::LANGUAGE,
+    javascript::LANGUAGE,
+    typescript::LANGUAGE,
+    python::LANGUAGE,
+    assemblyscript::LANGUAGE,
+];
 
 /// A project that is to be made into a plugin.
 pub struct Project {

@@ -1,0 +1,3 @@
+module orion/plugin
+
+go 1.24
