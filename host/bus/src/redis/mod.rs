@@ -10,12 +10,19 @@
 
 mod core;
 mod follower;
+mod founding;
 mod greeting;
+mod history;
 mod journal;
 mod keys;
 pub(crate) mod lease;
 mod link;
+#[cfg(test)]
+mod losses;
 mod outbox;
+mod owners;
+mod ports;
+mod restoring;
 mod script;
 mod server;
 mod streams;
@@ -23,6 +30,7 @@ mod survey;
 mod tail;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod wire;
 
 use std::sync::Arc;
@@ -38,6 +46,7 @@ use self::link::Link;
 pub use self::server::{BadRedisUrl, RedisServer};
 pub use self::streams::{ForeignEntry, PlainStreams};
 pub use self::survey::{Survey, SurveyedNode, SurveyedPartition, survey};
+pub use self::tls::BadAuthorities;
 use crate::error::BusError;
 use crate::partition::Partition;
 use crate::record::{Commit, Committed, Entry, Loaded};

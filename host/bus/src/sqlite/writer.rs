@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::{code_of, fault, retention, schema};
 use crate::error::{BusError, WRITE};
 use crate::record::{Commit, Committed, NewRecord, RecordKind, Replicated, StateChange};
-use crate::{HOLES_OWNER, crash_point};
+use crate::{HOLES_OWNER, MOVED_OWNER, crash_point};
 
 /// Commits in one transaction: by then the sync is shared by so many that more gain nothing.
 pub(super) const MAX_GROUP_COMMITS: usize = 256;
@@ -187,8 +187,12 @@ impl Writer {
                     true => (*last_seq, appended) = (seq, appended + 1),
                     false => {
                         duplicates += 1;
+                        self.note_moved(there, entry.id)?;
                         continue;
                     }
+                }
+                if seq != there {
+                    self.note_moved(there, entry.id)?;
                 }
                 if seq > next {
                     self.note_hole(next, seq - 1)?;
@@ -208,12 +212,25 @@ impl Writer {
 
     /// Positions that hold nothing because nothing was given there. What is deleted later is missing all the same.
     fn note_hole(&self, from: i64, to: i64) -> rusqlite::Result<()> {
-        let owner = match self.owner(HOLES_OWNER)? {
-            (Some(owner), _) => owner,
-            (None, _) => self.put_offset(None, HOLES_OWNER, to)?,
+        self.note(HOLES_OWNER, from, to)
+    }
+
+    /// The record that stands there on the other bus stands elsewhere here.
+    fn note_moved(&self, there: i64, id: RecordId) -> rusqlite::Result<()> {
+        let mut place = self.connection.prepare_cached("SELECT seq FROM log WHERE id = ?1")?;
+        match place.query_row([id.as_bytes()], |row| row.get::<_, i64>(0)).optional()? {
+            Some(here) if here != there => self.note(MOVED_OWNER, there, here),
+            _ => Ok(()),
+        }
+    }
+
+    fn note(&self, owner: &str, key: i64, value: i64) -> rusqlite::Result<()> {
+        let number = match self.owner(owner)? {
+            (Some(number), _) => number,
+            (None, _) => self.put_offset(None, owner, value)?,
         };
-        let [key, value] = [from, to].map(|position| position.to_be_bytes().to_vec());
-        self.change_state(owner, &StateChange::Put { key, value })
+        let [key, value] = [key, value].map(|position| position.to_be_bytes().to_vec());
+        self.change_state(number, &StateChange::Put { key, value })
     }
 
     fn disown(&self, owners: &[String], last_seq: i64) -> rusqlite::Result<Committed> {
