@@ -7,12 +7,14 @@ use crate::program::{Failure, cargo, program};
 /// What plugins are compiled for.
 const WASM_TARGET: &str = "wasm32-unknown-unknown";
 
-/// Programs the lab starts, and the Debian package that holds each. Some packages start their servers, too: tests do not
+/// Programs the lab starts, how each is asked for its version, and the Debian package that holds it. Some packages start their servers, too: tests do not
 /// speak to those, they have their own on other ports.
-const SERVERS: [(&str, &str); 3] = [
-    ("prometheus", "prometheus"),
-    ("prometheus-node-exporter", "prometheus-node-exporter"),
-    ("redis-server", "redis-server"),
+const SERVERS: [(&str, &str, &str); 4] = [
+    ("prometheus", "--version", "prometheus"),
+    ("prometheus-node-exporter", "--version", "prometheus-node-exporter"),
+    ("redis-server", "--version", "redis-server"),
+    // Makes the certificates of a Redis that is spoken to over TLS.
+    ("openssl", "version", "openssl"),
 ];
 
 /// The target and the servers.
@@ -42,8 +44,8 @@ pub fn wasm_target() -> Result<(), Failure> {
 fn servers() -> Result<(), Failure> {
     let missing: Vec<_> = SERVERS
         .iter()
-        .filter(|(name, _)| !program(name).args(["--version"]).succeeds())
-        .map(|(_, package)| *package)
+        .filter(|(name, version, _)| !program(name).args([*version]).succeeds())
+        .map(|(_, _, package)| *package)
         .collect();
     if missing.is_empty() {
         return Ok(());
@@ -53,7 +55,7 @@ fn servers() -> Result<(), Failure> {
         Failure::Missing(format!(
             "tests run against real servers, and these are missing: {packages}. On Debian and Ubuntu: \
              `sudo apt-get install {packages}`; elsewhere install Prometheus, node_exporter and Redis so that the \
-             programs `prometheus`, `prometheus-node-exporter` and `redis-server` are on the PATH"
+             programs `prometheus`, `prometheus-node-exporter`, `redis-server` and `openssl` are on the PATH"
         ))
     };
     let administrator = administrator().ok_or_else(by_hand)?;

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 pub enum LabError {
     /// The program is not installed.
     #[error(
-        "`{program}` is not installed; run `apt-get install prometheus prometheus-node-exporter redis-server` or `cargo xtask setup`"
+        "`{program}` is not installed; run `apt-get install prometheus prometheus-node-exporter redis-server openssl` or `cargo xtask setup`"
     )]
     MissingBinary {
         /// Which one.

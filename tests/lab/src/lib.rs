@@ -10,6 +10,7 @@
 //! Everything dies with the value that stands for it. The deployed `orion` links nothing of this crate.
 
 mod answering;
+mod certificates;
 mod error;
 mod exporter;
 mod http;
@@ -20,11 +21,13 @@ mod prometheus;
 mod proxy;
 mod redis;
 mod redis_cluster;
+mod redis_sentinels;
 mod resp;
 mod tcp_proxy;
 mod written;
 
-pub use answering::{Answered, AnsweringServer, Question};
+pub use answering::{Answer, Answered, AnsweringServer, Question};
+pub use certificates::Certificates;
 pub use error::LabError;
 pub use exporter::Exporter;
 pub use http::Request;
@@ -35,5 +38,6 @@ pub use prometheus::{ApiAnswer, Prometheus, ScrapeConfig};
 pub use proxy::RecordingProxy;
 pub use redis::{Fsync, RedisOptions, RedisServer};
 pub use redis_cluster::RedisCluster;
+pub use redis_sentinels::RedisSentinels;
 pub use tcp_proxy::{Link, TcpProxy};
 pub use written::{Written, WrittenSeries};
