@@ -85,11 +85,12 @@ impl Core {
             tracing::error!("commit {key:?} that waited for Redis cannot be read and is left in the file");
         }
         let link = Link::new(settings.server.clone(), Some(Duration::from_millis(ANSWER_MILLIS)));
-        let cursor = stored_cursor(&mirror).await?;
+        let (cursor, greeted) = (stored_cursor(&mirror).await?, Greeted::open(&mirror).await?);
         Ok(Self {
             link,
             keys: Keys::of(&settings.prefix),
-            greeted: tokio::sync::Mutex::new(Greeted::open(&mirror).await?),
+            seen: AtomicU64::new(cursor.position.max(greeted.is_whole_at())),
+            greeted: tokio::sync::Mutex::new(greeted),
             intake: Intake::default(),
             outbox: tokio::sync::Mutex::default(),
             held,
@@ -99,7 +100,6 @@ impl Core {
             appended: watch::Sender::new(cursor.position),
             met: Mutex::new(Arc::from("")),
             met_until: AtomicU64::new(0),
-            seen: AtomicU64::new(cursor.position),
             mirrored: AtomicU64::new(cursor.position),
             settings,
             mirror,

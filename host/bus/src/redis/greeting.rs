@@ -30,6 +30,8 @@ const LINEAGE_KEY: &[u8] = b"lineage";
 
 const BREAKS_KEY: &[u8] = b"breaks";
 
+const WHOLE_AT_KEY: &[u8] = b"whole_at";
+
 /// What is known of the server.
 #[derive(Debug, Default)]
 pub(super) struct Greeted {
@@ -65,6 +67,7 @@ impl Greeted {
             run: run.clone(),
             whole_run: run,
             lineage: text(LINEAGE_KEY),
+            whole_at: text(WHOLE_AT_KEY).and_then(|position| position.parse().ok()).filter(|position| *position > 0),
             breaks: text(BREAKS_KEY).unwrap_or_default().lines().filter_map(Break::read).collect(),
             gives_way_for: GIVE_WAY,
             offset: loaded.offset,
@@ -85,8 +88,12 @@ impl Greeted {
     fn kept(&self) -> Commit {
         let put = |key: &[u8], value: String| StateChange::Put { key: key.to_vec(), value: value.into_bytes() };
         let breaks: String = self.breaks.iter().map(|one| format!("{one}\n")).collect();
-        let known =
-            [(LINEAGE_KEY, self.lineage.clone()), (RUN_KEY, self.whole_run.clone()), (BREAKS_KEY, Some(breaks))];
+        let known = [
+            (LINEAGE_KEY, self.lineage.clone()),
+            (RUN_KEY, self.whole_run.clone()),
+            (BREAKS_KEY, Some(breaks)),
+            (WHOLE_AT_KEY, Some(self.is_whole_at().to_string())),
+        ];
         Commit {
             owner: RUN_OWNER.to_owned(),
             expected: self.offset,
@@ -156,6 +163,10 @@ impl Core {
             };
             self.give_back(&lost).await?;
             if !is_founder {
+                // Known before it is so, also to the next process: from here on owners may be further than the records here, but no
+                // further than this.
+                greeted.whole_at = Some(self.seen() + LEFT_OUT_POSITIONS);
+                self.keep(greeted).await.map_err(Trouble::Refused)?;
                 self.take_over_owners(&lost).await?;
             }
         }
