@@ -68,7 +68,8 @@ impl Scene {
 
 #[test]
 fn over_tls_it_is_reached_with_its_authority_and_with_no_other() {
-    let (certificates, others) = (Certificates::make().unwrap(), Certificates::make().unwrap());
+    let folders = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let [certificates, others] = folders.each_ref().map(|folder| Certificates::make(folder.path()).unwrap());
     let redis = RedisServer::start(&RedisOptions::default().tls(&certificates)).unwrap();
     let authority = certificates.authority();
     let mut scene = Scene::new(&redis.tls_url(), &[("ORION_REDIS__CA_FILE", authority.to_str().unwrap())]);

@@ -71,7 +71,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 fn watch(root: &Path) {
     let sources = PLUGINS.iter().map(|name| format!("plugins/{name}"));
-    let shared = ["plugins/sdk", "wit", "host/componentize/src", "Cargo.toml", "Cargo.lock"].map(str::to_owned);
+    let shared = ["plugins/sdk/rust", "wit", "host/componentize/src", "Cargo.toml", "Cargo.lock"].map(str::to_owned);
     for path in sources.chain(shared) {
         println!("cargo::rerun-if-changed={}", root.join(path).display());
     }

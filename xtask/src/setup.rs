@@ -7,20 +7,48 @@ use crate::program::{Failure, cargo, program};
 /// What plugins are compiled for.
 const WASM_TARGET: &str = "wasm32-unknown-unknown";
 
-/// Programs the lab starts, how each is asked for its version, and the Debian package that holds it. Some packages start their servers, too: tests do not
+/// Programs the lab starts, and the Debian package that holds each. Some packages start their servers, too: tests do not
 /// speak to those, they have their own on other ports.
-const SERVERS: [(&str, &str, &str); 4] = [
-    ("prometheus", "--version", "prometheus"),
-    ("prometheus-node-exporter", "--version", "prometheus-node-exporter"),
-    ("redis-server", "--version", "redis-server"),
-    // Makes the certificates of a Redis that is spoken to over TLS.
-    ("openssl", "version", "openssl"),
+const SERVERS: [(&str, &str); 4] = [
+    ("prometheus", "prometheus"),
+    ("prometheus-node-exporter", "prometheus-node-exporter"),
+    ("redis-server", "redis-server"),
+    ("docker-registry", "docker-registry"),
 ];
 
-/// The target and the servers.
+/// Toolchains of other languages that examples of plugins are built with, from PyPI. Exact versions: what they make is compared.
+const PYTHON_TOOLCHAINS: [(&str, &str); 1] = [("ziglang", "0.15.2")];
+
+/// The target, the servers and the toolchains.
 pub fn everything() -> Result<(), Failure> {
     wasm_target()?;
-    servers()
+    servers()?;
+    python_toolchains()
+}
+
+/// Into a folder of the build, so that nothing of the machine changes.
+fn python_toolchains() -> Result<(), Failure> {
+    let folder = crate::program::root().join("target/toolchains/python");
+    let python = folder.join("bin/python3");
+    let is_there = |(package, version): &(&str, &str)| {
+        let asks = format!("import importlib.metadata as m; raise SystemExit(m.version('{package}') != '{version}')");
+        program(&python).args(["-c", &asks]).succeeds()
+    };
+    let missing: Vec<_> = PYTHON_TOOLCHAINS.iter().filter(|toolchain| !is_there(toolchain)).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let wanted: Vec<_> = missing.iter().map(|(package, version)| format!("{package}=={version}")).collect();
+    eprintln!("Examples of plugins are built with {}; installing into {}.", wanted.join(", "), folder.display());
+    if !python.exists() {
+        let made = program("python3").args(["-m", "venv"]).args([&folder]).run();
+        made.map_err(|why| {
+            Failure::Missing(format!(
+                "{why}; Python with its module venv is needed (Debian: apt-get install python3-venv)"
+            ))
+        })?;
+    }
+    program(&python).args(["-m", "pip", "install", "--quiet"]).args(&wanted).run()
 }
 
 /// The target that plugins are compiled for.
@@ -44,8 +72,8 @@ pub fn wasm_target() -> Result<(), Failure> {
 fn servers() -> Result<(), Failure> {
     let missing: Vec<_> = SERVERS
         .iter()
-        .filter(|(name, version, _)| !program(name).args([*version]).succeeds())
-        .map(|(_, _, package)| *package)
+        .filter(|(name, _)| !program(name).args(["--version"]).succeeds())
+        .map(|(_, package)| *package)
         .collect();
     if missing.is_empty() {
         return Ok(());
@@ -54,8 +82,9 @@ fn servers() -> Result<(), Failure> {
         let packages = missing.join(" ");
         Failure::Missing(format!(
             "tests run against real servers, and these are missing: {packages}. On Debian and Ubuntu: \
-             `sudo apt-get install {packages}`; elsewhere install Prometheus, node_exporter and Redis so that the \
-             programs `prometheus`, `prometheus-node-exporter`, `redis-server` and `openssl` are on the PATH"
+             `sudo apt-get install {packages}`; elsewhere install Prometheus, node_exporter, Redis and the \
+             distribution registry so that the programs `prometheus`, `prometheus-node-exporter`, `redis-server` and \
+             `docker-registry` are on the PATH"
         ))
     };
     let administrator = administrator().ok_or_else(by_hand)?;

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
-/// A test failed, or a lock is not what it should be.
+use crate::author::{AnnotateArgs, BenchArgs, BuildArgs, CheckArgs, InspectArgs, NewArgs, RunArgs};
+
+/// A test failed, a lock is not what it should be, or a plugin costs more than before.
 pub const EXIT_FAILED: u8 = 1;
 /// A test file, rule file or plugin is bad.
 pub const EXIT_BAD_FILE: u8 = 2;
@@ -12,8 +14,9 @@ pub const EXIT_BAD_FILE: u8 = 2;
 pub const EXIT_CONFIGURATION: u8 = 3;
 
 const AFTER_HELP: &str = "\
-Exit codes: 0 ok, 1 a test failed or a lock differs, 2 bad test file, rule file or plugin, 3 wrong arguments or surroundings.
-This is for authors of rules and plugins; it starts a Prometheus, makes secret keys, and is never deployed.";
+Exit codes: 0 ok, 1 a test failed, a lock differs or a plugin costs more, 2 bad test file, rule file or plugin, 3 wrong arguments
+or surroundings.
+This is for authors of rules and plugins; it starts compilers and a Prometheus, makes secret keys, and is never deployed.";
 
 /// What authors of rules and plugins do at their desks.
 #[derive(Parser)]
@@ -27,6 +30,20 @@ pub struct Cli {
 /// What `orion-kit` can do.
 #[derive(Subcommand)]
 pub enum Command {
+    /// Begin a plugin: a folder with source, SDK, test, rule and recorded input
+    New(NewArgs),
+    /// Make a plugin of a project: compile it, take WASI out, put the manifest in, prove that it can only emit
+    Build(BuildArgs),
+    /// Say whether a deployment would load a plugin file, and if not, what is wrong with it
+    Check(CheckArgs),
+    /// Show what is proven and measured about a plugin file
+    Inspect(InspectArgs),
+    /// Put a manifest into a component that another toolchain made
+    Annotate(AnnotateArgs),
+    /// Show a plugin frames or events, and say what it makes of them
+    Run(RunArgs),
+    /// Measure what a plugin costs, and compare it with what it cost before
+    Bench(BenchArgs),
     /// Play rule files over made-up data, and say what came of them that should not have
     Test(TestArgs),
     /// Make a pair of keys that plugins are signed with, or look at one
@@ -35,6 +52,8 @@ pub enum Command {
     Sign(SignArgs),
     /// Write down which plugin files a folder is meant to hold: plugins.lock
     Lock(LockArgs),
+    /// Bring plugin files into a plugin folder, and pin them in its plugins.lock
+    Fetch(FetchArgs),
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -126,6 +145,31 @@ pub struct LockArgs {
     /// Write nothing; exit with 1 when the lock is not what it would be
     #[arg(long)]
     pub check: bool,
+    /// How the result looks on stdout
+    #[arg(long, value_enum, default_value_t = Output::Text)]
+    pub output: Output,
+}
+
+/// Arguments of `orion-kit fetch`.
+#[derive(Args)]
+pub struct FetchArgs {
+    /// A .wasm file, a folder of them, https://HOST/FILE.wasm@sha256:DIGEST or oci://HOST/NAME@sha256:DIGEST
+    /// [default: what the folder's lock holds and the folder does not]
+    pub sources: Vec<String>,
+    /// The plugin folder
+    #[arg(long, value_name = "DIR", default_value = "plugins", env = "ORION_PLUGINS__DIR")]
+    pub into: PathBuf,
+    /// Certificate authorities for https and oci, in PEM [default: those that the system trusts]
+    #[arg(long, value_name = "FILE")]
+    pub ca_file: Option<PathBuf>,
+    /// Who asks the registry
+    #[cfg(feature = "oci")]
+    #[arg(long, value_name = "NAME", requires = "registry_password_file")]
+    pub registry_user: Option<String>,
+    /// A file with the password for the registry
+    #[cfg(feature = "oci")]
+    #[arg(long, value_name = "FILE", requires = "registry_user")]
+    pub registry_password_file: Option<PathBuf>,
     /// How the result looks on stdout
     #[arg(long, value_enum, default_value_t = Output::Text)]
     pub output: Output,

@@ -52,8 +52,8 @@ pub fn test(args: &TestArgs) -> Result<ExitCode, Failure> {
     Ok(if all_good { ExitCode::SUCCESS } else { ExitCode::from(EXIT_FAILED) })
 }
 
-/// Compiling the standard plugins takes seconds; what was compiled is kept where the user keeps such things.
-fn plugin_cache() -> Option<PathBuf> {
+/// Compiling plugins takes seconds; what was compiled is kept where the user keeps such things.
+pub fn plugin_cache() -> Option<PathBuf> {
     let given = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let folder = given("XDG_CACHE_HOME").or_else(|| given("HOME").map(|home| home.join(".cache")))?;
     Some(folder.join("orion-kit"))

@@ -1,10 +1,11 @@
-//! `orion-kit`, the author's binary. It starts a Prometheus for tests and makes secret keys, and is never deployed.
+//! `orion-kit`, the author's binary. It starts compilers and a Prometheus, makes secret keys, and is never
+//! deployed.
 
 use std::process::ExitCode;
 
 use clap::Parser;
 use orion_kit::cli::{self, Cli, Command, Failure};
-use orion_kit::{command, trust};
+use orion_kit::{author, command, fetch, trust};
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -22,10 +23,18 @@ fn main() -> ExitCode {
 
 fn run(cli: &Cli) -> Result<ExitCode, Failure> {
     match &cli.command {
+        Command::New(args) => author::new(args),
+        Command::Build(args) => author::build(args),
+        Command::Check(args) => author::check(args),
+        Command::Inspect(args) => author::inspect(args),
+        Command::Annotate(args) => author::annotate(args),
+        Command::Run(args) => author::run(args),
+        Command::Bench(args) => author::bench(args),
         Command::Test(args) => command::test(args),
         Command::Key(args) => trust::key(args),
         Command::Sign(args) => trust::sign(args),
         Command::Lock(args) => trust::lock(args),
+        Command::Fetch(args) => fetch::fetch(args),
         Command::Completions { shell } => {
             cli::print_completions(*shell);
             Ok(ExitCode::SUCCESS)

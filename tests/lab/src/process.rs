@@ -25,22 +25,6 @@ const READY_POLL: Duration = Duration::from_millis(50);
 /// How much of a log an error shows.
 const LOG_TAIL_BYTES: usize = 2_000;
 
-/// Runs a program to its end.
-pub(crate) fn run(program: &'static str, arguments: &[&str], folder: &Path) -> Result<(), LabError> {
-    let output =
-        Command::new(program).args(arguments).current_dir(folder).output().map_err(|why| match why.kind() {
-            std::io::ErrorKind::NotFound => LabError::MissingBinary { program },
-            _ => LabError::Io { what: format!("cannot start {program}"), why },
-        })?;
-    match output.status.success() {
-        true => Ok(()),
-        false => {
-            let why = std::io::Error::other(String::from_utf8_lossy(&output.stderr).into_owned());
-            Err(LabError::Io { what: format!("{program} {}", arguments.join(" ")), why })
-        }
-    }
-}
-
 /// A server in its own process. Dropped: killed.
 pub(crate) struct Process {
     program: &'static str,

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
-use crate::certificates::Certificates;
+use crate::certificate::Certificates;
 use crate::error::LabError;
 use crate::process::{Process, free_address, temporary_folder};
 use crate::resp;
@@ -28,7 +28,7 @@ pub struct RedisOptions {
     replica_of: Option<SocketAddr>,
     is_of_cluster: bool,
     folder: Option<PathBuf>,
-    certificates: Option<PathBuf>,
+    certificates: Option<[PathBuf; 3]>,
 }
 
 impl RedisOptions {
@@ -77,7 +77,7 @@ impl RedisOptions {
     /// Listens on a second port for who speaks TLS, with these certificates.
     #[must_use]
     pub fn tls(mut self, certificates: &Certificates) -> Self {
-        self.certificates = Some(certificates.folder().to_owned());
+        self.certificates = Some([certificates.certificate(), certificates.key(), certificates.authority()]);
         self
     }
 
@@ -113,11 +113,11 @@ impl RedisOptions {
             set("cluster-port", &[&bus_port.to_string()]);
         }
         if let Some(certificates) = &self.certificates {
-            let file = |name: &str| certificates.join(name).display().to_string();
+            let [certificate, key, authority] = certificates.each_ref().map(|path| path.display().to_string());
             set("tls-port", &[&tls_port.to_string()]);
-            set("tls-cert-file", &[&file("server.pem")]);
-            set("tls-key-file", &[&file("server.key")]);
-            set("tls-ca-cert-file", &[&file("authority.pem")]);
+            set("tls-cert-file", &[&certificate]);
+            set("tls-key-file", &[&key]);
+            set("tls-ca-cert-file", &[&authority]);
             set("tls-auth-clients", &["no"]);
         }
         arguments

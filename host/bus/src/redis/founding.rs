@@ -12,9 +12,10 @@ use tokio::time::Instant;
 use super::core::{ANSWER_MILLIS, Core, Trouble, away, escaped};
 use super::greeting::{Greeted, Hello, LEFT_OUT_POSITIONS};
 use super::history::History;
-use super::restoring::{Break, RESTORED_OWNER, as_new};
+use super::pack::{Unplaced, pack};
+use super::restoring::{Break, RESTORED_OWNER};
 use super::script::{REMEMBERED_IDS, eval};
-use super::wire::{EntryId, record_bytes};
+use super::wire::EntryId;
 use crate::Bus as _;
 use crate::record::Entry;
 
@@ -213,8 +214,8 @@ impl Core {
         let mut append = redis::cmd("XADD");
         append.arg(&self.keys.founded_log).arg(EntryId { position: last.seq, number: 0 }.to_string());
         append.arg("o").arg(format!("@{}/{RESTORED_OWNER}", escaped(self.node())));
-        for entry in entries {
-            append.arg("r").arg(record_bytes(&as_new(entry)));
+        for pack in pack(entries.iter().map(Unplaced::from)) {
+            append.arg("r").arg(pack);
         }
         append.query_async::<()>(&mut self.link.clone()).await
     }

@@ -88,13 +88,13 @@ mod tests {
     use super::*;
     use crate::conformance::{event, id};
     use crate::record::Replicated;
-    use crate::redis::wire::placed_at;
+    use crate::redis::pack::Unplaced;
 
     async fn file_of(batches: &[&[(u32, u64)]]) -> (Arc<SqliteBus>, TempDir) {
         let folder = TempDir::new().unwrap();
         let file = Arc::new(SqliteBus::open(folder.path()).unwrap());
         for batch in batches {
-            let records = batch.iter().map(|(n, seq)| placed_at(event(*n), *seq)).collect();
+            let records = batch.iter().map(|(n, seq)| Unplaced::from(&event(*n)).at(*seq)).collect();
             file.replicate(vec![Replicated { records, ..Replicated::default() }]).await.unwrap();
         }
         (file, folder)

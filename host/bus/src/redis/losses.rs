@@ -114,7 +114,7 @@ impl Host {
         match self.follower.next().await {
             Ok(entries) => {
                 let is_something = !entries.is_empty();
-                take_over(&self.core, entries).await.unwrap();
+                take_over(&self.core, entries, 1).await.unwrap();
                 is_something
             }
             Err(error) => {
@@ -407,7 +407,7 @@ async fn what_was_under_way_to_the_file_is_given_back() {
     // It has all the time it may need to look at its file too early.
     tokio::time::sleep(Duration::from_millis(50)).await;
     assert!(!greeting.is_finished(), "it waits for its own file");
-    take_over(&two, under_way).await.unwrap();
+    take_over(&two, under_way, 1).await.unwrap();
     greeting.await.unwrap().unwrap();
     let known = scene.server.command(&["SCARD", "{orion}:ids"]).unwrap();
     assert_eq!(known, "2", "the record of each host");

@@ -21,6 +21,8 @@ mod link;
 mod losses;
 mod outbox;
 mod owners;
+mod pack;
+mod plain_stream;
 mod ports;
 mod restoring;
 mod script;

@@ -9,7 +9,7 @@ use crate::{
 
 pub mod detector {
     wit_bindgen::generate!({
-        path: "../../wit/v1",
+        path: "../../../wit/v1",
         world: "orion:plugin/detector-plugin",
         pub_export_macro: true,
         export_macro_name: "export_detector",
@@ -18,7 +18,7 @@ pub mod detector {
 
 pub mod correlator {
     wit_bindgen::generate!({
-        path: "../../wit/v1",
+        path: "../../../wit/v1",
         world: "orion:plugin/correlator-plugin",
         pub_export_macro: true,
         export_macro_name: "export_correlator",

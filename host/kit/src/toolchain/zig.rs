@@ -1,0 +1,28 @@
+//! Zig: without a C library and without WASI.
+
+use super::desk::{Desk, Program, ToolFailure, read};
+use super::{Language, Made, Project};
+
+pub const LANGUAGE: Language = Language { name: "zig", title: "Zig", main: "src/plugin.zig", sdk: &["zig"], make };
+
+const INSTALL: &[&str] = &["with pip: pip install ziglang", "or put `zig` on the PATH: https://ziglang.org/download"];
+
+const MODULE: &str = "plugin.wasm";
+
+fn make(project: &Project, desk: &Desk) -> Result<Made, ToolFailure> {
+    let zig = command(desk).ok_or(ToolFailure::Missing { what: "Zig".to_owned(), install: INSTALL })?;
+    let module = project.scratch.join(MODULE);
+    let emit = format!("-femit-bin={}", module.display());
+    let root = format!("-Mroot={}", project.dir.join(LANGUAGE.main).display());
+    let sdk = format!("-Morion={}", project.sdk.join("orion.zig").display());
+    zig.within(&project.dir)
+        .args(["build-exe", "-target", "wasm32-freestanding", "-mcpu=generic+simd128+bulk_memory", "-OReleaseFast"])
+        .args(["-fno-entry", "-rdynamic", "-fstrip", "-fsingle-threaded", "--dep", "orion", &root, &sdk, &emit])
+        .run()?;
+    Ok(Made::Module(read(&module)?))
+}
+
+/// Zig on the PATH, or as Python carries it.
+pub(super) fn command(desk: &Desk) -> Option<Program> {
+    desk.find("zig").map(|zig| desk.program(zig)).or_else(|| desk.python_module("ziglang", &["version"]))
+}
