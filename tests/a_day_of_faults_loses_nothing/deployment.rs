@@ -1,5 +1,6 @@
 //! The deployment that is disturbed: its hosts, and what they share.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -34,6 +35,8 @@ pub struct Disturbed {
     /// All hosts but the first, which is one of the twins.
     others: Vec<Deployment>,
     running: Vec<Option<Running>>,
+    /// Were told to end. That takes as long as what they have in hand and how Redis answers.
+    ending: BTreeSet<usize>,
     edits: u32,
 }
 
@@ -41,7 +44,7 @@ impl Disturbed {
     /// What the hosts need before they start.
     pub fn prepare(bus: Bus) -> Self {
         let pair = (bus == Bus::Redis).then(Pair::start);
-        Self { pair, others: Vec::new(), running: Vec::new(), edits: 0 }
+        Self { pair, others: Vec::new(), running: Vec::new(), ending: BTreeSet::new(), edits: 0 }
     }
 
     /// What a host is told.
@@ -69,7 +72,15 @@ impl Disturbed {
         std::iter::once(&twins.disturbed).chain(&self.others)
     }
 
+    fn end_one(&mut self, host: usize) {
+        self.running(host).signal_to_end();
+        self.ending.insert(host);
+    }
+
     fn start_one(&mut self, twins: &Twins, host: usize) {
+        if self.ending.remove(&host) {
+            self.stop(host).wait();
+        }
         let running = self.hosts(twins).nth(host).map(Deployment::start);
         self.running[host] = running;
     }
@@ -98,7 +109,7 @@ impl Disturbed {
     pub fn suffer(&mut self, twins: &Twins, happening: Happening) {
         match happening {
             Happening::Killed(host) => self.stop(host).kill(),
-            Happening::Ended(host) => drop(self.stop(host).terminate()),
+            Happening::Ended(host) => self.end_one(host),
             Happening::Started(host) => self.start_one(twins, host),
             Happening::Paused(host) => self.running(host).pause(),
             Happening::Resumed(host) => self.running(host).resume(),
@@ -154,8 +165,8 @@ impl Disturbed {
         }
         for host in 0..self.running.len() {
             match &self.running[host] {
-                Some(running) => running.resume(),
-                None => self.start_one(twins, host),
+                Some(running) if !self.ending.contains(&host) => running.resume(),
+                _ => self.start_one(twins, host),
             }
         }
     }

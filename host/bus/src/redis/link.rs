@@ -124,6 +124,10 @@ impl Link {
 
     /// What an error says about the connection: whether the same is to be tried at once where the keys are now.
     pub(crate) async fn learn(&self, number: u64, error: &RedisError) -> bool {
+        // Of several commands that failed together the first one says it; together they say nothing.
+        let said =
+            error.clone().into_server_errors().and_then(|errors| Some(RedisError::from(errors.first()?.1.clone())));
+        let error = said.as_ref().unwrap_or(error);
         let moved = error.redirect_node().and_then(|(address, _)| {
             let (host, port) = address.rsplit_once(':')?;
             Some((host.to_owned(), port.parse().ok()?))
