@@ -7,7 +7,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 
 use crate::support::dice::{Dice, number_of};
-use crate::support::twins::{Twins, wait_past};
+use crate::support::twins::Twins;
 use crate::support::{Deployment, Running};
 
 const SEED: &str = "ORION_DRILL_SEED";
@@ -37,11 +37,11 @@ fn each_copy_starts_and_ends_with_what_one_that_ran_through_has_recorded() {
         copies.push(copy);
     }
     let to = twins.end_traffic();
-    wait_past(&twins.disturbed, to);
+    twins.wait_past(&twins.disturbed, to);
     assert!(orion.terminate().success());
     for copy in &copies {
         let orion = copy.start();
-        wait_past(copy, to);
+        twins.wait_past(copy, to);
         assert!(orion.terminate().success());
         assert_eq!(copy.troubles(), [""; 0]);
     }

@@ -14,6 +14,11 @@ const DOCUMENTATION: &str = include_str!("../../docs/records.md");
 
 /// Puts `count` records of the past into the store of a memory folder, the last of them half an hour old, read by all stages.
 pub fn fill(memory: &Path, count: i64) {
+    fill_read_until(memory, count, count);
+}
+
+/// The same, and the Brain has read up to there.
+pub fn fill_read_until(memory: &Path, count: i64, read: i64) {
     let now = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap();
     let records: Vec<NewRecord> = (0..count).map(|n| record(n, now - (count - n) * STEP_MILLIS)).collect();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
@@ -21,7 +26,7 @@ pub fn fill(memory: &Path, count: i64) {
         let bus = SqliteBus::open(memory).unwrap();
         commit(&bus, "past", 1, records).await;
         commit(&bus, "guardian", count, Vec::new()).await;
-        commit(&bus, "brain", count, Vec::new()).await;
+        commit(&bus, "brain", read, Vec::new()).await;
         bus.close().unwrap();
     });
 }

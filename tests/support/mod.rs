@@ -4,6 +4,7 @@
 pub mod dice;
 pub mod history;
 pub mod mounts;
+pub mod pace;
 pub mod twins;
 
 pub use orion_hostile_plugins::guest as guests;
@@ -56,6 +57,7 @@ const LOOKS: usize = 5;
 pub struct Deployment {
     dir: TempDir,
     prometheus_url: String,
+    settings: Vec<(&'static str, String)>,
 }
 
 /// A running `orion`. Killed when dropped.
@@ -70,7 +72,13 @@ impl Deployment {
         for folder in ["rules", "plugins"] {
             std::fs::create_dir(dir.path().join(folder)).unwrap();
         }
-        Self { dir, prometheus_url: prometheus_url.to_owned() }
+        Self { dir, prometheus_url: prometheus_url.to_owned(), settings: Vec::new() }
+    }
+
+    /// With this in the environment of whatever is started.
+    pub fn with(mut self, name: &'static str, value: &str) -> Self {
+        self.settings.push((name, value.to_owned()));
+        self
     }
 
     pub fn path(&self, relative: &str) -> PathBuf {
@@ -147,7 +155,9 @@ impl Deployment {
             "ORION_CLOCK_FILE",
             "ORION_CONFINEMENT",
             "ORION_CRASH_AT",
+            "ORION_LEASE",
             "ORION_LOG",
+            "ORION_NODE_NAME",
             "ORION_PLUGINS__TRUSTED_KEYS",
             "ORION_POLL_INTERVAL",
             "ORION_ROLES",
@@ -161,7 +171,8 @@ impl Deployment {
             .args(arguments)
             .current_dir(self.dir.path())
             .env("PROMETHEUS_URL", &self.prometheus_url)
-            .env("ORION_DATA__DIR", self.dir.path());
+            .env("ORION_DATA__DIR", self.dir.path())
+            .envs(self.settings.iter().map(|(name, value)| (*name, value)));
         command
     }
 

@@ -6,47 +6,54 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use orion_bus::{RecordKind, SqliteBus};
-use orion_lab::{Answered, AnsweringServer, Question};
+use orion_lab::{Answer, Answered, AnsweringServer, Question};
 use orion_model::Timestamp;
 use orion_pipeline::memory::{Chain, Heads, file_name, verify};
 use serde_json::Value;
 
+use super::pace::Pace;
 use super::{Deployment, Running};
 
 /// Plain alerts, alerts with a past, detectors that remember, and correlations that count, wait and end by time alone.
-pub const WORLD: &str = r#"
+pub fn world_rules(pace: Pace) -> String {
+    let millis = |usual| format!("{}ms", pace.millis(usual));
+    let (often, seldom, slow) = (millis(200), millis(300), millis(500));
+    let (held, window, idle) = (millis(400), millis(2_000), millis(3_000));
+    format!(
+        r#"
 groups:
   - name: plain
-    interval: 200ms
+    interval: {often}
     rules:
-      - { alert: Plain, expr: load > 0, labels: { severity: error } }
-      - { alert: Held, expr: load > 0, for: 400ms, keep_firing_for: 400ms }
+      - {{ alert: Plain, expr: load > 0, labels: {{ severity: error }} }}
+      - {{ alert: Held, expr: load > 0, for: {held}, keep_firing_for: {held} }}
   - name: detected
-    interval: 300ms
+    interval: {seldom}
     rules:
-      - { alert: Bound, expr: load, plugin: threshold, with: { above: 0 } }
-      - { alert: Restarted, expr: uptime, plugin: counter-reset, with: { window: 2s } }
+      - {{ alert: Bound, expr: load, plugin: threshold, with: {{ above: 0 }} }}
+      - {{ alert: Restarted, expr: uptime, plugin: counter-reset, with: {{ window: {window} }} }}
   - name: beat
-    interval: 500ms
+    interval: {slow}
     rules:
-      - { alert: Beat, expr: beat > 0 }
+      - {{ alert: Beat, expr: beat > 0 }}
 correlations:
   - name: overload
-    match: { event_type: plain }
+    match: {{ event_type: plain }}
     group_by: [worker]
-    incident: { type: overload, severity: warning, summary: "{{ $labels.worker }} has much to do" }
+    incident: {{ type: overload, severity: warning, summary: "{{{{ $labels.worker }}}} has much to do" }}
   - name: storm
-    match: { event_type: held }
+    match: {{ event_type: held }}
     plugin: count
-    with: { gte: 6, window: 2s, idle: 3s }
-    incident: { type: storm, severity: error, summary: "much is held" }
+    with: {{ gte: 6, window: {window}, idle: {idle} }}
+    incident: {{ type: storm, severity: error, summary: "much is held" }}
   - name: beats
-    match: { event_type: beat }
-    incident: { type: beats, severity: info, summary: "time passes" }
-"#;
+    match: {{ event_type: beat }}
+    incident: {{ type: beats, severity: info, summary: "time passes" }}
+"#
+    )
+}
 
 /// Milliseconds for which each worker has nothing to do, and then much, and so on.
 const PERIODS: [i64; 12] = [700, 1_100, 1_300, 1_700, 1_900, 2_300, 2_900, 3_100, 3_700, 4_100, 4_300, 5_300];
@@ -66,8 +73,28 @@ const SETTLED_MILLIS: i64 = 8_000;
 /// Event types of Orion's own that are no trouble.
 const HARMLESS: [&str; 1] = ["confinement_attested"];
 
+/// What of a record is not compared: its place in the file.
+const PLACE: [&str; 3] = ["seq", "prev", "hash"];
+
+/// What becomes of questions about a time.
+pub type Trouble = Box<dyn Fn(i64) -> Option<Answer> + Send + Sync>;
+
+/// How two deployments are set up that watch the same.
+#[derive(Default)]
+pub struct Stage {
+    /// How fast time passes.
+    pub pace: Option<Pace>,
+    /// What is in the environment of the one that is disturbed.
+    pub disturbed: Vec<(&'static str, String)>,
+    /// What else of a record is not compared.
+    pub incomparable: Vec<&'static str>,
+    /// Whether questions about an instant go wrong, and how: by the milliseconds since the traffic began, for both.
+    pub trouble: Option<Trouble>,
+}
+
 /// When there is traffic.
 struct Traffic {
+    pace: Pace,
     from: AtomicI64,
     to: AtomicI64,
 }
@@ -81,6 +108,7 @@ impl Traffic {
 /// The world, its two watchers, and since when there is something to see.
 pub struct Twins {
     world: AnsweringServer,
+    stage: Stage,
     traffic: Arc<Traffic>,
     traffic_from: i64,
     /// The one that is disturbed.
@@ -97,14 +125,23 @@ impl Twins {
 
     /// The same with something done to the folder of the other before it is started first.
     pub fn begin_in(prepare: impl FnOnce(&Deployment)) -> Self {
-        let traffic = Arc::new(Traffic { from: AtomicI64::new(i64::MAX), to: AtomicI64::new(i64::MAX) });
-        let seen = traffic.clone();
-        let world = AnsweringServer::start(move |question| answer(question, seen.span())).unwrap();
-        let (disturbed, reference) = (Deployment::new(&world.url()), Deployment::new(&world.url()));
+        Self::begin_on(Stage::default(), prepare)
+    }
+
+    /// The same, set up otherwise.
+    pub fn begin_on(mut stage: Stage, prepare: impl FnOnce(&Deployment)) -> Self {
+        let pace = stage.pace.unwrap_or(Pace::USUAL);
+        let traffic = Arc::new(Traffic { pace, from: AtomicI64::new(i64::MAX), to: AtomicI64::new(i64::MAX) });
+        let (seen, trouble) = (traffic.clone(), stage.trouble.take());
+        let world = AnsweringServer::start_with(move |question| {
+            let (span, at) = (seen.span(), question.at_millis);
+            let trouble = trouble.as_ref().filter(|_| span.contains(&at)).and_then(|trouble| trouble(at - span.start));
+            trouble.unwrap_or_else(|| Answer::Series(answer(question, &seen)))
+        });
+        let world = world.unwrap();
+        let disturbed = stage.disturbed.iter().fold(deployment(&world, pace), |it, (name, value)| it.with(name, value));
+        let reference = deployment(&world, pace);
         prepare(&disturbed);
-        for deployment in [&disturbed, &reference] {
-            deployment.rule("world.yaml", WORLD);
-        }
         let [before, watching] = [&disturbed, &reference].map(|deployment| {
             let running = deployment.start();
             // By then every group has been evaluated, and goes on from there.
@@ -112,39 +149,64 @@ impl Twins {
             running
         });
         assert!(before.terminate().success());
-        let traffic_from = now_millis() + QUIET_MILLIS;
+        let traffic_from = pace.now() + pace.millis(QUIET_MILLIS);
         traffic.from.store(traffic_from, Ordering::SeqCst);
-        Self { world, traffic, traffic_from, disturbed, reference, watching }
+        Self { world, stage, traffic, traffic_from, disturbed, reference, watching }
+    }
+
+    /// How fast time passes.
+    pub fn pace(&self) -> Pace {
+        self.traffic.pace
+    }
+
+    /// When there is traffic for the first time.
+    pub fn traffic_from(&self) -> i64 {
+        self.traffic_from
     }
 
     /// Waits until there was traffic for so long.
     pub fn watch_for(&self, millis: i64) {
-        let until = now_millis().max(self.traffic_from) + millis;
-        self.disturbed.wait_until("traffic", |_| now_millis() >= until);
+        let until = self.pace().now().max(self.traffic_from) + millis;
+        self.disturbed.wait_until("traffic", |_| self.pace().now() >= until);
     }
 
     /// A deployment of the same rules that watches the same world.
     pub fn another(&self) -> Deployment {
-        let another = Deployment::new(&self.world.url());
-        another.rule("world.yaml", WORLD);
-        another
+        deployment(&self.world, self.pace())
     }
 
     /// No more traffic from now on. What was recorded up to the instant that comes back is compared.
     pub fn end_traffic(&self) -> i64 {
         // Nobody has asked about what is still to come.
-        let end = now_millis() + BEAT_MILLIS;
+        let pace = self.pace();
+        let end = pace.now() + pace.millis(BEAT_MILLIS);
         self.traffic.to.store(end, Ordering::SeqCst);
-        end + SETTLED_MILLIS
+        end + pace.millis(SETTLED_MILLIS)
     }
 
     /// Ends traffic and both, and compares.
     pub fn end(self, running: Running) -> Compared {
         let to = self.end_traffic();
-        wait_past(&self.disturbed, to);
+        self.wait_past(&self.disturbed, to);
         assert!(running.terminate().success());
         let disturbed = self.disturbed.path("");
         self.end_with(to, &[&disturbed])
+    }
+
+    /// The same as [`wait_for`] once traffic has ended, and until every incident from before is over. Those that end by time alone end
+    /// with a tick, for which the slowest group has to have caught up.
+    pub fn wait_past(&self, deployment: &Deployment, to: i64) {
+        wait_for(deployment, to + 2 * self.pace().millis(BEAT_MILLIS));
+        let to = Timestamp::from_millis(to).to_string();
+        deployment.wait_until("the end of every incident", |it| {
+            let incidents = it.incidents();
+            let (mut begun, mut over) = (BTreeSet::new(), BTreeSet::new());
+            for incident in incidents.iter().filter(|incident| incident["opened_at"].as_str() <= Some(&*to)) {
+                let of = if incident["status"] == "resolved" { &mut over } else { &mut begun };
+                of.insert(incident["incident_id"].as_str().unwrap());
+            }
+            begun.is_subset(&over)
+        });
     }
 
     /// Ends the one that was left alone, where there is nothing to compare.
@@ -154,15 +216,31 @@ impl Twins {
 
     /// Ends the one that was left alone, and compares these data folders with it.
     pub fn end_with(self, to: i64, data: &[&Path]) -> Compared {
-        wait_past(&self.reference, to);
+        self.wait_past(&self.reference, to);
         assert!(self.watching.terminate().success());
-        let expected = Recorded::of(&self.reference, self.traffic_from, to);
+        self.reference.check_promises();
+        let incomparable: Vec<_> = PLACE.iter().chain(&self.stage.incomparable).copied().collect();
+        let recorded = |folder: &Path| Recorded::of_folder(folder, self.traffic_from, to, &incomparable);
+        let expected = recorded(&self.reference.path(""));
         for folder in data {
-            let found = Recorded::of_folder(folder, self.traffic_from, to);
+            let found = recorded(folder);
             expected.must_be(&found, folder);
         }
         Compared { events: expected.count(0), incidents: expected.count(1), decisions: expected.count(2) }
     }
+}
+
+/// A deployment that watches the world.
+fn deployment(world: &AnsweringServer, pace: Pace) -> Deployment {
+    let mut deployment = Deployment::new(&world.url());
+    if let Some(clock) = pace.clock() {
+        let file = deployment.path("memory/.clock");
+        std::fs::create_dir_all(deployment.path("memory")).unwrap();
+        std::fs::write(&file, clock).unwrap();
+        deployment = deployment.with("ORION_CLOCK_FILE", file.to_str().unwrap());
+    }
+    deployment.rule("world.yaml", &world_rules(pace));
+    deployment
 }
 
 /// Waits until instants behind this one are recorded.
@@ -170,22 +248,6 @@ pub fn wait_for(deployment: &Deployment, millis: i64) {
     let at = Timestamp::from_millis(millis).to_string();
     let beats = |it: &Deployment| it.incidents().into_iter().filter(|incident| incident["incident_type"] == "beats");
     deployment.wait_until("what comes after", |it| beats(it).any(|incident| incident["ts"].as_str() > Some(&*at)));
-}
-
-/// The same once traffic has ended, and until every incident from before is over. Those that end by time alone end with a tick, for
-/// which the slowest group has to have caught up.
-pub fn wait_past(deployment: &Deployment, to: i64) {
-    wait_for(deployment, to + 2 * BEAT_MILLIS);
-    let to = Timestamp::from_millis(to).to_string();
-    deployment.wait_until("the end of every incident", |it| {
-        let incidents = it.incidents();
-        let (mut begun, mut over) = (BTreeSet::new(), BTreeSet::new());
-        for incident in incidents.iter().filter(|incident| incident["opened_at"].as_str() <= Some(&*to)) {
-            let of = if incident["status"] == "resolved" { &mut over } else { &mut begun };
-            of.insert(incident["incident_id"].as_str().unwrap());
-        }
-        begun.is_subset(&over)
-    });
 }
 
 /// How much was the same.
@@ -197,8 +259,11 @@ pub struct Compared {
     decisions: usize,
 }
 
-fn answer(question: &Question, traffic: std::ops::Range<i64>) -> Vec<Answered> {
-    let at = question.at_millis;
+fn answer(question: &Question, traffic: &Traffic) -> Vec<Answered> {
+    let (pace, traffic) = (traffic.pace, traffic.span());
+    // As if things were not stretched.
+    let at = question.at_millis / pace.stretch;
+    let traffic = traffic.start / pace.stretch..traffic.end / pace.stretch;
     let named = |name: &'static str, worker: String| vec![("__name__", name.to_owned()), ("worker", worker)];
     let load = |period: &i64| if traffic.contains(&at) { (at / period % 2) as f64 } else { 0.0 };
     let workers = PERIODS.iter().map(|period| (named("load", format!("w{period}")), load(period)));
@@ -219,12 +284,7 @@ fn answer(question: &Question, traffic: std::ops::Range<i64>) -> Vec<Answered> {
 struct Recorded([BTreeMap<String, Vec<Value>>; 3]);
 
 impl Recorded {
-    fn of(deployment: &Deployment, from: i64, to: i64) -> Self {
-        deployment.check_promises();
-        Self::of_folder(&deployment.path(""), from, to)
-    }
-
-    fn of_folder(data: &Path, from: i64, to: i64) -> Self {
+    fn of_folder(data: &Path, from: i64, to: i64, incomparable: &[&str]) -> Self {
         files_hold_what_the_store_holds(data);
         let (from, to) = (Timestamp::from_millis(from).to_string(), Timestamp::from_millis(to).to_string());
         let within = |record: &Value, member: &str| {
@@ -237,27 +297,26 @@ impl Recorded {
         let is_of_the_world =
             |record: &Value, member: &str| record[member].as_str().is_some_and(|id| id.starts_with("world.yaml/"));
         for event in events.into_iter().filter(|event| is_of_the_world(event, "rule") && within(event, "ts")) {
-            recorded.put(0, format!("{} {}", event["rule"], event["labels"]), event);
+            recorded.put(0, format!("{} {}", event["rule"], event["labels"]), event, incomparable);
         }
         let is_seen = |incident: &Value| {
             is_of_the_world(incident, "correlation") && within(incident, "opened_at") && within(incident, "ts")
         };
         for incident in incidents.into_iter().filter(is_seen) {
-            recorded.put(1, incident["incident_id"].to_string(), incident);
+            recorded.put(1, incident["incident_id"].to_string(), incident, incomparable);
         }
         for decision in decisions {
             let of = decision["incident_id"].to_string();
             if recorded.0[1].contains_key(&of) && within(&decision, "ts") {
-                recorded.put(2, of, decision);
+                recorded.put(2, of, decision, incomparable);
             }
         }
         recorded
     }
 
-    fn put(&mut self, kind: usize, key: String, mut record: Value) {
+    fn put(&mut self, kind: usize, key: String, mut record: Value, incomparable: &[&str]) {
         let members = record.as_object_mut().unwrap();
-        // The place in the file may differ; nothing else.
-        members.retain(|name, _| !["seq", "prev", "hash"].contains(&name.as_str()));
+        members.retain(|name, _| !incomparable.contains(&name.as_str()));
         if let Some(evidence) = members.get_mut("evidence").and_then(Value::as_object_mut) {
             // An instance that was just set up may need some more work.
             evidence.remove("fuel");
@@ -334,5 +393,5 @@ fn lines(path: &Path) -> Vec<Value> {
 }
 
 pub fn now_millis() -> i64 {
-    i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap()
+    Pace::USUAL.now()
 }

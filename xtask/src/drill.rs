@@ -14,10 +14,14 @@ struct Kind {
     counted: (&'static str, &'static str, u64),
 }
 
-const KINDS: [Kind; 2] = [
+const KINDS: [Kind; 4] = [
     Kind { name: "reload", test: "a_thousand_edits_lose_nothing::", counted: ("--edits", "ORION_DRILL_EDITS", 1_000) },
     Kind { name: "crash", test: "a_thousand_crashes_lose_nothing::", counted: ("--kills", "ORION_DRILL_KILLS", 1_000) },
+    Kind { name: "faults", test: "a_day_of_faults_loses_nothing::hosts_that_share", counted: MINUTES_OF_A_DAY },
+    Kind { name: "faults-embedded", test: "a_day_of_faults_loses_nothing::a_host_with", counted: MINUTES_OF_A_DAY },
 ];
+
+const MINUTES_OF_A_DAY: (&str, &str, u64) = ("--minutes", "ORION_DRILL_MINUTES", 1_440);
 
 const SEED_VARIABLE: &str = "ORION_DRILL_SEED";
 
@@ -81,6 +85,8 @@ mod tests {
         assert_eq!(asked(&["reload"]), Ok(("reload", 1_000, 7)));
         assert_eq!(asked(&["reload", "--seed", "3", "--edits", "50"]), Ok(("reload", 50, 3)));
         assert_eq!(asked(&["crash", "--kills", "9"]), Ok(("crash", 9, 7)));
+        assert_eq!(asked(&["faults"]), Ok(("faults", 1_440, 7)));
+        assert_eq!(asked(&["faults-embedded", "--minutes", "60"]), Ok(("faults-embedded", 60, 7)));
         let wrong: [(&[&str], &str); 4] = [
             (&["flood"], "`flood`"),
             (&["reload", "--edits"], "`--edits`"),

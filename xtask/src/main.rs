@@ -54,7 +54,8 @@ const TASKS: &[Task] = &[
         name: "drill",
         help: "`drill reload` makes a thousand edits of every kind while there is traffic and prints how soon they were live;\n\
                `drill crash` kills Orion a thousand times at moments drawn by chance, tears its files in between, and compares what\n\
-               is recorded with an Orion that nobody killed. `--edits N` and `--kills N` make another number, `--seed N` the same ones\n\
+               is recorded with an Orion that nobody killed; `drill faults` and `drill faults-embedded` do a day of simulated time in which\n\
+               whatever can go wrong does, on a Redis and alone. `--edits N`, `--kills N` and `--minutes N` make another number, `--seed N` the same ones\n\
                again. The tests do a few of each.",
         run: Run::With(drill::run),
     },

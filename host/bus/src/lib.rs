@@ -26,8 +26,8 @@ pub use redis::lease::{
     MIN_LEASE_SECONDS, Node, Partitions, ServerTime, TICK_MILLIS, Token,
 };
 pub use redis::{
-    BadRedisUrl, ForeignEntry, Place, PlainStreams, REDIS_OWNERS, RedisBus, RedisServer, RedisSettings, Survey,
-    SurveyedNode, SurveyedPartition, survey,
+    BadAuthorities, BadRedisUrl, ForeignEntry, Place, PlainStreams, REDIS_OWNERS, RedisBus, RedisServer, RedisSettings,
+    Survey, SurveyedNode, SurveyedPartition, survey,
 };
 pub use sqlite::{
     DATABASE_FILE, FolderLock, LOCK_FILE, Ownership, Reader, SqliteBus, check_whole, copy_database, create_memory_dir,
@@ -40,6 +40,10 @@ pub const LOCAL_OWNERS: &str = "local/";
 /// Owner of the positions that a file which follows others left out, because nothing was given there: from each key up to
 /// its value, both as eight bytes, the highest first.
 pub const HOLES_OWNER: &str = "local/holes";
+
+/// Owner of the positions at which a file has a record elsewhere than the log that it follows: from each position there to the one
+/// here, both as eight bytes, the highest first. What a log lost and was given again has a new position there.
+pub const MOVED_OWNER: &str = "local/moved";
 
 /// What stages speak to. All engines pass the same conformance tests.
 ///

@@ -144,7 +144,7 @@ impl RedisArgs {
             None => server,
         };
         match server.is_tls() {
-            true => Ok(Some(server.with_authorities(self.authorities()?))),
+            true => server.with_authorities(&self.authorities()?).map(Some).map_err(Failure::configuration),
             false => Ok(Some(server)),
         }
     }

@@ -22,6 +22,17 @@ pub struct Question {
 /// A series of an answer: its labels, `__name__` among them, and its value.
 pub type Answered = (Vec<(&'static str, String)>, f64);
 
+/// What becomes of a question.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Answer {
+    /// These series.
+    Series(Vec<Answered>),
+    /// The server is overloaded, and says so.
+    Refused,
+    /// Half an answer.
+    Torn,
+}
+
 /// Answers each question by itself: the same question gets the same answer.
 pub struct AnsweringServer {
     server: Server,
@@ -30,10 +41,19 @@ pub struct AnsweringServer {
 impl AnsweringServer {
     /// Starts on a free port.
     pub fn start(answer: impl Fn(&Question) -> Vec<Answered> + Send + Sync + 'static) -> Result<Self, LabError> {
+        Self::start_with(move |question| Answer::Series(answer(question)))
+    }
+
+    /// The same where not every question is answered.
+    pub fn start_with(answer: impl Fn(&Question) -> Answer + Send + Sync + 'static) -> Result<Self, LabError> {
         let server = Server::start(Arc::new(move |request, connection| {
             let question = read(request);
-            let body = vector(question.at_millis, &answer(&question));
-            connection.write_all(&response(200, "application/json", body.as_bytes()))?;
+            let (status, body) = match answer(&question) {
+                Answer::Series(series) => (200, vector(question.at_millis, &series)),
+                Answer::Refused => (503, "overloaded".to_owned()),
+                Answer::Torn => (200, r#"{"status":"success","data":{"resultType":"vec"#.to_owned()),
+            };
+            connection.write_all(&response(status, "application/json", body.as_bytes()))?;
             Ok(Next::KeepOpen)
         }))?;
         Ok(Self { server })

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
+use crate::certificate::Certificates;
 use crate::error::LabError;
 use crate::process::{Process, free_address, temporary_folder};
 use crate::resp;
@@ -27,6 +28,7 @@ pub struct RedisOptions {
     replica_of: Option<SocketAddr>,
     is_of_cluster: bool,
     folder: Option<PathBuf>,
+    certificates: Option<[PathBuf; 3]>,
 }
 
 impl RedisOptions {
@@ -72,7 +74,14 @@ impl RedisOptions {
         self
     }
 
-    fn arguments(&self, address: SocketAddr, bus_port: u16, folder: &Path) -> Vec<String> {
+    /// Listens on a second port for who speaks TLS, with these certificates.
+    #[must_use]
+    pub fn tls(mut self, certificates: &Certificates) -> Self {
+        self.certificates = Some([certificates.certificate(), certificates.key(), certificates.authority()]);
+        self
+    }
+
+    fn arguments(&self, address: SocketAddr, [bus_port, tls_port]: [u16; 2], folder: &Path) -> Vec<String> {
         let mut arguments = Vec::new();
         let mut set = |name: &str, values: &[&str]| {
             arguments.push(format!("--{name}"));
@@ -103,6 +112,14 @@ impl RedisOptions {
             // Otherwise the port plus 10,000, which may be none.
             set("cluster-port", &[&bus_port.to_string()]);
         }
+        if let Some(certificates) = &self.certificates {
+            let [certificate, key, authority] = certificates.each_ref().map(|path| path.display().to_string());
+            set("tls-port", &[&tls_port.to_string()]);
+            set("tls-cert-file", &[&certificate]);
+            set("tls-key-file", &[&key]);
+            set("tls-ca-cert-file", &[&authority]);
+            set("tls-auth-clients", &["no"]);
+        }
         arguments
     }
 }
@@ -114,6 +131,7 @@ const START_ATTEMPTS: usize = 3;
 pub struct RedisServer {
     address: SocketAddr,
     bus_port: u16,
+    tls_port: u16,
     options: RedisOptions,
     folder: PathBuf,
     // Declared before the temporary folder: the process goes first.
@@ -127,15 +145,16 @@ impl RedisServer {
         let temporary = options.folder.is_none().then(temporary_folder).transpose()?;
         let folder = options.folder.as_deref().or(temporary.as_ref().map(TempDir::path));
         let folder = folder.unwrap_or(Path::new(".")).to_owned();
-        let (address, bus_port) = (free_address()?, free_address()?.port());
-        let mut server =
-            Self { address, bus_port, options: options.clone(), folder, process: None, _temporary: temporary };
+        let (address, [bus_port, tls_port]) = (free_address()?, [free_address()?.port(), free_address()?.port()]);
+        let options = options.clone();
+        let mut server = Self { address, bus_port, tls_port, options, folder, process: None, _temporary: temporary };
         for _ in 1..START_ATTEMPTS {
             if server.restart().is_ok() {
                 return Ok(server);
             }
             // Somebody else took the port.
             (server.address, server.bus_port) = (free_address()?, free_address()?.port());
+            server.tls_port = free_address()?.port();
         }
         server.restart()?;
         Ok(server)
@@ -149,6 +168,11 @@ impl RedisServer {
     /// Where the other members of its cluster speak to it.
     pub fn bus_port(&self) -> u16 {
         self.bus_port
+    }
+
+    /// Its address as a URL for who speaks TLS.
+    pub fn tls_url(&self) -> String {
+        format!("rediss://{}:{}", self.address.ip(), self.tls_port)
     }
 
     /// Its address as a URL, with the password.
@@ -172,7 +196,7 @@ impl RedisServer {
         if self.process.is_some() {
             return Ok(());
         }
-        let arguments = self.options.arguments(self.address, self.bus_port, &self.folder);
+        let arguments = self.options.arguments(self.address, [self.bus_port, self.tls_port], &self.folder);
         let mut process = Process::spawn("redis-server", &arguments, &self.folder.join("log"))?;
         // Two tests may be given the same free port in the same moment; the one that came late must not take the server of
         // the other for its own.

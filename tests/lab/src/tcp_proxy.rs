@@ -44,7 +44,7 @@ struct Listening {
 }
 
 struct Shared {
-    upstream: SocketAddr,
+    upstream: Mutex<SocketAddr>,
     link: Mutex<Link>,
     open: Mutex<Connections>,
 }
@@ -67,7 +67,8 @@ impl TcpProxy {
     pub fn start(upstream: SocketAddr) -> Result<Self, LabError> {
         let (link, open) = (Mutex::default(), Mutex::default());
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let mut proxy = Self { address, shared: Arc::new(Shared { upstream, link, open }), listening: None };
+        let mut proxy =
+            Self { address, shared: Arc::new(Shared { upstream: Mutex::new(upstream), link, open }), listening: None };
         proxy.accept()?;
         Ok(proxy)
     }
@@ -80,6 +81,12 @@ impl TcpProxy {
     /// Changes the link, for connections that are open and for later ones.
     pub fn set(&self, link: Link) {
         *lock(&self.shared.link) = link;
+    }
+
+    /// Leads to another server from now on; what is open is broken.
+    pub fn redirect(&self, upstream: SocketAddr) {
+        *lock(&self.shared.upstream) = upstream;
+        self.cut();
     }
 
     /// Breaks every connection; new ones are taken.
@@ -133,7 +140,8 @@ fn take_connections(listener: &TcpListener, is_stopping: &AtomicBool, shared: &A
         }
         // One that cannot be passed on is closed by dropping it: to the client the server went away.
         let Ok(client) = client else { continue };
-        let Ok(server) = TcpStream::connect(shared.upstream) else { continue };
+        let upstream = *lock(&shared.upstream);
+        let Ok(server) = TcpStream::connect(upstream) else { continue };
         drop(pass(client, server, shared));
     }
 }

@@ -8,8 +8,9 @@ use std::time::Duration;
 use redis::{ErrorKind, RedisError, RedisResult, ServerErrorKind, Value};
 use tokio::sync::watch;
 
-use super::follower::stored_cursor;
+use super::follower::{Intake, stored_cursor};
 use super::greeting::Greeted;
+use super::history::History;
 use super::journal::{Journal, OUTBOX_OWNER, size_of_commit};
 use super::keys::Keys;
 use super::lease::Held;
@@ -42,6 +43,7 @@ pub(super) struct Core {
     pub(super) mirror: Arc<SqliteBus>,
     pub(super) appended: watch::Sender<u64>,
     pub(super) greeted: tokio::sync::Mutex<Greeted>,
+    pub(super) intake: Intake,
     /// Held while the outbox is written, so that its offsets follow each other.
     pub(super) outbox: tokio::sync::Mutex<()>,
     /// What the host's own file held of the log when it was opened.
@@ -51,6 +53,8 @@ pub(super) struct Core {
     tail: Mutex<Tail>,
     /// The server process that was asked last what it still has.
     met: Mutex<Arc<str>>,
+    /// Behind this position nothing is known of what the server lost.
+    met_until: AtomicU64,
     seen: AtomicU64,
     mirrored: AtomicU64,
 }
@@ -81,11 +85,13 @@ impl Core {
             tracing::error!("commit {key:?} that waited for Redis cannot be read and is left in the file");
         }
         let link = Link::new(settings.server.clone(), Some(Duration::from_millis(ANSWER_MILLIS)));
-        let cursor = stored_cursor(&mirror).await?;
+        let (cursor, greeted) = (stored_cursor(&mirror).await?, Greeted::open(&mirror).await?);
         Ok(Self {
             link,
             keys: Keys::of(&settings.prefix),
-            greeted: tokio::sync::Mutex::new(Greeted::open(&mirror).await?),
+            seen: AtomicU64::new(cursor.position.max(greeted.is_whole_at())),
+            greeted: tokio::sync::Mutex::new(greeted),
+            intake: Intake::default(),
             outbox: tokio::sync::Mutex::default(),
             held,
             journal: Mutex::new(journal),
@@ -93,7 +99,7 @@ impl Core {
             tail: Mutex::new(Tail::starting_after(cursor.position)),
             appended: watch::Sender::new(cursor.position),
             met: Mutex::new(Arc::from("")),
-            seen: AtomicU64::new(cursor.position),
+            met_until: AtomicU64::new(0),
             mirrored: AtomicU64::new(cursor.position),
             settings,
             mirror,
@@ -133,12 +139,18 @@ impl Core {
         }
     }
 
-    /// This server process is asked what it still has.
-    pub(super) fn has_met(&self, run: &str) {
+    /// This server process is asked what it still has: it told of every loss up to this position of the log.
+    pub(super) fn has_met(&self, run: &str, position: u64) {
         *self.met.lock().unwrap_or_else(PoisonError::into_inner) = Arc::from(run);
+        self.met_until.fetch_max(position, Ordering::Relaxed);
     }
 
-    fn met(&self) -> Arc<str> {
+    /// Whether a loss of which the log speaks at this position is one that this host has not been told of.
+    pub(super) fn is_unmet(&self, position: u64) -> bool {
+        position > self.met_until.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn met(&self) -> Arc<str> {
         self.met.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -209,10 +221,12 @@ impl Core {
         self.require_room(size_of_commit(&commit))?;
         let place = self.place(&commit.owner);
         if place.reads_log || self.journal().waiting() == 0 {
+            let met = self.met();
             match self.send(&commit, &place, false).await {
                 Ok(Stands { committed, entry }) => {
                     if let Some(entry) = entry {
                         self.journal().taken(commit, entry);
+                        self.give_back_if_forgotten(&met).await.map_err(|trouble| self.error(trouble))?;
                     }
                     return Ok(committed);
                 }
@@ -347,7 +361,7 @@ impl Core {
         let far: Vec<_> = far.into_iter().collect();
         let mirrored = match far.is_empty() {
             true => Vec::new(),
-            false => self.mirror.read_at(&far).await?,
+            false => History::of(&self.mirror).await?.read_at(&far).await?,
         };
         let find = |position: &u64| {
             let at = mirrored.binary_search_by_key(position, |entry| entry.seq).ok()?;

@@ -3,7 +3,7 @@
 --
 -- KEYS  meta, breaks, log
 -- ARGV  1 how many positions are left out; 2 the highest position this host knows of
--- Gives {'EMPTY', a lineage for a new one} where no deployment lives, else {'OK', run, last position, breaks, lineage, position up to which the log is gone}; a break is 'RUN SURVIVED RESUMED': the
+-- Gives {'EMPTY', a lineage for a new one} where no deployment lives, else {'OK', run, last position, breaks, lineage, position up to which the log is gone}; a break is 'RUN SURVIVED RESUMED', and ' filled' where a host brought everything: the
 -- process, the last position it had kept, and the one behind which it goes on.
 local meta, breaks, log = unpack(KEYS)
 local MOST_BREAKS = 1000

@@ -7,6 +7,8 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use tokio::time::Instant;
+
 use super::wire::{EntryId, commit_bytes, read_commit};
 use crate::record::{Commit, Loaded, StateChange};
 
@@ -29,10 +31,19 @@ enum Standing {
     Taken(EntryId),
 }
 
+/// A commit that Redis does not have, whose owner stands there before what the commit follows: whoever has the work does again what
+/// is between. Until then its records are held back, because they would stand before what came before them.
+#[derive(Clone, Debug)]
+struct HeldBack {
+    kept: Kept,
+    since: Instant,
+}
+
 /// The commits, and where the outbox stands.
 #[derive(Debug, Default)]
 pub(super) struct Journal {
     waiting: VecDeque<Kept>,
+    held_back: Vec<HeldBack>,
     taken: VecDeque<Kept>,
     bytes: usize,
     next: u64,
@@ -99,7 +110,11 @@ impl Journal {
 
     /// What is to be written to the outbox for the first commit to be gone. Call [`Journal::drop_first`] when it is written.
     pub(super) fn to_drop_first(&self) -> Option<Commit> {
-        match self.waiting.front()?.standing {
+        self.to_drop(self.waiting.front()?.standing)
+    }
+
+    fn to_drop(&self, standing: Standing) -> Option<Commit> {
+        match standing {
             Standing::Waiting(number) => {
                 Some(self.outbox_commit(StateChange::Delete { key: number.to_be_bytes().to_vec() }))
             }
@@ -110,11 +125,50 @@ impl Journal {
     /// The first commit does not wait any more; `entry` is what Redis took it as, if it did just now.
     pub(super) fn drop_first(&mut self, written: &Commit, entry: Option<EntryId>) {
         self.outbox_offset = Some(written.offset);
-        let Some(kept) = self.waiting.pop_front() else { return };
+        if let Some(kept) = self.waiting.pop_front() {
+            self.keep_as_taken(kept, entry);
+        }
+    }
+
+    fn keep_as_taken(&mut self, kept: Kept, entry: Option<EntryId>) {
         match entry {
             Some(entry) => self.taken.push_back(Kept { standing: Standing::Taken(entry), ..kept }),
             None => self.bytes -= kept.bytes,
         }
+    }
+
+    /// The first commit waits for its owner and not for Redis.
+    pub(super) fn hold_back_first(&mut self) {
+        let kept = self.waiting.pop_front();
+        self.held_back.extend(kept.map(|kept| HeldBack { kept, since: Instant::now() }));
+    }
+
+    /// The same for one that Redis took and lost.
+    pub(super) fn hold_back(&mut self, commit: &Arc<Commit>) {
+        let Some(at) = self.taken.iter().position(|kept| Arc::ptr_eq(&kept.commit, commit)) else { return };
+        let kept = self.taken.remove(at);
+        self.held_back.extend(kept.map(|kept| HeldBack { kept, since: Instant::now() }));
+    }
+
+    /// What is held back, in its order, and since when.
+    pub(super) fn held_back(&self) -> Vec<(Arc<Commit>, Instant)> {
+        self.held_back.iter().map(|held| (held.kept.commit.clone(), held.since)).collect()
+    }
+
+    /// What is to be written to the outbox for this one to be gone; `None` where it is not there.
+    pub(super) fn to_drop_held_back(&self, commit: &Arc<Commit>) -> Option<Commit> {
+        let held = self.held_back.iter().find(|held| Arc::ptr_eq(&held.kept.commit, commit))?;
+        self.to_drop(held.kept.standing)
+    }
+
+    /// It is held back no longer. What was written for that, and the entry to wait for, as in [`Journal::drop_first`].
+    pub(super) fn drop_held_back(&mut self, commit: &Arc<Commit>, written: Option<&Commit>, entry: Option<EntryId>) {
+        if let Some(written) = written {
+            self.outbox_offset = Some(written.offset);
+        }
+        let Some(at) = self.held_back.iter().position(|held| Arc::ptr_eq(&held.kept.commit, commit)) else { return };
+        let kept = self.held_back.remove(at).kept;
+        self.keep_as_taken(kept, entry);
     }
 
     /// Redis took this commit as this entry.
@@ -123,6 +177,15 @@ impl Journal {
         self.bytes += bytes;
         let kept = Kept { commit: Arc::new(commit), standing: Standing::Taken(entry), bytes };
         self.taken.push_back(kept);
+    }
+
+    /// Redis lost this commit and has it again: its records lie no further on than this entry, or in the host's own file.
+    pub(super) fn taken_again(&mut self, commit: &Arc<Commit>, entry: Option<EntryId>) {
+        let Some(at) = self.taken.iter().position(|kept| Arc::ptr_eq(&kept.commit, commit)) else { return };
+        match (entry, self.taken.get_mut(at)) {
+            (Some(entry), Some(kept)) => kept.standing = Standing::Taken(entry),
+            _ => self.bytes -= self.taken.remove(at).map_or(0, |kept| kept.bytes),
+        }
     }
 
     /// The host's own file holds the log up to this entry.

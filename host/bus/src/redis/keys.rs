@@ -24,6 +24,8 @@ pub(super) struct Keys {
     pub(super) breaks: String,
     /// Lock: who fills an empty server.
     pub(super) founding: String,
+    /// Stream: the log while a server is being filled, seen by nobody.
+    pub(super) founded_log: String,
 }
 
 impl Keys {
@@ -41,6 +43,7 @@ impl Keys {
             nodes: key("nodes"),
             breaks: key("breaks"),
             founding: key("founding"),
+            founded_log: key("founding:log"),
         }
     }
 

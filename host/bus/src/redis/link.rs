@@ -14,6 +14,7 @@ use redis::{
 use tokio::sync::Mutex;
 
 use super::server::RedisServer;
+use super::tls;
 
 /// How long a server has to accept a connection: a network that swallows packets must not hold a stage for longer.
 const CONNECT_MILLIS: u64 = 3_000;
@@ -91,7 +92,19 @@ impl Link {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(Duration::from_millis(CONNECT_MILLIS)))
             .set_response_timeout(self.0.answer_within);
-        self.0.server.client(host, port)?.get_multiplexed_async_connection_with_config(&config).await
+        let server = &self.0.server;
+        let Some(tls) = server.tls()? else {
+            return server.client(host, port)?.get_multiplexed_async_connection_with_config(&config).await;
+        };
+        let connecting = async {
+            let stream = tls::connect(tls, host, port).await?;
+            let (connection, driver) = MultiplexedConnection::new_with_config(server.login(), stream, config).await?;
+            // It ends with the last of those who speak over the connection.
+            tokio::spawn(driver);
+            Ok(connection)
+        };
+        let timed_out = |_| RedisError::from(std::io::Error::from(std::io::ErrorKind::TimedOut));
+        tokio::time::timeout(Duration::from_millis(CONNECT_MILLIS), connecting).await.map_err(timed_out)?
     }
 
     async fn ask_sentinels(&self, name: &str) -> RedisResult<(String, u16)> {
@@ -111,6 +124,10 @@ impl Link {
 
     /// What an error says about the connection: whether the same is to be tried at once where the keys are now.
     pub(crate) async fn learn(&self, number: u64, error: &RedisError) -> bool {
+        // Of several commands that failed together the first one says it; together they say nothing.
+        let said =
+            error.clone().into_server_errors().and_then(|errors| Some(RedisError::from(errors.first()?.1.clone())));
+        let error = said.as_ref().unwrap_or(error);
         let moved = error.redirect_node().and_then(|(address, _)| {
             let (host, port) = address.rsplit_once(':')?;
             Some((host.to_owned(), port.parse().ok()?))

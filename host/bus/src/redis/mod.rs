@@ -10,14 +10,21 @@
 
 mod core;
 mod follower;
+mod founding;
 mod greeting;
+mod history;
 mod journal;
 mod keys;
 pub(crate) mod lease;
 mod link;
+#[cfg(test)]
+mod losses;
 mod outbox;
+mod owners;
 mod pack;
 mod plain_stream;
+mod ports;
+mod restoring;
 mod script;
 mod server;
 mod streams;
@@ -25,6 +32,7 @@ mod survey;
 mod tail;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod wire;
 
 use std::sync::Arc;
@@ -40,6 +48,7 @@ use self::link::Link;
 pub use self::server::{BadRedisUrl, RedisServer};
 pub use self::streams::{ForeignEntry, PlainStreams};
 pub use self::survey::{Survey, SurveyedNode, SurveyedPartition, survey};
+pub use self::tls::BadAuthorities;
 use crate::error::BusError;
 use crate::partition::Partition;
 use crate::record::{Commit, Committed, Entry, Loaded};

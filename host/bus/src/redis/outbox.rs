@@ -6,7 +6,8 @@ use std::time::Duration;
 use redis::FromRedisValue;
 use tokio::sync::watch;
 
-use super::core::{Core, Stands, Trouble};
+use super::core::{Core, Trouble};
+use super::restoring::Fit;
 use super::script::eval;
 use crate::Bus as _;
 use crate::error::BusError;
@@ -49,21 +50,31 @@ impl Core {
     }
 
     /// Hands over what waits, in its order. A commit whose work went to another host meanwhile, or was done otherwise, leaves its
-    /// records: what was accepted is not lost, and what the other host recorded, too, is known by its ids.
-    async fn hand_over(&self) -> Result<(), BusError> {
+    /// records: what was accepted is not lost, and what the other host recorded, too, is known by its ids. They wait for that host
+    /// to come as far.
+    pub(super) async fn hand_over(&self) -> Result<(), BusError> {
         loop {
-            let Some(commit) = self.journal().first() else { return Ok(()) };
-            let place = self.place(&commit.owner);
+            let Some(commit) = self.journal().first() else { break };
+            let (place, met) = (self.place(&commit.owner), self.met());
             let stands = match self.send(&commit, &place, false).await {
-                Err(Trouble::Refused(_)) => self.send(&commit, &place, true).await,
+                Err(Trouble::Refused(BusError::Conflict { .. } | BusError::Fenced { .. })) => {
+                    if self.fit(&commit, &place).await.map_err(|trouble| self.error(trouble))? != Fit::Passed {
+                        self.journal().hold_back_first();
+                        continue;
+                    }
+                    self.send(&commit, &place, true).await
+                }
                 other => other,
             };
-            let Stands { entry, .. } = stands.map_err(|trouble| self.error(trouble))?;
-            let _turn = self.outbox.lock().await;
+            let entry = self.entry_to_wait_for(&stands.map_err(|trouble| self.error(trouble))?);
+            let turn = self.outbox.lock().await;
             let Some(written) = self.journal().to_drop_first() else { return Ok(()) };
             self.mirror.commit(written.clone()).await?;
             self.journal().drop_first(&written, entry);
+            drop(turn);
+            self.give_back_if_forgotten(&met).await.map_err(|trouble| self.error(trouble))?;
         }
+        self.give_held_back(false).await.map_err(|trouble| self.error(trouble))
     }
 }
 
@@ -109,19 +120,24 @@ impl Core {
 pub(super) async fn run_outbox(core: Arc<Core>, mut down: watch::Receiver<bool>) {
     loop {
         tokio::select! {
-            _ = down.wait_for(|down| *down) => return,
+            _ = down.wait_for(|down| *down) => break,
             () = tokio::time::sleep(Duration::from_millis(TRY_MILLIS)) => {}
         }
         let waiting = core.journal().waiting();
+        let held_back = core.journal().held_back().len();
         // Whose work it is now is known with the first tick.
-        if waiting == 0 || core.held.borrow().in_doubt {
+        if waiting + held_back == 0 || core.held.borrow().in_doubt {
             continue;
         }
         // Not in the select: a step is finished before the end.
         match core.hand_over().await {
+            Ok(()) if waiting == 0 => {}
             Ok(()) => tracing::info!("Redis answers again and has what waited for it, {waiting} commits or more"),
             Err(BusError::Away { .. }) => {}
             Err(error) => tracing::error!("what waits for Redis cannot be handed over: {error}"),
         }
+    }
+    if let Err(trouble) = core.give_held_back(true).await {
+        tracing::debug!("what was held back is not given at the end: {}", core.error(trouble));
     }
 }

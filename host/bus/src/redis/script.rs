@@ -15,7 +15,7 @@ use crate::record::Commit;
 
 /// Ids that are remembered in each of two halves. A record that comes again is known as such while its id is among them;
 /// behind that it is the offset of its owner that keeps it from coming again. Some 80 bytes each.
-const REMEMBERED_IDS: usize = 500_000;
+pub(super) const REMEMBERED_IDS: usize = 500_000;
 
 static COMMIT: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("commit.lua")));
 static LOAD: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("load.lua")));

@@ -1,9 +1,13 @@
 //! Which Redis to speak to: one server, a Cluster, or whatever a Sentinel names.
 
 use std::fmt;
+use std::sync::Arc;
 
-use redis::{Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, RedisConnectionInfo, TlsCertificates};
+use redis::{Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, RedisConnectionInfo};
+use rustls::ClientConfig;
 use url::Url;
+
+use super::tls::{self, BadAuthorities};
 
 const DEFAULT_SENTINEL_PORT: u16 = 26379;
 
@@ -16,8 +20,8 @@ pub struct RedisServer {
     hosts: Vec<(String, u16)>,
     sentinel_name: Option<String>,
     is_tls: bool,
-    /// Certificate authorities in PEM; needed with TLS, because a confined process reads no file later.
-    authorities: Option<Vec<u8>>,
+    /// Whom is trusted with TLS. Made early, because a confined process reads no file later.
+    tls: Option<Arc<ClientConfig>>,
     login: RedisConnectionInfo,
 }
 
@@ -81,7 +85,7 @@ impl RedisServer {
             number => number.parse().map_err(|_| bad("ends in something that is no number of a database"))?,
         };
         let login = read_login(login).ok_or_else(|| bad("has a user or password that is not percent-encoded"))?;
-        Ok(Self { hosts, sentinel_name, is_tls, authorities: None, login: login.set_db(database) })
+        Ok(Self { hosts, sentinel_name, is_tls, tls: None, login: login.set_db(database) })
     }
 
     /// One server by its name and port.
@@ -90,7 +94,7 @@ impl RedisServer {
             hosts: vec![(host.to_owned(), port)],
             sentinel_name: None,
             is_tls: false,
-            authorities: None,
+            tls: None,
             login: RedisConnectionInfo::default(),
         }
     }
@@ -103,10 +107,9 @@ impl RedisServer {
     }
 
     /// With these certificate authorities, in PEM, for TLS.
-    #[must_use]
-    pub fn with_authorities(mut self, pem: Vec<u8>) -> Self {
-        self.authorities = Some(pem);
-        self
+    pub fn with_authorities(mut self, pem: &[u8]) -> Result<Self, BadAuthorities> {
+        self.tls = Some(tls::trusting(pem)?);
+        Ok(self)
     }
 
     /// Whether the connection is encrypted.
@@ -124,17 +127,23 @@ impl RedisServer {
         self.sentinel_name.as_deref()
     }
 
-    /// A client of the server at this address.
-    pub(super) fn client(&self, host: &str, port: u16) -> redis::RedisResult<Client> {
-        let host = host.to_owned();
-        if !self.is_tls {
-            return Client::open(self.login_at(ConnectionAddr::Tcp(host, port))?);
+    /// Whom is trusted, where the connection is to be encrypted.
+    pub(super) fn tls(&self) -> redis::RedisResult<Option<Arc<ClientConfig>>> {
+        match (self.is_tls, &self.tls) {
+            (false, _) => Ok(None),
+            (true, Some(config)) => Ok(Some(config.clone())),
+            (true, None) => Err((redis::ErrorKind::InvalidClientConfig, "no certificate authority is named").into()),
         }
-        // The first caller installs it; for all later ones it is there, and that is no error.
-        drop(rustls::crypto::ring::default_provider().install_default());
-        let address = ConnectionAddr::TcpTls { host, port, insecure: false, tls_params: None };
-        let certificates = TlsCertificates { client_tls: None, root_cert: self.authorities.clone() };
-        Client::build_with_tls(self.login_at(address)?, certificates)
+    }
+
+    /// How the server lets us in.
+    pub(super) fn login(&self) -> &RedisConnectionInfo {
+        &self.login
+    }
+
+    /// A client of the server at this address, without TLS.
+    pub(super) fn client(&self, host: &str, port: u16) -> redis::RedisResult<Client> {
+        Client::open(self.login_at(ConnectionAddr::Tcp(host.to_owned(), port))?)
     }
 
     /// A client of the Sentinel at this address, which knows neither our user nor our database.

@@ -22,6 +22,7 @@ use std::sync::{Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use async_trait::async_trait;
+use orion_model::RecordId;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use self::ids::Sweeping;
@@ -105,6 +106,16 @@ impl SqliteBus {
     /// How many records there are.
     pub async fn count(&self) -> Result<u64, BusError> {
         self.with_reader(Reader::count).await
+    }
+
+    /// Up to `max` positions behind one, in order, and the ids of the records there.
+    pub(crate) async fn ids(&self, after: u64, max: usize) -> Result<Vec<(u64, RecordId)>, BusError> {
+        self.with_reader(move |reader| reader.ids(after, max)).await
+    }
+
+    /// The position behind which lie so many records, the newest; 0 where there are no more.
+    pub(crate) async fn before_newest(&self, count: usize) -> Result<u64, BusError> {
+        self.with_reader(move |reader| reader.before_newest(count)).await
     }
 
     /// Forgets owners with all they know, in one transaction.

@@ -105,6 +105,25 @@ impl Reader {
         })
     }
 
+    /// Up to `max` positions behind one, in order, and the ids of the records there.
+    pub fn ids(&mut self, after: u64, max: usize) -> Result<Vec<(u64, RecordId)>, BusError> {
+        let (after, max) = (stored(after), i64::try_from(max).unwrap_or(i64::MAX));
+        self.look(|moment| {
+            let mut ids = moment.prepare_cached("SELECT seq, id FROM log WHERE seq > ?1 ORDER BY seq LIMIT ?2")?;
+            let ids = ids.query_map([after, max], |row| Ok((position(row, 0)?, RecordId::from_bytes(row.get(1)?))))?;
+            ids.collect()
+        })
+    }
+
+    /// The position behind which lie so many records, the newest; 0 where there are no more.
+    pub fn before_newest(&mut self, count: usize) -> Result<u64, BusError> {
+        let count = i64::try_from(count).unwrap_or(i64::MAX);
+        self.look(|moment| {
+            let mut before = moment.prepare_cached("SELECT seq FROM log ORDER BY seq DESC LIMIT 1 OFFSET ?1")?;
+            Ok(before.query_row([count], |row| position(row, 0)).optional()?.unwrap_or(0))
+        })
+    }
+
     fn look<T>(&mut self, at: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>) -> Result<T, BusError> {
         let look = |connection: &mut Connection| at(&connection.transaction()?);
         look(&mut self.connection).map_err(fault::of(&self.path, "read"))

@@ -1,6 +1,7 @@
 //! The one thread that writes. Commits that arrive while the disk is busy go into the next transaction together, so
 //! many of them share one sync; a lone one is never kept waiting for company.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -13,7 +14,7 @@ use super::state::States;
 use super::{code_of, fault, retention, schema};
 use crate::error::{BusError, WRITE};
 use crate::record::{Commit, Committed, NewRecord, RecordKind, Replicated, StateChange};
-use crate::{HOLES_OWNER, crash_point};
+use crate::{HOLES_OWNER, MOVED_OWNER, crash_point};
 
 /// Commits in one transaction: by then the sync is shared by so many that more gain nothing.
 pub(super) const MAX_GROUP_COMMITS: usize = 256;
@@ -189,6 +190,7 @@ impl Writer {
     /// there, does not keep the new one out: it gets the next position of this file.
     fn replicate(&mut self, commits: &[Replicated], last_seq: &mut i64) -> rusqlite::Result<Committed> {
         let (first, mut appended, mut duplicates) = (*last_seq, 0, 0);
+        let mut elsewhere = Vec::new();
         for commit in commits {
             for entry in &commit.records {
                 let (next, there) = (*last_seq + 1, i64::try_from(entry.seq).unwrap_or(i64::MAX));
@@ -197,8 +199,12 @@ impl Writer {
                     true => (*last_seq, appended) = (seq, appended + 1),
                     false => {
                         duplicates += 1;
+                        elsewhere.push((there, entry.id));
                         continue;
                     }
+                }
+                if seq != there {
+                    elsewhere.push((there, entry.id));
                 }
                 if seq > next {
                     self.note_hole(next, seq - 1)?;
@@ -213,17 +219,46 @@ impl Writer {
                 commit.state.iter().try_for_each(|change| self.states.change(&self.connection, owner, change))?;
             }
         }
+        self.note_moved(elsewhere)?;
         Ok(Committed { positions: first.unsigned_abs() + 1..last_seq.unsigned_abs() + 1, appended, duplicates })
     }
 
     /// Positions that hold nothing because nothing was given there. What is deleted later is missing all the same.
     fn note_hole(&mut self, from: i64, to: i64) -> rusqlite::Result<()> {
-        let owner = match self.owner(HOLES_OWNER)? {
-            (Some(owner), _) => owner,
-            (None, _) => self.put_offset(None, HOLES_OWNER, to)?,
+        self.note(HOLES_OWNER, from, to)
+    }
+
+    /// These records stand there on the other bus; those that stand elsewhere here are noted. Ids do not tell where a record is, so it is
+    /// looked for from the end: what comes again was lost a moment ago.
+    fn note_moved(&mut self, elsewhere: Vec<(i64, RecordId)>) -> rusqlite::Result<()> {
+        let mut sought: BTreeMap<RecordId, i64> = elsewhere.into_iter().map(|(there, id)| (id, there)).collect();
+        let mut moved = Vec::new();
+        if !sought.is_empty() {
+            let mut newest_first = self.connection.prepare_cached("SELECT seq, id FROM log ORDER BY seq DESC")?;
+            let mut rows = newest_first.query(())?;
+            while !sought.is_empty()
+                && let Some(row) = rows.next()?
+            {
+                let there = sought.remove(&RecordId::from_bytes(row.get(1)?));
+                moved.extend(there.map(|there| row.get(0).map(|here: i64| (there, here))));
+            }
+        }
+        for place in moved {
+            let (there, here) = place?;
+            if there != here {
+                self.note(MOVED_OWNER, there, here)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn note(&mut self, owner: &str, key: i64, value: i64) -> rusqlite::Result<()> {
+        let number = match self.owner(owner)? {
+            (Some(number), _) => number,
+            (None, _) => self.put_offset(None, owner, value)?,
         };
-        let [key, value] = [from, to].map(|position| position.to_be_bytes().to_vec());
-        self.states.change(&self.connection, owner, &StateChange::Put { key, value })
+        let [key, value] = [key, value].map(|position| position.to_be_bytes().to_vec());
+        self.states.change(&self.connection, number, &StateChange::Put { key, value })
     }
 
     fn disown(&mut self, owners: &[String], last_seq: i64) -> rusqlite::Result<Committed> {

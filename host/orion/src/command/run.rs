@@ -48,9 +48,16 @@ pub fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// What is connected to: the source, and Redis where hosts meet.
+/// What is connected to: the source, and Redis where hosts meet. Sentinels and members of a Cluster lead to others of its servers.
 fn destinations(source: &Prometheus, redis: &Option<RedisSettings>) -> Vec<Destination> {
-    let hosts = redis.iter().flat_map(|redis| redis.server.hosts());
-    let hosts = hosts.map(|(host, port)| Destination { host: host.clone(), port: *port });
-    std::iter::once(source.destination()).chain(hosts).collect()
+    let servers = redis.iter().map(|redis| &redis.server);
+    let destinations = servers.flat_map(|server| {
+        let ports = server.ports();
+        let at = move |host: &String| {
+            let host = host.clone();
+            ports.clone().into_iter().map(move |port| Destination { host: host.clone(), port })
+        };
+        server.hosts().iter().flat_map(|(host, _)| at(host)).collect::<Vec<_>>()
+    });
+    std::iter::once(source.destination()).chain(destinations).collect()
 }

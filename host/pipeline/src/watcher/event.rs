@@ -28,6 +28,8 @@ pub struct Evaluation<'a> {
     pub data_instant: Timestamp,
     /// The live generation.
     pub generation: u64,
+    /// Which of the evaluations of the instant it is.
+    pub edition: u64,
     /// Identity of the answer.
     pub input_id: RecordId,
     /// Work of the detector's call.
@@ -75,7 +77,7 @@ impl Evaluation<'_> {
         // The value at which it fired also when it resolves: it is part of the state, so a restart does not change it.
         let value = alert.fired.map_or(alert.value, |(_, value)| value);
         let mut event = Event {
-            event_id: event_id(&self.rule.id, self.instant, alert, status, self.generation),
+            event_id: event_id(&self.rule.id, self.instant, alert, status, self.edition),
             event_type: event_type(alert),
             severity: finding.and_then(|finding| finding.severity).unwrap_or_else(|| severity(alert)),
             status,
@@ -137,15 +139,15 @@ pub fn removed(rule_id: &str, alert: &Alert, at: Timestamp, generation: u64) -> 
     event
 }
 
-/// Of (rule, instant, identity, transition, generation): a repeat after a crash has the same id, and a rule that two
+/// Of (rule, instant, identity, transition, edition): a repeat after a crash, or by another host, has the same id, and a rule that two
 /// edits within one interval make fire twice at one instant has two.
-fn event_id(rule_id: &str, at: Timestamp, alert: &Alert, status: Status, generation: u64) -> RecordId {
+fn event_id(rule_id: &str, at: Timestamp, alert: &Alert, status: Status, edition: u64) -> RecordId {
     IdBuilder::new("event")
         .text(rule_id)
         .number(at.as_millis())
         .bytes(alert.fingerprint.as_bytes())
         .number(i64::from(status.rank()))
-        .number(generation.cast_signed())
+        .number(edition.cast_signed())
         .finish()
 }
 

@@ -60,6 +60,7 @@ struct Facts {
     instant: Timestamp,
     data_instant: Timestamp,
     generation: u64,
+    edition: u64,
     input_id: RecordId,
     fuel: u64,
 }
@@ -87,7 +88,13 @@ pub struct Moment<'a> {
     pub instant: Timestamp,
     /// The live generation.
     pub generation: u64,
+    /// Which of the evaluations of the instant it is. The one that comes with the instant has the same number on every host;
+    /// generations are counted by each host for itself.
+    pub edition: u64,
 }
+
+/// The evaluation that comes with an instant. One that an edit brings has the number of its generation, which is higher.
+pub const FIRST_EDITION: u64 = 1;
 
 /// An alert as it stands after an evaluation.
 #[derive(Clone, Debug, PartialEq)]
@@ -223,6 +230,7 @@ impl RuleRun {
                 instant: at.instant,
                 data_instant: frame.instant,
                 generation: at.generation,
+                edition: at.edition,
                 input_id: frame.input_id(table),
                 fuel: report.fuel,
             });
@@ -302,6 +310,7 @@ impl RuleRun {
             instant: facts.instant,
             data_instant: facts.data_instant,
             generation: facts.generation,
+            edition: facts.edition,
             input_id: facts.input_id,
             fuel: facts.fuel,
         };

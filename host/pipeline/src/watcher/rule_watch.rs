@@ -103,7 +103,7 @@ impl RuleWatch<'_> {
     fn end_shadow(&mut self, draft: &mut Draft) -> Result<(), NotWritable> {
         let old = self.run.seat.plugin().clone();
         let Some(ShadowEnd { version, severity, message }) = self.run.end_shadow(draft) else { return Ok(()) };
-        let Moment { source, instant, generation } = self.at;
+        let Moment { source, instant, generation, .. } = self.at;
         let rule = self.run.rule();
         let (plugin, version) = (old.manifest().name.as_str(), version.to_string());
         let labels = [

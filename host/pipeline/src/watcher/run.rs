@@ -16,6 +16,7 @@ use super::group::{Answers, Evaluating, Group, Which};
 use super::health::{HealthError, Report, SourceHealth};
 use super::overtaken::{Overtaken, Step};
 use super::plan::GroupPlan;
+use super::rule::FIRST_EDITION;
 use super::seat::Effort;
 use crate::clock::sleep_towards;
 use crate::draft::NotWritable;
@@ -209,7 +210,7 @@ impl Run<'_> {
             }
             let ahead = overtaken.step(group.slots(), group.last(), now);
             for step in ahead.into_iter().chain(due.instants.into_iter().map(Step::at)) {
-                group = self.evaluate(group, step, Which::All).await?;
+                group = self.evaluate(group, step, Which::All, FIRST_EDITION).await?;
                 *retry_millis = RETRY_MILLIS.0;
                 if *self.shutdown.borrow() || self.commands.has_changed().unwrap_or(true) {
                     break;
@@ -269,10 +270,17 @@ impl Run<'_> {
             return self.commit_if_ahead(group).await;
         }
         // The present slot, but for a clock that went back.
-        self.evaluate(group, Step { instant: last, asked: last.min(instant) }, Which::Some(changed)).await
+        let (step, edition) = (Step { instant: last, asked: last.min(instant) }, self.plan.generation);
+        self.evaluate(group, step, Which::Some(changed), edition).await
     }
 
-    async fn evaluate(&self, mut group: Box<Group>, step: Step, which: Which) -> Result<Box<Group>, StepError> {
+    async fn evaluate(
+        &self,
+        mut group: Box<Group>,
+        step: Step,
+        which: Which,
+        edition: u64,
+    ) -> Result<Box<Group>, StepError> {
         let instant = step.instant;
         let mut shutdown = self.shutdown.clone();
         let too_late = async {
@@ -287,35 +295,23 @@ impl Run<'_> {
         let late = group.slots().after(instant) <= self.context.clock.now();
         let rest = match group.is_brief(&answers, &which) {
             true => {
-                let briefly = Evaluating { instant, late, which: &which, effort: Effort::Brief };
+                let briefly = Evaluating { instant, edition, late, which: &which, effort: Effort::Brief };
                 let _at_work = self.context.workers.briefly(partition_of(&group));
                 Which::Some(group.compute(briefly, &answers)?)
             }
             false => which,
         };
         if !rest.is_none() {
-            group = self.compute_on_worker(group, instant, late, answers, rest).await?;
+            let compute = move |group: &mut Group| {
+                let fully = Evaluating { instant, edition, late, which: &rest, effort: Effort::Full };
+                group.compute(fully, &answers)
+            };
+            (group, _) = self.on_worker(group, compute).await?;
         }
         while !group.is_quiet() {
             group = self.commit(group).await?;
         }
         self.context.evaluations.send_modify(|count| *count += 1);
-        Ok(group)
-    }
-
-    async fn compute_on_worker(
-        &self,
-        group: Box<Group>,
-        instant: Timestamp,
-        late: bool,
-        answers: Answers,
-        which: Which,
-    ) -> Result<Box<Group>, StepError> {
-        let compute = move |group: &mut Group| {
-            let evaluating = Evaluating { instant, late, which: &which, effort: Effort::Full };
-            group.compute(evaluating, &answers)
-        };
-        let (group, _) = self.on_worker(group, compute).await?;
         Ok(group)
     }
 

@@ -24,7 +24,7 @@ use orion_source::{QuerySession, SourceError};
 use self::session::Session;
 use super::ended::owner_of;
 use super::plan::GroupPlan;
-use super::rule::{ActiveAlert, Moment, RuleRun};
+use super::rule::{ActiveAlert, FIRST_EDITION, Moment, RuleRun};
 use super::rule_watch::RuleWatch;
 use super::seat::{BRIEF_SAMPLES, Effort};
 use crate::condition::{Condition, Conditions, kind};
@@ -65,6 +65,8 @@ pub struct Group {
 pub struct Evaluating<'a> {
     /// The instant.
     pub instant: Timestamp,
+    /// Which of the evaluations of the instant it is: [`FIRST_EDITION`], or the generation of the edit that brings it.
+    pub edition: u64,
     /// Whether its next instant has come already.
     pub late: bool,
     /// Which rules.
@@ -171,7 +173,7 @@ impl Group {
     /// Takes in the answers for an instant; all that changed is for [`Self::next_commit`]. Returns the rules that need more than
     /// a moment, where no more was given.
     pub fn compute(&mut self, evaluating: Evaluating<'_>, answers: &Answers) -> Result<BTreeSet<usize>, NotWritable> {
-        let Evaluating { instant, late, which, effort } = evaluating;
+        let Evaluating { instant, edition, late, which, effort } = evaluating;
         if self.before.is_none() || self.last < Some(instant) {
             // An edited rule is evaluated for an instant that the group has done already.
             self.before = self.last.max(Some(self.plan.slots.at_or_before(instant.plus_millis(-1))));
@@ -181,7 +183,7 @@ impl Group {
         for (session, answer) in sessions.iter_mut().zip(answers) {
             answer.iter().for_each(|answer| session.note_warnings(answer));
         }
-        let at = Moment { source: &plan.group.source, instant, generation: plan.generation };
+        let at = Moment { source: &plan.group.source, instant, generation: plan.generation, edition };
         let mut need_time = BTreeSet::new();
         for (index, run) in rules.iter_mut().enumerate().filter(|(index, _)| which.has(*index)) {
             let (Some(Some(answer)), Some(session)) = (answers.get(run.session), sessions.get(run.session)) else {
@@ -201,7 +203,8 @@ impl Group {
         let Self { plan, rules, conditions, closing, last, .. } = self;
         let instant = last.unwrap_or_default();
         for run in rules.iter_mut().filter(|run| run.seat.is_unsaved()) {
-            let at = Moment { source: &plan.group.source, instant, generation: plan.generation };
+            let at =
+                Moment { source: &plan.group.source, instant, generation: plan.generation, edition: FIRST_EDITION };
             RuleWatch { run, at }.checkpoint(conditions, closing)?;
         }
         self.store_series()

@@ -1,0 +1,73 @@
+//! A day of simulated time in which whatever can go wrong does, at minutes drawn from a seed: hosts are killed, stand still and are
+//! ended, their Redis dies, forgets, fills up and is replaced by a replica that missed the last writes, links break, Prometheus refuses
+//! and tears its answers, rule files are edited and broken. In the end every host has recorded what one that was left alone has
+//! recorded: the same events of each alert, the same revisions and decisions of each incident, each once and in the same order.
+//!
+//! Time passes two hundred times as fast for everybody but Redis, whose leases are short instead. `ORION_DRILL_MINUTES` says how long,
+//! `ORION_DRILL_SEED` what happens when; `cargo xtask drill faults` is a day. The same seed is the same schedule.
+
+mod deployment;
+mod pair;
+mod schedule;
+
+use std::time::Instant;
+
+use self::deployment::{Bus, Disturbed};
+use self::schedule::{Schedule, trouble_of_source};
+use crate::support::dice::number_of;
+use crate::support::pace::Pace;
+use crate::support::twins::{Stage, Twins};
+
+const MINUTES: &str = "ORION_DRILL_MINUTES";
+const DEFAULT_MINUTES: u64 = 40;
+const SEED: &str = "ORION_DRILL_SEED";
+const DEFAULT_SEED: u64 = 20_261_128;
+
+/// How many times as fast time passes.
+const SPEED: i64 = 200;
+
+/// What is a fifth of a second at the usual pace is a minute.
+const STRETCH: i64 = 300;
+
+const MINUTE_MILLIS: i64 = 60_000;
+
+#[test]
+fn hosts_that_share_a_redis_record_what_one_that_was_left_alone_records() {
+    drill(Bus::Redis);
+}
+
+#[test]
+fn a_host_with_its_own_file_records_what_one_that_was_left_alone_records() {
+    drill(Bus::Embedded);
+}
+
+fn drill(bus: Bus) {
+    let (minutes, seed) = (number_of(MINUTES).unwrap_or(DEFAULT_MINUTES), number_of(SEED).unwrap_or(DEFAULT_SEED));
+    let schedule = Schedule::draw(seed, i64::try_from(minutes).unwrap(), bus);
+    println!("{bus:?}, {minutes} minutes; again with {SEED}={seed} {MINUTES}={minutes}");
+    let began = Instant::now();
+    let mut disturbed = Disturbed::prepare(bus);
+    let stage = Stage {
+        pace: Some(Pace::fast(SPEED, STRETCH)),
+        disturbed: disturbed.environment(0),
+        // Generations count the edits of a host, and only one of the two is edited.
+        incomparable: vec!["generation"],
+        trouble: Some(Box::new(move |millis| trouble_of_source(seed, millis))),
+    };
+    let twins = Twins::begin_on(stage, |_| {});
+    let pace = twins.pace();
+    disturbed.start(&twins);
+    for (minute, happening) in schedule.happenings() {
+        pace.sleep_until(twins.traffic_from() + minute * MINUTE_MILLIS);
+        println!("{minute:>5}  {happening:?}");
+        disturbed.suffer(&twins, *happening);
+    }
+    pace.sleep_until(twins.traffic_from() + i64::try_from(minutes).unwrap() * MINUTE_MILLIS);
+    disturbed.heal(&twins);
+    let to = twins.end_traffic();
+    disturbed.end_past(&twins, to);
+    let folders = disturbed.folders(&twins);
+    let compared = twins.end_with(to, &folders.iter().map(AsRef::as_ref).collect::<Vec<_>>());
+    println!("{} in {} s: {}", minutes, began.elapsed().as_secs(), schedule.counted());
+    println!("0 lost, 0 doubled, 0 others: {compared:?}");
+}
