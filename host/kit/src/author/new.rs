@@ -24,7 +24,8 @@ pub fn new(args: &NewArgs) -> Result<ExitCode, Failure> {
     }
     let kind = Kind::from(args.kind);
     let folder = Path::new(name);
-    template::write(folder, &template::project(language, kind, name)).map_err(|why| match why.kind() {
+    let files = template::project(language, kind, name).map_err(Failure::Configuration)?;
+    template::write(folder, &files).map_err(|why| match why.kind() {
         std::io::ErrorKind::AlreadyExists => {
             Failure::Configuration(format!("{name} is there already; take another name"))
         }
