@@ -147,3 +147,22 @@ fn shape(resolve: &Resolve, of: &Type) -> String {
         other => other.as_str().to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_component_is_told_what_to_do_without_what_is_missing_and_which_types_are_wanted() {
+        let component = wat::parse_str(
+            r#"(component
+                (import "wasi:filesystem/preopens@0.2.0" (instance (export "directories" (func))))
+                (import "orion:plugin/findings@1.0.0" (instance $findings (export "emit" (func (param "f" u32)))))
+                (alias export $findings "emit" (func $emit))
+                (instance $detector (export "observe" (func $emit)))
+                (export "orion:plugin/detector@1.0.0" (instance $detector)))"#,
+        );
+        insta::assert_snapshot!(differences(&component.unwrap(), Kind::Detector).join("\n"));
+        assert!(differences(b"no component", Kind::Detector).is_empty());
+    }
+}
