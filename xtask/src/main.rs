@@ -105,12 +105,12 @@ fn schema() -> Result<(), Failure> {
 }
 
 fn lab(arguments: &[String]) -> Result<(), Failure> {
-    setup::everything()?;
+    setup::lab()?;
     cargo(["run", "--package", "orion-lab", "--"]).args(arguments).run()
 }
 
 fn bench(arguments: &[String]) -> Result<(), Failure> {
-    setup::everything()?;
+    setup::lab()?;
     cargo(["run", "--release", "--package", "orion-bench", "--"]).args(arguments).run()
 }
 

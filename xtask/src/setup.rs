@@ -19,11 +19,16 @@ const SERVERS: [(&str, &str); 4] = [
 /// Toolchains of other languages that examples of plugins are built with, from PyPI. Exact versions: what they make is compared.
 const PYTHON_TOOLCHAINS: [(&str, &str); 1] = [("ziglang", "0.15.2")];
 
-/// The target, the servers and the toolchains.
+/// What tests need: target, servers and toolchains.
 pub fn everything() -> Result<(), Failure> {
-    wasm_target()?;
-    servers()?;
+    lab()?;
     python_toolchains()
+}
+
+/// What the lab needs: target and servers.
+pub fn lab() -> Result<(), Failure> {
+    wasm_target()?;
+    servers()
 }
 
 /// Into a folder of the build, so that nothing of the machine changes.
