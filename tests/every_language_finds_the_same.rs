@@ -2,7 +2,12 @@
 //! deployment over the same frames and events, and compared to the last bit with a model of what they should say. So they agree
 //! with each other, too. A language whose toolchain is missing fails here, by its name and with what to install.
 #![expect(clippy::disallowed_types, reason = "these tests start the binary; none of it is deployed")]
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that meets what it does not expect has failed")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that meets what it does not expect has failed"
+)]
 
 #[path = "every_language_finds_the_same/burst.rs"]
 mod burst;
