@@ -5,21 +5,19 @@
 #[path = "support/toolchains.rs"]
 mod toolchains;
 
-use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::Command;
 
 use tempfile::TempDir;
 
-/// A folder of projects, and the programs that are found from it.
+/// A folder of projects.
 struct Desk {
     dir: TempDir,
-    path: OsString,
 }
 
 impl Desk {
     fn new() -> Self {
-        Self { dir: tempfile::tempdir().unwrap(), path: toolchains::path() }
+        Self { dir: tempfile::tempdir().unwrap() }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -28,13 +26,17 @@ impl Desk {
 
     /// What the command says, on both streams. What differs from run to run is only named.
     fn kit(&self, arguments: &[&str], code: i32) -> String {
+        steady(&self.said(arguments, code).replace(&self.dir.path().display().to_string(), "DESK"))
+    }
+
+    fn said(&self, arguments: &[&str], code: i32) -> String {
         let mut command = Command::new(env!("CARGO_BIN_EXE_orion-kit"));
-        command.args(arguments).current_dir(self.dir.path()).env("PATH", &self.path);
+        command.args(arguments).current_dir(self.dir.path());
         command.env("XDG_CACHE_HOME", self.path("cache"));
-        let output = command.output().unwrap();
+        let output = toolchains::give(&mut command).output().unwrap();
         let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap()).concat();
         assert_eq!(output.status.code(), Some(code), "{text}");
-        steady(&text.replace(&self.dir.path().display().to_string(), "DESK"))
+        text
     }
 
     fn edit(&self, file: &str, from: &str, to: &str) {
@@ -107,7 +109,7 @@ fn a_detector_is_built_checked_inspected_and_run() {
         0
     );
     let inspected: serde_json::Value =
-        serde_json::from_str(&desk.kit(&["inspect", "mine/mine.wasm", "--output", "json"], 0)).unwrap();
+        serde_json::from_str(&desk.said(&["inspect", "mine/mine.wasm", "--output", "json"], 0)).unwrap();
     assert_eq!(inspected["imports"][0], "orion:plugin/findings@1.0.0#emit");
 }
 
@@ -184,4 +186,25 @@ fn a_baseline_holds_against_more_fuel() {
     assert!(desk.kit(&bench, 1).contains("more      fuel for each item"));
     let other = ["bench", "mine", "--items", "10", "--baseline", "baseline.json"];
     insta::assert_snapshot!(desk.kit(&other, 3));
+}
+
+/// Every block of commands in the guide, each in a folder of its own.
+#[test]
+fn the_first_steps_of_every_language_work_as_they_are_written() {
+    let guide = include_str!("../docs/first-plugin.md");
+    let blocks: Vec<_> = guide.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    for language in &orion_kit::toolchain::LANGUAGES {
+        let told = blocks.iter().filter(|block| block.contains(&format!("--lang {}\n", language.name)));
+        assert_eq!(told.count(), 1, "{} has no first steps", language.name);
+    }
+    let kit = PathBuf::from(env!("CARGO_BIN_EXE_orion-kit"));
+    for block in blocks {
+        let desk = Desk::new();
+        let mut shell = Command::new("sh");
+        shell.args(["-e", "-c", block]).current_dir(desk.dir.path());
+        toolchains::give(&mut shell).env("PATH", toolchains::path(&[kit.parent().unwrap()]));
+        let output = shell.env("XDG_CACHE_HOME", desk.path("cache")).output().unwrap();
+        let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap()).concat();
+        assert!(output.status.success() && said.contains("2 findings"), "{block}{said}");
+    }
 }
