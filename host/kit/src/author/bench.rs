@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use orion_model::{Frame, Kind, Labels, Severity, Status, Timestamp};
+use orion_model::{Frame, Kind, Labels, SeriesTable, Severity, Status, Timestamp};
 use orion_sandbox::Plugin;
 use serde::{Deserialize, Serialize};
 
@@ -72,7 +72,7 @@ fn cost(args: &BenchArgs, plugin: &Plugin) -> Result<Cost, Failure> {
     let parameters = given::parameters(plugin.manifest(), &args.with)?;
     Ok(match plugin.manifest().kind {
         Kind::Detector => play::frames(plugin, &parameters, &frames(args.items, args.calls))?.1,
-        Kind::Correlator => play::events(plugin, &parameters, &events(args.items * args.calls), 0)?.1,
+        Kind::Correlator => play::events(plugin, &parameters, &events(args.items.saturating_mul(args.calls)), 0)?.1,
     })
 }
 
@@ -89,16 +89,15 @@ impl Numbers {
 
 /// Series that go up and down a little; one value in a thousand stands out.
 fn frames(series: usize, count: usize) -> Frames {
-    let mut frames = Frames::default();
+    let (mut frames, mut table) = (Frames::default(), SeriesTable::new());
     let mut numbers = Numbers(1);
     let start = Timestamp::from_millis(0);
-    let ids: Vec<_> = (0..series).map(|one| frames.table.define(&labels(one), start)).collect();
-    for (frame, step) in (0..count).zip(0_i64..) {
+    let ids: Vec<_> = (0..series).map(|one| table.define(&labels(one), start)).collect();
+    for (_, step) in (0..count).zip(0_i64..) {
         let instant = start.plus_millis(step * STEP_MILLIS);
         let values = ids.iter().map(|_| value(numbers.next())).collect();
         let timestamps = vec![instant.as_millis(); ids.len()];
-        let new = if frame == 0 { ids.clone() } else { Vec::new() };
-        frames.frames.push((new, Frame { instant, ids: ids.clone(), timestamps, values, warnings: Vec::new() }));
+        frames.push(Frame { instant, ids: ids.clone(), timestamps, values, warnings: Vec::new() }, &table);
     }
     frames
 }

@@ -2,7 +2,7 @@
 
 use orion_model::Kind;
 use wit_parser::decoding::{DecodedWasm, decode};
-use wit_parser::{Function, Handle, Resolve, Type, TypeDefKind, WorldId, WorldItem, WorldKey};
+use wit_parser::{Function, Handle, Resolve, Type, TypeDefKind, WorldId, WorldItem};
 
 use crate::toolchain::world;
 
@@ -69,19 +69,18 @@ fn interfaces(resolve: &Resolve, world: WorldId, side: Side) -> Vec<(String, Vec
         Side::Import => &world.imports,
         Side::Export => &world.exports,
     };
-    let functions = |item| match item {
-        &WorldItem::Interface { id, .. } => {
-            resolve.interfaces.get(id).map(|interface| interface.functions.values().collect()).unwrap_or_default()
+    let functions = items.iter().filter(|(_, item)| !matches!(item, WorldItem::Type { .. }));
+    functions.map(|(key, item)| (resolve.name_world_key(key), functions_of(resolve, item))).collect()
+}
+
+fn functions_of<'r>(resolve: &'r Resolve, item: &'r WorldItem) -> Vec<&'r Function> {
+    match item {
+        WorldItem::Interface { id, .. } => {
+            resolve.interfaces.get(*id).map(|interface| interface.functions.values().collect()).unwrap_or_default()
         }
         WorldItem::Function(function) => vec![function],
         WorldItem::Type { .. } => Vec::new(),
-    };
-    let named = |key: &WorldKey| resolve.name_world_key(key);
-    items
-        .iter()
-        .filter(|(_, item)| !matches!(item, WorldItem::Type { .. }))
-        .map(|(key, item)| (named(key), functions(item)))
-        .collect()
+    }
 }
 
 fn compared(

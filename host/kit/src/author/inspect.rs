@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use orion_model::Kind;
+use orion_model::{Frame, Kind, SeriesTable};
 use orion_sandbox::{Limits, Plugin, Report};
 use serde_json::{Value, json};
 
@@ -35,7 +35,7 @@ fn idle(plugin: &Plugin) -> Option<Report> {
     let cost: Cost = match plugin.manifest().kind {
         Kind::Detector => {
             let mut nothing = Frames::default();
-            nothing.frames.push((Vec::new(), orion_model::Frame::default()));
+            nothing.push(Frame::default(), &SeriesTable::new());
             play::frames(plugin, &parameters, &nothing).ok()?.1
         }
         Kind::Correlator => play::events(plugin, &parameters, &[], 0).ok()?.1,

@@ -6,7 +6,7 @@ use orion_model::{Change, Finding, Parameter, Timestamp};
 use orion_sandbox::{EventBatch, Plugin, Report};
 
 use crate::cli::Failure;
-use crate::input::{Frames, RecordedEvent};
+use crate::input::{Frames, RecordedEvent, Shown};
 
 /// Events in one batch: what the Guardian reads at once.
 const BATCH_EVENTS: usize = 256;
@@ -42,8 +42,8 @@ pub fn frames(plugin: &Plugin, parameters: &[Parameter], input: &Frames) -> Resu
     let mut detector = plugin.detector().map_err(|why| failed(&why))?;
     detector.configure(parameters).map_err(|why| failed(&why))?;
     let (mut findings, mut cost) = (Vec::new(), Cost::default());
-    for (new, frame) in &input.frames {
-        let series = new.iter().filter_map(|id| Some((*id, input.table.labels(*id)?)));
+    for Shown { new, frame } in &input.frames {
+        let series = new.iter().map(|(id, labels)| (*id, labels));
         detector.define_series(series).map_err(|why| failed(&why))?;
         let began = Instant::now();
         let report =

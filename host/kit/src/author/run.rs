@@ -31,10 +31,10 @@ fn detector(args: &RunArgs, file: &Path, plugin: &Plugin, parameters: &[Paramete
     let input = frames(args, file)?;
     let (findings, cost) = play::frames(plugin, parameters, &input)?;
     if args.output == Output::Json {
-        let all: Vec<_> = findings.iter().map(|finding| finding_value(finding, &input.table)).collect();
+        let all: Vec<_> = findings.iter().map(|finding| finding_value(finding, &input)).collect();
         return Ok(format!("{:#}\n", json!({ "findings": all, "cost": cost_value(&cost) })));
     }
-    let lines: String = findings.iter().map(|finding| finding_line(finding, &input.table)).collect();
+    let lines: String = findings.iter().map(|finding| finding_line(finding, &input)).collect();
     let count = findings.len();
     Ok(format!(
         "{lines}{count} finding{} in {}",

@@ -1,18 +1,16 @@
 //! Findings, changes and costs, for people and as data.
 
-use orion_model::{Change, ChangeKind, Field, Finding, SeriesTable, write_labels};
+use orion_model::{Change, ChangeKind, Field, Finding};
 use serde_json::{Map, Value, json};
 
 use super::play::Cost;
+use crate::input::Frames;
 
 /// A finding as a line.
-pub fn finding_line(finding: &Finding, table: &SeriesTable) -> String {
+pub fn finding_line(finding: &Finding, input: &Frames) -> String {
     let severity = finding.severity.map_or("-", |severity| severity.as_str());
-    let mut series = String::new();
-    match finding.series.and_then(|id| table.labels(id)) {
-        Some(labels) => write_labels(&mut series, labels.iter()),
-        None => series.push_str("the answer"),
-    }
+    let series = finding.series.and_then(|id| input.labels(id));
+    let series = series.map_or_else(|| "the answer".to_owned(), ToString::to_string);
     let score = finding.score.map(|score| format!(" score {score}")).unwrap_or_default();
     let fields = fields_text(&finding.fields);
     format!(
@@ -47,8 +45,8 @@ fn fields_value(fields: &[Field]) -> Value {
 }
 
 /// A finding as data.
-pub fn finding_value(finding: &Finding, table: &SeriesTable) -> Value {
-    let labels = finding.series.and_then(|id| table.labels(id));
+pub fn finding_value(finding: &Finding, input: &Frames) -> Value {
+    let labels = finding.series.and_then(|id| input.labels(id));
     json!({
         "ts": finding.timestamp,
         "series": labels,

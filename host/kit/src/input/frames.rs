@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use orion_model::{Frame, Labels, Timestamp};
+use orion_model::{Frame, Labels, SeriesTable, Timestamp};
 use orion_source::{
     AnswerLimits, Prometheus, PrometheusSettings, QuerySession, Recording, RecordingSource, Source, decode,
 };
@@ -38,12 +38,12 @@ fn from_columns(text: &str) -> Result<Frames, String> {
     let place = |name: &str| header.iter().position(|column| column == name);
     let time = place(TIME).ok_or("the first line names the columns, and `time` is not among them")?;
     let value = place(VALUE).ok_or("the first line names the columns, and `value` is not among them")?;
-    let mut frames = Frames::default();
+    let (mut frames, mut table) = (Frames::default(), SeriesTable::new());
     let mut frame: Option<Frame> = None;
     for (line, row) in rows {
         let cell = |place: usize| row.get(place).map_or("", String::as_str);
-        let instant: Timestamp = cell(time).parse().map_err(|why| format!("line {line}: {why}"))?;
-        let number: f64 = cell(value).parse().map_err(|_| format!("line {line}: `{}` is no number", cell(value)))?;
+        let instant = cell(time).parse::<Timestamp>().map_err(|why| format!("line {line}: {why}"))?;
+        let number = cell(value).parse::<f64>().map_err(|_| format!("line {line}: `{}` is no number", cell(value)))?;
         let labels: Labels = (0..)
             .zip(&header)
             .filter(|(at, _)| *at != time && *at != value)
@@ -53,10 +53,10 @@ fn from_columns(text: &str) -> Result<Frames, String> {
             if done.instant > instant {
                 return Err(format!("line {line}: {instant} comes before the row above it"));
             }
-            frames.push(done);
+            frames.push(done, &table);
         }
         let frame = frame.get_or_insert_with(|| Frame { instant, ..Frame::default() });
-        let id = frames.table.define(&labels, instant);
+        let id = table.define(&labels, instant);
         if frame.ids.contains(&id) {
             return Err(format!("line {line}: the series {labels} is in the frame of {instant} already"));
         }
@@ -64,7 +64,7 @@ fn from_columns(text: &str) -> Result<Frames, String> {
         frame.timestamps.push(instant.as_millis());
         frame.values.push(number);
     }
-    frame.into_iter().for_each(|frame| frames.push(frame));
+    frame.into_iter().for_each(|frame| frames.push(frame, &table));
     Ok(frames)
 }
 
@@ -74,12 +74,12 @@ fn from_answer(bytes: &[u8]) -> Result<Frames, String> {
     let frame =
         decode(bytes, &mut session, Timestamp::default(), AnswerLimits::default()).map_err(|why| why.to_string())?;
     let latest = frame.timestamps.iter().copied().max().unwrap_or_default();
-    Ok(alone(session, Frame { instant: Timestamp::from_millis(latest), ..frame }))
+    Ok(alone(&session, Frame { instant: Timestamp::from_millis(latest), ..frame }))
 }
 
-fn alone(session: QuerySession, frame: Frame) -> Frames {
-    let mut frames = Frames { table: session.table, frames: Vec::new() };
-    frames.push(frame);
+fn alone(session: &QuerySession, frame: Frame) -> Frames {
+    let mut frames = Frames::default();
+    frames.push(frame, &session.table);
     frames
 }
 
@@ -97,14 +97,13 @@ fn from_recording(path: &Path, expr: Option<&str>) -> Result<Frames, String> {
     let (start, end, step) = (recording.start(), recording.end(), recording.interval_millis().max(1));
     let source = RecordingSource::new(recording, step);
     let mut session = QuerySession::new(expr);
-    let mut answers = Vec::new();
+    let mut frames = Frames::default();
     let mut instant = start;
     while instant <= end {
-        answers.push(waited(source.query(&mut session, instant))?);
+        let frame = waited(source.query(&mut session, instant))?;
+        frames.push(frame, &session.table);
         instant = instant.plus_millis(step);
     }
-    let mut frames = Frames { table: session.table, frames: Vec::new() };
-    answers.into_iter().for_each(|frame| frames.push(frame));
     Ok(frames)
 }
 
@@ -113,7 +112,7 @@ pub fn from_source(url: &str, expr: &str, instant: Timestamp) -> Result<Frames, 
     let source = Prometheus::new("source", url, PrometheusSettings::default()).map_err(|why| why.to_string())?;
     let mut session = QuerySession::new(expr);
     let frame = waited(source.query(&mut session, instant))?;
-    Ok(alone(session, frame))
+    Ok(alone(&session, frame))
 }
 
 fn waited<T>(answer: impl Future<Output = Result<T, orion_source::SourceError>>) -> Result<T, String> {
@@ -129,8 +128,8 @@ mod tests {
     fn rows_of_one_time_are_a_frame_and_what_is_wrong_is_said_with_its_line() {
         let text = "time,host,value\n2026-01-31T12:00:00Z,a,1\n2026-01-31T12:00:00Z,b,NaN\n2026-01-31T12:01:00Z,a,2\n";
         let frames = from_columns(text).unwrap();
-        let said: Vec<_> = frames.frames.iter().map(|(new, frame)| (new.clone(), frame.ids.clone())).collect();
-        assert_eq!(said, [(vec![0, 1], vec![0, 1]), (vec![], vec![0])]);
+        let said: Vec<_> = frames.frames.iter().map(|shown| (shown.new.len(), shown.frame.ids.clone())).collect();
+        assert_eq!(said, [(2, vec![0, 1]), (0, vec![0])]);
         let wrong = |text: &str| from_columns(text).err().unwrap();
         assert_eq!(wrong("host,value\n"), "the first line names the columns, and `time` is not among them");
         assert_eq!(wrong("time,value\n2026-01-31T12:00:00Z,x\n"), "line 2: `x` is no number");
@@ -145,6 +144,6 @@ mod tests {
         let answer =
             r#"{"status":"success","data":{"resultType":"vector","result":[{"metric":{"job":"a"},"value":[60,"1"]}]}}"#;
         let frames = from_answer(answer.as_bytes()).unwrap();
-        assert_eq!(frames.frames[0].1.instant.as_millis(), 60_000);
+        assert_eq!(frames.frames[0].frame.instant.as_millis(), 60_000);
     }
 }

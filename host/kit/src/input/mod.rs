@@ -4,7 +4,9 @@ mod csv;
 mod events;
 mod frames;
 
-use orion_model::{Frame, SeriesId, SeriesTable};
+use std::collections::BTreeMap;
+
+use orion_model::{Frame, Labels, SeriesId, SeriesTable};
 
 pub use events::{RecordedEvent, events};
 pub use frames::{from_file, from_source};
@@ -12,17 +14,35 @@ pub use frames::{from_file, from_source};
 /// Frames of one query in order of time.
 #[derive(Default)]
 pub struct Frames {
-    /// Which series have which id.
-    pub table: SeriesTable,
-    /// The frames, each with the series that were not there before it.
-    pub frames: Vec<(Vec<SeriesId>, Frame)>,
+    /// The frames.
+    pub frames: Vec<Shown>,
+    /// What each id stood for the last time it was there.
+    labels: BTreeMap<SeriesId, Labels>,
+}
+
+/// A frame, and what a detector has to be told before it sees it.
+pub struct Shown {
+    /// Series that it is the first to have.
+    pub new: Vec<(SeriesId, Labels)>,
+    /// The frame.
+    pub frame: Frame,
 }
 
 impl Frames {
-    /// A frame more, and the series that it is the first to have.
-    fn push(&mut self, frame: Frame) {
-        let known = |id: &SeriesId| self.frames.iter().any(|(new, _)| new.contains(id));
-        let new = frame.ids.iter().copied().filter(|id| !known(id)).collect();
-        self.frames.push((new, frame));
+    /// A frame more, of series that the table knows.
+    pub fn push(&mut self, frame: Frame, table: &SeriesTable) {
+        let mut new = Vec::new();
+        for (id, labels) in frame.ids.iter().filter_map(|id| Some((*id, table.labels(*id)?))) {
+            if self.labels.get(&id) != Some(labels) {
+                self.labels.insert(id, labels.clone());
+                new.push((id, labels.clone()));
+            }
+        }
+        self.frames.push(Shown { new, frame });
+    }
+
+    /// What an id stands for.
+    pub fn labels(&self, id: SeriesId) -> Option<&Labels> {
+        self.labels.get(&id)
     }
 }

@@ -37,7 +37,7 @@ pub struct Language {
 }
 
 /// All of them, in the order in which they are listed everywhere. Of two whose main file is there, the first counts.
-pub const LANGUAGES: [Language; 9] = [
+pub static LANGUAGES: [Language; 9] = [
     rust::LANGUAGE,
     c::LANGUAGE,
     cpp::LANGUAGE,
@@ -81,7 +81,7 @@ pub fn language_of(dir: &Path) -> Option<&'static Language> {
 
 /// The names of all languages, for messages.
 pub fn names() -> String {
-    LANGUAGES.map(|language| language.name).join(", ")
+    LANGUAGES.iter().map(|language| language.name).collect::<Vec<_>>().join(", ")
 }
 
 /// The world of the contract that a kind of plugin implements.
