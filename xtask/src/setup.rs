@@ -77,7 +77,7 @@ fn node_toolchains() -> Result<(), Failure> {
     // All of them, each time: npm takes away what it is not asked for.
     let wanted: Vec<_> = NODE_TOOLCHAINS.iter().map(|(package, version)| format!("{package}@{version}")).collect();
     eprintln!("Examples of plugins are built with {}; installing into {}.", wanted.join(", "), folder.display());
-    std::fs::create_dir_all(&folder).map_err(|why| Failure::Missing(format!("{}: {why}", folder.display())))?;
+    std::fs::create_dir_all(&folder).map_err(|why| Failure::NotWritten(folder.display().to_string(), why))?;
     let quiet = ["install", "--no-audit", "--no-fund", "--silent", "--no-save", "--prefix"];
     program("npm").args(quiet).args([&folder]).args(&wanted).run()
 }
