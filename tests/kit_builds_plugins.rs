@@ -185,3 +185,27 @@ fn a_baseline_holds_against_more_fuel() {
     let other = ["bench", "mine", "--items", "10", "--baseline", "baseline.json"];
     insta::assert_snapshot!(desk.kit(&other, 3));
 }
+
+/// Every block of commands in the guide, each in a folder of its own.
+#[test]
+fn the_first_steps_of_every_language_work_as_they_are_written() {
+    let guide = include_str!("../docs/first-plugin.md");
+    let blocks: Vec<_> = guide.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    for language in &orion_kit::toolchain::LANGUAGES {
+        let told = blocks.iter().filter(|block| block.contains(&format!("--lang {}\n", language.name)));
+        assert_eq!(told.count(), 1, "{} has no first steps", language.name);
+    }
+    let kit = PathBuf::from(env!("CARGO_BIN_EXE_orion-kit"));
+    for block in blocks {
+        let desk = Desk::new();
+        let folders = [kit.parent().unwrap().to_owned()].into_iter().chain(std::env::split_paths(&desk.path));
+        let mut shell = Command::new("sh");
+        shell
+            .args(["-e", "-c", block])
+            .current_dir(desk.dir.path())
+            .env("PATH", std::env::join_paths(folders).unwrap());
+        let output = shell.env("XDG_CACHE_HOME", desk.path("cache")).output().unwrap();
+        let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap()).concat();
+        assert!(output.status.success() && said.contains("2 findings"), "{block}{said}");
+    }
+}

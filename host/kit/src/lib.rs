@@ -7,6 +7,7 @@
 //! nothing of it.
 
 pub mod author;
+mod bindings;
 pub mod cli;
 pub mod command;
 pub mod coverage;

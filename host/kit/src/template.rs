@@ -5,12 +5,14 @@ use std::path::Path;
 
 use orion_model::Kind;
 
+use crate::bindings;
 use crate::toolchain::Language;
 
 /// Everything below `plugins/sdk` and `plugins/examples`: path and content.
 const FILES: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/files.rs"));
 
-/// The SDK of Rust as a crate that stands alone: in this repository its versions are those of the workspace.
+/// The SDK of Rust as a crate that stands alone: in this repository its versions are those of the workspace, and its bindings are
+/// made by a macro.
 const RUST_SDK_MANIFEST: &str = r#"[package]
 name = "orion-plugin"
 description = "What a plugin is written with: a detector or correlator as a trait, without an offset in sight."
@@ -23,7 +25,7 @@ publish = false
 hashbrown = { version = "0.16", default-features = false, features = ["inline-more", "default-hasher"] }
 
 [target.'cfg(target_arch = "wasm32")'.dependencies]
-wit-bindgen = { version = "0.61", default-features = false, features = ["macros", "realloc"] }
+wit-bindgen = { version = "0.61", default-features = false, features = ["realloc"] }
 "#;
 
 /// What the example of a kind is called; in a project its own name stands there.
@@ -38,7 +40,7 @@ pub const fn example_name(kind: Kind) -> &'static str {
 pub type ProjectFile = (String, Vec<u8>);
 
 /// All files of a new project, in order of their paths.
-pub fn project(language: &Language, kind: Kind, name: &str) -> Vec<ProjectFile> {
+pub fn project(language: &Language, kind: Kind, name: &str) -> Result<Vec<ProjectFile>, String> {
     let example = format!("examples/{}/{}/", language.name, kind.as_str());
     let mut files = Vec::new();
     for (path, content) in FILES {
@@ -50,29 +52,27 @@ pub fn project(language: &Language, kind: Kind, name: &str) -> Vec<ProjectFile> 
         }
     }
     for sdk in language.sdk {
-        files.extend(sdk_files(sdk));
+        files.extend(sdk_files(sdk)?);
     }
     files.sort();
-    files
+    Ok(files)
 }
 
 /// The files of one SDK as they lie in a project.
-fn sdk_files(sdk: &str) -> Vec<ProjectFile> {
+fn sdk_files(sdk: &str) -> Result<Vec<ProjectFile>, String> {
     let folder = format!("sdk/{sdk}/");
     let mut files = Vec::new();
     for (path, content) in FILES {
         let Some(within) = path.strip_prefix(&folder) else { continue };
         let content = match (sdk, within) {
             ("rust", "Cargo.toml") => RUST_SDK_MANIFEST.as_bytes().to_vec(),
+            ("rust", "src/guest.rs") => bindings::written_out(&String::from_utf8_lossy(content))?.into_bytes(),
             // Beside each other, where in this repository they lie in folders of their own.
-            _ => replaced(&replaced(content, "../../../wit/v1", "wit"), "../c/", ""),
+            _ => replaced(content, "../c/", ""),
         };
         files.push((format!("sdk/{within}"), content));
     }
-    if sdk == "rust" {
-        files.push(("sdk/wit/orion.wit".to_owned(), orion_componentize::CONTRACT_WIT.as_bytes().to_vec()));
-    }
-    files
+    Ok(files)
 }
 
 fn replaced(content: &[u8], from: &str, to: &str) -> Vec<u8> {
@@ -105,7 +105,7 @@ mod tests {
     #[test]
     fn the_sdk_of_rust_asks_for_what_the_workspace_asks_for() {
         for line in RUST_SDK_MANIFEST.lines().filter(|line| line.contains("features")) {
-            assert!(WORKSPACE.contains(line), "{line}");
+            assert!(WORKSPACE.contains(&line.replace("[\"realloc\"]", "[\"macros\", \"realloc\"]")), "{line}");
         }
     }
 
@@ -113,7 +113,7 @@ mod tests {
     fn every_project_stands_alone_under_its_own_name() {
         for language in &LANGUAGES {
             for kind in [Kind::Detector, Kind::Correlator] {
-                let files = project(language, kind, "my-own");
+                let files = project(language, kind, "my-own").unwrap();
                 let has = |name: &str| files.iter().any(|(path, _)| path == name);
                 for name in ["plugin.toml", "README.md", "rules.yaml", "rules.test.yaml", language.main] {
                     assert!(has(name), "{} {}: {name}", language.name, kind.as_str());

@@ -24,20 +24,25 @@ pub fn new(args: &NewArgs) -> Result<ExitCode, Failure> {
     }
     let kind = Kind::from(args.kind);
     let folder = Path::new(name);
-    template::write(folder, &template::project(language, kind, name)).map_err(|why| match why.kind() {
+    let files = template::project(language, kind, name).map_err(Failure::Configuration)?;
+    template::write(folder, &files).map_err(|why| match why.kind() {
         std::io::ErrorKind::AlreadyExists => {
             Failure::Configuration(format!("{name} is there already; take another name"))
         }
         _ => Failure::Configuration(format!("{name} cannot be written: {why}")),
     })?;
     let title = language.title;
+    let run = match kind {
+        Kind::Detector => "orion-kit run",
+        Kind::Correlator => "orion-kit run --group-by site",
+    };
     let main = language.main;
     print(&format!(
         "{name} is a {kind} in {title}; {name}/{main} is what it does, {name}/README.md how to test it\n\n\
          cd {name}\n\
          orion-kit build    # makes {name}.wasm\n\
-         orion-kit run      # shows it the recorded input\n\
-         orion-kit test .   # plays its rule\n",
+         {run}    # shows it the recorded input\n\
+         orion-kit test . --plugins .    # plays its rule\n",
         kind = kind.as_str(),
     ))?;
     Ok(ExitCode::SUCCESS)

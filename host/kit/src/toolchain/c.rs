@@ -14,6 +14,9 @@ pub(super) const INSTALL: &[&str] =
 
 const MODULE: &str = "plugin.wasm";
 
+/// Linkers give a megabyte or sixteen, which each instance would hold and hardly any plugin needs.
+const STACK: &str = "-Wl,-z,stack-size=131072";
+
 fn make(project: &Project, desk: &Desk) -> Result<Made, ToolFailure> {
     let compiler = compiler(desk, "clang", "cc")?;
     let sdk = [project.sdk.join("orion.c"), project.sdk.join(format!("{}.c", project.kind.as_str()))];
@@ -40,7 +43,7 @@ pub(super) fn compile(
         .within(&project.dir)
         .args(["-O3", "-flto", "-Wall", "-Wextra", "-mexec-model=reactor", "-msimd128", "-fno-exceptions"])
         // One rounding for each operation: a sum that is rounded once is another number than the other languages get.
-        .args(["-ffp-contract=off", "-Wl,--no-entry", "-Wl,--strip-all", &portable])
+        .args(["-ffp-contract=off", "-Wl,--no-entry", "-Wl,--strip-all", STACK, &portable])
         .args(dialect.flags)
         .arg("-I")
         .arg(&project.sdk)

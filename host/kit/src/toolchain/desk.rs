@@ -71,7 +71,8 @@ impl Desk {
         let path_variable = std::env::join_paths(&self.folders).unwrap_or_default();
         let mut command = Command::new(&path);
         command.stdin(Stdio::null()).env("PATH", path_variable);
-        Program { path, command }
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        Program { name, command }
     }
 
     /// A module of Python that is a program, by the first Python that has it.
@@ -79,14 +80,16 @@ impl Desk {
         ["python3", "python"].iter().find_map(|name| {
             let python = self.find(name)?;
             let asked = self.program(python.clone()).arg("-m").arg(module).args(proof).quiet();
-            asked.then(|| self.program(python).arg("-m").arg(module))
+            let program = self.program(python).arg("-m").arg(module);
+            asked.then(|| Program { name: format!("{name} -m {module}"), ..program })
         })
     }
 }
 
 /// A program that is about to be started.
 pub struct Program {
-    path: PathBuf,
+    /// What messages call it.
+    name: String,
     command: Command,
 }
 
@@ -130,7 +133,7 @@ impl Program {
     pub fn run(mut self) -> Result<(), ToolFailure> {
         let output = self.command.stdout(Stdio::from(std::io::stderr())).status();
         let status = output.map_err(|why| self.unstartable(why))?;
-        if status.success() { Ok(()) } else { Err(ToolFailure::Refused { program: self.name() }) }
+        if status.success() { Ok(()) } else { Err(ToolFailure::Refused { program: self.name }) }
     }
 
     /// Starts it, waits for it, and gives back what it says on its standard output.
@@ -139,7 +142,7 @@ impl Program {
         if output.status.success() {
             return Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned());
         }
-        Err(ToolFailure::Refused { program: self.name() })
+        Err(ToolFailure::Refused { program: self.name })
     }
 
     /// Whether it can be started and succeeds. Nobody hears what it says.
@@ -148,12 +151,8 @@ impl Program {
         status.is_ok_and(|status| status.success())
     }
 
-    fn name(&self) -> String {
-        self.path.file_name().unwrap_or_default().to_string_lossy().into_owned()
-    }
-
     fn unstartable(&self, why: std::io::Error) -> ToolFailure {
-        ToolFailure::Io { what: format!("{} cannot be started", self.path.display()), why }
+        ToolFailure::Io { what: format!("{} cannot be started", self.name), why }
     }
 }
 

@@ -9,6 +9,9 @@ const INSTALL: &[&str] = &["with pip: pip install ziglang", "or put `zig` on the
 
 const MODULE: &str = "plugin.wasm";
 
+/// Zig gives sixteen megabytes, which each instance would hold and hardly any plugin needs.
+const STACK_BYTES: &str = "131072";
+
 fn make(project: &Project, desk: &Desk) -> Result<Made, ToolFailure> {
     let zig = command(desk).ok_or(ToolFailure::Missing { what: "Zig".to_owned(), install: INSTALL })?;
     let module = project.scratch.join(MODULE);
@@ -17,7 +20,19 @@ fn make(project: &Project, desk: &Desk) -> Result<Made, ToolFailure> {
     let sdk = format!("-Morion={}", project.sdk.join("orion.zig").display());
     zig.within(&project.dir)
         .args(["build-exe", "-target", "wasm32-freestanding", "-mcpu=generic+simd128+bulk_memory", "-OReleaseFast"])
-        .args(["-fno-entry", "-rdynamic", "-fstrip", "-fsingle-threaded", "--dep", "orion", &root, &sdk, &emit])
+        .args([
+            "-fno-entry",
+            "--stack",
+            STACK_BYTES,
+            "-rdynamic",
+            "-fstrip",
+            "-fsingle-threaded",
+            "--dep",
+            "orion",
+            &root,
+            &sdk,
+            &emit,
+        ])
         .run()?;
     Ok(Made::Module(read(&module)?))
 }

@@ -169,21 +169,21 @@ fn eventAt(position: u64, timestamp: i64, severity: orion.Severity) orion.Event 
 }
 
 test "two events within the window open an incident that ends when it is quiet" {
-    var burst = try configured();
-    burst.correlate(3000, &.{ eventAt(1, 1000, .info), eventAt(2, 2000, .@"error"), eventAt(3, 3000, .warning) });
+    var plugin = try configured();
+    plugin.correlate(3000, &.{ eventAt(1, 1000, .info), eventAt(2, 2000, .@"error"), eventAt(3, 3000, .warning) });
     const opened = orion.said_changes.items[0];
     try expect(opened.kind == .opened and opened.severity == .@"error" and opened.positions.len == 2);
     try std.testing.expectEqualStrings("2 events within 60 s", opened.reason);
     try expect(orion.said_changes.items[1].kind == .updated);
-    burst.correlate(122_999, &.{});
+    plugin.correlate(122_999, &.{});
     try expect(orion.said_changes.items.len == 2);
-    burst.correlate(123_000, &.{});
+    plugin.correlate(123_000, &.{});
     try expect(orion.said_changes.items[2].timestamp == 123_000);
     try std.testing.expectEqualStrings("quiet for 120 s", orion.said_changes.items[2].reason);
 }
 
 test "events far apart open nothing" {
-    var burst = try configured();
-    burst.correlate(61_000, &.{ eventAt(1, 1000, .info), eventAt(2, 61_000, .info) });
+    var plugin = try configured();
+    plugin.correlate(61_000, &.{ eventAt(1, 1000, .info), eventAt(2, 61_000, .info) });
     try expect(orion.said_changes.items.len == 0);
 }

@@ -82,26 +82,26 @@ fn configured() !Surge {
     }));
 }
 
-fn show(surge: *Surge, now: i64, value: f64) void {
-    surge.observe(.{ .now = now, .ids = &.{7}, .timestamps = &.{now}, .values = &.{value} });
+fn show(plugin: *Surge, now: i64, value: f64) void {
+    plugin.observe(.{ .now = now, .ids = &.{7}, .timestamps = &.{now}, .values = &.{value} });
 }
 
 test "a value far above the mean is found" {
-    var surge = try configured();
-    show(&surge, 1, 10.0);
-    show(&surge, 2, 10.0);
+    var plugin = try configured();
+    show(&plugin, 1, 10.0);
+    show(&plugin, 2, 10.0);
     try expect(orion.said_findings.items.len == 0);
-    show(&surge, 3, 30.0);
+    show(&plugin, 3, 30.0);
     const found = orion.said_findings.items[0];
     try std.testing.expectEqualStrings("höst is far above its mean", found.message);
     try expect(found.score.? == 3.0 and found.severity == null);
 }
 
 test "what is no number neither is found nor teaches" {
-    var surge = try configured();
-    show(&surge, 1, 10.0);
-    show(&surge, 2, std.math.nan(f64));
-    show(&surge, 3, std.math.inf(f64));
-    show(&surge, 4, 100.0);
+    var plugin = try configured();
+    show(&plugin, 1, 10.0);
+    show(&plugin, 2, std.math.nan(f64));
+    show(&plugin, 3, std.math.inf(f64));
+    show(&plugin, 4, 100.0);
     try expect(orion.said_findings.items.len == 0);
 }
