@@ -51,9 +51,10 @@ export class Saved {
    * @param {import("./state.js").Entry[]} entries
    */
   keep(entries) {
-    for (const entry of entries) {
-      if (entry.value === undefined) this.#values.delete(entry.key.toString());
-      else this.#values.set(entry.key.toString(), entry);
+    for (const { key, value } of entries) {
+      if (value === undefined) this.#values.delete(key.toString());
+      // Copies: what a checkpoint hands over is gone at the next one.
+      else this.#values.set(key.toString(), { key: key.slice(), value: value.slice() });
     }
   }
 
