@@ -26,8 +26,10 @@ import { loweredChange, loweredFinding } from "./said.js";
  * @param {...{ buffer: ArrayBufferLike }} arrays
  */
 function release(...arrays) {
-  // Older versions of Node.js, where tests run, have no such function, and need none.
-  for (const { buffer } of arrays) if (buffer instanceof ArrayBuffer) buffer.transfer?.(0);
+  for (const { buffer } of arrays) {
+    // An empty one may have been given back already, and cannot be once more.
+    if (buffer instanceof ArrayBuffer && buffer.byteLength > 0) buffer.transfer(0);
+  }
 }
 
 /** What a checkpoint handed over, which the host has read when it calls again. @type {import("./state.js").Entry[]} */
@@ -35,7 +37,7 @@ let handedOver = [];
 
 /** @param {Stateful | undefined} state */
 function checkpoint(state) {
-  for (const { key, value } of handedOver) release(key, value ?? key);
+  for (const { key, value } of handedOver) release(key, ...(value === undefined ? [] : [value]));
   handedOver = state?.checkpoint() ?? [];
   return handedOver;
 }

@@ -11,6 +11,12 @@ import { correlatorExports, detectorExports } from "./runner.js";
 import { SEVERITIES } from "./said.js";
 import { compareBytes } from "./state.js";
 
+// Node.js has this from version 22 on. Without it a test would not notice what holds on to memory that was given back.
+ArrayBuffer.prototype.transfer ??= function () {
+  structuredClone(this, { transfer: [this] });
+  return new ArrayBuffer(0);
+};
+
 /** @typedef {Record<string, string>} Labels */
 /** @typedef {Record<string, string | number | bigint | boolean | string[]>} Given */
 
