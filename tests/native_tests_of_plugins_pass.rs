@@ -11,11 +11,8 @@ use std::process::Command;
 /// Runs a command in the folder of an SDK, and another in those of a language's examples.
 fn pass(language: &str, sdk: &str, of_sdk: &str, of_examples: &str) {
     let example = |kind: &str| format!("examples/{language}/{kind}");
-    let folders = [
-        (format!("sdk/{sdk}"), of_sdk),
-        (example("detector"), of_examples),
-        (example("correlator"), of_examples),
-    ];
+    let folders =
+        [(format!("sdk/{sdk}"), of_sdk), (example("detector"), of_examples), (example("correlator"), of_examples)];
     for (folder, command) in folders {
         let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../plugins").join(&folder);
         let mut shell = Command::new("sh");

@@ -136,7 +136,13 @@ fn body(does: Does) -> Function {
         Does::Time(place) => {
             let mut function = Function::new([]);
             let unaligned = MemArg { offset: 0, align: 0, memory_index: 0 };
-            function.instructions().local_get(place).i64_const(STANDING_CLOCK).i64_store(unaligned).i32_const(SUCCESS).end();
+            function
+                .instructions()
+                .local_get(place)
+                .i64_const(STANDING_CLOCK)
+                .i64_store(unaligned)
+                .i32_const(SUCCESS)
+                .end();
             function
         }
         Does::Zeros => {

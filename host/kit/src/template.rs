@@ -47,7 +47,11 @@ pub fn project(language: &Language, kind: Kind, name: &str) -> Result<Vec<Projec
         if let Some(within) = path.strip_prefix(&example) {
             let named = replaced(content, example_name(kind), name);
             // The last one is the language's own, and the name of an earlier one may be the beginning of its name.
-            let vendored = language.sdk.iter().rev().fold(named, |text, sdk| replaced(&text, &format!("../../../sdk/{sdk}"), "sdk"));
+            let vendored = language
+                .sdk
+                .iter()
+                .rev()
+                .fold(named, |text, sdk| replaced(&text, &format!("../../../sdk/{sdk}"), "sdk"));
             files.push((within.to_owned(), vendored));
         }
     }

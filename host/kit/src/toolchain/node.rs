@@ -8,15 +8,11 @@ use orion_model::Kind;
 use super::desk::{Desk, Program, ToolFailure, read};
 use super::{Made, Project, world};
 
-const NODE: &[&str] = &[
-    "Debian and Ubuntu: apt-get install nodejs npm (version 20 or newer is wanted)",
-    "or from https://nodejs.org",
-];
+const NODE: &[&str] =
+    &["Debian and Ubuntu: apt-get install nodejs npm (version 20 or newer is wanted)", "or from https://nodejs.org"];
 
-const COMPONENTIZE_JS: &[&str] = &[
-    "in the project: npm install",
-    "or for all projects: npm install --global @bytecodealliance/componentize-js",
-];
+const COMPONENTIZE_JS: &[&str] =
+    &["in the project: npm install", "or for all projects: npm install --global @bytecodealliance/componentize-js"];
 
 /// Parts of the engine that would reach for the world outside.
 const FEATURES: [&str; 5] = ["stdio", "random", "clocks", "http", "fetch-event"];
