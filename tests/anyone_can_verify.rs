@@ -246,7 +246,12 @@ fn a_plugin_that_nobody_vouches_for_is_found() {
     plugins: `mine.wasm` was accepted and is not vouched for: `mine.wasm` is not signed: there is no mine.wasm.sig beside it; whoever stands behind it makes that with `orion-kit sign mine.wasm --key KEY`
     → until then a process that has it runs on with it, and the next start is without it
     ");
-    let locked = LockedPlugin { name: "another".to_owned(), version: "1.0.0".to_owned(), digest: digest_of(plugin) };
+    let locked = LockedPlugin {
+        name: "another".to_owned(),
+        version: "1.0.0".to_owned(),
+        digest: digest_of(plugin),
+        source: None,
+    };
     let write_lock = |file: &str| {
         let lock = Lock { plugins: [(file.to_owned(), locked.clone())].into() };
         std::fs::write(deployment.path("plugins/plugins.lock"), lock.write()).unwrap();

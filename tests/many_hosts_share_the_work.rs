@@ -151,9 +151,12 @@ fn a_deployment_moves_to_redis_and_back_with_everything_it_knows() {
     let nodes = host.orion(&["get", "nodes", "--redis-url", &url]);
     let node: Value = serde_json::from_slice(&nodes.stdout).unwrap();
     assert_eq!((&node["node"], &node["live"], &node["partitions"]), (&"one".into(), &true.into(), &129.into()));
-    let partitions = host.orion(&["get", "partitions", "--redis-url", &url]);
-    let partitions = String::from_utf8(partitions.stdout).unwrap();
-    assert!(partitions.contains(r#""owners":["group/targets.yaml/targets"]"#), "{partitions}");
+    let partitions = || String::from_utf8(host.orion(&["get", "partitions", "--redis-url", &url]).stdout).unwrap();
+    assert!(partitions().contains(r#""owners":["group/targets.yaml/targets"]"#), "{}", partitions());
+    host.wait_until("a partition that is busy", |_| {
+        let values = partitions().lines().map(|line| serde_json::from_str::<Value>(line).unwrap()).collect::<Vec<_>>();
+        values.iter().any(|it| it["busy"].as_f64().is_some_and(|ratio| ratio > 0.0 && ratio < 1.0))
+    });
     let busy = host.orion(&["migrate", "--to", "embedded", "--redis-url", &url, "--node-name", "two"]);
     assert_eq!(busy.status.code(), Some(3), "a host runs on the folder");
     exporter.stop();

@@ -118,7 +118,7 @@ fn signature(bytes: &[u8], number: u8) -> String {
 fn lock(plugins: &[(&str, &[u8])]) -> String {
     let locked = |(file, bytes): &(&str, &[u8])| {
         let (name, version) = ("threshold".to_owned(), "1.0.0".to_owned());
-        ((*file).to_owned(), LockedPlugin { name, version, digest: digest_of(bytes) })
+        ((*file).to_owned(), LockedPlugin { name, version, digest: digest_of(bytes), source: None })
     };
     Lock { plugins: plugins.iter().map(locked).collect() }.write()
 }

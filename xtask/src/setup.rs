@@ -9,10 +9,11 @@ const WASM_TARGET: &str = "wasm32-unknown-unknown";
 
 /// Programs the lab starts, and the Debian package that holds each. Some packages start their servers, too: tests do not
 /// speak to those, they have their own on other ports.
-const SERVERS: [(&str, &str); 3] = [
+const SERVERS: [(&str, &str); 4] = [
     ("prometheus", "prometheus"),
     ("prometheus-node-exporter", "prometheus-node-exporter"),
     ("redis-server", "redis-server"),
+    ("docker-registry", "docker-registry"),
 ];
 
 /// Toolchains of other languages that examples of plugins are built with, from PyPI. Exact versions: what they make is compared.
@@ -113,8 +114,9 @@ fn servers() -> Result<(), Failure> {
         let packages = missing.join(" ");
         Failure::Missing(format!(
             "tests run against real servers, and these are missing: {packages}. On Debian and Ubuntu: \
-             `sudo apt-get install {packages}`; elsewhere install Prometheus, node_exporter and Redis so that the \
-             programs `prometheus`, `prometheus-node-exporter` and `redis-server` are on the PATH"
+             `sudo apt-get install {packages}`; elsewhere install Prometheus, node_exporter, Redis and the \
+             distribution registry so that the programs `prometheus`, `prometheus-node-exporter`, `redis-server` and \
+             `docker-registry` are on the PATH"
         ))
     };
     let administrator = administrator().ok_or_else(by_hand)?;

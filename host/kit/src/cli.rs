@@ -52,6 +52,8 @@ pub enum Command {
     Sign(SignArgs),
     /// Write down which plugin files a folder is meant to hold: plugins.lock
     Lock(LockArgs),
+    /// Bring plugin files into a plugin folder, and pin them in its plugins.lock
+    Fetch(FetchArgs),
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -143,6 +145,31 @@ pub struct LockArgs {
     /// Write nothing; exit with 1 when the lock is not what it would be
     #[arg(long)]
     pub check: bool,
+    /// How the result looks on stdout
+    #[arg(long, value_enum, default_value_t = Output::Text)]
+    pub output: Output,
+}
+
+/// Arguments of `orion-kit fetch`.
+#[derive(Args)]
+pub struct FetchArgs {
+    /// A .wasm file, a folder of them, https://HOST/FILE.wasm@sha256:DIGEST or oci://HOST/NAME@sha256:DIGEST
+    /// [default: what the folder's lock holds and the folder does not]
+    pub sources: Vec<String>,
+    /// The plugin folder
+    #[arg(long, value_name = "DIR", default_value = "plugins", env = "ORION_PLUGINS__DIR")]
+    pub into: PathBuf,
+    /// Certificate authorities for https and oci, in PEM [default: those that the system trusts]
+    #[arg(long, value_name = "FILE")]
+    pub ca_file: Option<PathBuf>,
+    /// Who asks the registry
+    #[cfg(feature = "oci")]
+    #[arg(long, value_name = "NAME", requires = "registry_password_file")]
+    pub registry_user: Option<String>,
+    /// A file with the password for the registry
+    #[cfg(feature = "oci")]
+    #[arg(long, value_name = "FILE", requires = "registry_user")]
+    pub registry_password_file: Option<PathBuf>,
     /// How the result looks on stdout
     #[arg(long, value_enum, default_value_t = Output::Text)]
     pub output: Output,

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use orion_kit::cli::{self, Cli, Command, Failure};
-use orion_kit::{author, command, trust};
+use orion_kit::{author, command, fetch, trust};
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -34,6 +34,7 @@ fn run(cli: &Cli) -> Result<ExitCode, Failure> {
         Command::Key(args) => trust::key(args),
         Command::Sign(args) => trust::sign(args),
         Command::Lock(args) => trust::lock(args),
+        Command::Fetch(args) => fetch::fetch(args),
         Command::Completions { shell } => {
             cli::print_completions(*shell);
             Ok(ExitCode::SUCCESS)

@@ -30,3 +30,4 @@ pub mod store_watch;
 mod supervision;
 pub mod watcher;
 mod watermark;
+mod workers;

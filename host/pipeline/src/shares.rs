@@ -3,9 +3,10 @@
 //! Whatever this says, it is the bus that decides: a host that still holds on to what another one has taken over cannot
 //! commit.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use orion_bus::{Bus as _, BusError, Held, Partition, Place, PlainStreams, RedisBus, Role, SqliteBus};
 use orion_model::Clock;
@@ -16,6 +17,7 @@ use crate::guardian::{GUARDIAN_OWNERS, Share};
 use crate::outside::{IN_OWNER, OUT_OWNER};
 use crate::watcher::GROUP_OWNERS;
 use crate::watermark::{Reached, Watermark, told};
+use crate::workers::{BusyMeter, Workers};
 
 /// How often a host tells how far it has come. Ticks go out four times a second; this keeps what they carry fresh.
 const TELL_MILLIS: u64 = 100;
@@ -162,11 +164,11 @@ impl Shares {
         }
     }
 
-    /// Begins to tell other hosts how far this one has come.
-    pub(crate) fn tell(&mut self, watermark: &Arc<Watermark>, clock: &Arc<dyn Clock>) {
+    /// Begins to tell other hosts how far this one has come, and whoever looks how busy it is.
+    pub(crate) fn tell(&mut self, watermark: &Arc<Watermark>, workers: &Arc<Workers>, clock: &Arc<dyn Clock>) {
         let Self::Among(among) = self else { return };
         let (bus, held, applied) = (among.bus.clone(), among.held.clone(), among.applied.clone());
-        let (watermark, clock) = (watermark.clone(), clock.clone());
+        let (watermark, clock, mut meter) = (watermark.clone(), clock.clone(), BusyMeter::new(workers.clone()));
         among.teller = Some(tokio::spawn(async move {
             loop {
                 let version = applied.load(Ordering::SeqCst);
@@ -174,7 +176,7 @@ impl Shares {
                 let reached = watermark.reached(clock.now());
                 let is_whole = bus.waiting() == 0 && !held.borrow().in_doubt;
                 let progress = reached.filter(|_| is_whole).map(|reached| told(reached, bus.seen()));
-                bus.leases().describe(version, progress.unwrap_or_default(), about());
+                bus.leases().describe(version, progress.unwrap_or_default(), about(&meter.busy(Instant::now())));
                 tokio::time::sleep(Duration::from_millis(TELL_MILLIS)).await;
             }
         }));
@@ -198,13 +200,16 @@ impl Shares {
             // Ended by us; only then it lets go of the bus.
             let _ = teller.await;
         }
-        among.bus.leases().describe(among.applied.load(Ordering::SeqCst), String::new(), about());
+        among.bus.leases().describe(among.applied.load(Ordering::SeqCst), String::new(), about(&BTreeMap::new()));
     }
 }
 
-/// What else a host says of itself.
-fn about() -> String {
-    serde_json::json!({ "version": env!("CARGO_PKG_VERSION"), "pid": std::process::id() }).to_string()
+/// What else a host says of itself. A thousandth is enough to see who is busy.
+fn about(busy: &BTreeMap<Partition, f64>) -> String {
+    let rounded = busy.iter().map(|(partition, ratio)| (partition.to_string(), (ratio * 1_000.0).round() / 1_000.0));
+    let busy: BTreeMap<String, f64> = rounded.filter(|(_, ratio)| *ratio > 0.0).collect();
+    let (version, pid) = (env!("CARGO_PKG_VERSION"), std::process::id());
+    serde_json::json!({ "version": version, "pid": pid, "busy": busy }).to_string()
 }
 
 #[cfg(test)]

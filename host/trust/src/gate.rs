@@ -138,7 +138,7 @@ impl Gate {
     fn in_lock(&self, lock: &Lock, file: &str, digest: Digest) -> Result<bool, String> {
         match lock.plugins.get(file) {
             Some(locked) if locked.digest == digest => Ok(true),
-            Some(LockedPlugin { name, version, digest: locked }) => Err(format!(
+            Some(LockedPlugin { name, version, digest: locked, .. }) => Err(format!(
                 "`{file}` is {}, and {LOCK_FILE} has {} ({name} {version}): put that version back, or look at this one \
                  and take it in with {}",
                 text::shown(digest),
@@ -231,7 +231,7 @@ mod tests {
         }
 
         fn lock(&self, digest: Digest) {
-            let plugin = LockedPlugin { name: "above".to_owned(), version: "1.0.0".to_owned(), digest };
+            let plugin = LockedPlugin { name: "above".to_owned(), version: "1.0.0".to_owned(), digest, source: None };
             self.write("plugins/plugins.lock", &Lock { plugins: [(FILE.to_owned(), plugin)].into() }.write());
         }
 

@@ -34,6 +34,8 @@ pub struct LockedPlugin {
     pub version: String,
     /// What counts.
     pub digest: Digest,
+    /// From where it can be had, as `orion-kit fetch` takes it. Nothing but that reads it.
+    pub source: Option<String>,
 }
 
 /// A lock: plugins by the names of their files.
@@ -58,6 +60,7 @@ struct WrittenPlugin {
     name: String,
     version: String,
     digest: String,
+    source: Option<String>,
 }
 
 impl Lock {
@@ -77,9 +80,9 @@ impl Lock {
             return Err(LockError(format!("it says version {}, and this Orion reads version {FORM}", written.version)));
         }
         let mut plugins = BTreeMap::new();
-        for WrittenPlugin { file, name, version, digest } in written.plugin {
+        for WrittenPlugin { file, name, version, digest, source } in written.plugin {
             let digest = text::digest(&digest).map_err(|why| LockError(format!("`{file}`: {why}")))?;
-            if plugins.insert(file.clone(), LockedPlugin { name, version, digest }).is_some() {
+            if plugins.insert(file.clone(), LockedPlugin { name, version, digest, source }).is_some() {
                 return Err(LockError(format!("`{file}` stands in it twice")));
             }
         }
@@ -89,10 +92,11 @@ impl Lock {
     /// The lock as text: files in order, so that a change of one plugin is a change of its lines alone.
     pub fn write(&self) -> String {
         let mut lines = format!("# The plugin files of this folder. Made by orion-kit lock.\nversion = {FORM}\n");
-        for (file, LockedPlugin { name, version, digest }) in &self.plugins {
+        for (file, LockedPlugin { name, version, digest, source }) in &self.plugins {
             let digest = text::shown(*digest);
             lines.push_str("\n[[plugin]]\n");
-            for (key, value) in [("file", file), ("name", name), ("version", version), ("digest", &digest)] {
+            let always = [("file", file), ("name", name), ("version", version), ("digest", &digest)];
+            for (key, value) in always.into_iter().chain(source.as_ref().map(|source| ("source", source))) {
                 lines.push_str(&format!("{key} = {}\n", text::quoted(value)));
             }
         }
@@ -106,7 +110,12 @@ mod tests {
     use proptest::prelude::*;
 
     fn locked(name: &str, digest: u8) -> LockedPlugin {
-        LockedPlugin { name: name.to_owned(), version: "1.0.0".to_owned(), digest: Digest::from_bytes([digest; 32]) }
+        LockedPlugin {
+            name: name.to_owned(),
+            version: "1.0.0".to_owned(),
+            digest: Digest::from_bytes([digest; 32]),
+            source: None,
+        }
     }
 
     #[test]
@@ -145,8 +154,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_reads_back(plugins in proptest::collection::btree_map(any::<String>(), (any::<String>(), any::<u8>()), 0..5)) {
-            let plugins = plugins.into_iter().map(|(file, (name, digest))| (file, locked(&name, digest))).collect();
+        fn what_is_written_reads_back(plugins in proptest::collection::btree_map(any::<String>(), (any::<String>(), any::<u8>(), any::<Option<String>>()), 0..5)) {
+            let plugins = plugins.into_iter().map(|(file, (name, digest, source))| (file, LockedPlugin { source, ..locked(&name, digest) })).collect();
             let lock = Lock { plugins };
             prop_assert_eq!(Lock::read(&lock.write()), Ok(lock));
         }

@@ -140,6 +140,11 @@ impl Deployment {
 
     /// Starts `orion run`.
     pub fn start(&self) -> Result<Running, BenchError> {
+        self.start_with(&[])
+    }
+
+    /// Starts `orion run` with these variables.
+    pub fn start_with(&self, variables: &[(&str, &str)]) -> Result<Running, BenchError> {
         const WHAT: &str = "start orion";
         let log = File::create(self.log()).map_err(BenchError::failed(WHAT))?;
         let mut command = Command::new(&self.binary);
@@ -153,6 +158,7 @@ impl Deployment {
             .current_dir(self.folder.path())
             .env("PROMETHEUS_URL", &self.prometheus_url)
             .env("ORION_DATA__DIR", self.folder.path())
+            .envs(variables.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log);

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 pub enum LabError {
     /// The program is not installed.
     #[error(
-        "`{program}` is not installed; run `apt-get install prometheus prometheus-node-exporter redis-server` or `cargo xtask setup`"
+        "`{program}` is not installed; run `apt-get install prometheus prometheus-node-exporter redis-server docker-registry` or `cargo xtask setup`"
     )]
     MissingBinary {
         /// Which one.
@@ -41,6 +41,12 @@ pub enum LabError {
         /// Asked for.
         url: String,
         /// What came instead.
+        why: String,
+    },
+    /// No certificate came about.
+    #[error("cannot make a certificate: {why}")]
+    Certificate {
+        /// What was said.
         why: String,
     },
     /// A Redis of the lab did not do what it was told.

@@ -5,12 +5,14 @@
 --       the host's own); 3 its token;
 --       4 owner; 5 expected offset ('' for none); 6 offset ('' when only records are added: nothing is then expected);
 --       7 how many ids are remembered before the older half is let go; 8 whether the owner reads the log, whose offset is
---       then a position ('1'); 9 how many records; then the records, each its id (16 bytes) and the rest; then pairs of what changes in the state: 'p' key, value | 'd' key, '' | 'c', ''
+--       then a position ('1'); 9 the ids of the records, 16 bytes each; 10 how many packs; then the packs, which hold the records;
+--       then pairs of what changes in the state: 'p' key, value | 'd' key, '' | 'c', ''
 -- Gives {'OK', last position, records appended, id of the entry}, or why nothing changed:
 --       {'EMPTY'}, {'REGRESSED', last position}, {'FENCED', token}, {'CONFLICT', offset found}
 local log, meta, owners, state, ids, ids_before, leases, readers = unpack(KEYS)
 local owner, offset = ARGV[4], ARGV[6]
-local first_record, records = 10, tonumber(ARGV[9])
+local all_ids, first_pack, packs = ARGV[9], 11, tonumber(ARGV[10])
+local records, first_change = #all_ids / 16, first_pack + packs
 -- What fits on Lua's stack, with room to spare.
 local MOST_ARGUMENTS = 4000
 
@@ -30,12 +32,12 @@ if offset ~= '' then
 end
 
 -- Which records are new. A full server refuses the first write, and then nothing is half done.
-local fresh, here = {}, {}
+local fresh, left_out, here = 0, {}, {}
 local is_before = redis.call('EXISTS', ids_before) == 1
 for from = 0, records - 1, MOST_ARGUMENTS do
   local names, add = {}, {}
   for at = from, math.min(from + MOST_ARGUMENTS, records) - 1 do
-    names[#names + 1] = string.sub(ARGV[first_record + at], 1, 16)
+    names[#names + 1] = string.sub(all_ids, 16 * at + 1, 16 * at + 16)
   end
   local in_ids = redis.call('SMISMEMBER', ids, unpack(names))
   local in_before = is_before and redis.call('SMISMEMBER', ids_before, unpack(names))
@@ -43,12 +45,17 @@ for from = 0, records - 1, MOST_ARGUMENTS do
     if in_ids[at] == 0 and not (in_before and in_before[at] == 1) and not here[name] then
       here[name] = true
       add[#add + 1] = name
-      fresh[#fresh + 1] = ARGV[first_record + from + at - 1]
+    else
+      left_out[#left_out + 1] = struct.pack('<I4', from + at - 1)
     end
   end
   if #add > 0 then redis.call('SADD', ids, unpack(add)) end
+  fresh = fresh + #add
 end
 
+-- Packs stay as they came: what is known already is named beside them. All are in the first part of a large commit, whose
+-- other parts have its position.
+seq = seq + fresh
 local entry_id
 local fields = {'o', owner}
 local function put(name, value)
@@ -59,14 +66,13 @@ local function put(name, value)
   fields[#fields + 1] = name
   fields[#fields + 1] = value
 end
-for _, record in ipairs(fresh) do
-  put('r', record)
-  seq = seq + 1
+if fresh > 0 then
+  for at = first_pack, first_change - 1 do put('r', ARGV[at]) end
+  if #left_out > 0 then put('x', table.concat(left_out)) end
 end
-local first_change = first_record + records
 for at = first_change, #ARGV, 2 do put(ARGV[at], ARGV[at + 1]) end
 if offset ~= '' then put('f', offset) end
-if offset ~= '' or #fresh > 0 then
+if offset ~= '' or fresh > 0 then
   entry_id = redis.call('XADD', log, string.format('%.0f-*', seq), unpack(fields))
   redis.call('HSET', meta, 'seq', string.format('%.0f', seq))
 end
@@ -93,7 +99,7 @@ if offset ~= '' then
   flush()
 end
 
-if #fresh > 0 and redis.call('SCARD', ids) > tonumber(ARGV[7]) then
+if fresh > 0 and redis.call('SCARD', ids) > tonumber(ARGV[7]) then
   redis.call('RENAME', ids, ids_before)
 end
-return {'OK', string.format('%.0f', seq), #fresh, entry_id or ''}
+return {'OK', string.format('%.0f', seq), fresh, entry_id or ''}

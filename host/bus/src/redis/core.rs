@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use redis::{ErrorKind, RedisError, ServerErrorKind, Value};
+use redis::{ErrorKind, RedisError, RedisResult, ServerErrorKind, Value};
 use tokio::sync::watch;
 
 use super::follower::stored_cursor;
@@ -290,22 +290,33 @@ impl Core {
         let mut found = Vec::new();
         let mut from = EntryId { position: after + 1, number: 0 };
         while found.len() < max {
-            let answer = redis::cmd("XRANGE")
-                .arg(&self.keys.log)
-                .arg(from.to_string())
-                .arg("+")
-                .arg("COUNT")
-                .arg(READ_ENTRIES)
-                .query_async::<Value>(&mut self.link.clone())
-                .await
-                .map_err(|error| self.error(away(&error)))?;
-            let entries = read_entries(answer).map_err(|error| self.foreign(&error))?;
+            let entries = self.read_log(from, max - found.len()).await?;
             let Some(last) = entries.last() else { break };
             from = EntryId { number: last.id.number + 1, ..last.id };
             found.extend(entries.into_iter().flat_map(|entry| entry.records).filter(|entry| entry.seq > after));
         }
         found.truncate(max);
         Ok(found)
+    }
+
+    /// Entries of the log from one on, of so many positions. An entry has the position of its last record: asked for by their
+    /// number, entries would hold many times what is wanted, and be unpacked for nothing.
+    async fn read_log(&self, from: EntryId, positions: usize) -> Result<Vec<LogEntry>, BusError> {
+        let last = from.position.saturating_add(positions as u64 - 1);
+        let wanted = self.read_range(from, &last.to_string(), READ_ENTRIES).await?;
+        match wanted.is_empty() {
+            false => Ok(wanted),
+            // The next one is a large commit, or lies behind positions that were left out.
+            true => self.read_range(from, "+", 1).await,
+        }
+    }
+
+    async fn read_range(&self, from: EntryId, to: &str, entries: usize) -> Result<Vec<LogEntry>, BusError> {
+        let mut command = redis::cmd("XRANGE");
+        command.arg(&self.keys.log).arg(from.to_string()).arg(to).arg("COUNT").arg(entries);
+        let answer: RedisResult<Value> = command.query_async(&mut self.link.clone()).await;
+        let answer = answer.map_err(|error| self.error(away(&error)))?;
+        read_entries(answer).map_err(|error| self.foreign(&error))
     }
 
     /// What this host knows to be in the log is waited for: a stage that committed something reads it, and one that reads

@@ -19,10 +19,14 @@ use crate::{Bus as _, SqliteBus};
 const BLOCK_MILLIS: u64 = 1_000;
 
 /// Entries read at once: each is a commit of up to some hundred records.
-const READ_ENTRIES: usize = 128;
+const READ_ENTRIES: usize = 32;
 
-/// Answers that are read and not yet in the host's file: reading goes on while the disk works.
-const AHEAD: usize = 4;
+/// Answers that are read and not yet in the host's file: reading goes on while the disk works. In a flood each holds a commit or two.
+const AHEAD: usize = 16;
+
+/// Records that are taken over in one transaction, and those of one answer more: enough that they share a sync and the pages they
+/// touch, few enough that others wait for the file some ten milliseconds at most.
+const RECORDS_OF_A_TRANSACTION: usize = 4_096;
 
 /// First and longest wait after an error.
 const RETRY_MILLIS: (u64, u64) = (100, 2_000);
@@ -100,7 +104,7 @@ fn entries_of_one_stream(answer: Value) -> Value {
 
 /// Writes what was read into the host's own file.
 async fn write_log(core: Arc<Core>, mut to_write: mpsc::Receiver<Vec<LogEntry>>, mut down: watch::Receiver<bool>) {
-    while let Some(entries) = to_write.recv().await {
+    while let Some(entries) = next_to_write(&mut to_write).await {
         let Some(last) = entries.last().map(|entry| entry.id) else { continue };
         let commits = replicated(&core, entries, last);
         let mut retry = Retry::new("the log cannot be taken over into this host's file");
@@ -112,6 +116,19 @@ async fn write_log(core: Arc<Core>, mut to_write: mpsc::Receiver<Vec<LogEntry>>,
         core.journal().forget_until(last);
         core.has_mirrored(last.position);
     }
+}
+
+/// What was read meanwhile, together: a transaction for each answer would have the disk wait for hundreds of syncs a second.
+async fn next_to_write(to_write: &mut mpsc::Receiver<Vec<LogEntry>>) -> Option<Vec<LogEntry>> {
+    let mut entries = to_write.recv().await?;
+    let mut records: usize = entries.iter().map(|entry| entry.records.len()).sum();
+    while records < RECORDS_OF_A_TRANSACTION
+        && let Ok(more) = to_write.try_recv()
+    {
+        records += more.iter().map(|entry| entry.records.len()).sum::<usize>();
+        entries.extend(more);
+    }
+    Some(entries)
 }
 
 /// How far a file has followed the log.

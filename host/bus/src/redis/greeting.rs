@@ -8,8 +8,9 @@ use std::time::Duration;
 use redis::{FromRedisValue, RedisResult, Value};
 
 use super::core::{ANSWER_MILLIS, Core, Trouble, away, escaped};
+use super::pack::{Unplaced, pack};
 use super::script::{eval, load_unknown, make_known, unexpected};
-use super::wire::{EntryId, record_bytes};
+use super::wire::EntryId;
 use super::{Place, REDIS_OWNERS};
 use crate::error::BusError;
 use crate::record::{Commit, Entry, NewRecord, Replicated, StateChange};
@@ -394,7 +395,9 @@ impl Core {
         append.arg("o").arg(format!("@{}/{RESTORED_OWNER}", escaped(self.node())));
         for entry in entries {
             remember.arg(entry.id.as_bytes().as_slice());
-            append.arg("r").arg(record_bytes(&as_new(entry)));
+        }
+        for pack in pack(entries.iter().map(Unplaced::from)) {
+            append.arg("r").arg(pack);
         }
         remember.query_async::<()>(&mut link).await?;
         append.query_async::<()>(&mut link).await

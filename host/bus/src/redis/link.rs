@@ -53,6 +53,13 @@ impl Link {
         Ok(self.open().await?.number)
     }
 
+    /// The connection itself and its number, for what has to happen on one and the same. What goes wrong is to be learnt from
+    /// ([`Link::learn`]).
+    pub(crate) async fn pinned(&self) -> RedisResult<(MultiplexedConnection, u64)> {
+        let Open { connection, number } = self.open().await?;
+        Ok((connection, number))
+    }
+
     async fn open(&self) -> RedisResult<Open> {
         let mut open = self.0.open.lock().await;
         if let Some(open) = &*open {
@@ -102,8 +109,8 @@ impl Link {
         Err(last.unwrap_or_else(unknown))
     }
 
-    /// What an error says about the connection: whether another one is to be opened.
-    async fn learn(&self, number: u64, error: &RedisError) -> bool {
+    /// What an error says about the connection: whether the same is to be tried at once where the keys are now.
+    pub(crate) async fn learn(&self, number: u64, error: &RedisError) -> bool {
         let moved = error.redirect_node().and_then(|(address, _)| {
             let (host, port) = address.rsplit_once(':')?;
             Some((host.to_owned(), port.parse().ok()?))

@@ -16,6 +16,8 @@ mod keys;
 pub(crate) mod lease;
 mod link;
 mod outbox;
+mod pack;
+mod plain_stream;
 mod script;
 mod server;
 mod streams;

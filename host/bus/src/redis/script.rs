@@ -9,7 +9,8 @@ use redis::{Cmd, FromRedisValue, RedisResult, Script, Value};
 
 use super::keys::Keys;
 use super::link::Link;
-use super::wire::{EntryId, change_fields, record_bytes};
+use super::pack::{Unplaced, pack};
+use super::wire::{EntryId, change_fields};
 use crate::record::Commit;
 
 /// Ids that are remembered in each of two halves. A record that comes again is known as such while its id is among them;
@@ -67,9 +68,12 @@ impl Sending<'_> {
             .arg(self.owner)
             .arg(expected)
             .arg(offset);
-        command.arg(REMEMBERED_IDS).arg(u8::from(self.reads_log)).arg(self.commit.records.len());
-        for record in &self.commit.records {
-            command.arg(record_bytes(record));
+        let records = &self.commit.records;
+        let ids: Vec<u8> = records.iter().flat_map(|record| *record.id.as_bytes()).collect();
+        let packs = pack(records.iter().map(Unplaced::from));
+        command.arg(REMEMBERED_IDS).arg(u8::from(self.reads_log)).arg(ids).arg(packs.len());
+        for pack in packs {
+            command.arg(pack);
         }
         if !self.is_records_only {
             for change in &self.commit.state {

@@ -3,17 +3,14 @@
 
 use std::time::Duration;
 
-use redis::{FromRedisValue, RedisResult, Value};
+use redis::{RedisResult, Value};
 
 use super::core::{ANSWER_MILLIS, away};
 use super::link::Link;
-use super::script::eval;
+use super::plain_stream::{OWN_FIELD, PlainStream};
 use super::{RedisServer, RedisSettings};
 use crate::error::BusError;
 use crate::record::RecordKind;
-
-/// Entries that a plain stream keeps, about: some hours of a busy host, for readers that were away.
-const KEPT_ENTRIES: usize = 100_000;
 
 /// Entries that could not be taken in and are kept for whoever wrote them.
 const KEPT_DEAD_ENTRIES: usize = 10_000;
@@ -24,8 +21,8 @@ const READ_ENTRIES: usize = 256;
 /// How long a read waits for something to come: no longer than a handover may take.
 const BLOCK_MILLIS: u64 = 200;
 
-/// The field by which an entry is known as Orion's own: its position in the log.
-const OWN_FIELD: &str = "orion_seq";
+/// How long an entry of Orion's own is left alone before more is read: as long as the answer to who published it is on its way.
+const OWN_MILLIS: u64 = 5;
 
 /// The prefix with which the streams have the plain names.
 const PLAIN_PREFIX: &str = "orion";
@@ -39,11 +36,10 @@ pub struct ForeignEntry {
     pub fields: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
-/// The plain streams of a deployment. Each has a connection of its own: on a Cluster their keys live on different masters.
+/// The plain streams of a deployment.
 pub struct PlainStreams {
     server: RedisServer,
-    names: [String; 3],
-    links: [Link; 3],
+    streams: [PlainStream; 3],
     reader: Link,
     dead: String,
     dead_link: Link,
@@ -59,17 +55,15 @@ impl PlainStreams {
         };
         Self {
             server: settings.server.clone(),
-            names: RecordKind::ALL.map(|kind| name(kind.as_str())),
-            links: [(); 3].map(|()| link(ANSWER_MILLIS)),
+            streams: RecordKind::ALL.map(|kind| PlainStream::new(name(kind.as_str()), link(ANSWER_MILLIS))),
             reader: link(BLOCK_MILLIS + ANSWER_MILLIS),
             dead: format!("{{{}}}:dead", settings.prefix),
             dead_link: link(ANSWER_MILLIS),
         }
     }
 
-    /// The stream of a kind.
-    pub fn name(&self, kind: RecordKind) -> &str {
-        let [event, incident, decision] = &self.names;
+    fn stream(&self, kind: RecordKind) -> &PlainStream {
+        let [event, incident, decision] = &self.streams;
         match kind {
             RecordKind::Event => event,
             RecordKind::Incident => incident,
@@ -77,52 +71,54 @@ impl PlainStreams {
         }
     }
 
+    /// The name of the stream of a kind.
+    pub fn name(&self, kind: RecordKind) -> &str {
+        &self.stream(kind).name
+    }
+
     /// Appends records, each with its position and the fields by which it is to be read. Records that are there are left out,
     /// so after an error the same ones can be given again.
     pub async fn publish(&self, kind: RecordKind, records: &[(u64, Vec<(&str, &str)>)]) -> Result<(), BusError> {
-        if records.is_empty() {
-            return Ok(());
-        }
-        let stream = self.name(kind);
-        let mut command = eval(include_str!("publish.lua"), &[stream, &format!("{{{stream}}}:published")]);
-        command.arg(KEPT_ENTRIES);
-        for (position, fields) in records {
-            command.arg(position).arg(fields.len() + 1);
-            for (name, value) in fields {
-                command.arg(name).arg(value);
-            }
-            command.arg(OWN_FIELD).arg(position);
-        }
-        let [event, incident, decision] = &self.links;
-        let link = match kind {
-            RecordKind::Event => event,
-            RecordKind::Incident => incident,
-            RecordKind::Decision => decision,
-        };
-        let published: RedisResult<Value> = command.query_async(&mut link.clone()).await;
-        published.map(drop).map_err(|error| self.away(&error))
+        self.stream(kind).publish(records).await.map_err(|error| self.away(&error))
     }
 
     /// What others wrote behind an entry, in order; waits a moment when there is nothing. The id is that of the last entry looked at, which
     /// may be one of Orion's own.
     pub async fn read(&self, after: &str) -> Result<(String, Vec<ForeignEntry>), BusError> {
-        let answer: RedisResult<Value> = redis::cmd("XREAD")
-            .arg("COUNT")
-            .arg(READ_ENTRIES)
-            .arg("BLOCK")
-            .arg(BLOCK_MILLIS)
-            .arg("STREAMS")
-            .arg(self.name(RecordKind::Event))
-            .arg(after)
-            .query_async(&mut self.reader.clone())
-            .await;
-        let streams: Option<Vec<(Value, Vec<StreamEntry>)>> =
-            answer.and_then(|answer| Ok(Option::from_redis_value(answer)?)).map_err(|error| self.away(&error))?;
-        let entries: Vec<_> = streams.into_iter().flatten().flat_map(|(_, entries)| entries).collect();
-        let last = entries.last().map_or_else(|| after.to_owned(), |(id, _)| id.clone());
-        let foreign =
-            entries.into_iter().filter(|(_, fields)| !fields.iter().any(|(name, _)| name == OWN_FIELD.as_bytes()));
+        let after = self.stream(RecordKind::Event).past_own(after);
+        let Some(next) = self.read_entries(&after, 1, Some(BLOCK_MILLIS)).await?.pop() else {
+            return Ok((after, Vec::new()));
+        };
+        if is_own(&next) {
+            // Who publishes is about to know up to where. Without this the stream would be read a second time as it is written.
+            tokio::time::sleep(Duration::from_millis(OWN_MILLIS)).await;
+            let past = self.stream(RecordKind::Event).past_own(&after);
+            if past != after {
+                return Ok((past, Vec::new()));
+            }
+        }
+        let entries = self.read_entries(&after, READ_ENTRIES, None).await?;
+        let last = entries.last().map_or(after, |(id, _)| id.clone());
+        let foreign = entries.into_iter().filter(|entry| !is_own(entry));
         Ok((last, foreign.map(|(id, fields)| ForeignEntry { id, fields }).collect()))
+    }
+
+    async fn read_entries(
+        &self,
+        after: &str,
+        most: usize,
+        block_millis: Option<u64>,
+    ) -> Result<Vec<StreamEntry>, BusError> {
+        let mut command = redis::cmd("XREAD");
+        command.arg("COUNT").arg(most);
+        if let Some(millis) = block_millis {
+            command.arg("BLOCK").arg(millis);
+        }
+        command.arg("STREAMS").arg(self.name(RecordKind::Event)).arg(after);
+        let answer: RedisResult<Option<Vec<(Value, Vec<StreamEntry>)>>> =
+            command.query_async(&mut self.reader.clone()).await;
+        let streams = answer.map_err(|error| self.away(&error))?;
+        Ok(streams.into_iter().flatten().flat_map(|(_, entries)| entries).collect())
     }
 
     /// Keeps an entry that cannot be taken in, with why, for whoever wrote it.
@@ -141,6 +137,10 @@ impl PlainStreams {
         let super::core::Trouble::Away(detail) = away(error) else { return BusError::Closed };
         BusError::Away { server: self.server.to_string(), detail }
     }
+}
+
+fn is_own((_, fields): &StreamEntry) -> bool {
+    fields.iter().any(|(name, _)| name == OWN_FIELD.as_bytes())
 }
 
 type StreamEntry = (String, Vec<(Vec<u8>, Vec<u8>)>);

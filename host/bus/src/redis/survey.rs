@@ -14,7 +14,7 @@ use crate::error::BusError;
 use crate::partition::{Partition, Role};
 
 /// A deployment at a moment.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Survey {
     /// The last position of the log.
     pub last_seq: u64,

@@ -64,8 +64,13 @@ impl Tail {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::NewRecord;
     use crate::conformance::event;
-    use crate::redis::wire::placed_at;
+    use crate::redis::pack::Unplaced;
+
+    fn placed_at(record: NewRecord, seq: u64) -> Entry {
+        Unplaced::from(&record).at(seq)
+    }
 
     #[test]
     fn the_end_of_the_log_is_read_from_memory_and_what_is_further_back_is_not() {

@@ -1,15 +1,11 @@
-//! How commits are written: into arguments of the commit script, out of entries of the log, and as bytes for the outbox.
+//! How commits are written: out of entries of the log, and as bytes for the outbox.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
 
-use orion_model::{RecordId, Timestamp};
 use redis::Value;
 
-use crate::record::{Commit, Entry, NewRecord, RecordKind, StateChange};
-
-/// Bytes of an id, and of what follows it: a kind and a time.
-const ID_BYTES: usize = 16;
-const HEAD_BYTES: usize = ID_BYTES + 1 + 8;
+use super::pack::{Unplaced, read_record, records_of, unpack, write_record};
+use crate::record::{Commit, Entry, StateChange};
 
 /// The id of an entry of the log: the position of the last record so far, and which one it is of those at that position.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -48,38 +44,6 @@ pub(super) struct LogEntry {
 pub(super) struct NotOurs {
     id: String,
     what: &'static str,
-}
-
-/// How the wire spells a kind. Never renumber: logs in the field hold these.
-const fn code_of(kind: RecordKind) -> u8 {
-    match kind {
-        RecordKind::Event => 1,
-        RecordKind::Incident => 2,
-        RecordKind::Decision => 3,
-    }
-}
-
-fn kind_of(code: u8) -> Option<RecordKind> {
-    RecordKind::ALL.into_iter().find(|kind| code_of(*kind) == code)
-}
-
-/// A record as the log holds it: id, kind, time, body.
-pub(super) fn record_bytes(record: &NewRecord) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(HEAD_BYTES + record.body.len());
-    bytes.extend_from_slice(record.id.as_bytes());
-    bytes.push(code_of(record.kind));
-    bytes.extend_from_slice(&record.ts.as_millis().to_le_bytes());
-    bytes.extend_from_slice(record.body.as_bytes());
-    bytes
-}
-
-fn read_record(bytes: &[u8]) -> Option<NewRecord> {
-    let (head, body) = bytes.split_at_checked(HEAD_BYTES)?;
-    let (id, rest) = head.split_first_chunk::<ID_BYTES>()?;
-    let (code, ts) = rest.split_first()?;
-    let ts = Timestamp::from_millis(i64::from_le_bytes(ts.try_into().ok()?));
-    let body = String::from_utf8(body.to_vec()).ok()?;
-    Some(NewRecord { kind: kind_of(*code)?, id: RecordId::from_bytes(*id), ts, body })
 }
 
 /// A change as the log holds it: a name that says what and where, and a value.
@@ -123,25 +87,37 @@ fn read_entry(entry: Value) -> Result<LogEntry, NotOurs> {
 
 fn read_fields(id: EntryId, fields: Vec<Value>) -> Option<LogEntry> {
     let mut entry = LogEntry { id, owner: String::new(), offset: None, records: Vec::new(), state: Vec::new() };
-    let mut records = Vec::new();
+    let (mut packs, mut left_out) = (Vec::new(), BTreeSet::new());
     let mut fields = fields.into_iter();
     while let (Some(Value::BulkString(name)), Some(Value::BulkString(value))) = (fields.next(), fields.next()) {
         match name.as_slice() {
             b"o" => entry.owner = String::from_utf8(value).ok()?,
             b"f" => entry.offset = Some(std::str::from_utf8(&value).ok()?.parse().ok()?),
-            b"r" => records.push(read_record(&value)?),
+            b"r" => packs.push(unpack(&value)?),
+            b"x" => left_out = read_numbers(&value)?,
             _ => entry.state.push(read_change(&name, value)?),
         }
     }
-    let before = id.position.checked_sub(records.len() as u64)?;
-    let placed = records.into_iter().zip(before + 1..);
-    entry.records = placed.map(|(record, seq)| placed_at(record, seq)).collect();
+    entry.records = placed_before(id.position, &packs, &left_out)?;
     Some(entry)
 }
 
-/// A record at its position.
-pub(super) fn placed_at(record: NewRecord, seq: u64) -> Entry {
-    Entry { seq, kind: record.kind, id: record.id, ts: record.ts, body: Arc::from(record.body) }
+/// Which records of a commit were known already, counted from 0: they are in its packs, and have no position.
+fn read_numbers(bytes: &[u8]) -> Option<BTreeSet<u32>> {
+    let (numbers, rest) = bytes.as_chunks::<4>();
+    rest.is_empty().then(|| numbers.iter().map(|number| u32::from_le_bytes(*number)).collect())
+}
+
+/// The records of a commit, of which the last one has this position.
+fn placed_before(last: u64, packs: &[Vec<u8>], left_out: &BTreeSet<u32>) -> Option<Vec<Entry>> {
+    let mut records = Vec::new();
+    for pack in packs {
+        records.extend(records_of(pack)?);
+    }
+    let numbered = (0..).zip(records).filter(|(number, _)| !left_out.contains(number));
+    let records: Vec<Unplaced<'_>> = numbered.map(|(_, record)| record).collect();
+    let before = last.checked_sub(records.len() as u64)?;
+    Some(records.into_iter().zip(before + 1..).map(|(record, seq)| record.at(seq)).collect())
 }
 
 /// A commit as bytes: for the outbox.
@@ -155,7 +131,11 @@ pub(super) fn commit_bytes(commit: &Commit) -> Vec<u8> {
     put(&commit.expected.map_or_else(Vec::new, |expected| expected.to_le_bytes().to_vec()));
     put(&commit.offset.to_le_bytes());
     put(&(commit.records.len() as u64).to_le_bytes());
-    commit.records.iter().for_each(|record| put(&record_bytes(record)));
+    for record in &commit.records {
+        let mut bytes = Vec::new();
+        write_record(&mut bytes, Unplaced::from(record));
+        put(&bytes);
+    }
     for change in &commit.state {
         let (name, value) = change_fields(change);
         put(&name);
@@ -176,7 +156,7 @@ pub(super) fn read_commit(bytes: &[u8]) -> Option<Commit> {
     let count = u64::from_le_bytes(pieces.next()?.try_into().ok()?);
     let mut commit = Commit { owner, expected, offset, ..Commit::default() };
     for _ in 0..count {
-        commit.records.push(read_record(pieces.next()?)?);
+        commit.records.push(read_record(pieces.next()?)?.to_new());
     }
     while let Some(name) = pieces.next() {
         commit.state.push(read_change(name, pieces.next()?.to_vec())?);
@@ -204,6 +184,7 @@ mod tests {
 
     use super::*;
     use crate::conformance::event;
+    use crate::redis::pack::pack;
 
     fn any_change() -> impl Strategy<Value = StateChange> {
         prop_oneof![
@@ -220,6 +201,27 @@ mod tests {
             .prop_map(|(owner, expected, offset, records, state)| Commit { owner, expected, offset, records, state })
     }
 
+    fn entry(position: u64, fields: &[(&[u8], &[u8])]) -> Value {
+        let bytes = |bytes: &[u8]| Value::BulkString(bytes.to_vec());
+        let fields = fields.iter().flat_map(|(name, value)| [bytes(name), bytes(value)]);
+        Value::Array(vec![bytes(format!("{position}-0").as_bytes()), Value::Array(fields.collect())])
+    }
+
+    #[test]
+    fn records_that_were_known_are_in_the_entry_and_have_no_position() {
+        let events: Vec<_> = (0..5).map(event).collect();
+        let pack = pack(events.iter().map(Unplaced::from)).remove(0);
+        let found = |position, left_out: &[u32]| {
+            let left_out: Vec<u8> = left_out.iter().flat_map(|number| number.to_le_bytes()).collect();
+            let entry = entry(position, &[(b"o", b"a"), (b"r", &pack), (b"x", &left_out)]);
+            let found = read_entries(Value::Array(vec![entry])).ok()?;
+            Some(found[0].records.iter().map(|record| (record.seq, record.id)).collect::<Vec<_>>())
+        };
+        assert_eq!(found(9, &[0, 3]), Some(vec![(7, events[1].id), (8, events[2].id), (9, events[4].id)]));
+        assert_eq!(found(5, &[]).map(|found| found.len()), Some(5));
+        assert_eq!(found(4, &[]), None, "a position below 1");
+    }
+
     proptest! {
         #[test]
         fn a_commit_comes_back_from_its_bytes_and_from_no_part_of_them(commit in any_commit(), cut in any::<prop::sample::Index>()) {
@@ -232,11 +234,9 @@ mod tests {
         #[test]
         fn bytes_of_any_kind_are_no_panic(bytes in any::<Vec<u8>>()) {
             let _ = read_commit(&bytes);
-            let entry = Value::Array(vec![
-                Value::BulkString(b"7-0".to_vec()),
-                Value::Array(vec![Value::BulkString(b"r".to_vec()), Value::BulkString(bytes.clone())]),
-            ]);
-            let _ = read_entries(Value::Array(vec![entry, Value::BulkString(bytes)]));
+            for name in [b"r", b"x"] {
+                let _ = read_entries(Value::Array(vec![entry(7, &[(name, &bytes)]), Value::BulkString(bytes.clone())]));
+            }
         }
     }
 }

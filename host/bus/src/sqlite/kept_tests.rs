@@ -12,7 +12,7 @@ use crate::conformance::{commit, id};
 use crate::{Bus, BusError, RecordKind, StateChange};
 
 /// A file of every schema that there was.
-const GOLDEN: [&str; 1] = [include_str!("golden/v1.sql")];
+const GOLDEN: [&str; 2] = [include_str!("golden/v1.sql"), include_str!("golden/v2.sql")];
 
 fn file_of(schema: usize) -> TempDir {
     let folder = TempDir::new().unwrap();
@@ -26,8 +26,21 @@ fn schema_of(folder: &Path) -> i64 {
     connection.query_row("PRAGMA user_version", (), |row| row.get(0)).unwrap()
 }
 
+/// All tables and indexes, as SQLite was told to make them; how the text is spaced does not matter.
+fn tables_of(folder: &Path) -> Vec<(String, Option<String>)> {
+    let connection = Connection::open(folder.join(DATABASE_FILE)).unwrap();
+    let mut tables = connection.prepare("SELECT name, sql FROM sqlite_schema ORDER BY name").unwrap();
+    let table = |row: &rusqlite::Row<'_>| {
+        let sql: Option<String> = row.get(1)?;
+        Ok((row.get(0)?, sql.map(|sql| sql.split_whitespace().collect::<Vec<_>>().join(" "))))
+    };
+    tables.query_map((), table).unwrap().collect::<Result<_, _>>().unwrap()
+}
+
 #[tokio::test]
 async fn a_file_of_every_older_schema_is_brought_up_to_date_and_loses_nothing() {
+    let new = TempDir::new().unwrap();
+    drop(SqliteBus::open(new.path()).unwrap());
     for schema in 1..=GOLDEN.len() {
         let folder = file_of(schema);
         let before = SqliteBus::open_read_only(folder.path()).err();
@@ -41,24 +54,47 @@ async fn a_file_of_every_older_schema_is_brought_up_to_date_and_loses_nothing() 
         );
         let loaded = bus.load("guardian").await.unwrap();
         assert_eq!((loaded.offset, loaded.state), (Some(3), vec![(b"key".to_vec(), b"value".to_vec())]));
-        let more = bus.commit(commit("guardian", Some(3), 4, [9])).await.unwrap();
-        assert_eq!(more.positions, 4..5);
+        // What is known already is known still, and what is new is not.
+        let mut more = commit("guardian", Some(3), 4, [9, 8]);
+        more.records[0].id = entries[1].id;
+        more.state = vec![StateChange::Put { key: b"key".to_vec(), value: b"new".to_vec() }];
+        let more = bus.commit(more).await.unwrap();
+        assert_eq!((more.positions, more.duplicates), (4..5, 1));
+        assert_eq!(bus.load("guardian").await.unwrap().state, [(b"key".to_vec(), b"new".to_vec())]);
         bus.close().unwrap();
         assert_eq!(schema_of(folder.path()), GOLDEN.len() as i64 + 1);
         check_whole(folder.path()).unwrap();
+        assert_eq!(tables_of(folder.path()), tables_of(new.path()), "an old file is in the end as a new one is");
     }
+}
+
+#[tokio::test]
+async fn an_id_that_is_missing_in_its_table_is_told() {
+    let folder = TempDir::new().unwrap();
+    let bus = SqliteBus::open(folder.path()).unwrap();
+    bus.commit(commit("a", None, 1, 0..5)).await.unwrap();
+    bus.close().unwrap();
+    check_whole(folder.path()).unwrap();
+    let connection = Connection::open(folder.path().join(DATABASE_FILE)).unwrap();
+    connection.execute("DELETE FROM ids WHERE id = (SELECT id FROM log WHERE seq = 3)", ()).unwrap();
+    drop(connection);
+    let told = check_whole(folder.path());
+    assert!(matches!(&told, Err(BusError::Corrupt { detail, .. }) if detail.contains("record 3")), "{told:?}");
 }
 
 #[test]
 fn a_migration_that_fails_changes_nothing() {
-    let folder = file_of(1);
-    let path = folder.path().join(DATABASE_FILE);
-    // The name that the next schema needs is taken.
-    Connection::open(&path).unwrap().execute_batch("CREATE TABLE forgotten (x)").unwrap();
-    assert!(SqliteBus::open(folder.path()).is_err());
-    assert_eq!(schema_of(folder.path()), 1);
-    Connection::open(&path).unwrap().execute_batch("DROP TABLE forgotten").unwrap();
-    assert!(SqliteBus::open(folder.path()).is_ok());
+    // A name that the next schema needs is taken.
+    for (schema, taken) in [(1, "forgotten"), (2, "settled"), (2, "state_by_key")] {
+        let folder = file_of(schema);
+        let path = folder.path().join(DATABASE_FILE);
+        Connection::open(&path).unwrap().execute_batch(&format!("CREATE TABLE {taken} (x)")).unwrap();
+        let before = tables_of(folder.path());
+        assert!(SqliteBus::open(folder.path()).is_err());
+        assert_eq!((schema_of(folder.path()), tables_of(folder.path())), (schema as i64, before));
+        Connection::open(&path).unwrap().execute_batch(&format!("DROP TABLE {taken}")).unwrap();
+        assert!(SqliteBus::open(folder.path()).is_ok());
+    }
 }
 
 #[tokio::test]

@@ -1,13 +1,17 @@
 //! The embedded engine: one SQLite file in the memory folder, one thread that writes, readers beside it.
 
 mod fault;
+mod ids;
 #[cfg(test)]
 mod kept_tests;
 mod lock;
+#[cfg(test)]
+mod model_tests;
 mod reader;
 mod retention;
 mod schema;
 mod snapshot;
+mod state;
 #[cfg(test)]
 mod tests;
 mod writer;
@@ -23,6 +27,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 pub use self::lock::{FolderLock, LOCK_FILE, Ownership, create_memory_dir, ownership};
 pub use self::reader::Reader;
 pub use self::snapshot::{check_whole, copy_database};
+use self::ids::Sweeping;
 use self::writer::{Job, Work, Writer};
 use crate::error::BusError;
 use crate::record::{Commit, Committed, Entry, Loaded, Replicated};
@@ -49,9 +54,13 @@ pub struct SqliteBus {
 impl SqliteBus {
     /// Opens the bus of a memory folder, creating both when missing, and owns the folder until closed or dropped.
     pub fn open(memory_dir: &Path) -> Result<Self, BusError> {
+        Self::open_with(memory_dir, Sweeping::default())
+    }
+
+    fn open_with(memory_dir: &Path, sweeping: Sweeping) -> Result<Self, BusError> {
         let lock = FolderLock::take(memory_dir)?;
         let path = memory_dir.join(DATABASE_FILE);
-        let writer = Writer::open(path.clone())?;
+        let writer = Writer::open(path.clone(), sweeping)?;
         let (tell, appended) = watch::channel(writer.last_seq());
         let (commits, jobs) = mpsc::channel(MAX_QUEUED_COMMITS);
         let run = move || {

@@ -71,9 +71,11 @@ impl Reader {
             let mut offset = moment.prepare_cached("SELECT owner, committed FROM offset WHERE name = ?1")?;
             let known = offset.query_row([owner], |row| Ok((row.get::<_, i64>(0)?, row.get(1)?))).optional()?;
             let Some((owner, committed)) = known else { return Ok(Loaded::default()) };
-            let mut state = moment.prepare_cached("SELECT key, value FROM state WHERE owner = ?1 ORDER BY key")?;
+            let mut state = moment.prepare_cached("SELECT key, value FROM state WHERE owner = ?1")?;
             let state = state.query_map([owner], |row| Ok((row.get(0)?, row.get(1)?)))?;
-            Ok(Loaded { offset: Some(committed), state: state.collect::<rusqlite::Result<_>>()? })
+            let mut state: Vec<(Vec<u8>, Vec<u8>)> = state.collect::<rusqlite::Result<_>>()?;
+            state.sort_unstable();
+            Ok(Loaded { offset: Some(committed), state })
         })
     }
 

@@ -2,13 +2,16 @@
 
 use rusqlite::{Connection, Result};
 
+use super::ids::Ids;
+
 /// Pages given back after each step of forgetting, 4 KiB each. A step forgets some thousand records; a step that gave back
 /// everything at once would keep commits waiting for as long as that takes.
 const MAX_PAGES_GIVEN_BACK: u32 = 4_096;
 
 /// Deletes the records up to `upto`, which is within what was ever given, inside the transaction that is open.
-pub(super) fn forget(connection: &Connection, upto: u64, last_seq: i64) -> Result<()> {
+pub(super) fn forget(connection: &Connection, ids: &mut Ids, upto: u64, last_seq: i64) -> Result<()> {
     let upto = i64::try_from(upto).unwrap_or(i64::MAX).min(last_seq);
+    ids.forget(connection, upto)?;
     connection.prepare_cached("DELETE FROM log WHERE seq <= ?1")?.execute([upto])?;
     connection.prepare_cached("UPDATE forgotten SET upto = max(upto, ?1)")?.execute([upto]).map(drop)
 }

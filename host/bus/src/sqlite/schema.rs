@@ -11,7 +11,7 @@ use crate::error::BusError;
 const APPLICATION_ID: i64 = 0x4f72_696f;
 
 /// Step *n* turns schema *n* into *n + 1*. A published step never changes; a new one is appended.
-const MIGRATIONS: [&str; 2] = [
+const MIGRATIONS: [&str; 3] = [
     "
     -- The bus and the truth of the audit trail. Only ever appended to. `seq` is given by the writer and has no gaps.
     CREATE TABLE log (
@@ -44,6 +44,47 @@ const MIGRATIONS: [&str; 2] = [
         upto INTEGER NOT NULL
     ) STRICT;
     INSERT INTO forgotten (one, upto) VALUES (1, 0);
+",
+    "
+    -- `log.id` is UNIQUE no more. A table made anew would have every record written once more, many gigabytes perhaps on a disk
+    -- that has no room for them; but without the constraint each row is what it was, and the index that kept it becomes one
+    -- that can be dropped.
+    PRAGMA writable_schema = ON;
+    UPDATE sqlite_schema SET sql = 'CREATE TABLE log (
+        seq  INTEGER PRIMARY KEY,
+        kind INTEGER NOT NULL,
+        id   BLOB    NOT NULL,
+        ts   INTEGER NOT NULL,
+        body TEXT    NOT NULL
+    ) STRICT' WHERE name = 'log';
+    UPDATE sqlite_schema SET name = 'log_id', sql = 'CREATE UNIQUE INDEX log_id ON log (id)'
+        WHERE name = 'sqlite_autoindex_log_1';
+    PRAGMA writable_schema = RESET;
+
+    -- The ids of the log, but for those that wait to be written.
+    CREATE TABLE ids (id BLOB PRIMARY KEY) STRICT, WITHOUT ROWID;
+    INSERT INTO ids (id) SELECT id FROM log ORDER BY id;
+    DROP INDEX log_id;
+
+    -- Up to where in the log no id waits.
+    CREATE TABLE settled (
+        one  INTEGER PRIMARY KEY CHECK (one = 1),
+        upto INTEGER NOT NULL
+    ) STRICT;
+    INSERT INTO settled (one, upto) SELECT 1, coalesce(max(seq), 0) FROM log;
+
+    -- What each owner remembers, in the order in which its keys came.
+    ALTER TABLE state RENAME TO state_by_key;
+    CREATE TABLE state (
+        owner INTEGER NOT NULL,
+        n     INTEGER NOT NULL,
+        key   BLOB    NOT NULL,
+        value BLOB    NOT NULL,
+        PRIMARY KEY (owner, n)
+    ) STRICT, WITHOUT ROWID;
+    INSERT INTO state (owner, n, key, value)
+        SELECT owner, row_number() OVER (ORDER BY owner, key), key, value FROM state_by_key;
+    DROP TABLE state_by_key;
 ",
 ];
 

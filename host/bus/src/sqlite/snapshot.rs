@@ -13,7 +13,7 @@ use crate::error::BusError;
 const MAX_BUSY_MILLIS: u64 = 5_000;
 
 /// Faults of a damaged file that are told; one is enough to know, and the others hardly help.
-const MAX_FAULTS_TOLD: usize = 3;
+const MAX_FAULTS_TOLD: i64 = 3;
 
 /// Copies the database of one memory folder into another, which must hold none: everything that is committed as of one
 /// moment, without pages that hold nothing. A host that runs is not kept waiting; its journal grows meanwhile.
@@ -34,15 +34,24 @@ pub fn copy_database(from_memory_dir: &Path, to_memory_dir: &Path) -> Result<(),
     })
 }
 
-/// Looks at every page, row and index entry of a folder's database.
+/// A record whose id is not in the table of ids, where it has to be: it could be appended once more.
+const UNKNOWN_ID: &str = "SELECT 'the id of record ' || seq || ' is missing in its table' FROM log
+    WHERE seq <= (SELECT upto FROM settled) AND NOT EXISTS (SELECT 1 FROM ids WHERE ids.id = log.id) LIMIT ?1";
+
+/// Looks at every page and row of a folder's database, and that all ids are known.
 pub fn check_whole(memory_dir: &Path) -> Result<(), BusError> {
     let path = memory_dir.join(DATABASE_FILE);
     let connection = open_read_only(&path)?;
     let sql = format!("PRAGMA integrity_check({MAX_FAULTS_TOLD})");
-    let look =
-        || -> rusqlite::Result<Vec<String>> { connection.prepare(&sql)?.query_map((), |row| row.get(0))?.collect() };
-    let said = look().map_err(fault::of(&path, "check"))?;
-    if said == ["ok"] { Ok(()) } else { Err(BusError::Corrupt { path, detail: said.join("; ") }) }
+    let look = || -> rusqlite::Result<Vec<String>> {
+        let said: Vec<String> = connection.prepare(&sql)?.query_map((), |row| row.get(0))?.collect::<Result<_, _>>()?;
+        if said != ["ok"] {
+            return Ok(said);
+        }
+        connection.prepare(UNKNOWN_ID)?.query_map([MAX_FAULTS_TOLD], |row| row.get(0))?.collect()
+    };
+    let faults = look().map_err(fault::of(&path, "check"))?;
+    if faults.is_empty() { Ok(()) } else { Err(BusError::Corrupt { path, detail: faults.join("; ") }) }
 }
 
 /// Unlike a [`super::Reader`] this connection may be told to write another file.

@@ -8,14 +8,18 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 
+use super::ids::Sweeping;
 use super::writer::{Job, Work, Writer};
 use super::{DATABASE_FILE, SqliteBus};
 use crate::conformance::{self, any_steps, commit, id};
 use crate::{Bus, BusError, Commit, Committed};
 
+/// So few that ids are moved all the time.
+pub(super) const TINY: Sweeping = Sweeping { most_waiting: 3, at_once: 2 };
+
 fn fresh() -> (SqliteBus, TempDir) {
     let folder = TempDir::new().unwrap();
-    (SqliteBus::open(&folder.path().join("memory")).unwrap(), folder)
+    (SqliteBus::open_with(&folder.path().join("memory"), TINY).unwrap(), folder)
 }
 
 conformance::conformance!(fresh());
@@ -27,26 +31,30 @@ proptest! {
     fn any_history_of_commits_conflicts_and_restarts_agrees_with_the_model(steps in any_steps()) {
         let folder = TempDir::new().unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        runtime.block_on(conformance::behaves_like_the_model(steps, || SqliteBus::open(folder.path()).unwrap()));
+        runtime.block_on(conformance::behaves_like_the_model(steps, || SqliteBus::open_with(folder.path(), TINY).unwrap()));
     }
 }
 
-fn writer(folder: &Path) -> Writer {
-    Writer::open(folder.join(DATABASE_FILE)).unwrap()
+pub(super) fn writer(folder: &Path) -> Writer {
+    Writer::open(folder.join(DATABASE_FILE), TINY).unwrap()
 }
 
-fn group(writer: &mut Writer, commits: Vec<Commit>) -> Vec<Result<Committed, BusError>> {
-    let jobs: Vec<_> =
-        commits.into_iter().map(|commit| Job { work: Work::Commit(commit), answer: oneshot::channel().0 }).collect();
+/// Does the works, and gives them back with what became of each.
+pub(super) fn group_of(writer: &mut Writer, works: Vec<Work>) -> (Vec<Work>, Vec<Result<Committed, BusError>>) {
+    let jobs: Vec<_> = works.into_iter().map(|work| Job { work, answer: oneshot::channel().0 }).collect();
     let mut outcomes = Vec::new();
     while outcomes.len() < jobs.len() {
         outcomes.extend(writer.commit_group(&jobs[outcomes.len()..]));
     }
-    outcomes
+    (jobs.into_iter().map(|job| job.work).collect(), outcomes)
+}
+
+fn group(writer: &mut Writer, commits: Vec<Commit>) -> Vec<Result<Committed, BusError>> {
+    group_of(writer, commits.into_iter().map(Work::Commit).collect()).1
 }
 
 /// The folder as a crash at this moment would leave it.
-fn crashed(folder: &Path) -> TempDir {
+pub(super) fn crashed(folder: &Path) -> TempDir {
     let copy = TempDir::new().unwrap();
     for file in [DATABASE_FILE, "orion.db-wal"] {
         fs::copy(folder.join(file), copy.path().join(file)).unwrap();
@@ -232,7 +240,7 @@ fn what_is_not_ours_to_write_is_refused_with_the_reason_and_left_alone() {
     fs::remove_file(&path).unwrap();
     drop(SqliteBus::open(folder.path()).unwrap());
     Connection::open(&path).unwrap().execute_batch("PRAGMA user_version = 99").unwrap();
-    assert_eq!(refusal(), BusError::Newer { path: path.clone(), found: 99, known: 2 });
+    assert_eq!(refusal(), BusError::Newer { path: path.clone(), found: 99, known: 3 });
 }
 
 #[tokio::test]

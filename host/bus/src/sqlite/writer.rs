@@ -8,6 +8,8 @@ use orion_model::{RecordId, Timestamp};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::ids::{Ids, Sweeping};
+use super::state::States;
 use super::{code_of, fault, retention, schema};
 use crate::error::{BusError, WRITE};
 use crate::record::{Commit, Committed, NewRecord, RecordKind, Replicated, StateChange};
@@ -37,6 +39,7 @@ const CHECKPOINT_PAGES: i64 = 16_000;
 const MAX_JOURNAL_BYTES: i64 = 96 * 1024 * 1024;
 
 /// What is written in one piece.
+#[derive(Debug)]
 pub(super) enum Work {
     /// A commit of this host.
     Commit(Commit),
@@ -61,18 +64,21 @@ pub(super) struct Writer {
     connection: Connection,
     path: PathBuf,
     last_seq: i64,
+    ids: Ids,
+    states: States,
 }
 
 impl Writer {
     /// Opens the file for writing, creating or migrating it when needed.
-    pub(super) fn open(path: PathBuf) -> Result<Self, BusError> {
+    pub(super) fn open(path: PathBuf, sweeping: Sweeping) -> Result<Self, BusError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let mut connection = Connection::open_with_flags(&path, flags).map_err(fault::of(&path, "open"))?;
         configure(&connection).map_err(fault::of(&path, "prepare"))?;
         schema::migrate(&mut connection, &path)?;
         let last_seq =
             connection.query_row(schema::LAST_SEQ, (), |row| row.get(0)).map_err(fault::of(&path, "read"))?;
-        Ok(Self { connection, path, last_seq })
+        let ids = Ids::open(&connection, sweeping, last_seq).map_err(fault::of(&path, "read"))?;
+        Ok(Self { connection, path, last_seq, ids, states: States::default() })
     }
 
     /// The highest committed position.
@@ -105,6 +111,7 @@ impl Writer {
         match self.transact(jobs) {
             Ok((outcomes, last_seq)) => {
                 self.last_seq = last_seq;
+                self.ids.keep();
                 outcomes
             }
             Err(error) => {
@@ -114,7 +121,7 @@ impl Writer {
         }
     }
 
-    fn transact(&self, jobs: &[Job]) -> rusqlite::Result<(Vec<Outcome>, i64)> {
+    fn transact(&mut self, jobs: &[Job]) -> rusqlite::Result<(Vec<Outcome>, i64)> {
         let until = Instant::now() + Duration::from_millis(MAX_GROUP_MILLIS);
         let mut last_seq = self.last_seq;
         let mut outcomes = Vec::with_capacity(jobs.len());
@@ -125,7 +132,7 @@ impl Writer {
                 Work::Forget(commit, upto) => {
                     let outcome = self.apply(commit, &mut last_seq)?;
                     if outcome.is_ok() {
-                        retention::forget(&self.connection, *upto, last_seq)?;
+                        retention::forget(&self.connection, &mut self.ids, *upto, last_seq)?;
                     }
                     outcome
                 }
@@ -136,6 +143,7 @@ impl Writer {
                 break;
             }
         }
+        self.ids.sweep(&self.connection, last_seq)?;
         crash_point!("bus::before_commit");
         self.run_statement("COMMIT")?;
         crash_point!("bus::after_commit");
@@ -147,7 +155,9 @@ impl Writer {
     }
 
     /// Nothing half written may stay in the transaction, or the next group would carry it along.
-    fn roll_back(&self) {
+    fn roll_back(&mut self) {
+        self.ids.undo();
+        self.states.undo();
         if !self.connection.is_autocommit() {
             // When even this fails, so does the BEGIN of the next group, and whoever waits for it learns why.
             let _ = self.run_statement("ROLLBACK");
@@ -156,7 +166,7 @@ impl Writer {
 
     /// The inner result is about this commit, the outer one about the store. Checks before it writes: so a commit that is
     /// turned away has nothing to undo, and its neighbours need no savepoints.
-    fn apply(&self, commit: &Commit, last_seq: &mut i64) -> rusqlite::Result<Outcome> {
+    fn apply(&mut self, commit: &Commit, last_seq: &mut i64) -> rusqlite::Result<Outcome> {
         let (owner, found) = self.owner(&commit.owner)?;
         if found != commit.expected {
             let (owner, expected) = (commit.owner.clone(), commit.expected);
@@ -168,7 +178,7 @@ impl Writer {
         }
         let owner = self.put_offset(owner, &commit.owner, commit.offset)?;
         for change in &commit.state {
-            self.change_state(owner, change)?;
+            self.states.change(&self.connection, owner, change)?;
         }
         let positions = first.unsigned_abs() + 1..last_seq.unsigned_abs() + 1;
         let appended = last_seq.abs_diff(first) as usize;
@@ -177,7 +187,7 @@ impl Writer {
 
     /// Takes over what stands elsewhere. A position that is taken here by another record, which can only be one that was lost
     /// there, does not keep the new one out: it gets the next position of this file.
-    fn replicate(&self, commits: &[Replicated], last_seq: &mut i64) -> rusqlite::Result<Committed> {
+    fn replicate(&mut self, commits: &[Replicated], last_seq: &mut i64) -> rusqlite::Result<Committed> {
         let (first, mut appended, mut duplicates) = (*last_seq, 0, 0);
         for commit in commits {
             for entry in &commit.records {
@@ -200,26 +210,26 @@ impl Writer {
                 owner = Some(self.put_offset(owner, name, offset)?);
             }
             if let Some(owner) = owner {
-                commit.state.iter().try_for_each(|change| self.change_state(owner, change))?;
+                commit.state.iter().try_for_each(|change| self.states.change(&self.connection, owner, change))?;
             }
         }
         Ok(Committed { positions: first.unsigned_abs() + 1..last_seq.unsigned_abs() + 1, appended, duplicates })
     }
 
     /// Positions that hold nothing because nothing was given there. What is deleted later is missing all the same.
-    fn note_hole(&self, from: i64, to: i64) -> rusqlite::Result<()> {
+    fn note_hole(&mut self, from: i64, to: i64) -> rusqlite::Result<()> {
         let owner = match self.owner(HOLES_OWNER)? {
             (Some(owner), _) => owner,
             (None, _) => self.put_offset(None, HOLES_OWNER, to)?,
         };
         let [key, value] = [from, to].map(|position| position.to_be_bytes().to_vec());
-        self.change_state(owner, &StateChange::Put { key, value })
+        self.states.change(&self.connection, owner, &StateChange::Put { key, value })
     }
 
-    fn disown(&self, owners: &[String], last_seq: i64) -> rusqlite::Result<Committed> {
+    fn disown(&mut self, owners: &[String], last_seq: i64) -> rusqlite::Result<Committed> {
         for name in owners {
             if let (Some(owner), _) = self.owner(name)? {
-                self.change_state(owner, &StateChange::Clear)?;
+                self.states.change(&self.connection, owner, &StateChange::Clear)?;
                 self.connection.prepare_cached("DELETE FROM offset WHERE owner = ?1")?.execute([owner])?;
             }
         }
@@ -234,21 +244,24 @@ impl Writer {
     }
 
     /// Whether the record was appended; a known id is not.
-    fn append(&self, record: &NewRecord, seq: i64) -> rusqlite::Result<bool> {
+    fn append(&mut self, record: &NewRecord, seq: i64) -> rusqlite::Result<bool> {
         self.append_fields(record.kind, record.id, record.ts, &record.body, seq)
     }
 
     fn append_fields(
-        &self,
+        &mut self,
         kind: RecordKind,
         id: RecordId,
         ts: Timestamp,
         body: &str,
         seq: i64,
     ) -> rusqlite::Result<bool> {
-        let sql = "INSERT INTO log (seq, kind, id, ts, body) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (id) DO NOTHING";
+        if !self.ids.admit(&self.connection, id)? {
+            return Ok(false);
+        }
+        let sql = "INSERT INTO log (seq, kind, id, ts, body) VALUES (?1, ?2, ?3, ?4, ?5)";
         let (kind, id, ts) = (code_of(kind), id.as_bytes(), ts.as_millis());
-        Ok(self.connection.prepare_cached(sql)?.execute(params![seq, kind, id, ts, body])? == 1)
+        self.connection.prepare_cached(sql)?.execute(params![seq, kind, id, ts, body]).map(|_| true)
     }
 
     fn put_offset(&self, owner: Option<i64>, name: &str, offset: i64) -> rusqlite::Result<i64> {
@@ -261,25 +274,22 @@ impl Writer {
         self.connection.prepare_cached(sql)?.insert(params![name, offset])
     }
 
-    fn change_state(&self, owner: i64, change: &StateChange) -> rusqlite::Result<()> {
-        let changed = match change {
-            StateChange::Put { key, value } => {
-                let sql = "INSERT INTO state (owner, key, value) VALUES (?1, ?2, ?3)
-                           ON CONFLICT (owner, key) DO UPDATE SET value = excluded.value";
-                self.connection.prepare_cached(sql)?.execute(params![owner, key, value])
-            }
-            StateChange::Delete { key } => {
-                let sql = "DELETE FROM state WHERE owner = ?1 AND key = ?2";
-                self.connection.prepare_cached(sql)?.execute(params![owner, key])
-            }
-            StateChange::Clear => {
-                self.connection.prepare_cached("DELETE FROM state WHERE owner = ?1")?.execute([owner])
-            }
+    /// Ids that wait go into their table, or the next start would have to read them in the log. Which it does when this fails.
+    fn settle(&mut self) {
+        let settle = |writer: &mut Self| -> rusqlite::Result<()> {
+            writer.run_statement("BEGIN IMMEDIATE")?;
+            writer.ids.settle(&writer.connection, writer.last_seq)?;
+            writer.run_statement("COMMIT")
         };
-        changed.map(drop)
+        match settle(self) {
+            Ok(()) => self.ids.keep(),
+            Err(_) => self.roll_back(),
+        }
     }
 
-    fn close(self) -> Result<(), BusError> {
+    /// Settles and moves everything into the main file.
+    pub(super) fn close(mut self) -> Result<(), BusError> {
+        self.settle();
         let failed = fault::of(&self.path, "close");
         // A reader of another process may keep the journal in use; then it stays, and the next start takes it over.
         self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), |_| Ok(())).map_err(&failed)?;
@@ -302,6 +312,11 @@ fn configure(connection: &Connection) -> rusqlite::Result<()> {
 
 #[cfg(test)]
 impl Writer {
+    /// What it knows of ids.
+    pub(super) fn ids(&self) -> &Ids {
+        &self.ids
+    }
+
     /// A disk of so many pages.
     pub(super) fn limit_pages(&self, pages: i64) {
         self.connection.query_row(&format!("PRAGMA max_page_count = {pages}"), (), |_| Ok(())).unwrap();

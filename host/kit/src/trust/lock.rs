@@ -14,10 +14,10 @@ use crate::command::print;
 pub fn lock(args: &LockArgs) -> Result<ExitCode, Failure> {
     let path = args.plugins.join(LOCK_FILE);
     let before = earlier(&path)?;
-    let now = Lock { plugins: look_at(&args.plugins)? };
+    let now = Lock { plugins: with_sources(look_at(&args.plugins)?, &before) };
     let changes = changes(&before.plugins, &now.plugins);
     if !args.check {
-        super::replace(&path, &now.write())?;
+        super::replace(&path, now.write().as_bytes())?;
     }
     print(&match args.output {
         Output::Json => {
@@ -44,8 +44,17 @@ fn earlier(path: &Path) -> Result<Lock, Failure> {
     })
 }
 
+/// From where bytes were fetched stays true as long as they are the same.
+fn with_sources(mut plugins: BTreeMap<String, LockedPlugin>, before: &Lock) -> BTreeMap<String, LockedPlugin> {
+    for (file, plugin) in &mut plugins {
+        let earlier = before.plugins.get(file).filter(|earlier| earlier.digest == plugin.digest);
+        plugin.source = earlier.and_then(|earlier| earlier.source.clone());
+    }
+    plugins
+}
+
 /// The plugin files that a host would read.
-fn look_at(dir: &Path) -> Result<BTreeMap<String, LockedPlugin>, Failure> {
+pub(crate) fn look_at(dir: &Path) -> Result<BTreeMap<String, LockedPlugin>, Failure> {
     let unreadable =
         |error: std::io::Error| Failure::Configuration(format!("{} cannot be read: {error}", dir.display()));
     let entries = std::fs::read_dir(dir).map_err(unreadable)?;
@@ -59,7 +68,8 @@ fn look_at(dir: &Path) -> Result<BTreeMap<String, LockedPlugin>, Failure> {
         }
         let certificate = super::inspect(&sandbox, &path)?;
         let manifest = certificate.manifest;
-        let locked = LockedPlugin { name: manifest.name, version: manifest.version, digest: certificate.digest };
+        let (name, version) = (manifest.name, manifest.version);
+        let locked = LockedPlugin { name, version, digest: certificate.digest, source: None };
         plugins.insert(file, locked);
     }
     Ok(plugins)

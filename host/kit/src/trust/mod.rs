@@ -13,6 +13,7 @@ use orion_sandbox::{Certificate, Limits, Sandbox, Settings};
 
 pub use key::key;
 pub use lock::lock;
+pub(crate) use lock::look_at;
 pub use sign::sign;
 
 use crate::cli::Failure;
@@ -25,18 +26,18 @@ fn inspect(sandbox: &Sandbox, path: &Path) -> Result<Certificate, Failure> {
 }
 
 /// Nothing is compiled in it.
-fn sandbox() -> Result<Sandbox, Failure> {
+pub(crate) fn sandbox() -> Result<Sandbox, Failure> {
     let settings = Settings { cache_dir: None, limits: Limits::default() };
     Sandbox::new(settings).map_err(|error| Failure::Configuration(error.to_string()))
 }
 
 /// Writes a file beside its place and then into it: a host that looks meanwhile sees the old one or the new one.
-fn replace(path: &Path, text: &str) -> Result<(), Failure> {
+pub(crate) fn replace(path: &Path, content: &[u8]) -> Result<(), Failure> {
     let failed =
         |error: std::io::Error| Failure::Configuration(format!("{} cannot be written: {error}", path.display()));
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let partial = path.with_file_name(format!(".{name}.partial"));
     let mut file = std::fs::File::create(&partial).map_err(failed)?;
-    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
+    file.write_all(content).and_then(|()| file.sync_all()).map_err(failed)?;
     std::fs::rename(&partial, path).map_err(failed)
 }

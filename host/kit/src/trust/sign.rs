@@ -21,7 +21,7 @@ pub fn sign(args: &SignArgs) -> Result<ExitCode, Failure> {
         _ => SignatureFile::of(certificate.digest),
     };
     signatures.sign(&key);
-    super::replace(&path, &signatures.write())?;
+    super::replace(&path, signatures.write().as_bytes())?;
     let (manifest, id) = (&certificate.manifest, key.public().id());
     print(&match args.output {
         Output::Json => {

@@ -1,5 +1,6 @@
 //! `orion get`: the hosts of a deployment, and who does what.
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
@@ -25,7 +26,7 @@ pub struct GetArgs {
 pub enum GetCommand {
     /// List the hosts: whether they live, what they do, how much of the log they have yet to take over
     Nodes(WhereArgs),
-    /// List the partitions of the work: who holds each, what is in it, how much it has yet to read
+    /// List the partitions of the work: who holds each, what is in it, how busy it keeps its host, how much it has yet to read
     Partitions {
         #[command(flatten)]
         at: WhereArgs,
@@ -58,10 +59,11 @@ pub fn get(args: &GetArgs) -> Result<ExitCode, Failure> {
             None => print_alone(at)?,
         },
         GetCommand::Partitions { at, all } => {
-            let mut partitions = look(at)?.map(|survey| survey.partitions).unwrap_or_default();
+            let Survey { nodes, mut partitions, .. } = look(at)?.unwrap_or_default();
             partitions.retain(|partition| *all || !partition.owners.is_empty());
-            let values = partitions.iter().map(partition_value).collect();
-            print_list(form(at.output), values, |_| partition_table(&partitions))?;
+            let busy = Busy::of(&nodes);
+            let values = partitions.iter().map(|partition| partition_value(partition, &busy)).collect();
+            print_list(form(at.output), values, |_| partition_table(&partitions, &busy))?;
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -120,23 +122,41 @@ fn node_table(nodes: &[SurveyedNode]) -> String {
     )
 }
 
-fn partition_value(partition: &SurveyedPartition) -> Value {
+/// What hosts say of how busy they are: which part of the last minute the work of a partition took.
+struct Busy(BTreeMap<String, Value>);
+
+impl Busy {
+    fn of(nodes: &[SurveyedNode]) -> Self {
+        let live = nodes.iter().filter(|node| node.is_live);
+        Self(live.map(|node| (node.name.clone(), serde_json::from_str(&node.info).unwrap_or_default())).collect())
+    }
+
+    /// `None` where nobody is at work.
+    fn ratio(&self, partition: &SurveyedPartition) -> Option<f64> {
+        let busy = self.0.get(partition.node.as_ref()?)?.get("busy")?;
+        Some(busy.get(partition.partition.to_string()).and_then(Value::as_f64).unwrap_or(0.0))
+    }
+}
+
+fn partition_value(partition: &SurveyedPartition, busy: &Busy) -> Value {
     json!({
         "partition": partition.partition.to_string(),
         "node": partition.node,
         "owners": partition.owners,
         "unread": partition.unread,
+        "busy": busy.ratio(partition),
     })
 }
 
-fn partition_table(partitions: &[SurveyedPartition]) -> String {
+fn partition_table(partitions: &[SurveyedPartition], busy: &Busy) -> String {
     if partitions.is_empty() {
         return "no partitions with work\n".to_owned();
     }
     let row = |partition: &SurveyedPartition| {
         let node = partition.node.clone().unwrap_or_else(|| "nobody".to_owned());
         let unread = partition.unread.map_or_else(String::new, |records| records.to_string());
-        vec![partition.partition.to_string(), node, unread, partition.owners.join(" ")]
+        let busy = busy.ratio(partition).map_or_else(String::new, |ratio| format!("{:.1} %", ratio * 100.0));
+        vec![partition.partition.to_string(), node, busy, unread, partition.owners.join(" ")]
     };
-    columns(&["PARTITION", "NODE", "UNREAD", "OWNERS"], &partitions.iter().map(row).collect::<Vec<_>>())
+    columns(&["PARTITION", "NODE", "BUSY", "UNREAD", "OWNERS"], &partitions.iter().map(row).collect::<Vec<_>>())
 }

@@ -14,7 +14,7 @@ use orion_bus::{Bus, BusError};
 use orion_model::Clock;
 use orion_sandbox::Sandbox;
 use orion_source::Source;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 
 use self::groups::Groups;
 use self::stages::{StageContext, Stages};
@@ -25,6 +25,7 @@ use crate::shares::{Look, Shares, partition_of_group};
 use crate::store_watch::StoreWatch;
 use crate::watcher::{EndGroupError, SourceHealth, WatcherContext, WatcherSettings, end_stored_group};
 use crate::watermark::Watermark;
+use crate::workers::Workers;
 
 /// What the engine is made of.
 pub struct EngineParts {
@@ -114,7 +115,7 @@ impl Engine {
         // what the groups are about to catch up on.
         let mine = first.groups.keys().filter(|id| shares.has(partition_of_group(id)));
         mine.for_each(|id| watermark.expect(id));
-        let workers = Arc::new(Semaphore::new(parts.workers.max(1)));
+        let workers = Workers::new(parts.workers);
         let (generation, live) = watch::channel(Arc::new(first.clone()));
         let context = Arc::new(WatcherContext {
             bus: bus.clone(),
@@ -126,7 +127,7 @@ impl Engine {
             settings: parts.watcher,
             evaluations: watch::Sender::new(0),
         });
-        shares.tell(&watermark, &clock);
+        shares.tell(&watermark, &context.workers, &clock);
         let stages = StageContext {
             bus,
             own,

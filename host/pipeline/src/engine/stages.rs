@@ -7,7 +7,7 @@ use std::sync::Arc;
 use futures_util::future::join_all;
 use orion_bus::Bus;
 use orion_model::Clock;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::archive::{Archive, ArchiveSettings, run_archive};
@@ -18,6 +18,7 @@ use crate::outside::{run_in, run_out};
 use crate::shares::{Shares, partition_of_brain};
 use crate::store_watch::StoreWatch;
 use crate::watermark::Reached;
+use crate::workers::Workers;
 
 /// What the stages work with.
 pub(super) struct StageContext {
@@ -28,7 +29,7 @@ pub(super) struct StageContext {
     pub(super) store: Arc<StoreWatch>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) reached: Reached,
-    pub(super) workers: Arc<Semaphore>,
+    pub(super) workers: Arc<Workers>,
     pub(super) generation: watch::Receiver<Arc<Generation>>,
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use orion_bus::{Bus, BusError, Entry};
 use orion_model::{Clock, Timestamp};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 
 use super::desk::{Answers, Desk, Events, Remembered, TICK_MILLIS, events_of};
 use super::recent::Seen;
@@ -14,6 +14,7 @@ use crate::draft::NotWritable;
 use crate::library::Generation;
 use crate::stage::{BATCH, QUIET_ENTRIES, StageError, StageLoop};
 use crate::watermark::Reached;
+use crate::workers::Workers;
 
 /// What the Guardian works with.
 pub struct Guardian {
@@ -26,7 +27,7 @@ pub struct Guardian {
     /// How far observation has come.
     pub reached: Reached,
     /// Places for plugins at work.
-    pub workers: Arc<Semaphore>,
+    pub workers: Arc<Workers>,
     /// The live generation.
     pub generation: watch::Receiver<Arc<Generation>>,
 }
@@ -91,7 +92,7 @@ impl Progress {
     async fn step(self, guardian: &Guardian, entries: Vec<Entry>, tick: Option<Timestamp>) -> Result<Self, StageError> {
         let Self { mut desk, position, committed } = self;
         let position = entries.last().map_or(position, |entry| entry.seq);
-        let place = guardian.workers.clone().acquire_owned().await;
+        let place = guardian.workers.place(guardian.share.partition()).await;
         let (desk, unsettled) = tokio::task::spawn_blocking(move || {
             let unsettled = ask_and_settle(&mut desk, entries, tick);
             drop(place);

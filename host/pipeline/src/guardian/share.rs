@@ -27,6 +27,14 @@ impl Share {
         }
     }
 
+    /// Which part of a deployment's work they are.
+    pub(super) fn partition(self) -> Option<Partition> {
+        match self {
+            Self::All => None,
+            Self::Of(partition) => Some(partition),
+        }
+    }
+
     /// Whose work an owner of [`Share::owner`] is.
     pub fn partition_of(owner: &str) -> Option<Partition> {
         owner.strip_prefix(GUARDIAN_OWNERS)?.strip_prefix('/')?.parse().ok()

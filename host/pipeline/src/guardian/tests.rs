@@ -8,13 +8,14 @@ use std::time::Duration;
 use orion_bus::{Bus, Commit, NewRecord, RecordKind, SqliteBus};
 use orion_model::{Clock, Event, Fingerprint, IdBuilder, Labels, Severity, Status, Timestamp};
 use orion_sandbox::{Limits, Sandbox, Settings};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 
 use super::run::{Guardian, run_guardian};
 use super::share::Share;
 use crate::library::{Accepted, Defaults, Generation, Shelf, StandardPlugin, check};
 use crate::replay::{Observer, Pace, Replay, ReplaySettings};
 use crate::watermark::{Reached, Watermark};
+use crate::workers::Workers;
 
 const RULES: &str = r#"
 correlations:
@@ -129,7 +130,7 @@ async fn live(generation: Generation, events: &[Event], end: Timestamp, drawn: &
     let clock = Arc::new(Hands(AtomicI64::new(FIRST.as_millis())));
     let (down, shutdown) = watch::channel(false);
     let (_live, generation) = watch::channel(Arc::new(generation));
-    let workers = Arc::new(Semaphore::new(1));
+    let workers = Workers::new(1);
     let (share, reached) = (Share::All, Reached::Own(Arc::new(Watermark::default())));
     let guardian = Guardian { bus: bus.clone(), clock: clock.clone(), share, reached, workers, generation };
     let task = tokio::spawn(run_guardian(guardian, shutdown));

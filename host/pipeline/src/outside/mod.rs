@@ -6,10 +6,13 @@
 
 mod entry;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use orion_bus::{Bus, Entry, ForeignEntry, PlainStreams, RecordKind};
-use serde_json::Value;
+use serde::Deserialize;
+use serde::Deserializer as _;
+use serde::de::{IgnoredAny, MapAccess, Visitor};
 use tokio::sync::watch;
 
 use self::entry::event_of;
@@ -74,23 +77,59 @@ async fn publish_kind(streams: &PlainStreams, kind: RecordKind, entries: &[Entry
     let records: Vec<_> = said
         .iter()
         .map(|(entry, heads)| {
-            let heads = heads.iter().map(|(name, value)| (*name, value.as_str()));
+            let heads = heads.iter().map(|(name, value)| (*name, &**value));
             (entry.seq, heads.chain([("json", &*entry.body)]).collect())
         })
         .collect();
     Ok(streams.publish(kind, &records).await?)
 }
 
+/// The name of a field and what it says.
+type Head<'a> = (&'static str, Cow<'a, str>);
+
 /// What stands beside the whole of a record, so that a reader need not take it apart.
-fn heads(entry: &Entry) -> Vec<(&'static str, String)> {
-    let names: &[&'static str] = match entry.kind {
-        RecordKind::Event => &["event_type", "severity", "status", "event_id"],
-        RecordKind::Incident => &["incident_type", "severity", "status", "incident_id"],
-        RecordKind::Decision => &["decision_type", "decision_id", "incident_id"],
+fn heads(entry: &Entry) -> Vec<Head<'_>> {
+    let names: &[&str] = match entry.kind {
+        RecordKind::Event => &["event_id", "event_type", "severity", "status"],
+        RecordKind::Incident => &["incident_id", "incident_type", "severity", "status"],
+        RecordKind::Decision => &["decision_id", "decision_type", "incident_id"],
     };
-    let record: Value = serde_json::from_str(&entry.body).unwrap_or_default();
-    let text = |name: &&'static str| Some((*name, record.get(*name)?.as_str()?.to_owned()));
-    names.iter().filter_map(text).collect()
+    texts_of(&entry.body, names)
+}
+
+/// Texts of an object by their names. They stand before everything long, and what comes behind the last of them is not read:
+/// every record of a deployment comes through here.
+fn texts_of<'a>(body: &'a str, names: &[&'static str]) -> Vec<Head<'a>> {
+    #[derive(Deserialize)]
+    struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+    struct UpToLast<'a, 'de>(&'a [&'static str], &'a mut Vec<Head<'de>>);
+
+    impl<'de> Visitor<'de> for UpToLast<'_, 'de> {
+        type Value = ();
+
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("a record")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
+            let Self(names, found) = self;
+            while found.len() < names.len()
+                && let Some(name) = members.next_key::<&str>()?
+            {
+                match names.iter().find(|wanted| **wanted == name) {
+                    Some(wanted) => found.push((*wanted, members.next_value::<Text<'de>>()?.0)),
+                    None => drop(members.next_value::<IgnoredAny>()?),
+                }
+            }
+            Ok(())
+        }
+    }
+
+    let mut found = Vec::with_capacity(names.len());
+    // The rest is left unread, which ends in an error that nobody looks at.
+    let _ = serde_json::Deserializer::from_str(body).deserialize_map(UpToLast(names, &mut found));
+    found
 }
 
 /// Takes in what others write, until `shutdown` turns true.
@@ -135,5 +174,21 @@ async fn take_in_one(streams: &PlainStreams, entry: &ForeignEntry, draft: &mut D
             tracing::warn!(id = entry.id, "an entry of others is no event and is put aside: {reason}");
             Ok(streams.bury(entry, &reason.to_string()).await?)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn heads_are_found_wherever_they_stand_and_what_is_behind_the_last_is_not_read() {
+        let found = |body| texts_of(body, &["id", "status"]);
+        let both = vec![("id", Cow::from("a")), ("status", Cow::from("\"b\""))];
+        assert_eq!(found(r#"{"id":"a","status":"\"b\"","rest":[[{"#), both);
+        assert_eq!(found(r#"{"id":"a","between":{"status":"no"},"status":"\"b\""}"#), both);
+        assert_eq!(found(r#"{"id":"a","status":7}"#), both[..1]);
+        assert_eq!(found(r#"{"n":1}"#), []);
+        assert_eq!(found("[]"), []);
     }
 }

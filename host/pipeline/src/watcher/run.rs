@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use orion_bus::{Bus, BusError};
+use orion_bus::{Bus, BusError, Partition};
 use orion_model::{Clock, Frame, Timestamp};
 use orion_source::{QuerySession, Source, SourceError};
 use tokio::sync::{Semaphore, watch};
@@ -19,7 +19,9 @@ use super::plan::GroupPlan;
 use super::seat::Effort;
 use crate::clock::sleep_towards;
 use crate::draft::NotWritable;
+use crate::shares::partition_of_group;
 use crate::watermark::Watermark;
+use crate::workers::Workers;
 
 /// How many queries of one group are under way at once: enough to hide the network, few enough that a group with a
 /// hundred queries does not take all twenty places a Prometheus has.
@@ -49,8 +51,8 @@ pub struct WatcherContext {
     pub clock: Arc<dyn Clock>,
     /// How far observation has come.
     pub watermark: Arc<Watermark>,
-    /// Places for detectors at work: as many as there are cores.
-    pub workers: Arc<Semaphore>,
+    /// Places for detectors at work.
+    pub workers: Arc<Workers>,
     /// Settings.
     pub settings: WatcherSettings,
     /// Counts evaluations that were completed; others wait on it.
@@ -286,6 +288,7 @@ impl Run<'_> {
         let rest = match group.is_brief(&answers, &which) {
             true => {
                 let briefly = Evaluating { instant, late, which: &which, effort: Effort::Brief };
+                let _at_work = self.context.workers.briefly(partition_of(&group));
                 Which::Some(group.compute(briefly, &answers)?)
             }
             false => which,
@@ -321,7 +324,7 @@ impl Run<'_> {
         mut group: Box<Group>,
         work: impl FnOnce(&mut Group) -> Result<T, NotWritable> + Send + 'static,
     ) -> Result<(Box<Group>, T), StepError> {
-        let place = self.context.workers.clone().acquire_owned().await;
+        let place = self.context.workers.place(partition_of(&group)).await;
         let (group, outcome) = tokio::task::spawn_blocking(move || {
             let outcome = work(&mut group);
             drop(place);
@@ -390,6 +393,11 @@ impl Run<'_> {
         self.context.health.forget(id, &BTreeSet::new()).await;
         Ok(end_stored_group(&*self.context.bus, id, self.context.clock.now(), generation).await?)
     }
+}
+
+/// Which part of a deployment's work a group is.
+fn partition_of(group: &Group) -> Option<Partition> {
+    Some(partition_of_group(&group.plan().group.id))
 }
 
 fn next_flush(after: Timestamp) -> Timestamp {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use orion_bus::{Bus, Commit, SqliteBus};
 use orion_model::Clock;
 use orion_sandbox::{Limits, Sandbox, Settings};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 
 use super::ended::{ENDED, owner_of};
 use super::{Command, GroupPlan, SourceHealth, WatcherContext, WatcherSettings, run_group};
@@ -15,6 +15,7 @@ use crate::clock::SystemClock;
 use crate::fills::Fills;
 use crate::library::{Accepted, Defaults, Shelf, StandardPlugin, check};
 use crate::watermark::Watermark;
+use crate::workers::Workers;
 
 const RULES: &str = "groups: [{ name: g, interval: 1h, rules: [{ alert: A, expr: q }] }]";
 const OWNER: &str = "group/f.yaml/g";
@@ -49,7 +50,7 @@ async fn a_group_that_is_removed_while_the_disk_is_full_ends_when_there_is_room(
         health: SourceHealth::open(bus.clone()).await.unwrap(),
         clock: Arc::new(SystemClock),
         watermark: Arc::new(Watermark::default()),
-        workers: Arc::new(Semaphore::new(1)),
+        workers: Workers::new(1),
         settings: WatcherSettings::default(),
         evaluations: watch::Sender::new(0),
     });

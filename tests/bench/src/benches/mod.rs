@@ -14,6 +14,7 @@ mod grouping;
 mod hundred_rules;
 mod idle;
 mod live_keys;
+mod many_hosts;
 mod many_rules;
 mod recovery;
 mod redis_bus;
@@ -43,7 +44,7 @@ pub struct Bench {
 }
 
 /// All of them.
-pub static ALL: [Bench; 21] = [
+pub static ALL: [Bench; 22] = [
     Bench { name: "columns", about: "samples from the host into a detector", run: columns::run },
     Bench {
         name: "threshold_vs_native",
@@ -78,6 +79,11 @@ pub static ALL: [Bench; 21] = [
         name: "redis_bus",
         about: "events onto the bus in Redis and through all stages, beside redis-benchmark on the same server",
         run: redis_bus::run,
+    },
+    Bench {
+        name: many_hosts::NAME,
+        about: "how soon two hosts share, hand over and take over, with a real Redis",
+        run: many_hosts::run,
     },
     Bench { name: recovery::NAME, about: "a start on a gigabyte after a kill", run: recovery::run },
     Bench { name: "small_rule", about: "rules with small answers, with a real Prometheus", run: small_rule::run },

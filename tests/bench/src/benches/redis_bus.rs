@@ -15,6 +15,7 @@ use orion_pipeline::brain::BRAIN_OWNER;
 use orion_pipeline::shares::{self, Shares};
 
 use super::Context;
+use crate::cpu::ProcessId;
 use crate::deployment::folder_on_disk;
 use crate::error::{BenchError, require_equal};
 use crate::flood::{self, Engines, Stages, With};
@@ -32,33 +33,75 @@ const LEAST_SHARE_OF_STAGES: f64 = 0.25;
 const LEAST_READ_PER_SECOND: f64 = 200_000.0;
 const OUTBOX_BYTES: usize = 1 << 30;
 
-/// What one run gave, in events a second.
+/// What one run gave.
 struct Run {
+    /// Of the server's own benchmark, in events a second.
     benchmark: f64,
-    published: f64,
-    read: f64,
-    stages: f64,
+    published: Phase,
+    read: Phase,
+    stages: Phase,
+}
+
+/// Events a second, and what one of them cost this process and the server in microseconds of CPU time.
+#[derive(Clone, Copy)]
+struct Phase {
+    per_second: f64,
+    host_micros: f64,
+    server_micros: f64,
 }
 
 /// Measures it.
 pub fn run(_: &Context) -> Result<Vec<Figure>, BenchError> {
     let runs: Vec<Run> = (0..RUNS).map(|_| once()).collect::<Result<_, _>>()?;
-    let of = |figure: fn(&Run) -> f64| median(runs.iter().map(figure).collect());
-    let share = |figure: fn(&Run) -> f64| median(runs.iter().map(|run| figure(run) / run.benchmark).collect());
+    let of = |figure: &dyn Fn(&Run) -> f64| median(runs.iter().map(figure).collect());
+    let share = |phase: fn(&Run) -> Phase| of(&|run| phase(run).per_second / run.benchmark);
+    let cpu = |phase: fn(&Run) -> Phase| {
+        let (host, server) = (of(&|run| phase(run).host_micros), of(&|run| phase(run).server_micros));
+        format!("CPU for an event: host {host:.1} µs, Redis {server:.1} µs")
+    };
+    let rate = |phase: fn(&Run) -> Phase| of(&|run| phase(run).per_second);
+    let (published, read, stages) = (|run: &Run| run.published, |run: &Run| run.read, |run: &Run| run.stages);
     Ok(vec![
-        Figure::new("redis-benchmark, XADD", Target::None, of(|run| run.benchmark), "events/s")
+        Figure::new("redis-benchmark, XADD", Target::None, of(&|run| run.benchmark), "events/s")
             .note(format!("depth {PIPELINE}, the same payload, append-only file synced each second")),
-        Figure::new("published, of that", Target::AtLeast(LEAST_SHARE_PUBLISHED), share(|run| run.published), "×")
-            .note(format!("{:.0} events/s", of(|run| run.published))),
-        Figure::new("read and committed", Target::AtLeast(LEAST_READ_PER_SECOND), of(|run| run.read), "events/s"),
-        Figure::new(
-            "through all stages, of XADD",
-            Target::AtLeast(LEAST_SHARE_OF_STAGES),
-            share(|run| run.stages),
-            "×",
-        )
-        .note(format!("{:.0} events/s, into the audit trail", of(|run| run.stages))),
+        Figure::new("published, of that", Target::AtLeast(LEAST_SHARE_PUBLISHED), share(published), "×").note(format!(
+            "{:.0} events/s. {}",
+            rate(published),
+            cpu(published)
+        )),
+        Figure::new("read and committed", Target::AtLeast(LEAST_READ_PER_SECOND), rate(read), "events/s")
+            .note(cpu(read)),
+        Figure::new("through all stages, of XADD", Target::AtLeast(LEAST_SHARE_OF_STAGES), share(stages), "×")
+            .note(format!("{:.0} events/s, into the audit trail. {}", rate(stages), cpu(stages))),
     ])
+}
+
+/// Measures a phase in which all events pass once.
+struct Watch {
+    host: ProcessId,
+    server: ProcessId,
+    host_before: Duration,
+    server_before: Duration,
+    began: Instant,
+}
+
+impl Watch {
+    fn start(server: &Server) -> Result<Self, BenchError> {
+        const WHAT: &str = "find the process of Redis";
+        let id = server.info("process_id").map_err(BenchError::failed(WHAT))?.and_then(|id| id.parse().ok());
+        let id = id.ok_or_else(|| BenchError::Failed { what: WHAT.to_owned(), why: "it does not say".to_owned() })?;
+        let (host, server) = (ProcessId(std::process::id()), ProcessId(id));
+        let (host_before, server_before) = (host.cpu()?, server.cpu()?);
+        Ok(Self { host, server, host_before, server_before, began: Instant::now() })
+    }
+
+    fn stop(self) -> Result<Phase, BenchError> {
+        let events = 2.0 * ALERTS as f64;
+        let per_second = events / self.began.elapsed().as_secs_f64();
+        let micros = |used: Duration| used.as_secs_f64() * 1e6 / events;
+        let (host, server) = (self.host.cpu()? - self.host_before, self.server.cpu()? - self.server_before);
+        Ok(Phase { per_second, host_micros: micros(host), server_micros: micros(server) })
+    }
 }
 
 fn once() -> Result<Run, BenchError> {
@@ -102,7 +145,7 @@ async fn bus(server: &Server, prefix: &str, own: Arc<SqliteBus>) -> Result<Arc<R
     Ok(Arc::new(RedisBus::open(settings, own).await.map_err(BenchError::failed(WHAT))?))
 }
 
-async fn publish_and_read(server: &Server, commits: Vec<Vec<Commit>>) -> Result<(f64, f64), BenchError> {
+async fn publish_and_read(server: &Server, commits: Vec<Vec<Commit>>) -> Result<(Phase, Phase), BenchError> {
     let folder = folder_on_disk()?;
     let bus = bus(server, "published", flood::own_file(folder.path())?).await?;
     let log: Arc<dyn Bus> = bus.clone();
@@ -112,10 +155,10 @@ async fn publish_and_read(server: &Server, commits: Vec<Vec<Commit>>) -> Result<
     };
     flood::take_all(&bus).await?;
     read_up_to(None, 0).await.map_err(BenchError::failed("meet Redis"))?;
-    let began = Instant::now();
+    let watch = Watch::start(server)?;
     flood::send(&log, commits).await?;
-    let publishing = began.elapsed();
-    let began = Instant::now();
+    let published = watch.stop()?;
+    let watch = Watch::start(server)?;
     let (mut after, mut read, mut offset) = (0, 0_u64, 0);
     while read < 2 * ALERTS {
         let entries = log.read(after, READ_AT_ONCE).await.map_err(BenchError::failed("read"))?;
@@ -125,13 +168,12 @@ async fn publish_and_read(server: &Server, commits: Vec<Vec<Commit>>) -> Result<
         read_up_to(Some(offset), next).await.map_err(BenchError::failed("commit"))?;
         offset = next;
     }
-    let reading = began.elapsed();
+    let reading = watch.stop()?;
     require_equal("events read and published", &read, &(2 * ALERTS))?;
-    let rate = |took: Duration| 2.0 * ALERTS as f64 / took.as_secs_f64();
-    Ok((rate(publishing), rate(reading)))
+    Ok((published, reading))
 }
 
-async fn through_stages(server: &Server, commits: Vec<Vec<Commit>>) -> Result<f64, BenchError> {
+async fn through_stages(server: &Server, commits: Vec<Vec<Commit>>) -> Result<Phase, BenchError> {
     let folder = folder_on_disk()?;
     flood::write_rules(folder.path())?;
     let own = flood::own_file(folder.path())?;
@@ -139,10 +181,10 @@ async fn through_stages(server: &Server, commits: Vec<Vec<Commit>>) -> Result<f6
     let shares = Shares::among(bus.clone());
     let mut stages = Stages::start(folder.path(), Engines { log: bus.clone(), own, shares }).await?;
     stages.take_shares(&bus).await?;
-    let began = Instant::now();
+    let watch = Watch::start(server)?;
     flood::send(&stages.bus, commits).await?;
     stages.finish().await;
-    let took = began.elapsed();
+    let phase = watch.stop()?;
     flood::require_recorded(&folder.path().join("memory"), ALERTS)?;
-    Ok(2.0 * ALERTS as f64 / took.as_secs_f64())
+    Ok(phase)
 }

@@ -1,0 +1,219 @@
+//! One plain stream, to which each record is appended once.
+//!
+//! In a transaction that watches how far the stream is published, and not in a script: a server appends what it was sent as
+//! commands in two thirds of the time, and with every record of a deployment here this is most of what it does.
+
+use std::sync::{Mutex, PoisonError};
+
+use redis::aio::MultiplexedConnection;
+use redis::{Cmd, ErrorKind, FromRedisValue, Pipeline, RedisError, RedisResult, Value};
+
+use super::link::Link;
+use super::wire::EntryId;
+
+/// Entries that a plain stream keeps, about: some hours of a busy host, for readers that were away.
+const KEPT_ENTRIES: usize = 100_000;
+
+/// Records of one transaction: the server does nothing else for a millisecond or two.
+const RECORDS_AT_ONCE: usize = 256;
+
+/// How often a transaction is tried: another one is in the way only while the work goes from host to host.
+const MOST_ATTEMPTS: usize = 3;
+
+/// The field by which an entry is known as Orion's own: its position in the log.
+pub(super) const OWN_FIELD: &str = "orion_seq";
+
+/// A record to publish: its position, and the fields by which it is to be read.
+pub(super) type Published<'a> = (u64, Vec<(&'a str, &'a str)>);
+
+/// A plain stream. It has a connection of its own: on a Cluster the streams live on different masters.
+pub(super) struct PlainStream {
+    pub(super) name: String,
+    published: String,
+    link: Link,
+    /// Held over a transaction: what one watches, another one would forget.
+    turn: tokio::sync::Mutex<()>,
+    own: Mutex<OwnRun>,
+}
+
+impl PlainStream {
+    pub(super) fn new(name: String, link: Link) -> Self {
+        let published = format!("{{{name}}}:published");
+        Self { name, published, link, turn: tokio::sync::Mutex::default(), own: Mutex::default() }
+    }
+
+    /// Appends records, in their order. Those that are there are left out, so after an error the same ones can be given again.
+    pub(super) async fn publish(&self, records: &[Published<'_>]) -> RedisResult<()> {
+        let _turn = self.turn.lock().await;
+        for part in records.chunks(RECORDS_AT_ONCE) {
+            self.publish_part(part).await?;
+        }
+        Ok(())
+    }
+
+    async fn publish_part(&self, records: &[Published<'_>]) -> RedisResult<()> {
+        for _ in 0..MOST_ATTEMPTS {
+            let (mut connection, number) = self.link.pinned().await?;
+            match self.transact(&mut connection, records).await {
+                Ok(Some(run)) => {
+                    self.own.lock().unwrap_or_else(PoisonError::into_inner).add(run);
+                    return Ok(());
+                }
+                // Somebody else published meanwhile.
+                Ok(None) => {}
+                Err(error) if self.link.learn(number, &error).await => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Err(RedisError::from((ErrorKind::Client, "others publish to the stream at the same time", self.name.clone())))
+    }
+
+    /// `None` when nothing was done because somebody else published in between.
+    async fn transact(
+        &self,
+        connection: &mut MultiplexedConnection,
+        records: &[Published<'_>],
+    ) -> RedisResult<Option<OwnRun>> {
+        let mut look = redis::pipe();
+        look.cmd("WATCH").arg(&self.published).ignore().cmd("GET").arg(&self.published);
+        let (published,): (Option<u64>,) = look.query_async(connection).await?;
+        let new = records.iter().filter(|(position, _)| *position > published.unwrap_or(0));
+        let Some(append) = self.to_append(new) else { return Ok(Some(OwnRun::default())) };
+        let answers: Option<Vec<Value>> = append.query_async(connection).await?;
+        answers.map(own_run).transpose()
+    }
+
+    /// The whole of a transaction; `None` where there is nothing to append.
+    fn to_append<'a>(&self, records: impl Iterator<Item = &'a Published<'a>>) -> Option<Pipeline> {
+        let mut last = None;
+        let mut append = redis::pipe();
+        // What is last before: all behind it is Orion's own.
+        append.atomic().cmd("XREVRANGE").arg(&self.name).arg("+").arg("-").arg("COUNT").arg(1);
+        for record in records {
+            append.add_command(self.xadd(record));
+            last = Some(record.0);
+        }
+        append.cmd("SET").arg(&self.published).arg(last?).ignore();
+        Some(append)
+    }
+
+    fn xadd(&self, (position, fields): &Published<'_>) -> Cmd {
+        /// What stands before the fields, and the own one behind them.
+        const MORE_ARGUMENTS: usize = 8;
+        const MORE_BYTES: usize = 64;
+        let bytes: usize = fields.iter().map(|(name, value)| name.len() + value.len()).sum();
+        let mut xadd = Cmd::with_capacity(MORE_ARGUMENTS + 2 * fields.len(), MORE_BYTES + self.name.len() + bytes);
+        xadd.arg("XADD").arg(&self.name).arg("MAXLEN").arg("~").arg(KEPT_ENTRIES).arg("*");
+        for (name, value) in fields {
+            xadd.arg(name).arg(value);
+        }
+        xadd.arg(OWN_FIELD).arg(position);
+        xadd
+    }
+
+    /// From where to read on behind an entry: what this host is known to have published there is passed over.
+    pub(super) fn past_own(&self, after: &str) -> String {
+        self.own.lock().unwrap_or_else(PoisonError::into_inner).past(after)
+    }
+}
+
+/// The last stretch of a stream in which everything is Orion's own: behind one entry, up to another.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct OwnRun {
+    behind: EntryId,
+    up_to: EntryId,
+}
+
+impl OwnRun {
+    /// Goes on with what was published next, or begins anew where somebody else wrote in between.
+    fn add(&mut self, next: Self) {
+        if next.behind == next.up_to {
+            return;
+        }
+        match self.up_to == next.behind {
+            true => self.up_to = next.up_to,
+            false => *self = next,
+        }
+    }
+
+    fn past(&self, after: &str) -> String {
+        match EntryId::parse(after) {
+            Some(id) if self.behind <= id && id < self.up_to => self.up_to.to_string(),
+            _ => after.to_owned(),
+        }
+    }
+}
+
+/// From the answers to a transaction: the entry that was last, and the ids of those that were appended.
+fn own_run(answers: Vec<Value>) -> RedisResult<OwnRun> {
+    let mut answers = answers.into_iter();
+    let before: Vec<(String, Value)> = Vec::from_redis_value(answers.next().unwrap_or(Value::Nil))?;
+    let id_of = |text: &str| {
+        let unexpected = || RedisError::from((ErrorKind::UnexpectedReturnType, "no id of an entry", text.to_owned()));
+        EntryId::parse(text).ok_or_else(unexpected)
+    };
+    let behind = before.first().map_or(Ok(EntryId::default()), |(id, _)| id_of(id))?;
+    let last = answers.next_back().map(String::from_redis_value).transpose()?;
+    Ok(OwnRun { behind, up_to: last.map_or(Ok(behind), |id| id_of(&id))? })
+}
+
+#[cfg(test)]
+mod tests {
+    use orion_lab::{RedisOptions, RedisServer as Server};
+
+    use super::*;
+    use crate::RedisServer;
+
+    fn plain_stream(server: &Server) -> PlainStream {
+        PlainStream::new("event".to_owned(), Link::new(RedisServer::parse(&server.url()).unwrap(), None))
+    }
+
+    async fn publish(stream: &PlainStream, positions: std::ops::RangeInclusive<u64>) {
+        let records: Vec<_> = positions.map(|position| (position, vec![("json", "{}")])).collect();
+        stream.publish(&records).await.unwrap();
+    }
+
+    fn positions(server: &Server) -> Vec<u64> {
+        let answer = server.command(&["XRANGE", "event", "-", "+"]).unwrap();
+        let lines: Vec<_> = answer.lines().collect();
+        lines.windows(2).filter(|pair| pair[0] == OWN_FIELD).map(|pair| pair[1].parse().unwrap()).collect()
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_record_is_there_once_however_often_and_by_however_many_it_is_published() {
+        let server = Server::start(&RedisOptions::default()).unwrap();
+        let (one, two) = (plain_stream(&server), plain_stream(&server));
+        publish(&one, 1..=600).await;
+        publish(&one, 550..=700).await;
+        publish(&two, 1..=710).await;
+        publish(&two, 1..=710).await;
+        assert_eq!(positions(&server), (1..=710).collect::<Vec<_>>());
+        // A host that does not know yet that another one does this now.
+        for round in 0..20 {
+            let next = 711 + round * 10..=720 + round * 10;
+            tokio::join!(publish(&one, next.clone()), publish(&two, next));
+        }
+        assert_eq!(positions(&server), (1..=910).collect::<Vec<_>>());
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn what_is_passed_over_is_all_of_it_orions_own() {
+        let server = Server::start(&RedisOptions::default()).unwrap();
+        let stream = plain_stream(&server);
+        let last = || {
+            server.command(&["XREVRANGE", "event", "+", "-", "COUNT", "1"]).unwrap().lines().next().unwrap().to_owned()
+        };
+        publish(&stream, 1..=3).await;
+        let own = last();
+        assert_eq!(stream.past_own("0-0"), own);
+        publish(&stream, 2..=300).await;
+        assert_eq!((stream.past_own("0-0"), stream.past_own(&own)), (last(), last()));
+        let foreign = server.command(&["XADD", "event", "*", "event_type", "x"]).unwrap();
+        let before = stream.past_own("0-0");
+        assert!(EntryId::parse(&before) < EntryId::parse(&foreign));
+        publish(&stream, 301..=302).await;
+        assert_eq!(stream.past_own(&before), before, "the next one is somebody else's");
+        assert_eq!((stream.past_own(&foreign), stream.past_own(&last())), (last(), last()));
+        assert_eq!(stream.past_own("no id"), "no id");
+    }
+}
