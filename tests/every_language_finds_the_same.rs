@@ -2,7 +2,12 @@
 //! deployment over the same frames and events, and compared to the last bit with a model of what they should say. So they agree
 //! with each other, too. A language whose toolchain is missing fails here, by its name and with what to install.
 #![expect(clippy::disallowed_types, reason = "these tests start the binary; none of it is deployed")]
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that meets what it does not expect has failed")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that meets what it does not expect has failed"
+)]
 
 #[path = "every_language_finds_the_same/burst.rs"]
 mod burst;
@@ -21,6 +26,7 @@ use orion_sandbox::{Limits, Plugin, Sandbox, Settings};
 pub struct Numbers(u64);
 
 impl Numbers {
+    /// One of them.
     pub fn below(&mut self, end: u64) -> u64 {
         // The constants of Knuth's MMIX.
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -33,6 +39,7 @@ impl Numbers {
 pub struct Saved(BTreeMap<Vec<u8>, Vec<u8>>);
 
 impl Saved {
+    /// Takes what a checkpoint returned.
     pub fn keep(&mut self, entries: Vec<StateEntry>) {
         for StateEntry { key, value } in entries {
             match value {
@@ -42,6 +49,7 @@ impl Saved {
         }
     }
 
+    /// All of it, to restore from.
     pub fn entries(&self) -> Vec<StateEntry> {
         self.0.iter().map(|(key, value)| StateEntry { key: key.clone(), value: Some(value.clone()) }).collect()
     }
@@ -52,8 +60,8 @@ fn built(language: &str, kind: &str) -> Plugin {
     let desk = tempfile::tempdir().unwrap();
     let kit = |arguments: &[&str], folder: &str| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_orion-kit"));
-        command.args(arguments).current_dir(desk.path().join(folder)).env("PATH", toolchains::path());
-        let output = command.output().unwrap();
+        command.args(arguments).current_dir(desk.path().join(folder));
+        let output = toolchains::give(&mut command).output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{kind} in {language}: orion-kit {}: {said}", arguments.join(" "));
     };

@@ -33,10 +33,9 @@ fn blocks(guide: &str) -> Vec<Block<'_>> {
 /// Runs a command as a person would who has the kit and the toolchains on the PATH; gives back all that it says.
 fn shell(desk: &Path, command: &str) -> String {
     let kit = Path::new(env!("CARGO_BIN_EXE_orion-kit")).parent().unwrap();
-    let path = format!("{}:{}", kit.display(), toolchains::path().to_string_lossy());
     let mut shell = Command::new("sh");
-    shell.args(["-c", command]).current_dir(desk).env("PATH", path).env("XDG_CACHE_HOME", desk.join("cache"));
-    let output = shell.output().unwrap();
+    shell.args(["-c", command]).current_dir(desk).env("XDG_CACHE_HOME", desk.join("cache"));
+    let output = toolchains::give(&mut shell).env("PATH", toolchains::path(&[kit])).output().unwrap();
     let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
     assert!(output.status.success(), "{command}: {said}");
     said

@@ -5,21 +5,19 @@
 #[path = "support/toolchains.rs"]
 mod toolchains;
 
-use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::Command;
 
 use tempfile::TempDir;
 
-/// A folder of projects, and the programs that are found from it.
+/// A folder of projects.
 struct Desk {
     dir: TempDir,
-    path: OsString,
 }
 
 impl Desk {
     fn new() -> Self {
-        Self { dir: tempfile::tempdir().unwrap(), path: toolchains::path() }
+        Self { dir: tempfile::tempdir().unwrap() }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -28,13 +26,17 @@ impl Desk {
 
     /// What the command says, on both streams. What differs from run to run is only named.
     fn kit(&self, arguments: &[&str], code: i32) -> String {
+        steady(&self.said(arguments, code).replace(&self.dir.path().display().to_string(), "DESK"))
+    }
+
+    fn said(&self, arguments: &[&str], code: i32) -> String {
         let mut command = Command::new(env!("CARGO_BIN_EXE_orion-kit"));
-        command.args(arguments).current_dir(self.dir.path()).env("PATH", &self.path);
+        command.args(arguments).current_dir(self.dir.path());
         command.env("XDG_CACHE_HOME", self.path("cache"));
-        let output = command.output().unwrap();
+        let output = toolchains::give(&mut command).output().unwrap();
         let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap()).concat();
         assert_eq!(output.status.code(), Some(code), "{text}");
-        steady(&text.replace(&self.dir.path().display().to_string(), "DESK"))
+        text
     }
 
     fn edit(&self, file: &str, from: &str, to: &str) {
@@ -107,7 +109,7 @@ fn a_detector_is_built_checked_inspected_and_run() {
         0
     );
     let inspected: serde_json::Value =
-        serde_json::from_str(&desk.kit(&["inspect", "mine/mine.wasm", "--output", "json"], 0)).unwrap();
+        serde_json::from_str(&desk.said(&["inspect", "mine/mine.wasm", "--output", "json"], 0)).unwrap();
     assert_eq!(inspected["imports"][0], "orion:plugin/findings@1.0.0#emit");
 }
 
@@ -198,12 +200,9 @@ fn the_first_steps_of_every_language_work_as_they_are_written() {
     let kit = PathBuf::from(env!("CARGO_BIN_EXE_orion-kit"));
     for block in blocks {
         let desk = Desk::new();
-        let folders = [kit.parent().unwrap().to_owned()].into_iter().chain(std::env::split_paths(&desk.path));
         let mut shell = Command::new("sh");
-        shell
-            .args(["-e", "-c", block])
-            .current_dir(desk.dir.path())
-            .env("PATH", std::env::join_paths(folders).unwrap());
+        shell.args(["-e", "-c", block]).current_dir(desk.dir.path());
+        toolchains::give(&mut shell).env("PATH", toolchains::path(&[kit.parent().unwrap()]));
         let output = shell.env("XDG_CACHE_HOME", desk.path("cache")).output().unwrap();
         let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap()).concat();
         assert!(output.status.success() && said.contains("2 findings"), "{block}{said}");

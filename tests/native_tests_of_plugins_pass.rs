@@ -16,8 +16,8 @@ fn pass(language: &str, sdk: &str, of_sdk: &str, of_examples: &str) {
     for (folder, command) in folders {
         let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../plugins").join(&folder);
         let mut shell = Command::new("sh");
-        shell.args(["-c", command]).current_dir(dir).env("PATH", toolchains::path());
-        let output = shell.output().unwrap();
+        shell.args(["-c", command]).current_dir(dir);
+        let output = toolchains::give(&mut shell).output().unwrap();
         let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
         assert!(output.status.success(), "{command} in plugins/{folder}: {said}");
     }

@@ -2,14 +2,24 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// Folders of programs below `target/toolchains`.
 const FOLDERS: [&str; 2] = ["python/bin", "node/node_modules/.bin"];
 
-/// The PATH with which toolchains are found.
-pub fn path() -> OsString {
-    let toolchains = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/toolchains");
-    let own = FOLDERS.iter().map(|folder| toolchains.join(folder));
+/// Has a command find them. What Zig builds once for all, its C libraries, stays beside them.
+pub fn give(command: &mut Command) -> &mut Command {
+    command.env("PATH", path(&[])).env("ZIG_GLOBAL_CACHE_DIR", toolchains().join("zig-cache"))
+}
+
+fn toolchains() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/toolchains")
+}
+
+/// The PATH with which toolchains are found, behind these folders.
+pub fn path(first: &[&Path]) -> OsString {
+    let own = FOLDERS.iter().map(|folder| toolchains().join(folder));
+    let own = first.iter().map(|folder| (*folder).to_owned()).chain(own);
     let given = std::env::var_os("PATH").unwrap_or_default();
     let all: Vec<PathBuf> = own.chain(std::env::split_paths(&given)).collect();
     std::env::join_paths(all).unwrap_or(given)

@@ -32,7 +32,7 @@ struct Drill {
 /// Runs the drill that the arguments name.
 pub fn run(arguments: &[String]) -> Result<(), Failure> {
     let Drill { kind, times, seed } = read(arguments, clock_seed())?;
-    setup::everything()?;
+    setup::lab()?;
     let test =
         ["test", "--workspace", "--features", CRASH_POINTS, "--test", "behaviour", kind.test, "--", "--nocapture"];
     let test = cargo(test).env(kind.counted.1, &times.to_string());

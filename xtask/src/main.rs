@@ -32,7 +32,8 @@ enum Run {
 const TASKS: &[Task] = &[
     Task {
         name: "setup",
-        help: "Installs what tests need and is missing: the wasm32-unknown-unknown target for plugins (rustup), Prometheus and\n\
+        help: "Installs what tests need and is missing: the wasm32-unknown-unknown target for plugins (rustup), toolchains of other\n\
+               languages (pip, into target/toolchains), Prometheus and\n\
                node_exporter (apt-get, as root or with sudo that asks for no password). Says what it does, and prints what to\n\
                install where it may not.",
         run: Run::Alone(setup::everything),
@@ -104,12 +105,12 @@ fn schema() -> Result<(), Failure> {
 }
 
 fn lab(arguments: &[String]) -> Result<(), Failure> {
-    setup::everything()?;
+    setup::lab()?;
     cargo(["run", "--package", "orion-lab", "--"]).args(arguments).run()
 }
 
 fn bench(arguments: &[String]) -> Result<(), Failure> {
-    setup::everything()?;
+    setup::lab()?;
     cargo(["run", "--release", "--package", "orion-bench", "--"]).args(arguments).run()
 }
 

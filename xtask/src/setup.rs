@@ -24,12 +24,17 @@ const PYTHON_TOOLCHAINS: [(&str, &str); 3] =
 const NODE_TOOLCHAINS: [(&str, &str); 3] =
     [("assemblyscript", "0.28.20"), ("typescript", "7.0.2"), ("@bytecodealliance/componentize-js", "0.23.0")];
 
-/// The target, the servers and the toolchains.
+/// What tests need: target, servers and toolchains.
 pub fn everything() -> Result<(), Failure> {
-    wasm_target()?;
-    servers()?;
+    lab()?;
     python_toolchains()?;
     node_toolchains()
+}
+
+/// What the lab needs: target and servers.
+pub fn lab() -> Result<(), Failure> {
+    wasm_target()?;
+    servers()
 }
 
 /// Into a folder of the build, so that nothing of the machine changes.
@@ -54,7 +59,32 @@ fn python_toolchains() -> Result<(), Failure> {
             ))
         })?;
     }
-    program(&python).args(["-m", "pip", "install", "--quiet"]).args(&wanted).run()
+    program(&python).args(["-m", "pip", "install", "--quiet"]).args(&wanted).run()?;
+    build_c_libraries(&python, &folder)
+}
+
+/// Zig builds its C and C++ libraries when something first asks for them, which takes a minute. A test that waits for it would
+/// look as if it hung.
+fn build_c_libraries(python: &Path, folder: &Path) -> Result<(), Failure> {
+    let source = folder.join("empty.cpp");
+    let module = folder.join("empty.wasm");
+    std::fs::write(&source, "").map_err(|error| Failure::NotWritten(source.display().to_string(), error))?;
+    let cache = crate::program::root().join("target/toolchains/zig-cache");
+    program(python)
+        .args([
+            "-m",
+            "ziglang",
+            "c++",
+            "--target=wasm32-wasi",
+            "-O3",
+            "-flto",
+            "-mexec-model=reactor",
+            "-fno-exceptions",
+        ])
+        .args(["-fno-rtti", "-Wl,--no-entry", "-o"])
+        .args([&module, &source])
+        .env("ZIG_GLOBAL_CACHE_DIR", &cache.display().to_string())
+        .run()
 }
 
 /// Beside those of Python.

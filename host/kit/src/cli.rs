@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
-use crate::author::{AnnotateArgs, BenchArgs, BuildArgs, CheckArgs, InspectArgs, NewArgs, RunArgs};
+use crate::author::{AnnotateArgs, BenchArgs, BuildArgs, CheckArgs, DevArgs, InspectArgs, NewArgs, RunArgs};
 
 /// A test failed, a lock is not what it should be, or a plugin costs more than before.
 pub const EXIT_FAILED: u8 = 1;
@@ -42,6 +42,8 @@ pub enum Command {
     Annotate(AnnotateArgs),
     /// Show a plugin frames or events, and say what it makes of them
     Run(RunArgs),
+    /// Build a project whenever it is saved, run it, and show what it says otherwise than before
+    Dev(DevArgs),
     /// Measure what a plugin costs, and compare it with what it cost before
     Bench(BenchArgs),
     /// Play rule files over made-up data, and say what came of them that should not have

@@ -29,6 +29,7 @@ fn run(cli: &Cli) -> Result<ExitCode, Failure> {
         Command::Inspect(args) => author::inspect(args),
         Command::Annotate(args) => author::annotate(args),
         Command::Run(args) => author::run(args),
+        Command::Dev(args) => author::dev(args),
         Command::Bench(args) => author::bench(args),
         Command::Test(args) => command::test(args),
         Command::Key(args) => trust::key(args),

@@ -54,12 +54,19 @@ pub fn refuse(why: []const u8) Refused {
 
 // ---- Values as they lie in memory when they cross ----
 
+/// What an empty list points to: the address of a list has to lie in memory, also when nothing is there.
+var nothing: u64 = 0;
+
+fn placeOf(comptime Item: type, items: []const Item) [*]const Item {
+    return if (items.len == 0) @ptrCast(&nothing) else items.ptr;
+}
+
 const RawText = extern struct {
     data: [*]const u8,
     length: usize,
 
     fn of(bytes: []const u8) RawText {
-        return .{ .data = bytes.ptr, .length = bytes.len };
+        return .{ .data = placeOf(u8, bytes), .length = bytes.len };
     }
 
     fn slice(self: RawText) []const u8 {
@@ -521,9 +528,9 @@ pub fn emitFinding(finding: Finding) void {
         finding.value,
         @intFromBool(finding.score != null),
         finding.score orelse 0,
-        finding.message.ptr,
+        placeOf(u8, finding.message),
         finding.message.len,
-        fields.ptr,
+        placeOf(RawField, fields),
         fields.len,
     );
 }
@@ -533,16 +540,16 @@ pub fn emitChange(change: Change) void {
     if (!is_plugin) return sure(said_changes.append(memory, change));
     const fields = rawFields(change.fields);
     host_incidents.emit(
-        change.key.ptr,
+        placeOf(u8, change.key),
         change.key.len,
         @intFromEnum(change.kind),
         @intFromEnum(change.severity),
         change.timestamp,
-        change.reason.ptr,
+        placeOf(u8, change.reason),
         change.reason.len,
-        change.positions.ptr,
+        placeOf(u64, change.positions),
         change.positions.len,
-        fields.ptr,
+        placeOf(RawField, fields),
         fields.len,
     );
 }
@@ -715,7 +722,7 @@ fn Shared(comptime Plugin: type) type {
             for (changed, raw) |from, *to| {
                 to.* = .{ .key = .of(from.key), .has_value = from.value != null, .value = .of(from.value orelse "") };
             }
-            entries = .{ .data = raw.ptr, .count = raw.len };
+            entries = .{ .data = placeOf(RawEntry, raw), .count = raw.len };
             return &entries;
         }
 

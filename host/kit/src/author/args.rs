@@ -106,6 +106,17 @@ pub struct RunArgs {
     pub output: Output,
 }
 
+/// Arguments of `orion-kit dev`.
+#[derive(Args)]
+pub struct DevArgs {
+    /// What it is shown, as for `orion-kit run`; PLUGIN is the project's folder
+    #[command(flatten)]
+    pub run: RunArgs,
+    /// Put each plugin that was built into this folder as well: the plugin folder of an Orion that runs
+    #[arg(long, value_name = "DIR")]
+    pub into: Option<PathBuf>,
+}
+
 /// Arguments of `orion-kit bench`.
 #[derive(Args)]
 pub struct BenchArgs {

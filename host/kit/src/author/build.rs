@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use orion_componentize::ComponentizeError;
 use orion_model::Manifest;
+use orion_sandbox::Sandbox;
 
 use super::{BuildArgs, MANIFEST, check, manifest, sandbox, write};
 use crate::cli::Failure;
@@ -16,27 +17,33 @@ const SCRATCH: &str = ".orion";
 
 /// Builds the project of a folder.
 pub fn build(args: &BuildArgs) -> Result<ExitCode, Failure> {
-    let dir = args.project.canonicalize();
-    let dir = dir.map_err(|why| Failure::Configuration(format!("{} cannot be read: {why}", args.project.display())))?;
+    print(&make(&args.project, &sandbox(None)?)?.1)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Makes a plugin of a project: the file, and what is said of it.
+pub fn make(folder: &Path, sandbox: &Sandbox) -> Result<(PathBuf, String), Failure> {
+    let dir = folder.canonicalize();
+    let dir = dir.map_err(|why| Failure::Configuration(format!("{} cannot be read: {why}", folder.display())))?;
     let (text, manifest) = manifest(&dir.join(MANIFEST))?;
     let language = toolchain::language_of(&dir).ok_or_else(|| unknown(&dir))?;
     let project = project(dir, language, &manifest)?;
     let made = (language.make)(&project, &Desk::here()).map_err(told)?;
     let component = component(&made, &text)?;
-    let plugin = check::admitted(&sandbox(None)?, &component)?;
+    let plugin = check::admitted(sandbox, &component)?;
     let file = project.dir.join(format!("{}.wasm", manifest.name));
     write(&file, &component)?;
-    print(&format!(
+    let said = format!(
         "{} is the {} {} {}, made of {}: {} bytes, sha256:{}\n",
-        shown(&file, &args.project),
+        shown(&file, folder),
         manifest.kind.as_str(),
         manifest.name,
         manifest.version,
         language.title,
         component.len(),
         plugin.digest(),
-    ))?;
-    Ok(ExitCode::SUCCESS)
+    );
+    Ok((file, said))
 }
 
 /// As the author would write the path.

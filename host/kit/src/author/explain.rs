@@ -147,3 +147,34 @@ fn shape(resolve: &Resolve, of: &Type) -> String {
         other => other.as_str().to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_component_is_told_what_to_do_without_what_is_missing_and_which_types_are_wanted() {
+        let component = wat::parse_str(
+            r#"(component
+                (import "wasi:filesystem/preopens@0.2.0" (instance (export "directories" (func))))
+                (import "orion:plugin/findings@1.0.0" (instance $findings (export "emit" (func (param "f" u32)))))
+                (alias export $findings "emit" (func $emit))
+                (instance $detector (export "observe" (func $emit)))
+                (export "orion:plugin/detector@1.0.0" (instance $detector)))"#,
+        );
+        let said = differences(&component.unwrap(), Kind::Detector);
+        assert!(
+            said[0].starts_with("imports wasi:filesystem/preopens@0.2.0: a plugin has no system behind it. Build for")
+        );
+        assert!(
+            said[1].starts_with(
+                "imports orion:plugin/findings@1.0.0#emit with the type (u32); the contract wants (record{"
+            )
+        );
+        assert!(said.contains(&"export orion:plugin/detector@1.0.0#configure is missing".to_owned()), "{said:?}");
+        let observe = "exports orion:plugin/detector@1.0.0#observe with the type (u32); the contract wants (s64, list<u32>, \
+                       list<s64>, list<f64>)";
+        assert!(said.contains(&observe.to_owned()), "{said:?}");
+        assert!(differences(b"no component", Kind::Detector).is_empty());
+    }
+}

@@ -1,10 +1,11 @@
-//! `orion-kit new`, `build`, `check`, `inspect`, `annotate`, `run` and `bench`: from an idea to a plugin that was tried.
+//! `orion-kit new`, `build`, `check`, `inspect`, `annotate`, `run`, `dev` and `bench`: from an idea to a plugin that was tried.
 
 mod annotate;
 mod args;
 mod bench;
 mod build;
 mod check;
+mod dev;
 mod explain;
 mod given;
 mod inspect;
@@ -19,10 +20,11 @@ use orion_model::Manifest;
 use orion_sandbox::{Limits, Plugin, Sandbox, Settings};
 
 pub use annotate::annotate;
-pub use args::{AnnotateArgs, BenchArgs, BuildArgs, CheckArgs, InspectArgs, NewArgs, RunArgs};
+pub use args::{AnnotateArgs, BenchArgs, BuildArgs, CheckArgs, DevArgs, InspectArgs, NewArgs, RunArgs};
 pub use bench::bench;
 pub use build::build;
 pub use check::check;
+pub use dev::dev;
 pub use inspect::inspect;
 pub use new::new;
 pub use run::run;

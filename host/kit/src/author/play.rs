@@ -49,6 +49,8 @@ pub fn frames(plugin: &Plugin, parameters: &[Parameter], input: &Frames) -> Resu
         let report =
             detector.observe(frame, &mut findings).map_err(|why| failed(&format!("at {}: {why}", frame.instant)))?;
         cost.add(frame.len(), report, began.elapsed());
+        // A host asks from time to time; what is never asked for would pile up.
+        detector.checkpoint().map_err(|why| failed(&why))?;
     }
     Ok((findings, cost))
 }
@@ -77,6 +79,7 @@ pub fn events(
         let began = Instant::now();
         let report = correlator.correlate(now, &batch, &mut changes).map_err(|why| failed(&why))?;
         cost.add(events.len(), report, began.elapsed());
+        correlator.checkpoint().map_err(|why| failed(&why))?;
     }
     batch.clear();
     let after = now.plus_millis(afterwards_millis);

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use orion_model::{Kind, Parameter, Timestamp, parse_duration};
-use orion_sandbox::Plugin;
+use orion_sandbox::{Plugin, Sandbox};
 use serde_json::json;
 
 use super::show::{change_line, change_value, cost_line, cost_value, finding_line, finding_value};
@@ -16,15 +16,18 @@ use crate::input::{self, Frames};
 
 /// Runs a plugin once.
 pub fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
-    let sandbox = sandbox(plugin_cache())?;
-    let (file, plugin) = plugin(&sandbox, &args.plugin)?;
-    let parameters = given::parameters(plugin.manifest(), &args.with)?;
-    let text = match plugin.manifest().kind {
-        Kind::Detector => detector(args, &file, &plugin, &parameters)?,
-        Kind::Correlator => correlator(args, &file, &plugin, &parameters)?,
-    };
-    print(&text)?;
+    print(&said(args, &sandbox(plugin_cache())?)?)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// What the plugin makes of its input, and in the last line what that cost.
+pub fn said(args: &RunArgs, sandbox: &Sandbox) -> Result<String, Failure> {
+    let (file, plugin) = plugin(sandbox, &args.plugin)?;
+    let parameters = given::parameters(plugin.manifest(), &args.with)?;
+    match plugin.manifest().kind {
+        Kind::Detector => detector(args, &file, &plugin, &parameters),
+        Kind::Correlator => correlator(args, &file, &plugin, &parameters),
+    }
 }
 
 fn detector(args: &RunArgs, file: &Path, plugin: &Plugin, parameters: &[Parameter]) -> Result<String, Failure> {

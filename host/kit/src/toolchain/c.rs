@@ -1,5 +1,5 @@
-//! C: clang and wasm-ld, or the clang inside Zig, which brings a C library along. The library's wishes for WASI are answered
-//! inside the component.
+//! C: the clang inside Zig, which brings a C library along, or clang, wasm-ld and a C library of the machine. The library's wishes
+//! for WASI are answered inside the component.
 
 use std::path::{Path, PathBuf};
 
@@ -55,16 +55,19 @@ pub(super) fn compile(
     Ok(Made::Module(read(&module)?))
 }
 
-/// A compiler that makes WebAssembly: clang where its linker and a C library are there, too, and otherwise Zig's.
+/// A compiler that makes WebAssembly: the clang inside Zig, which brings its linker and libraries along and is what the tests use,
+/// or the machine's own where all of these are there.
 pub(super) fn compiler(desk: &Desk, clang: &str, zig: &str) -> Result<Program, ToolFailure> {
-    if let (Some(clang), Some(_)) = (desk.find(clang), desk.find("wasm-ld"))
-        && Path::new(SYSROOT_OF_DEBIAN).is_dir()
-    {
-        return Ok(desk.program(clang).args(["--target=wasm32-wasi", &format!("--sysroot={SYSROOT}")]));
+    if let Some(command) = super::zig::command(desk) {
+        return Ok(command.args([zig, "--target=wasm32-wasi"]));
     }
-    let command = super::zig::command(desk)
-        .ok_or(ToolFailure::Missing { what: "a compiler for WebAssembly".to_owned(), install: INSTALL })?;
-    Ok(command.args([zig, "--target=wasm32-wasi"]))
+    let is_whole = desk.find("wasm-ld").is_some() && Path::new(SYSROOT_OF_DEBIAN).is_dir();
+    match desk.find(clang) {
+        Some(clang) if is_whole => {
+            Ok(desk.program(clang).args(["--target=wasm32-wasi", &format!("--sysroot={SYSROOT}")]))
+        }
+        _ => Err(ToolFailure::Missing { what: "a compiler for WebAssembly".to_owned(), install: INSTALL }),
+    }
 }
 
 /// Where Debian puts the C library for WebAssembly, and what clang calls the folder that it is in.
