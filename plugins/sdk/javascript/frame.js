@@ -61,12 +61,10 @@ export class Frame {
  * @param {BigInt64Array} times
  */
 export function numbers(times) {
-  const halves = new Int32Array(times.buffer, times.byteOffset, 2 * times.length);
+  const highs = new Int32Array(times.buffer, times.byteOffset, 2 * times.length);
+  const lows = new Uint32Array(times.buffer, times.byteOffset, 2 * times.length);
   const whole = new Float64Array(times.length);
-  for (let i = 0; i < whole.length; i++) {
-    const low = halves[2 * i];
-    whole[i] = halves[2 * i + 1] * HIGH + (low < 0 ? low + HIGH : low);
-  }
+  for (let i = 0, half = 0; i < whole.length; i++, half += 2) whole[i] = highs[half + 1] * HIGH + lows[half];
   return whole;
 }
 

@@ -21,6 +21,28 @@ import { loweredChange, loweredFinding } from "./said.js";
  */
 
 /**
+ * Gives memory back at once. The engine does not look for garbage before it has tens of megabytes of it, and a plugin is ended at 64.
+ * Whoever still holds an array has an empty one.
+ * @param {...{ buffer: ArrayBufferLike }} arrays
+ */
+function release(...arrays) {
+  for (const { buffer } of arrays) {
+    // An empty one may have been given back already, and cannot be once more.
+    if (buffer instanceof ArrayBuffer && buffer.byteLength > 0) buffer.transfer(0);
+  }
+}
+
+/** What a checkpoint handed over, which the host has read when it calls again. @type {import("./state.js").Entry[]} */
+let handedOver = [];
+
+/** @param {Stateful | undefined} state */
+function checkpoint(state) {
+  for (const { key, value } of handedOver) release(key, ...(value === undefined ? [] : [value]));
+  handedOver = state?.checkpoint() ?? [];
+  return handedOver;
+}
+
+/**
  * @param {Stateful | undefined} state
  * @param {number} version
  * @param {import("./state.js").Entry[]} entries
@@ -47,6 +69,7 @@ export function detectorExports(Plugin, emit) {
     /** @type {SeriesBook["define"]} */
     defineSeries(ids, labelCounts, text, ends) {
       book.define(ids, labelCounts, text, ends);
+      release(ids, labelCounts);
     },
     /** @param {Uint32Array} ids */
     dropSeries(ids) {
@@ -59,10 +82,12 @@ export function detectorExports(Plugin, emit) {
     },
     /** @param {bigint} now @param {Uint32Array} ids @param {BigInt64Array} timestamps @param {Float64Array} values */
     observe(now, ids, timestamps, values) {
-      plugin.observe(new Frame(now, ids, timestamps, values, book), (finding) => emit(loweredFinding(finding)));
+      const frame = new Frame(now, ids, timestamps, values, book);
+      plugin.observe(frame, (finding) => emit(loweredFinding(finding)));
+      release(ids, timestamps, values, frame.timestamps);
     },
     checkpoint() {
-      return plugin.state?.checkpoint() ?? [];
+      return checkpoint(plugin.state);
     },
   };
 }
@@ -87,9 +112,10 @@ export function correlatorExports(Plugin, emit) {
     /** @param {bigint} now @param {import("./event.js").Columns} columns */
     correlate(now, columns) {
       plugin.correlate(Number(now), events(columns), (change) => emit(loweredChange(change)));
+      release(...Object.values(columns));
     },
     checkpoint() {
-      return plugin.state?.checkpoint() ?? [];
+      return checkpoint(plugin.state);
     },
   };
 }

@@ -30,26 +30,23 @@ const AS_JSON = {
 class SavedMap extends Map {
   #version;
   #compare;
-  #changed;
 
   /**
    * @param {number} version The one that the manifest says.
    * @param {(one: K, other: K) => number} compare Which of two keys comes first.
-   * @param {(key: K) => void} changed Notes what has to be saved.
    */
-  constructor(version, compare, changed) {
+  constructor(version, compare) {
     super();
     this.#version = version;
     this.#compare = compare;
-    this.#changed = changed;
   }
 
   /**
    * Says that a value was changed in place: it will be saved.
-   * @param {K} key
+   * @param {K} _key
    */
-  changed(key) {
-    this.#changed(key);
+  changed(_key) {
+    throw new Error("each kind of state notes what has to be saved");
   }
 
   /**
@@ -57,19 +54,19 @@ class SavedMap extends Map {
    * @param {V} value
    */
   set(key, value) {
-    this.#changed(key);
+    this.changed(key);
     return super.set(key, value);
   }
 
   /** @param {K} key */
   delete(key) {
     if (!super.delete(key)) return false;
-    this.#changed(key);
+    this.changed(key);
     return true;
   }
 
   clear() {
-    for (const key of super.keys()) this.#changed(key);
+    for (const key of super.keys()) this.changed(key);
     super.clear();
   }
 
@@ -143,7 +140,7 @@ function mustBeDone(from) {
  */
 export class State extends SavedMap {
   /** @type {Set<string>} */
-  #dirty;
+  #dirty = new Set();
   #packing;
   #writer = new Writer();
 
@@ -152,10 +149,13 @@ export class State extends SavedMap {
    * @param {Packing<V>} [packing]
    */
   constructor(version, packing = AS_JSON) {
-    const dirty = new Set();
-    super(version, compareBytes, (key) => dirty.add(key));
-    this.#dirty = dirty;
+    super(version, compareBytes);
     this.#packing = packing;
+  }
+
+  /** @param {string} key */
+  changed(key) {
+    this.#dirty.add(key);
   }
 
   /** @type {SavedMap<string, V>["readEntry"]} */
@@ -195,14 +195,17 @@ export class State extends SavedMap {
  */
 const BLOCK = 64;
 
+/** What a number of a series is shifted by to get that of its block. */
+const BLOCK_BITS = 6;
+
 /**
  * A map from series to values that is saved, and forgets dropped series by itself.
  * @template V
  * @extends {SavedMap<number, V>}
  */
 export class SeriesState extends SavedMap {
-  /** @type {Set<number>} */
-  #dirty;
+  /** @type {boolean[]} Whether a block has to be saved, by its number. A plain row, because it is written for every sample. */
+  #dirty = [];
   #packing;
   #writer = new Writer();
 
@@ -211,10 +214,13 @@ export class SeriesState extends SavedMap {
    * @param {Packing<V>} [packing]
    */
   constructor(version, packing = AS_JSON) {
-    const dirty = new Set();
-    super(version, (one, other) => one - other, (series) => dirty.add(Math.floor(series / BLOCK)));
-    this.#dirty = dirty;
+    super(version, (one, other) => one - other);
     this.#packing = packing;
+  }
+
+  /** @param {number} series */
+  changed(series) {
+    this.#dirty[series >>> BLOCK_BITS] = true;
   }
 
   /** @type {SavedMap<number, V>["readEntry"]} */
@@ -229,12 +235,15 @@ export class SeriesState extends SavedMap {
    * @returns {Entry[]}
    */
   checkpoint() {
-    const blocks = [...this.#dirty].sort((one, other) => one - other);
-    this.#dirty.clear();
-    return blocks.map((block) => {
+    /** @type {Entry[]} */
+    const entries = [];
+    // Not every place of the row is there.
+    this.#dirty.forEach((_, block) => {
       this.#writer.u32(block);
-      return { key: this.#writer.finish(), value: this.#written(block) };
+      entries.push({ key: this.#writer.finish(), value: this.#written(block) });
     });
+    this.#dirty = [];
+    return entries;
   }
 
   /** @param {number} block */

@@ -12,7 +12,7 @@ use crate::cli::Output;
 pub struct NewArgs {
     /// What rules will call the plugin, and the folder that is made: lower-case letters, digits, hyphens
     pub name: String,
-    /// The language: rust, c, cpp, zig
+    /// The language: rust, c, cpp, zig, go, javascript, typescript, python, assemblyscript
     #[arg(long, value_name = "LANGUAGE")]
     pub lang: String,
     /// Whether it reads frames or events

@@ -18,6 +18,9 @@ const MODULE: &str = "plugin.wasm";
 fn make(project: &Project, desk: &Desk) -> Result<Made, ToolFailure> {
     let asc = node::tool(project, desk, "asc", ASC)?;
     let module = project.scratch.join(MODULE);
-    asc.within(&project.dir).args(["--config", "asconfig.json", "--outFile"]).arg(&module).run()?;
+    // Named here and not in the configuration, which cannot name a file below its own folder.
+    let names = project.sdk.join("names.mjs");
+    let asc = asc.within(&project.dir).args(["--config", "asconfig.json", "--transform"]).arg(names);
+    asc.arg("--outFile").arg(&module).run()?;
     Ok(Made::Module(read(&module)?))
 }

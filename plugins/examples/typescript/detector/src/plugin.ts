@@ -53,7 +53,7 @@ export default class Surge implements Detector {
       }
       // A sample that is not newer teaches nothing: after an edit of the rule the same instant may be seen again.
       if (timestamp <= known.last) continue;
-      known.mean = known.mean + weight * (value - known.mean);
+      known.mean += weight * (value - known.mean);
       known.samples += 1;
       known.last = timestamp;
       state.changed(series);
