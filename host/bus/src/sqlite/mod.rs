@@ -24,10 +24,10 @@ use std::thread::JoinHandle;
 use async_trait::async_trait;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
+use self::ids::Sweeping;
 pub use self::lock::{FolderLock, LOCK_FILE, Ownership, create_memory_dir, ownership};
 pub use self::reader::Reader;
 pub use self::snapshot::{check_whole, copy_database};
-use self::ids::Sweeping;
 use self::writer::{Job, Work, Writer};
 use crate::error::BusError;
 use crate::record::{Commit, Committed, Entry, Loaded, Replicated};
