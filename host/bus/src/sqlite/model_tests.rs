@@ -9,9 +9,10 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use tempfile::TempDir;
 
-use super::tests::{TINY, crashed, group_of, writer};
+use super::ids::Sweeping;
+use super::tests::{crashed, group_of, writer};
 use super::writer::{Work, Writer};
-use super::{SqliteBus, check_whole};
+use super::{DATABASE_FILE, SqliteBus, check_whole};
 use crate::conformance::{commit, id};
 use crate::{BusError, Commit, Committed, Entry, HOLES_OWNER, Loaded, RecordKind, Replicated, StateChange};
 
@@ -284,22 +285,27 @@ proptest! {
 
 #[test]
 fn ids_wait_within_their_bound_and_none_is_forgotten_by_a_kill() {
+    const SWEEPING: Sweeping = Sweeping { most_waiting: 16, at_once: 4 };
+    const MOST: usize = SWEEPING.most_waiting + SWEEPING.at_once;
+    const STEPS: u32 = 200;
+    let open = |folder: &Path| Writer::open(folder.join(DATABASE_FILE), SWEEPING).unwrap();
     let folder = TempDir::new().unwrap();
-    let mut store = writer(folder.path());
-    let most = TINY.most_waiting + TINY.at_once;
-    for step in 0..40 {
-        let work = Work::Commit(commit("a", (step > 0).then_some(step), step + 1, [step.unsigned_abs() as u32]));
+    let mut store = open(folder.path());
+    for n in 0..STEPS {
+        let work = Work::Commit(commit(&n.to_string(), None, 1, [n]));
         assert!(group_of(&mut store, vec![work]).1[0].is_ok());
-        assert!(store.ids().waiting() < most, "{step}");
-        assert_eq!(step + 1 < most as i64, store.ids().waiting() as i64 == step + 1, "none is moved before it must be");
-        let left = crashed(folder.path());
-        let again = writer(left.path());
-        assert!(again.ids().waiting() <= 2 * 2 * TINY.most_waiting + most, "{step}: a start reads two rounds at most");
-        let mut again = again;
-        let everything = Work::Commit(commit("b", None, 1, 0..=step.unsigned_abs() as u32));
-        let committed = group_of(&mut again, vec![everything]).1.remove(0).unwrap();
-        assert_eq!((committed.appended, committed.duplicates as i64), (0, step + 1));
+        let (waiting, written) = (store.ids().waiting(), n as usize + 1);
+        assert!(waiting < MOST && (waiting == written) == (written < MOST), "{waiting} of {written} wait");
+        if n.is_multiple_of(9) {
+            let left = crashed(folder.path());
+            let mut again = open(left.path());
+            // A round takes about twice as many as wait.
+            assert!(again.ids().waiting() <= 2 * 3 * SWEEPING.most_waiting, "a start reads two rounds at most");
+            let everything = Work::Commit(commit("everything", None, 1, 0..=n));
+            let committed = group_of(&mut again, vec![everything]).1.remove(0).unwrap();
+            assert_eq!((committed.appended, committed.duplicates), (0, written));
+        }
     }
     store.close().unwrap();
-    assert_eq!(writer(folder.path()).ids().waiting(), 0, "what was closed is settled");
+    assert_eq!(open(folder.path()).ids().waiting(), 0, "what was closed is settled");
 }

@@ -26,18 +26,18 @@ const MAX_GROUP_MILLIS: u64 = 5;
 /// How long to wait for another program (a backup, a `sqlite3` shell) that holds the write lock.
 const MAX_BUSY_MILLIS: u64 = 5_000;
 
-/// Page cache in KiB. Ids are hashes, so every append touches a random page of their index: the default of 2 MiB
-/// thrashes from some 100,000 records on. What is here is missing elsewhere: 32 MiB were a tenth of all that a deployment
-/// with 50,000 alerts held.
+/// Page cache in KiB. Whether an id is known is looked up on a random page of their table: with the default of 2 MiB nearly each time
+/// in the file, from some 100,000 records on. What is here is missing elsewhere: 32 MiB were a tenth of all that a deployment with
+/// 50,000 alerts held.
 const CACHE_KIB: i64 = 12 * 1024;
 
-/// Journal length, in pages of 4 KiB, from which it is moved into the main file. A page that many commits touched is
-/// moved once, and ids and alerts are hashes that touch pages all over the file: at 64 MiB a fifth less work for the system than
-/// at 16 MiB, and recovery still reads it in no time.
-const CHECKPOINT_PAGES: i64 = 16_000;
+/// Journal length, in pages of 4 KiB, from which it is moved into the main file, while commits wait. Pages are written in the order
+/// of the file mostly, so little is gained by collecting more of them: at twice as many the slowest hundredth of commits in a flood
+/// waited twice as long, and the processor had as much to do.
+const CHECKPOINT_PAGES: i64 = 1_000;
 
-/// What stays of the journal once its content is in the main file; a burst may make it longer for a while.
-const MAX_JOURNAL_BYTES: i64 = 96 * 1024 * 1024;
+/// What stays of the journal once its content is in the main file; a burst, or a reader that stays, may make it longer for a while.
+const MAX_JOURNAL_BYTES: i64 = 16 * 1024 * 1024;
 
 /// What is written in one piece.
 #[derive(Debug)]
