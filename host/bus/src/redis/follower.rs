@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 use super::core::{ANSWER_MILLIS, Core};
 use super::link::Link;
 use super::outbox::{run_outbox, run_trim};
+use super::parts::Parts;
 use super::wire::{EntryId, LogEntry, read_entries};
 use crate::error::BusError;
 use crate::record::{Replicated, StateChange};
@@ -51,6 +52,7 @@ pub(super) fn start(core: &Arc<Core>, down: &watch::Receiver<bool>) -> Vec<JoinH
 async fn read_log(core: Arc<Core>, read: mpsc::Sender<Vec<LogEntry>>, mut down: watch::Receiver<bool>) {
     let link = Link::new(core.settings.server.clone(), Some(Duration::from_millis(BLOCK_MILLIS + ANSWER_MILLIS)));
     let mut cursor = core.cursor;
+    let mut parts = Parts::default();
     let mut wait_millis = RETRY_MILLIS.0;
     loop {
         let next = tokio::select! {
@@ -62,6 +64,7 @@ async fn read_log(core: Arc<Core>, read: mpsc::Sender<Vec<LogEntry>>, mut down: 
                 wait_millis = RETRY_MILLIS.0;
                 let Some(last) = entries.last() else { continue };
                 cursor = last.id;
+                let entries = parts.whole(entries);
                 core.tell(&entries);
                 if read.send(entries).await.is_err() {
                     return;

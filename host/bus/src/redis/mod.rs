@@ -17,6 +17,7 @@ pub(crate) mod lease;
 mod link;
 mod outbox;
 mod pack;
+mod parts;
 mod plain_stream;
 mod script;
 mod server;
