@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 use super::core::{ANSWER_MILLIS, Core, Trouble};
 use super::link::Link;
 use super::outbox::{run_outbox, run_trim};
+use super::parts::Parts;
 use super::wire::{EntryId, LogEntry, read_entries};
 use crate::error::BusError;
 use crate::record::{Replicated, StateChange};
@@ -127,6 +128,10 @@ pub(super) struct Follower {
     core: Arc<Core>,
     link: Link,
     cursor: EntryId,
+    /// The last entry of a whole commit.
+    whole_until: EntryId,
+    /// What came after that.
+    parts: Parts,
     block_millis: Option<u64>,
 }
 
@@ -134,7 +139,7 @@ impl Follower {
     /// Goes on behind what the host's own file held when it was opened. A read waits so long for something to come, or not at all.
     pub(super) fn new(core: Arc<Core>, block_millis: Option<u64>) -> Self {
         let (link, cursor) = (Self::link(&core), core.cursor);
-        Self { core, link, cursor, block_millis }
+        Self { core, link, cursor, whole_until: cursor, parts: Parts::default(), block_millis }
     }
 
     fn link(core: &Core) -> Link {
@@ -152,6 +157,7 @@ impl Follower {
             () = core.intake.stop.notified() => {
                 // The connection still waits for the answer that nobody wants any more.
                 self.link = Self::link(&core);
+                self.go_back();
                 return Ok(Vec::new());
             }
         };
@@ -159,8 +165,11 @@ impl Follower {
             drop(reading);
             return self.meet_again().await;
         }
+        let Some(last) = entries.last() else { return Ok(entries) };
+        self.cursor = last.id;
+        let entries = self.parts.whole(entries);
         if let Some(last) = entries.last() {
-            self.cursor = last.id;
+            self.whole_until = last.id;
             core.tell(&entries);
             core.intake.is_read();
         }
@@ -183,10 +192,17 @@ impl Follower {
         read_entries(entries_of_one_stream(answer)).map_err(|error| self.core.foreign(&error))
     }
 
+    /// Where the rest of a commit may be lost, its parts are read again, if they are still there.
+    fn go_back(&mut self) {
+        self.cursor = self.whole_until;
+        self.parts = Parts::default();
+    }
+
     /// The server lost something since it was greeted. Nothing of what came after is taken before that is made good: it follows
     /// from what the server has now, and not from what this host's file has. It is read again then.
     async fn meet_again(&mut self) -> Result<Vec<LogEntry>, BusError> {
         self.core.forget_greeting().await;
+        self.go_back();
         self.link = Self::link(&self.core);
         match self.core.greet().await {
             Ok(()) => Ok(Vec::new()),

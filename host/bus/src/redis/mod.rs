@@ -22,6 +22,7 @@ mod losses;
 mod outbox;
 mod owners;
 mod pack;
+mod parts;
 mod plain_stream;
 mod ports;
 mod restoring;

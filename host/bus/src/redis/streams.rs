@@ -115,8 +115,7 @@ impl PlainStreams {
             command.arg("BLOCK").arg(millis);
         }
         command.arg("STREAMS").arg(self.name(RecordKind::Event)).arg(after);
-        let answer: RedisResult<Option<Vec<(Value, Vec<StreamEntry>)>>> =
-            command.query_async(&mut self.reader.clone()).await;
+        let answer: RedisResult<Option<Vec<ReadStream>>> = command.query_async(&mut self.reader.clone()).await;
         let streams = answer.map_err(|error| self.away(&error))?;
         Ok(streams.into_iter().flatten().flat_map(|(_, entries)| entries).collect())
     }
@@ -144,3 +143,6 @@ fn is_own((_, fields): &StreamEntry) -> bool {
 }
 
 type StreamEntry = (String, Vec<(Vec<u8>, Vec<u8>)>);
+
+/// A stream's name and what was read of it.
+type ReadStream = (Value, Vec<StreamEntry>);

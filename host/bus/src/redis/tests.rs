@@ -334,3 +334,67 @@ async fn as_much_waits_as_may_and_not_a_commit_more() {
     until("what waited stands", async || ids(&*own).await.len() == waited + 1).await;
     bus.commit(step("a", Some(offset), offset + 1, 9_000..9_001)).await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_lies_further_back_is_read_in_order_whatever_the_sizes_of_commits() {
+    let server = Server::start(&RedisOptions::default()).unwrap();
+    let folder = TempDir::new().unwrap();
+    let own = mirror(&folder);
+    let bus = opened(settings(&server, "orion"), own.clone()).await;
+    let sizes = [1, 70, 0, 3, 300, 0, 0, 1];
+    let (mut first, mut expected) = (0_u32, Vec::new());
+    for (offset, size) in (1..).zip(sizes) {
+        // Each commit brings a record again that is known.
+        let events = (first..first + size).chain(first.checked_sub(1));
+        bus.commit(commit("a", (offset > 1).then(|| offset - 1), offset, events)).await.unwrap();
+        expected.extend((first..first + size).map(id));
+        first += size;
+    }
+    until("this host's file has it all", async || ids(&*own).await == expected).await;
+    bus.close().await;
+    // One that has just started has nothing of it in memory.
+    let bus = opened(settings(&server, "orion"), own).await;
+    for most in [1, 7, 64, 5_000] {
+        let (mut after, mut found) = (0, Vec::new());
+        loop {
+            let entries = bus.read(after, most).await.unwrap();
+            let Some(last) = entries.last() else { break };
+            assert!(entries.len() == most || last.seq == expected.len() as u64, "less than {most} before the end");
+            after = last.seq;
+            found.extend(entries.iter().map(|entry| entry.id));
+        }
+        assert!(found == expected, "{most} at a time");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_commit_too_large_for_one_pack_and_one_entry_is_whole_at_every_host() {
+    let server = Server::start(&RedisOptions::default()).unwrap();
+    let folders = [TempDir::new().unwrap(), TempDir::new().unwrap()];
+    let named = |name: &str| RedisSettings {
+        lease: LeaseSettings::new("orion", name, [], Duration::from_secs(10)).unwrap(),
+        ..settings(&server, "orion")
+    };
+    let (one, two) = (opened(named("one"), mirror(&folders[0])).await, opened(named("two"), mirror(&folders[1])).await);
+    let mut large = commit("a", None, 1, (0..9).chain(3..5));
+    for (number, record) in large.records.iter_mut().enumerate() {
+        record.body = format!("{{\"x\":\"{}\"}}", number.to_string().repeat(1 << 20));
+    }
+    large.state = (0..5_000_u32)
+        .map(|number| StateChange::Put { key: number.to_be_bytes().to_vec(), value: number.to_string().into_bytes() })
+        .collect();
+    let committed = one.commit(large.clone()).await.unwrap();
+    assert_eq!((committed.appended, committed.duplicates), (9, 2));
+    let bodies: Vec<&str> = large.records[..9].iter().map(|record| record.body.as_str()).collect();
+    for bus in [&one, &two] {
+        until("it is there", async || bus.mirror().read(0, 20).await.unwrap().len() == 9).await;
+        let read = [bus.read(0, 20).await.unwrap(), bus.mirror().read(0, 20).await.unwrap()];
+        for entries in read {
+            assert!(entries.iter().map(|entry| &*entry.body).eq(bodies.iter().copied()));
+            assert!(entries.iter().map(|entry| entry.seq).eq(1..=9));
+        }
+    }
+    assert_eq!(one.load("a").await.unwrap().state.len(), 5_000);
+    until("its own file has all of the state", async || one.mirror().load("a").await.unwrap().state.len() == 5_000)
+        .await;
+}
