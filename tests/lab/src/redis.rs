@@ -201,7 +201,10 @@ impl RedisServer {
         // Two tests may be given the same free port in the same moment; the one that came late must not take the server of
         // the other for its own.
         let id = process.id().to_string();
-        process.wait_until(self.address, || matches!(self.info("process_id"), Ok(Some(found)) if found == id))?;
+        let is_it = || matches!(self.info("process_id"), Ok(Some(found)) if found == id);
+        // It answers while it still reads its files, and takes no commands yet.
+        let has_loaded = || matches!(self.info("loading").as_ref().map(Option::as_deref), Ok(Some("0")));
+        process.wait_until(self.address, || is_it() && has_loaded())?;
         self.process = Some(process);
         Ok(())
     }

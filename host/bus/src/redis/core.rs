@@ -55,6 +55,8 @@ pub(super) struct Core {
     met: Mutex<Arc<str>>,
     /// Behind this position nothing is known of what the server lost.
     met_until: AtomicU64,
+    /// From where the log is to be followed again; the highest there is for nowhere.
+    follow_from: AtomicU64,
     seen: AtomicU64,
     mirrored: AtomicU64,
 }
@@ -100,6 +102,7 @@ impl Core {
             appended: watch::Sender::new(cursor.position),
             met: Mutex::new(Arc::from("")),
             met_until: AtomicU64::new(0),
+            follow_from: AtomicU64::new(u64::MAX),
             mirrored: AtomicU64::new(cursor.position),
             settings,
             mirror,
@@ -143,6 +146,16 @@ impl Core {
     pub(super) fn has_met(&self, run: &str, position: u64) {
         *self.met.lock().unwrap_or_else(PoisonError::into_inner) = Arc::from(run);
         self.met_until.fetch_max(position, Ordering::Relaxed);
+    }
+
+    /// What the log has behind this position is not what this host has followed.
+    pub(super) fn follow_again_from(&self, position: u64) {
+        self.follow_from.fetch_min(position, Ordering::Relaxed);
+    }
+
+    /// From where the log is to be followed again, said once.
+    pub(super) fn take_follow_from(&self) -> u64 {
+        self.follow_from.swap(u64::MAX, Ordering::Relaxed)
     }
 
     /// Whether a loss of which the log speaks at this position is one that this host has not been told of.

@@ -152,6 +152,8 @@ impl Follower {
         // A server that is new has to be greeted even where nobody commits.
         core.greet().await.map_err(|trouble| core.error(trouble))?;
         let reading = core.intake.reading.lock().await;
+        // Behind every entry of that position.
+        self.cursor = self.cursor.min(EntryId { position: core.take_follow_from(), number: u64::MAX });
         let entries = tokio::select! {
             entries = self.read() => entries?,
             () = core.intake.stop.notified() => {

@@ -170,6 +170,12 @@ impl Core {
                 self.take_over_owners(&lost).await?;
             }
         }
+        // Losses that the server knows nothing of: it was filled by a host that knew nothing of them, and what that one had followed in
+        // between stands at positions that this one takes for passed.
+        let unknown = greeted.breaks.iter().filter(|one| !known.breaks.contains(one));
+        if let Some(parted) = unknown.map(|one| one.survived).min() {
+            self.follow_again_from(parted);
+        }
         (greeted.run, greeted.lineage, greeted.breaks) = (Some(known.run), Some(known.lineage), known.breaks);
         greeted.whole_at = Some(self.seen());
         self.keep(greeted).await.map_err(Trouble::Refused)
