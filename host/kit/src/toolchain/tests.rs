@@ -23,8 +23,8 @@ fn what_is_missing_is_named_with_the_command_that_installs_it() {
 fn a_project_is_known_by_its_main_file() {
     let dir = tempfile::tempdir().unwrap();
     assert!(language_of(dir.path()).is_none());
-    std::fs::create_dir(dir.path().join("src")).unwrap();
     for known in &LANGUAGES {
+        std::fs::create_dir_all(dir.path().join(known.main).parent().unwrap()).unwrap();
         std::fs::write(dir.path().join(known.main), "").unwrap();
         assert_eq!(language_of(dir.path()).unwrap().name, known.name);
         std::fs::remove_file(dir.path().join(known.main)).unwrap();
