@@ -163,6 +163,11 @@ impl Disturbed {
             pair.primary().command(&["CONFIG", "SET", "maxmemory", "0"]).unwrap();
             (0..HOSTS).for_each(|host| pair.link(host).set(Link::default()));
         }
+        self.edit(twins);
+        for host in self.hosts(twins) {
+            // It is there where the day ended before it was taken away.
+            let _ = std::fs::remove_file(plugin_of(host));
+        }
         for host in 0..self.running.len() {
             match &self.running[host] {
                 Some(running) if !self.ending.contains(&host) => running.resume(),

@@ -198,15 +198,9 @@ impl Twins {
     pub fn wait_past(&self, deployment: &Deployment, to: i64) {
         wait_for(deployment, to + 2 * self.pace().millis(BEAT_MILLIS));
         let to = Timestamp::from_millis(to).to_string();
-        deployment.wait_until("the end of every incident", |it| {
-            let incidents = it.incidents();
-            let (mut begun, mut over) = (BTreeSet::new(), BTreeSet::new());
-            for incident in incidents.iter().filter(|incident| incident["opened_at"].as_str() <= Some(&*to)) {
-                let of = if incident["status"] == "resolved" { &mut over } else { &mut begun };
-                of.insert(incident["incident_id"].as_str().unwrap());
-            }
-            begun.is_subset(&over)
-        });
+        let log = || deployment.log();
+        let open = || format!("{:#?}\n{}", open_incidents(deployment, &to), log());
+        super::wait_until("the end of every incident", || open_incidents(deployment, &to).is_empty(), open);
     }
 
     /// Ends the one that was left alone, where there is nothing to compare.
@@ -248,6 +242,20 @@ pub fn wait_for(deployment: &Deployment, millis: i64) {
     let at = Timestamp::from_millis(millis).to_string();
     let beats = |it: &Deployment| it.incidents().into_iter().filter(|incident| incident["incident_type"] == "beats");
     deployment.wait_until("what comes after", |it| beats(it).any(|incident| incident["ts"].as_str() > Some(&*at)));
+}
+
+/// Of each incident from before that is not over, what it was last.
+fn open_incidents(deployment: &Deployment, to: &str) -> BTreeMap<String, Value> {
+    let mut open = BTreeMap::new();
+    for incident in deployment.incidents().into_iter().filter(|incident| incident["opened_at"].as_str() <= Some(to)) {
+        let id = incident["incident_id"].as_str().unwrap().to_owned();
+        if incident["status"] == "resolved" {
+            open.remove(&id);
+        } else {
+            open.insert(id, incident);
+        }
+    }
+    open
 }
 
 /// How much was the same.
@@ -292,7 +300,7 @@ impl Recorded {
             Some(&*from) < at && at <= Some(&*to)
         };
         let [events, incidents, decisions] =
-            RecordKind::ALL.map(|kind| lines(&data.join("memory").join(file_name(kind))));
+            RecordKind::ALL.map(|kind| super::lines_of(&data.join("memory"), kind).unwrap());
         let mut recorded = Self(Default::default());
         let is_of_the_world =
             |record: &Value, member: &str| record[member].as_str().is_some_and(|id| id.starts_with("world.yaml/"));
@@ -386,10 +394,6 @@ impl Deployment {
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.path("orion.log")).unwrap_or_default()
     }
-}
-
-fn lines(path: &Path) -> Vec<Value> {
-    std::fs::read_to_string(path).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
 pub fn now_millis() -> i64 {

@@ -17,7 +17,7 @@ use crate::draft::NotWritable;
 use crate::guardian::{Desk, Remembered, Share};
 use crate::library::Generation;
 use crate::schedule::Slots;
-use crate::watcher::{Answers, Effort, Evaluating, FIRST_EDITION, Group, GroupPlan, Which};
+use crate::watcher::{Answers, Effort, Evaluating, Group, GroupPlan, Which};
 
 /// Samples of answers held at one time, over all queries: a few hundred megabytes of JSON on their way in, a fifth of that
 /// in frames.
@@ -305,8 +305,7 @@ impl Course {
         counts.evaluations += self.group.plan().group.rules.len() as u64;
         let samples = answers.iter().flatten().flatten().map(Frame::len).sum::<usize>();
         counts.samples += samples as u64;
-        let evaluating =
-            Evaluating { instant, edition: FIRST_EDITION, late: false, which: &Which::All, effort: Effort::Full };
+        let evaluating = Evaluating { instant, edit: None, late: false, which: &Which::All, effort: Effort::Full };
         self.group.compute(evaluating, answers)?;
         if self.group.is_quiet() {
             return Ok(Vec::new());

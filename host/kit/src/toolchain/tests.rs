@@ -1,3 +1,5 @@
+//! How languages are known, named and asked for.
+
 use super::*;
 
 fn project(dir: &Path) -> Project {

@@ -12,8 +12,19 @@ use crate::condition::{self, Conditions};
 use crate::draft::{Draft, NotWritable, key};
 use crate::lifecycle::{Lifecycle, SavedAlert};
 
-/// The state key that says: this group was removed, and should it return, the time in between is not caught up.
+/// The state key that says: this group was removed, and should it return, the time in between is not caught up. Its value is the
+/// generation that removed it, as [`written`] writes it.
 pub const ENDED: &[u8] = b"ended";
+
+/// A number as it stands in the state of a group.
+pub fn written(number: u64) -> Vec<u8> {
+    number.to_be_bytes().to_vec()
+}
+
+/// Reads what [`written`] wrote.
+pub fn read(bytes: &[u8]) -> Option<u64> {
+    bytes.try_into().ok().map(u64::from_be_bytes)
+}
 
 /// The owner under which a group commits.
 pub fn owner_of(group_id: &str) -> String {
@@ -42,7 +53,7 @@ fn end_group(group_id: &str, loaded: Loaded, now: Timestamp, generation: u64) ->
         conditions.clear(&mut draft, &condition, now, generation, "the group was removed")?;
     }
     draft.clear();
-    draft.put_bytes(ENDED.to_vec(), Vec::new());
+    draft.put_bytes(ENDED.to_vec(), written(generation));
     // Another offset, so that a group of the same id that was started meanwhile finds out and starts again from this.
     Ok(Some(draft.into_commit(&owner_of(group_id), Some(offset), offset.saturating_add(1))))
 }

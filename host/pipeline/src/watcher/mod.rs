@@ -25,7 +25,7 @@ pub use group::{Answers, Evaluating, Group, Which};
 pub use health::SourceHealth;
 pub use outcome::{HEALTH_ROOM, Outcome, RuleHealth};
 pub use plan::{GroupPlan, RulePlan};
-pub use rule::{ActiveAlert, FIRST_EDITION};
+pub use rule::ActiveAlert;
 pub use run::{Command, WatcherContext, WatcherSettings, run_group};
 pub use seat::Effort;
 pub use standing::{GROUP_OWNERS, Standing, StandingAlert, standings};

@@ -88,13 +88,9 @@ pub struct Moment<'a> {
     pub instant: Timestamp,
     /// The live generation.
     pub generation: u64,
-    /// Which of the evaluations of the instant it is. The one that comes with the instant has the same number on every host;
-    /// generations are counted by each host for itself.
+    /// Which of the evaluations of the instant it is.
     pub edition: u64,
 }
-
-/// The evaluation that comes with an instant. One that an edit brings has the number of its generation, which is higher.
-pub const FIRST_EDITION: u64 = 1;
 
 /// An alert as it stands after an evaluation.
 #[derive(Clone, Debug, PartialEq)]

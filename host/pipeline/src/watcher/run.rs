@@ -16,7 +16,6 @@ use super::group::{Answers, Evaluating, Group, Which};
 use super::health::{HealthError, Report, SourceHealth};
 use super::overtaken::{Overtaken, Step};
 use super::plan::GroupPlan;
-use super::rule::FIRST_EDITION;
 use super::seat::Effort;
 use crate::clock::sleep_towards;
 use crate::draft::NotWritable;
@@ -210,7 +209,7 @@ impl Run<'_> {
             }
             let ahead = overtaken.step(group.slots(), group.last(), now);
             for step in ahead.into_iter().chain(due.instants.into_iter().map(Step::at)) {
-                group = self.evaluate(group, step, Which::All, FIRST_EDITION).await?;
+                group = self.evaluate(group, step, Which::All, None).await?;
                 *retry_millis = RETRY_MILLIS.0;
                 if *self.shutdown.borrow() || self.commands.has_changed().unwrap_or(true) {
                     break;
@@ -270,8 +269,8 @@ impl Run<'_> {
             return self.commit_if_ahead(group).await;
         }
         // The present slot, but for a clock that went back.
-        let (step, edition) = (Step { instant: last, asked: last.min(instant) }, self.plan.generation);
-        self.evaluate(group, step, Which::Some(changed), edition).await
+        let (step, edit) = (Step { instant: last, asked: last.min(instant) }, Some(self.plan.generation));
+        self.evaluate(group, step, Which::Some(changed), edit).await
     }
 
     async fn evaluate(
@@ -279,7 +278,7 @@ impl Run<'_> {
         mut group: Box<Group>,
         step: Step,
         which: Which,
-        edition: u64,
+        edit: Option<u64>,
     ) -> Result<Box<Group>, StepError> {
         let instant = step.instant;
         let mut shutdown = self.shutdown.clone();
@@ -295,7 +294,7 @@ impl Run<'_> {
         let late = group.slots().after(instant) <= self.context.clock.now();
         let rest = match group.is_brief(&answers, &which) {
             true => {
-                let briefly = Evaluating { instant, edition, late, which: &which, effort: Effort::Brief };
+                let briefly = Evaluating { instant, edit, late, which: &which, effort: Effort::Brief };
                 let _at_work = self.context.workers.briefly(partition_of(&group));
                 Which::Some(group.compute(briefly, &answers)?)
             }
@@ -303,7 +302,7 @@ impl Run<'_> {
         };
         if !rest.is_none() {
             let compute = move |group: &mut Group| {
-                let fully = Evaluating { instant, edition, late, which: &rest, effort: Effort::Full };
+                let fully = Evaluating { instant, edit, late, which: &rest, effort: Effort::Full };
                 group.compute(fully, &answers)
             };
             (group, _) = self.on_worker(group, compute).await?;

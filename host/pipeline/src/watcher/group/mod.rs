@@ -24,7 +24,7 @@ use orion_source::{QuerySession, SourceError};
 use self::session::Session;
 use super::ended::owner_of;
 use super::plan::GroupPlan;
-use super::rule::{ActiveAlert, FIRST_EDITION, Moment, RuleRun};
+use super::rule::{ActiveAlert, Moment, RuleRun};
 use super::rule_watch::RuleWatch;
 use super::seat::{BRIEF_SAMPLES, Effort};
 use crate::condition::{Condition, Conditions, kind};
@@ -34,6 +34,14 @@ use crate::schedule::Slots;
 /// Changes of alerts in one commit: a megabyte or two of text, and few enough that other groups' commits wait for
 /// milliseconds.
 const PART_CHANGES: usize = 1_024;
+
+/// The edition of an evaluation that comes with its instant, for a group that was always there. It is the same on every host;
+/// generations are counted by each host for itself.
+const FIRST_EDITION: u64 = 1;
+
+/// The state key of a group that was removed and is there again: the same as [`FIRST_EDITION`], for it. Without it, an alert that fires
+/// again at the instant at which it fired before the removal would pass for the same event, and be left out.
+const RETURNED: &[u8] = b"returned";
 
 /// Changes that are written down in a moment.
 const BRIEF_CHANGES: usize = 128;
@@ -52,6 +60,8 @@ pub struct Group {
     last: Option<Timestamp>,
     /// The offset the store holds.
     committed: Option<i64>,
+    /// What the evaluations that come with their instants are told apart by from those before a removal.
+    first_edition: u64,
     /// What the next commit carries in any case.
     pending: Draft,
     /// What the present evaluation changed and only its last commit may carry.
@@ -65,8 +75,8 @@ pub struct Group {
 pub struct Evaluating<'a> {
     /// The instant.
     pub instant: Timestamp,
-    /// Which of the evaluations of the instant it is: [`FIRST_EDITION`], or the generation of the edit that brings it.
-    pub edition: u64,
+    /// The generation of the edit that brings it; none for the evaluation that comes with the instant.
+    pub edit: Option<u64>,
     /// Whether its next instant has come already.
     pub late: bool,
     /// Which rules.
@@ -109,6 +119,7 @@ impl Group {
             conditions: Conditions::default(),
             last: loaded.offset.map(Timestamp::from_millis),
             committed: loaded.offset,
+            first_edition: FIRST_EDITION,
             pending: Draft::default(),
             closing: Draft::default(),
             before: None,
@@ -173,7 +184,8 @@ impl Group {
     /// Takes in the answers for an instant; all that changed is for [`Self::next_commit`]. Returns the rules that need more than
     /// a moment, where no more was given.
     pub fn compute(&mut self, evaluating: Evaluating<'_>, answers: &Answers) -> Result<BTreeSet<usize>, NotWritable> {
-        let Evaluating { instant, edition, late, which, effort } = evaluating;
+        let Evaluating { instant, edit, late, which, effort } = evaluating;
+        let edition = edit.unwrap_or(self.first_edition);
         if self.before.is_none() || self.last < Some(instant) {
             // An edited rule is evaluated for an instant that the group has done already.
             self.before = self.last.max(Some(self.plan.slots.at_or_before(instant.plus_millis(-1))));
@@ -200,11 +212,11 @@ impl Group {
     /// Asks stateful detectors what is to be kept of all instants so far. As seldom as the group commits: it is asked of every
     /// series, and what it would have answered in between is computed again after a crash.
     fn checkpoint(&mut self) -> Result<(), NotWritable> {
-        let Self { plan, rules, conditions, closing, last, .. } = self;
+        let Self { plan, rules, conditions, closing, last, first_edition, .. } = self;
         let instant = last.unwrap_or_default();
         for run in rules.iter_mut().filter(|run| run.seat.is_unsaved()) {
             let at =
-                Moment { source: &plan.group.source, instant, generation: plan.generation, edition: FIRST_EDITION };
+                Moment { source: &plan.group.source, instant, generation: plan.generation, edition: *first_edition };
             RuleWatch { run, at }.checkpoint(conditions, closing)?;
         }
         self.store_series()

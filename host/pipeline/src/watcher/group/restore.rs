@@ -3,15 +3,15 @@
 use orion_bus::Loaded;
 use orion_model::Timestamp;
 
-use super::Group;
 use super::session::SERIES_ROOM;
+use super::{FIRST_EDITION, Group, RETURNED};
 use crate::aside::ASIDE_ROOM;
 use crate::condition;
 use crate::draft::{NotWritable, key};
 use crate::lifecycle::SavedAlert;
 use crate::plugin_state::{OWNER_ROOM, PLUGIN_ROOM};
 use crate::supervision::SUPERVISION_ROOM;
-use crate::watcher::ended::{ENDED, end_saved};
+use crate::watcher::ended::{ENDED, end_saved, read, written};
 use crate::watcher::outcome::HEALTH_ROOM;
 use crate::watcher::rule::{ALERT_ROOM, RuleRun};
 
@@ -34,8 +34,11 @@ impl Group {
                 },
                 [ENDED] => {
                     self.last = None;
+                    self.first_edition = read(&value).unwrap_or(self.plan.generation);
                     self.pending.delete(state_key);
+                    self.pending.put_bytes(RETURNED.to_vec(), written(self.first_edition));
                 }
+                [RETURNED] => self.first_edition = read(&value).unwrap_or(FIRST_EDITION),
                 [PLUGIN_ROOM, rule, name] => match self.run_of(rule) {
                     Some(run) => run.seat.state().restore_entry(name, &value),
                     None => self.pending.delete(state_key),

@@ -13,8 +13,8 @@ use serde_json::Value;
 
 use super::{Answers, Evaluating, Group, Which};
 use crate::library::{Accepted, Defaults, Shelf, StandardPlugin, check};
+use crate::watcher::Effort;
 use crate::watcher::GroupPlan;
-use crate::watcher::{Effort, FIRST_EDITION};
 
 const RULES: &str = "
 groups:
@@ -145,8 +145,7 @@ fn records(plan: &GroupPlan, day: &[Said], fates: &[Fate]) -> BTreeMap<RecordId,
         }
         let instant = instant_of(index);
         let answers = answers(&mut group, &day[index], instant);
-        let evaluating =
-            Evaluating { instant, edition: FIRST_EDITION, late: false, which: &Which::All, effort: Effort::Full };
+        let evaluating = Evaluating { instant, edit: None, late: false, which: &Which::All, effort: Effort::Full };
         group.compute(evaluating, &answers).unwrap();
         if fate == Fate::DiesUncommitted {
             group = open(&store);
