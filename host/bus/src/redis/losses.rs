@@ -251,9 +251,9 @@ impl Scene {
             }
         }
         self.share();
-        for group in 0..GROUPS.len() {
+        for (group, name) in GROUPS.into_iter().enumerate() {
             for _ in 0..=self.accepted[group] {
-                let loaded = self.holder(group).core.load(GROUPS[group]).await.unwrap();
+                let loaded = self.holder(group).core.load(name).await.unwrap();
                 if loaded.offset.unwrap_or(0) < i64::from(self.accepted[group]) {
                     self.holder(group).observe(group).await.unwrap();
                 }
@@ -270,10 +270,10 @@ impl Scene {
         let expected = |group: usize| (1..=self.accepted[group]).map(move |number| event_of(group, number));
         let state = self.hosts[0].core.load(STAGE).await.unwrap().state;
         let state: BTreeMap<_, _> = state.into_iter().collect();
-        for group in 0..GROUPS.len() {
+        for (group, name) in GROUPS.into_iter().enumerate() {
             let order: String = (1..=self.accepted[group]).map(|number| format!("{number} ")).collect();
             let found = state.get(format!("order {group}").as_bytes()).cloned().unwrap_or_default();
-            assert_eq!(String::from_utf8(found).unwrap(), order, "the stage has read of {}\n{told}", GROUPS[group]);
+            assert_eq!(String::from_utf8(found).unwrap(), order, "the stage has read of {name}\n{told}");
             for host in &self.hosts {
                 let held: Vec<_> = host.file.read(0, usize::MAX).await.unwrap().iter().map(|entry| entry.id).collect();
                 let missing: Vec<_> = expected(group).filter(|number| !held.contains(&id(*number))).collect();
