@@ -3,6 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::Instant;
 
 /// Why a task did not get done.
 #[derive(Debug, thiserror::Error)]
@@ -75,11 +76,14 @@ impl Program {
         self
     }
 
-    /// Runs it before everyone's eyes.
+    /// Runs it before everyone's eyes, and says how long it took: what makes a check slow is seen in what it printed.
     pub fn run(mut self) -> Result<(), Failure> {
         let line = self.line();
         eprintln!("$ {line}");
-        match self.command.status() {
+        let begin = Instant::now();
+        let status = self.command.status();
+        eprintln!("  {:.0} s", begin.elapsed().as_secs_f64());
+        match status {
             Ok(status) if status.success() => Ok(()),
             Ok(_) => Err(Failure::Failed(line)),
             Err(error) => Err(Failure::NotStarted(line, error)),
