@@ -90,14 +90,13 @@ fn a_value_between_two_levels_is_found_where_there_never_was_one() {
 }
 
 #[test]
-fn a_level_that_moves_by_less_than_single_samples_do_is_found() {
-    let mut probe = probe(&[("minimum_relative", 1.0.into())]);
-    found(&mut probe, 0..3_000, usual);
-    let shifted = (3_000..3_048).find_map(|minute| {
-        probe.observe(minute * MINUTE, &[(0, usual(minute) + 3.0)]).into_iter().next()
-    });
-    let message = shifted.unwrap().message;
-    assert!(message.starts_with("a mean of 10"), "{message}");
+fn a_run_of_spikes_is_found_where_single_ones_are_usual() {
+    let mut probe = probe(&[]);
+    let hourly = |minute: i64| if minute % 60 == 0 { 600.0 } else { usual(minute) };
+    found(&mut probe, 0..3_001, hourly);
+    let message = (3_001..3_010).find_map(|minute| probe.observe(minute * MINUTE, &[(0, 600.0)]).into_iter().next());
+    let message = message.unwrap().message;
+    assert!(message.starts_with("a mean of 120.8 over 48 samples was never seen: the closest in 2d2h was 110.5"), "{message}");
 }
 
 #[test]
@@ -137,7 +136,7 @@ fn what_happens_every_night_is_expected_and_found_when_it_is_missing() {
     });
     let missing = missing.unwrap();
     assert_eq!(missing.timestamp, (6 * 1_440 + 180) * MINUTE);
-    assert!(missing.message.starts_with("an hour at 100.1 was never that far from the same hour of other days"), "{missing:?}");
+    assert!(missing.message.starts_with("an hour at 99.99 was never that far from the same hour of other days"), "{missing:?}");
 }
 
 #[test]
@@ -176,13 +175,16 @@ fn the_minima_decide_to_the_bound() {
 
 #[test]
 fn a_more_sensitive_rule_finds_what_is_less_surprising() {
+    // The longer nothing was new, the more surprising is what is just beyond what was seen.
     let first = |given: &[(&str, ParameterValue)]| {
-        let mut probe = probe(given);
-        // A new value now and then, and ever more seldom.
-        let steps = |minute: i64| (0..20).filter(|step| minute >= 4 * step * step).count() as f64;
-        (0..2_000).find(|minute| !probe.observe(minute * MINUTE, &[(0, steps(*minute))]).is_empty())
+        let light = [given, &[("mode", "light".into())]].concat();
+        (60..2_000).step_by(20).find(|minutes| {
+            let mut probe = probe(&light);
+            found(&mut probe, 0..*minutes, |minute| (minute % 2) as f64);
+            !probe.observe(minutes * MINUTE, &[(0, 1.06)]).is_empty()
+        })
     };
-    let of = |sensitivity: &str| first(&[("sensitivity", sensitivity.into())]).unwrap_or(i64::MAX);
+    let of = |sensitivity: &str| first(&[("sensitivity", sensitivity.into())]).unwrap();
     assert!(of("high") < of("medium") && of("medium") < of("low"));
     assert_eq!(first(&[("threshold", 5.5.into())]), Some(of("medium")));
 }
@@ -229,7 +231,7 @@ fn known_bounds_take_the_place_of_the_range_that_was_seen() {
     let finds = |given: &[(&str, ParameterValue)]| {
         let mut probe = probe(&[given, &[("mode", "light".into())]].concat());
         found(&mut probe, 0..400, |minute| 10.0 + (minute % 2) as f64);
-        !probe.observe(400 * MINUTE, &[(0, 15.5)]).is_empty()
+        !probe.observe(400 * MINUTE, &[(0, 14.5)]).is_empty()
     };
     assert!(finds(&[]) && !finds(&[("lowest", 0.0.into()), ("highest", 100.0.into())]));
 }
@@ -307,7 +309,7 @@ fn the_frames_of_the_restarts_have_something_to_find() {
     let frame =
         |minute: i64| TestFrame { now: minute * MINUTE, samples: vec![(0, value(minute))], restart: minute % 3 == 0 };
     let frames: Vec<_> = (0..1_000).map(frame).collect();
-    let found = found_through_restarts::<Anomaly>(&[], STATE_VERSION, &frames);
+    let found = found_through_restarts::<Anomaly>(&[("warm_up", HOUR.into())], STATE_VERSION, &frames);
     assert!(found.is_ok_and(|found| found >= 4));
 }
 
