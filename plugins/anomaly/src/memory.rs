@@ -33,6 +33,8 @@ pub struct Memory {
     high: f64,
     looks: f64,
     news: f64,
+    /// The last hour in which it was looked whether something is to be forgotten.
+    tidied: u32,
 }
 
 /// A value that was seen. Seven digits are enough.
@@ -133,6 +135,10 @@ impl Memory {
 
     /// What was not seen for long, and with it the range it had made.
     fn forget(&mut self, manner: &Manner, hour: u32) {
+        if hour == self.tidied {
+            return;
+        }
+        self.tidied = hour;
         let before = self.kept.len();
         self.kept.retain(|kept| hour.saturating_sub(kept.hour) <= manner.forget_hours);
         if self.kept.len() == before {
@@ -196,7 +202,8 @@ impl Stored for Memory {
         let kept = Vec::read(from)?;
         let (low, high) = Stored::read(from)?;
         let (looks, news) = Stored::read(from)?;
-        Some(Self { kept, low, high, looks, news })
+        // Looking once more forgets nothing that was not forgotten before.
+        Some(Self { kept, low, high, looks, news, tidied: 0 })
     }
 }
 
@@ -221,7 +228,9 @@ mod tests {
 
     fn told(values: impl IntoIterator<Item = f64>) -> Memory {
         let mut memory = Memory::default();
-        values.into_iter().for_each(|value| drop(memory.learn(&MANNER, 0, value)));
+        for value in values {
+            let _ = memory.learn(&MANNER, 0, value);
+        }
         memory
     }
 
@@ -300,7 +309,7 @@ mod tests {
             for value in values.into_iter().filter(|value| value.is_finite()) {
                 let novelty = memory.learn(&MANNER, 0, value);
                 prop_assert!(novelty.is_none_or(|novelty| novelty.bits.is_finite()));
-                prop_assert!(memory.kept.len() <= MOST_VALUES);
+                prop_assert!(memory.kept.len() <= MOST_VALUES && memory.kept.capacity() <= MOST_VALUES + ROOM);
                 prop_assert!(memory.kept.is_sorted_by(|one, other| one.value <= other.value));
             }
         }

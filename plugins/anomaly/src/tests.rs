@@ -96,7 +96,10 @@ fn a_run_of_spikes_is_found_where_single_ones_are_usual() {
     found(&mut probe, 0..3_001, hourly);
     let message = (3_001..3_010).find_map(|minute| probe.observe(minute * MINUTE, &[(0, 600.0)]).into_iter().next());
     let message = message.unwrap().message;
-    assert!(message.starts_with("a mean of 120.8 over 48 samples was never seen: the closest in 2d2h was 110.5"), "{message}");
+    assert!(
+        message.starts_with("a mean of 120.8 over 48 samples was never seen: the closest in 2d2h was 110.5"),
+        "{message}"
+    );
 }
 
 #[test]
@@ -105,7 +108,8 @@ fn what_stands_still_and_what_becomes_restless_is_found() {
         let mut probe = probe(&[]);
         found(&mut probe, 0..3_000, usual);
         let swing = |minute: i64| 100.0 + (usual(minute) - 100.0) * width;
-        let finding = (3_000..3_100).find_map(|minute| probe.observe(minute * MINUTE, &[(0, swing(minute))]).into_iter().next());
+        let finding =
+            (3_000..3_100).find_map(|minute| probe.observe(minute * MINUTE, &[(0, swing(minute))]).into_iter().next());
         let message = finding.unwrap_or_else(|| panic!("{word}")).message;
         assert!(message.starts_with("48 samples that differ by"), "{message}");
     }
@@ -131,12 +135,14 @@ fn what_happens_every_night_is_expected_and_found_when_it_is_missing() {
     let mut probe = probe(&[]);
     found(&mut probe, 0..1_440, nightly);
     assert_eq!(found(&mut probe, 1_440..6 * 1_440, nightly), []);
-    let missing = (6 * 1_440..7 * 1_440).find_map(|minute| {
-        probe.observe(minute * MINUTE, &[(0, usual(minute))]).into_iter().next()
-    });
+    let missing = (6 * 1_440..7 * 1_440)
+        .find_map(|minute| probe.observe(minute * MINUTE, &[(0, usual(minute))]).into_iter().next());
     let missing = missing.unwrap();
     assert_eq!(missing.timestamp, (6 * 1_440 + 180) * MINUTE);
-    assert!(missing.message.starts_with("an hour at 99.99 was never that far from the same hour of other days"), "{missing:?}");
+    assert!(
+        missing.message.starts_with("an hour at 99.99 was never that far from the same hour of other days"),
+        "{missing:?}"
+    );
 }
 
 #[test]
@@ -150,7 +156,8 @@ fn coming_back_to_what_was_seen_is_no_anomaly() {
 #[test]
 fn only_the_wanted_side_is_found() {
     for (direction, want) in [("up", vec![400]), ("down", vec![420]), ("both", vec![400, 420])] {
-        let mut probe = probe(&[("direction", direction.into()), ("mode", "light".into()), ("cooldown_samples", 5_i64.into())]);
+        let mut probe =
+            probe(&[("direction", direction.into()), ("mode", "light".into()), ("cooldown_samples", 5_i64.into())]);
         found(&mut probe, 0..400, usual);
         let value = |minute: i64| match minute {
             400 => 200.0,
@@ -259,7 +266,7 @@ fn what_cannot_be_meant_is_refused_in_words() {
     assert_eq!(refused(&[("lowest", 1.0.into()), ("highest", 1.0.into())]), "`lowest` must be less than `highest`");
 }
 
-/// What a whole block of series that never rest takes, for each of them: saved, which is what it holds in memory too.
+/// What a whole block of series that never rest takes, for each of them, when it is saved.
 fn bytes(mode: &str) -> usize {
     const SERIES: u32 = 64;
     let mut probe = probe(&[("mode", mode.into())]);
@@ -277,6 +284,8 @@ fn bytes(mode: &str) -> usize {
 #[test]
 fn a_series_is_known_in_few_bytes() {
     assert!(bytes("light") <= 512, "{}", bytes("light"));
+    // In memory it is this, and at most 44 values of eight bytes.
+    assert!(size_of::<Watched>() + 44 * 8 <= 512, "{}", size_of::<Watched>());
     assert!(bytes("standard") <= 24 * 1024, "{}", bytes("standard"));
 }
 

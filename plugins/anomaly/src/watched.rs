@@ -31,9 +31,6 @@ pub enum Part {
 }
 
 impl Part {
-    /// All of them.
-    pub const ALL: [Self; 4] = [Self::Value, Self::Shift, Self::Swing, Self::Season];
-
     /// For machines.
     pub const fn word(self) -> &'static str {
         match self {
@@ -56,7 +53,8 @@ pub struct Watched {
     values: Memory,
     /// In the mode that looks at more than values.
     deep: Option<Box<Deep>>,
-    episode: Option<Episode>,
+    /// Most series have none.
+    episode: Option<Box<Episode>>,
 }
 
 /// What the standard mode knows besides values.
@@ -133,15 +131,15 @@ impl Learned for Watched {
 
 impl Watched {
     /// The anomaly that the newest sample is in.
-    pub const fn episode(&self) -> Option<&Episode> {
-        self.episode.as_ref()
+    pub fn episode(&self) -> Option<&Episode> {
+        self.episode.as_deref()
     }
 
     fn is_warm(&self, rules: &Rules, timestamp: i64) -> bool {
         self.samples > rules.warm_up_samples && timestamp.saturating_sub(self.first) >= rules.warm_up_millis
     }
 
-    /// What each part sees, in the order of [`Part::ALL`].
+    /// What each part sees, in the order of the parts.
     fn look(&mut self, rules: &Rules, timestamp: i64, value: f64) -> [Option<Sight>; 4] {
         let sight = |part: Part, value: f64, base: f64| Some(Sight { part, value, base });
         let of_value = sight(Part::Value, value, 0.0);
@@ -207,7 +205,7 @@ impl Watched {
         self.quiet = rules.cooldown_samples.saturating_add(1);
         self.last_score = score;
         let expected = if sight.part == Part::Season { sight.base } else { novelty.closest(sight.value) };
-        self.episode = Some(Episode {
+        self.episode = Some(Box::new(Episode {
             since: timestamp,
             known_since: self.first,
             part: sight.part,
@@ -219,7 +217,7 @@ impl Watched {
             high: novelty.above,
             radius: novelty.radius,
             one_in: novelty.one_in,
-        });
+        }));
     }
 }
 

@@ -99,7 +99,12 @@ impl Series {
     }
 }
 
-#[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a part of a file's rows")]
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a part of a file's rows"
+)]
 fn probation(rows: usize) -> usize {
     ((PROBATION * rows as f64).floor() as usize).min(MOST_PROBATION_ROWS)
 }

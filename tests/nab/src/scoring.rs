@@ -142,3 +142,59 @@ fn worths(series: &Series, first: usize) -> Vec<Worth> {
 fn sigmoid(place: f64) -> f64 {
     if place > FARTHEST_LENGTHS { -1.0 } else { 2.0 / (1.0 + (STEEPNESS * place).exp()) - 1.0 }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::corpus::Row;
+
+    /// Two series of a hundred rows: one with a window in the middle, one without.
+    fn corpus() -> Corpus {
+        let series = |name: &str, windows: Vec<_>| Series {
+            name: name.to_owned(),
+            rows: (0..100).map(|minute| Row { timestamp: minute * 60_000, value: 1.0 }).collect(),
+            windows,
+            probation: 15,
+        };
+        Corpus { series: vec![series("a.csv", vec![40..=59]), series("b.csv", vec![])] }
+    }
+
+    fn scored(detections: &[(usize, usize, f64)]) -> Profiles {
+        let mut scores = vec![vec![0.0; 100], vec![0.0; 100]];
+        detections.iter().for_each(|(series, row, score)| scores[*series][*row] = *score);
+        score(&corpus(), &scores)
+    }
+
+    #[test]
+    fn who_says_nothing_has_nothing_and_the_first_row_of_a_window_is_all() {
+        assert_eq!(scored(&[]).standard.score, 0.0);
+        assert_eq!(scored(&[(0, 40, 1.0)]).standard.score, 100.0);
+    }
+
+    #[test]
+    fn a_later_detection_is_worth_less_and_a_second_one_nothing() {
+        let (early, late) = (scored(&[(0, 45, 1.0)]).standard.score, scored(&[(0, 55, 1.0)]).standard.score);
+        assert!(late < early && early < 100.0);
+        assert_eq!(scored(&[(0, 45, 1.0), (0, 55, 1.0)]).standard.score, early);
+    }
+
+    #[test]
+    fn a_false_alarm_costs_what_the_profile_says_and_less_just_after_a_window() {
+        let of = |row: usize| scored(&[(0, 40, 1.0), (0, row, 1.0)]);
+        // Two are gained with the window, which is 100.
+        assert_eq!(of(30).standard.score, 100.0 - 11.0 / 2.0);
+        assert_eq!(of(30).low_false_positives.score, 100.0 - 22.0 / 2.0);
+        assert!(of(61).standard.score > of(30).standard.score);
+    }
+
+    #[test]
+    fn the_threshold_is_the_one_that_makes_most_and_what_is_below_costs_nothing() {
+        let outcome = scored(&[(0, 40, 0.8), (1, 50, 0.7)]).standard;
+        assert_eq!(outcome, Outcome { score: 100.0, threshold: 0.8 });
+    }
+
+    #[test]
+    fn what_is_learned_from_is_not_scored() {
+        assert_eq!(scored(&[(0, 40, 0.8), (0, 14, 1.0), (1, 3, 1.0)]).standard.score, 100.0);
+    }
+}

@@ -17,7 +17,10 @@ impl Stored for Watched {
         if let Some(deep) = &self.deep {
             deep.write(out);
         }
-        self.episode.write(out);
+        self.episode.is_some().write(out);
+        if let Some(episode) = &self.episode {
+            episode.write(out);
+        }
     }
 
     fn read(from: &mut &[u8]) -> Option<Self> {
@@ -26,7 +29,8 @@ impl Stored for Watched {
         let last_score = f64::read(from)?;
         let values = Memory::read(from)?;
         let deep = if bool::read(from)? { Some(Box::new(Deep::read(from)?)) } else { None };
-        Some(Self { first, samples, quiet, last_score, values, deep, episode: Stored::read(from)? })
+        let episode = if bool::read(from)? { Some(Box::new(Episode::read(from)?)) } else { None };
+        Some(Self { first, samples, quiet, last_score, values, deep, episode })
     }
 }
 
