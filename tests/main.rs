@@ -14,6 +14,7 @@ mod a_copy_of_any_moment_is_whole;
 mod a_crash_loses_and_doubles_nothing;
 mod a_day_of_faults_loses_nothing;
 mod a_dead_target_becomes_one_incident;
+mod a_doctor_finds_what_is_wrong;
 mod a_faulting_plugin_hurts_only_itself;
 mod a_full_disk_is_waited_out;
 mod a_new_version_runs_in_the_shadow;

@@ -8,6 +8,7 @@ use orion_model::{AutonomyLevel, parse_duration};
 use crate::command::aside::AsideArgs;
 use crate::command::audit::AuditArgs;
 use crate::command::config::ConfigArgs;
+use crate::command::doctor::DoctorArgs;
 use crate::command::explain::ExplainArgs;
 use crate::command::get::GetArgs;
 use crate::command::migrate::MigrateArgs;
@@ -28,7 +29,7 @@ pub const EXIT_BAD_RULE: u8 = 2;
 pub const EXIT_CONFIGURATION: u8 = 3;
 
 const AFTER_HELP: &str = "\
-Exit codes: 0 ok, 1 what is verified does not hold, 2 bad rule or plugin, 3 wrong configuration or arguments.
+Exit codes: 0 ok, 1 what is verified does not hold or something is wrong, 2 bad rule or plugin, 3 wrong configuration or arguments.
 Orion observes and never acts: autonomy level N0 is the only one there is.";
 
 /// Watches infrastructure and never touches it.
@@ -90,6 +91,8 @@ pub enum Command {
     Replay(ReplayArgs),
     /// Write down what Prometheus remembers of the rules' queries, for a replay without it
     Record(RecordArgs),
+    /// Find what keeps `orion run` from working, with these settings, and say how to mend it
+    Doctor(Box<DoctorArgs>),
     /// Show what is promised of a deployment and whether it holds: its N0 certificate
     Verify(VerifyArgs),
     /// Check, rebuild or export the audit trail

@@ -6,8 +6,10 @@ mod cli;
 mod command;
 mod confinement;
 mod deployment;
+mod doctor;
 mod export;
 mod feed;
+mod finding;
 mod keep;
 mod log;
 mod output;
@@ -75,6 +77,7 @@ fn run(command: Command, places: &Places, settings: &Settings) -> Result<ExitCod
         Command::Explain(args) => command::explain::explain(&args),
         Command::Replay(args) => command::replay::replay(&args),
         Command::Record(args) => command::record::record(&args),
+        Command::Doctor(args) => command::doctor::doctor(&args, settings),
         Command::Verify(args) => command::verify::verify(&args),
         Command::Audit(args) => command::audit::audit(&args),
         Command::Snapshot(args) => command::snapshot::snapshot(&args),

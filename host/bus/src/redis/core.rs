@@ -14,6 +14,7 @@ use super::history::History;
 use super::journal::{Journal, OUTBOX_OWNER, size_of_commit};
 use super::keys::Keys;
 use super::lease::Held;
+use super::HOSTS_OWNERS;
 use super::link::Link;
 use super::script::{self, Sending, Verdict};
 use super::tail::Tail;
@@ -126,22 +127,27 @@ impl Core {
     }
 
     pub(super) fn place(&self, owner: &str) -> Place {
-        (self.settings.place)(owner)
+        match is_of_one_host(owner) {
+            true => Place { partition: None, reads_log: false },
+            false => (self.settings.place)(owner),
+        }
     }
 
     /// An owner's name at the server: what is this host's own is told apart from that of others.
     pub(super) fn server_name(&self, owner: &str, place: &Place) -> String {
         match place.partition {
-            Some(_) => owner.to_owned(),
-            None => format!("@{}/{owner}", escaped(self.node())),
+            None if !is_of_one_host(owner) => format!("@{}/{owner}", escaped(self.node())),
+            _ => owner.to_owned(),
         }
     }
 
-    /// The owner of an entry as it is called here; `None` for what is another host's own.
+    /// The owner of an entry as it is called here; `None` where nobody's step made it. Another host's own is kept under the name it has
+    /// at the server: whoever gives back a record has to give back what went with it, or that host would not know that it said it.
     pub(super) fn local_name<'a>(&self, name: &'a str) -> Option<&'a str> {
-        match name.strip_prefix('@') {
-            Some(own) => own.strip_prefix(&escaped(self.node()))?.strip_prefix('/'),
-            None => Some(name),
+        let Some(own) = name.strip_prefix('@') else { return Some(name) };
+        match own.strip_prefix(&escaped(self.node())).and_then(|own| own.strip_prefix('/')) {
+            Some(own) => Some(own),
+            None => (!own.starts_with('/')).then_some(name),
         }
     }
 
@@ -411,6 +417,11 @@ impl Core {
             );
         }
     }
+}
+
+/// Whether an owner is named as one host's own is at the server: `@NODE/OWNER`.
+fn is_of_one_host(owner: &str) -> bool {
+    owner.starts_with(HOSTS_OWNERS)
 }
 
 /// The name of a node in front of an owner's, where a slash ends it.

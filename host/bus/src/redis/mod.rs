@@ -58,6 +58,9 @@ use crate::{Bus, SqliteBus};
 /// What the names of this engine's own owners begin with in a host's file.
 pub const REDIS_OWNERS: &str = "redis/";
 
+/// What the names of owners begin with that only one host commits for: at the server, and in the files of other hosts.
+pub const HOSTS_OWNERS: &str = "@";
+
 /// How long a tick is waited for.
 const TICK_ANSWER_MILLIS: u64 = 2_000;
 

@@ -48,8 +48,9 @@ impl Core {
         }
     }
 
-    /// Brings what only this host commits, where the server has less of it: it goes on from what it did, and nobody else can do again
-    /// what is between. Without this its next commit would follow from one that is not there.
+    /// Brings what only one host commits, where the server has less of it: this one goes on from what it did, and nobody else can do again
+    /// what is between. Without this its next commit would follow from one that is not there, or another host that died would not
+    /// know what it had said last.
     pub(super) async fn bring_own_owners(&self) -> Result<(), Trouble> {
         for (owner, place) in self.mirrored_owners().await? {
             if place.partition.is_none() && !place.reads_log {

@@ -7,8 +7,8 @@ use std::path::Path;
 use orion_bus::Ownership;
 use serde_json::json;
 
-use super::{Check, Fault, counted};
 use crate::cli::{Failure, VerifyArgs};
+use crate::finding::{Check, Fault, counted};
 
 /// How `/proc/net/tcp` says that a socket listens.
 const LISTENING: u8 = 0x0a;
