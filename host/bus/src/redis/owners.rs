@@ -4,7 +4,7 @@ use redis::Value;
 
 use super::core::{Core, Trouble, away};
 use super::script::{eval, load_unknown};
-use super::{Place, REDIS_OWNERS};
+use super::{Place, REDIS_OWNERS, Whose};
 use crate::record::{Loaded, Replicated, StateChange};
 use crate::{Bus as _, LOCAL_OWNERS};
 
@@ -38,7 +38,7 @@ impl Core {
     async fn disown_unknown(&self, names: &[String]) -> Result<(), Trouble> {
         let mut unknown = self.mirrored_owners().await?;
         // A host's own may be known to its file alone.
-        unknown.retain(|(owner, place)| place.partition.is_some() && !names.contains(owner));
+        unknown.retain(|(owner, place)| place.whose != Whose::Own && !names.contains(owner));
         match unknown.is_empty() {
             true => Ok(()),
             false => {
