@@ -41,6 +41,7 @@ mod redis_is_reached_by_every_way;
 mod related_events_are_one_incident;
 mod rules_share_one_question;
 mod rules_that_go_wrong_are_said;
+mod settings_come_from_files;
 mod snapshots_come_back_whole;
 mod support;
 mod the_audit_trail_is_kept;

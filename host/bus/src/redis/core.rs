@@ -46,6 +46,8 @@ pub(super) struct Core {
     pub(super) intake: Intake,
     /// Held while the outbox is written, so that its offsets follow each other.
     pub(super) outbox: tokio::sync::Mutex<()>,
+    /// Whoever hands over what waits.
+    pub(super) handing_over: tokio::sync::Mutex<()>,
     /// What the host's own file held of the log when it was opened.
     pub(super) cursor: EntryId,
     pub(super) held: watch::Receiver<Held>,
@@ -95,6 +97,7 @@ impl Core {
             greeted: tokio::sync::Mutex::new(greeted),
             intake: Intake::default(),
             outbox: tokio::sync::Mutex::default(),
+            handing_over: tokio::sync::Mutex::default(),
             held,
             journal: Mutex::new(journal),
             cursor,
@@ -204,7 +207,13 @@ impl Core {
     pub(super) async fn load(&self, owner: &str) -> Result<Loaded, BusError> {
         let place = self.place(owner);
         match self.load_from_server(owner, &place).await {
-            Ok(loaded) => Ok(self.journal().over_server(owner, loaded)),
+            Ok(loaded) => {
+                // Who hands over meets them by itself, and must find first in the row what it has in hand.
+                if let Ok(_nobody) = self.handing_over.try_lock() {
+                    self.journal().hold_back_broken(owner, loaded.offset);
+                }
+                Ok(self.journal().over_server(owner, loaded))
+            }
             Err(Trouble::Away(_)) if !place.reads_log => {
                 let mirrored = self.mirror.load(owner).await?;
                 Ok(self.journal().over_mirror(owner, mirrored))

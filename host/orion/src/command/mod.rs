@@ -3,6 +3,7 @@
 pub mod aside;
 pub mod audit;
 pub mod check;
+pub mod config;
 pub mod demo;
 pub mod explain;
 pub mod get;

@@ -12,7 +12,7 @@ pub fn check(args: &VerifyArgs) -> Result<Check, Failure> {
     if args.offline {
         return Ok(Check::not_seen(NAME, "not asked: --offline".to_owned(), json!({})));
     }
-    let source = setup::prometheus(args.prometheus_url.as_deref(), args.prometheus_timeout)?;
+    let source = args.prometheus.source(args.prometheus_timeout)?;
     let address = source.address().to_owned();
     let alerting = match setup::runtime()?.block_on(source.alerting()) {
         Ok(alerting) => alerting,
