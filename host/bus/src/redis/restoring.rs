@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use redis::RedisResult;
 
-use super::{Place, Whose};
 use super::core::{Core, Stands, Trouble, away};
 use super::history::History;
 use super::wire::EntryId;
+use super::{Place, Whose};
 use crate::Bus as _;
 use crate::record::{Commit, Entry, NewRecord};
 

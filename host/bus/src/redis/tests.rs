@@ -141,7 +141,8 @@ async fn an_owner_goes_on_from_what_is_known_though_what_waits_does_not_follow_f
     let outbox = mirror.load(OUTBOX_OWNER).await.unwrap();
     let first = StateChange::Delete { key: outbox.state[0].0.clone() };
     let offset = outbox.offset.unwrap() + 1;
-    let taken = Commit { owner: OUTBOX_OWNER.to_owned(), expected: outbox.offset, offset, records: vec![], state: vec![first] };
+    let taken =
+        Commit { owner: OUTBOX_OWNER.to_owned(), expected: outbox.offset, offset, records: vec![], state: vec![first] };
     mirror.commit(taken).await.unwrap();
     server.restart().unwrap();
     let bus = opened(with_places(&server), mirror.clone()).await;

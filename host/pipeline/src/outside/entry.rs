@@ -270,7 +270,8 @@ mod tests {
     #[test]
     fn what_happened_long_before_it_was_written_or_after_it_is_refused() {
         let written = 1_700_000_000_123;
-        let at = |millis: i64| event(&[("event_type", "t"), ("ts", &millis.to_string())]).map(|event| event.ts.as_millis());
+        let at =
+            |millis: i64| event(&[("event_type", "t"), ("ts", &millis.to_string())]).map(|event| event.ts.as_millis());
         for taken in [written - MOST_LATE_MILLIS, written, written + MOST_AHEAD_MILLIS] {
             assert_eq!(at(taken), Ok(taken));
         }
@@ -278,7 +279,10 @@ mod tests {
         assert_eq!(at(written + MOST_AHEAD_MILLIS + 1), Err(NoEvent::TooEarly(MOST_AHEAD_MILLIS + 1)));
         assert!(matches!(at(i64::MIN), Err(NoEvent::TooLate(_))) && matches!(at(i64::MAX), Err(NoEvent::TooEarly(_))));
         let said = NoEvent::TooLate(2 * MOST_LATE_MILLIS).to_string();
-        assert_eq!(said, "`ts` is 2h before it was written; at most 1h are taken: written again without `ts` it counts as of now");
+        assert_eq!(
+            said,
+            "`ts` is 2h before it was written; at most 1h are taken: written again without `ts` it counts as of now"
+        );
     }
 
     #[test]
