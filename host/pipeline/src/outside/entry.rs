@@ -40,10 +40,10 @@ pub(super) enum NoEvent {
     Wrong { name: String, expected: &'static str },
     #[error("it has {0} labels; at most {MAX_LABELS} are taken")]
     TooManyLabels(usize),
-    #[error("`ts` is {} before it was written; at most {} are taken: written again without `ts` it counts as of now", format_duration(*.0), format_duration(MOST_LATE_MILLIS))]
-    TooLate(i64),
-    #[error("`ts` is {} after it was written; at most {} are taken: set the clock of who writes it", format_duration(*.0), format_duration(MOST_AHEAD_MILLIS))]
-    TooEarly(i64),
+    #[error("`ts` is {} before it was written; at most {} are taken: written again without `ts` it counts as of now", format_duration(*millis), format_duration(MOST_LATE_MILLIS))]
+    TooLate { millis: i64 },
+    #[error("`ts` is {} after it was written; at most {} are taken: set the clock of who writes it", format_duration(*millis), format_duration(MOST_AHEAD_MILLIS))]
+    TooEarly { millis: i64 },
 }
 
 fn wrong(name: &str, expected: &'static str) -> NoEvent {
@@ -170,10 +170,10 @@ fn time(fields: &Map<String, Value>, id: &str) -> Result<Timestamp, NoEvent> {
     let said = said_time(fields)?.unwrap_or(written);
     let (late, ahead) = (written.millis_since(said), said.millis_since(written));
     if late > MOST_LATE_MILLIS {
-        return Err(NoEvent::TooLate(late));
+        return Err(NoEvent::TooLate { millis: late });
     }
     if ahead > MOST_AHEAD_MILLIS {
-        return Err(NoEvent::TooEarly(ahead));
+        return Err(NoEvent::TooEarly { millis: ahead });
     }
     Ok(said)
 }
@@ -275,10 +275,13 @@ mod tests {
         for taken in [written - MOST_LATE_MILLIS, written, written + MOST_AHEAD_MILLIS] {
             assert_eq!(at(taken), Ok(taken));
         }
-        assert_eq!(at(written - MOST_LATE_MILLIS - 1), Err(NoEvent::TooLate(MOST_LATE_MILLIS + 1)));
-        assert_eq!(at(written + MOST_AHEAD_MILLIS + 1), Err(NoEvent::TooEarly(MOST_AHEAD_MILLIS + 1)));
-        assert!(matches!(at(i64::MIN), Err(NoEvent::TooLate(_))) && matches!(at(i64::MAX), Err(NoEvent::TooEarly(_))));
-        let said = NoEvent::TooLate(2 * MOST_LATE_MILLIS).to_string();
+        assert_eq!(at(written - MOST_LATE_MILLIS - 1), Err(NoEvent::TooLate { millis: MOST_LATE_MILLIS + 1 }));
+        assert_eq!(at(written + MOST_AHEAD_MILLIS + 1), Err(NoEvent::TooEarly { millis: MOST_AHEAD_MILLIS + 1 }));
+        assert!(
+            matches!(at(i64::MIN), Err(NoEvent::TooLate { .. }))
+                && matches!(at(i64::MAX), Err(NoEvent::TooEarly { .. }))
+        );
+        let said = NoEvent::TooLate { millis: 2 * MOST_LATE_MILLIS }.to_string();
         assert_eq!(
             said,
             "`ts` is 2h before it was written; at most 1h are taken: written again without `ts` it counts as of now"
