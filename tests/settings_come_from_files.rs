@@ -72,7 +72,8 @@ fn a_deployment_runs_by_its_file_and_asks_a_prometheus_that_wants_to_know_who_as
     deployment.check_promises();
 }
 
-const WRONG: &str = "poll_intervall: 10s\nprometheus:\n  url: http://me:hunter2@p:9090\n  timeout: soon\nlog: { format: loud }\n";
+const WRONG: &str =
+    "poll_intervall: 10s\nprometheus:\n  url: http://me:hunter2@p:9090\n  timeout: soon\nlog: { format: loud }\n";
 
 #[test]
 fn everything_that_is_wrong_with_a_file_is_said_at_once_and_nothing_is_done() {

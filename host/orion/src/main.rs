@@ -27,9 +27,14 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches};
+use mimalloc::MiMalloc;
 
 use crate::cli::{Cli, Command, Failure};
 use crate::settings::{Places, Settings};
+
+/// An event is some dozens of small allocations, made in one thread and freed in another: what the C library's allocator is slow at.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     match start() {

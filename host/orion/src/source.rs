@@ -96,7 +96,11 @@ mod tests {
         assert_eq!(asked(Some("me"), Some(&file), None), Ok(basic));
         assert_eq!(asked(None, None, Some(&file)), Ok(Credentials::Bearer("hunter2".to_owned())));
         assert_eq!(asked(None, None, None), Ok(Credentials::None));
-        for half in [asked(None, Some(&file), None), asked(Some("me"), Some(&file), Some(&file)), asked(None, Some(&file), Some(&file))] {
+        for half in [
+            asked(None, Some(&file), None),
+            asked(Some("me"), Some(&file), Some(&file)),
+            asked(None, Some(&file), Some(&file)),
+        ] {
             assert!(half.unwrap_err().contains("--prometheus-token-file"));
         }
         let missing = asked(None, None, Some(&folder.path().join("none"))).unwrap_err();

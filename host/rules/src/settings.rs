@@ -53,7 +53,8 @@ fn read_section(report: &mut Report<'_>, node: &Node, section: &str, known: &[&s
         } else if let Value::Map(_) = &value.value {
             report.error(&value.bytes, format!("`{key}` must be a value, but is {}", value.described()));
         } else {
-            let values = texts_of(report, value, &format!("`{key}`")).iter().map(|text| text.as_str().to_owned()).collect();
+            let values =
+                texts_of(report, value, &format!("`{key}`")).iter().map(|text| text.as_str().to_owned()).collect();
             settings.push(Setting { key, values, span: report.source.span(value.bytes.clone()) });
         }
     }
@@ -67,15 +68,27 @@ mod tests {
 
     fn read(text: &str) -> (Vec<String>, Vec<String>) {
         let (settings, said) = parse_settings(text, KNOWN);
-        let set = settings.iter().map(|it| format!("{}:{} {} = {}", it.span.line, it.span.column, it.key, it.values.join("+")));
+        let set = settings
+            .iter()
+            .map(|it| format!("{}:{} {} = {}", it.span.line, it.span.column, it.key, it.values.join("+")));
         let place = |said: &Diagnostic| said.span.as_ref().map_or(0, |span| span.line);
-        (set.collect(), said.iter().map(|it| format!("{}: {}; {}", place(it), it.message, it.help.clone().unwrap_or_default())).collect())
+        (
+            set.collect(),
+            said.iter()
+                .map(|it| format!("{}: {}; {}", place(it), it.message, it.help.clone().unwrap_or_default()))
+                .collect(),
+        )
     }
 
     #[test]
     fn keys_are_found_in_their_sections_with_their_places() {
-        let (set, said) = read("poll_interval: 30s\nprometheus:\n  url: http://p:9090\n  timeout:\nroles: [watcher, brain]\nx-team: us\n");
-        assert_eq!(set, ["1:16 poll_interval = 30s", "3:8 prometheus.url = http://p:9090", "5:8 roles = watcher+brain"]);
+        let (set, said) = read(
+            "poll_interval: 30s\nprometheus:\n  url: http://p:9090\n  timeout:\nroles: [watcher, brain]\nx-team: us\n",
+        );
+        assert_eq!(
+            set,
+            ["1:16 poll_interval = 30s", "3:8 prometheus.url = http://p:9090", "5:8 roles = watcher+brain"]
+        );
         assert!(said.is_empty(), "{said:?}");
     }
 

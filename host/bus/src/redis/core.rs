@@ -19,7 +19,7 @@ use super::link::Link;
 use super::script::{self, Sending, Verdict};
 use super::tail::Tail;
 use super::wire::{EntryId, LogEntry, read_entries};
-use super::{Place, RedisSettings};
+use super::{Place, RedisSettings, Whose};
 use crate::error::BusError;
 use crate::record::{Commit, Committed, Entry, Loaded};
 use crate::{Bus as _, SqliteBus};
@@ -128,15 +128,15 @@ impl Core {
 
     pub(super) fn place(&self, owner: &str) -> Place {
         match is_of_one_host(owner) {
-            true => Place { partition: None, reads_log: false },
+            true => Place { whose: Whose::Own, reads_log: false },
             false => (self.settings.place)(owner),
         }
     }
 
     /// An owner's name at the server: what is this host's own is told apart from that of others.
     pub(super) fn server_name(&self, owner: &str, place: &Place) -> String {
-        match place.partition {
-            None if !is_of_one_host(owner) => format!("@{}/{owner}", escaped(self.node())),
+        match place.whose {
+            Whose::Own if !is_of_one_host(owner) => format!("@{}/{owner}", escaped(self.node())),
             _ => owner.to_owned(),
         }
     }
@@ -295,8 +295,8 @@ impl Core {
     ) -> Result<Option<Stands>, Trouble> {
         let owner = self.server_name(&commit.owner, place);
         let fenced = || Trouble::Refused(BusError::Fenced { owner: commit.owner.clone() });
-        let token = match &place.partition {
-            Some(partition) if !is_records_only => {
+        let token = match &place.whose {
+            Whose::Holder(partition) if !is_records_only => {
                 let token = self.held.borrow().partitions.get(partition).cloned().ok_or_else(fenced)?;
                 Some((partition.to_string(), token))
             }

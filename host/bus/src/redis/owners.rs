@@ -4,7 +4,7 @@ use redis::{RedisResult, Value};
 
 use super::core::{Core, Trouble, away};
 use super::script::{eval, load_unknown};
-use super::{Place, REDIS_OWNERS};
+use super::{Place, REDIS_OWNERS, Whose};
 use crate::record::{Loaded, Replicated, StateChange};
 use crate::{Bus as _, LOCAL_OWNERS};
 
@@ -38,7 +38,7 @@ impl Core {
     async fn disown_unknown(&self, names: &[String]) -> Result<(), Trouble> {
         let mut unknown = self.mirrored_owners().await?;
         // A host's own may be known to its file alone.
-        unknown.retain(|(owner, place)| place.partition.is_some() && !names.contains(owner));
+        unknown.retain(|(owner, place)| place.whose != Whose::Own && !names.contains(owner));
         match unknown.is_empty() {
             true => Ok(()),
             false => {
@@ -48,12 +48,12 @@ impl Core {
         }
     }
 
-    /// Brings what only one host commits, where the server has less of it: this one goes on from what it did, and nobody else can do again
-    /// what is between. Without this its next commit would follow from one that is not there, or another host that died would not
-    /// know what it had said last.
+    /// Brings what only one host commits, and what all of them do, where the server has less of it: nobody does again what is between.
+    /// Without this the next commit would follow from one that is not there, or another host that died would not know what it had said
+    /// last.
     pub(super) async fn bring_own_owners(&self) -> Result<(), Trouble> {
         for (owner, place) in self.mirrored_owners().await? {
-            if place.partition.is_none() && !place.reads_log {
+            if !matches!(place.whose, Whose::Holder(_)) && !place.reads_log {
                 self.bring(&owner, &place, true).await?;
             }
         }
@@ -64,7 +64,7 @@ impl Core {
     /// state speaks of positions that are gone.
     pub(super) async fn bring_missing_owners(&self) -> Result<(), Trouble> {
         for (owner, place) in self.mirrored_owners().await? {
-            if place.partition.is_some() && !place.reads_log {
+            if matches!(place.whose, Whose::Holder(_)) && !place.reads_log {
                 self.bring(&owner, &place, false).await?;
             }
         }

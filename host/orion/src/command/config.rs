@@ -162,7 +162,9 @@ fn template(keys: &[Key]) -> String {
 fn example(key: &Key) -> String {
     let default = key.default();
     match (default.as_slice(), key.is_list()) {
-        ([], _) => key.argument.get_value_names().and_then(|names| names.first()).map(ToString::to_string).unwrap_or_default(),
+        ([], _) => {
+            key.argument.get_value_names().and_then(|names| names.first()).map(ToString::to_string).unwrap_or_default()
+        }
         (values, true) => format!("[{}]", values.join(", ")),
         (values, false) => values.join(","),
     }

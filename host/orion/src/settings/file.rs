@@ -96,7 +96,9 @@ fn wrong(setting: &Setting, message: String, help: Option<String>) -> Diagnostic
 /// Whether an address names a password: `scheme://user:password@host`.
 fn holds_password(value: &str) -> bool {
     let authority = value.split_once("://").map_or("", |(_, rest)| rest.split(['/', '?', '#']).next().unwrap_or(""));
-    authority.rsplit_once('@').is_some_and(|(user, _)| user.split_once(':').is_some_and(|(_, password)| !password.is_empty()))
+    authority
+        .rsplit_once('@')
+        .is_some_and(|(user, _)| user.split_once(':').is_some_and(|(_, password)| !password.is_empty()))
 }
 
 #[cfg(test)]
@@ -114,7 +116,10 @@ mod tests {
         let cli = Cli::command();
         let file = SettingsFile::read(&path, &keys(&cli), &cli).unwrap().unwrap();
         let line = |it: &Diagnostic| it.span.as_ref().map_or(0, |span| span.line);
-        file.diagnostics.iter().map(|it| format!("{}: {}; {}", line(it), it.message, it.help.clone().unwrap_or_default())).collect()
+        file.diagnostics
+            .iter()
+            .map(|it| format!("{}: {}; {}", line(it), it.message, it.help.clone().unwrap_or_default()))
+            .collect()
     }
 
     #[test]
@@ -127,7 +132,9 @@ mod tests {
     #[test]
     fn what_a_flag_refuses_is_said_with_its_line() {
         assert_eq!(
-            said("poll_interval: soon\nroles: [watcher, cook]\nlog: { format: loud }\nconfinement: [a, b]\nredis: { port: 70000 }\n"),
+            said(
+                "poll_interval: soon\nroles: [watcher, cook]\nlog: { format: loud }\nconfinement: [a, b]\nredis: { port: 70000 }\n"
+            ),
             [
                 "1: `poll_interval` cannot be `soon`; write it as 15s, 1m30s or 500ms",
                 "2: `roles` cannot be `watcher, cook`; one of watcher, guardian, brain, memory",

@@ -91,7 +91,8 @@ impl Settings {
             match SettingsFile::read(path, &known, cli)? {
                 Some(file) => files.push(file),
                 None if places.named => {
-                    let said = format!("{} does not exist; {CONFIG_FLAG} or {CONFIG_VARIABLE} names it", path.display());
+                    let said =
+                        format!("{} does not exist; {CONFIG_FLAG} or {CONFIG_VARIABLE} names it", path.display());
                     return Err(said);
                 }
                 None => {}
