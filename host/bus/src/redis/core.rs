@@ -14,11 +14,12 @@ use super::history::History;
 use super::journal::{Journal, OUTBOX_OWNER, size_of_commit};
 use super::keys::Keys;
 use super::lease::Held;
+use super::HOSTS_OWNERS;
 use super::link::Link;
 use super::script::{self, Sending, Verdict};
 use super::tail::Tail;
 use super::wire::{EntryId, LogEntry, read_entries};
-use super::{Place, RedisSettings};
+use super::{Place, RedisSettings, Whose};
 use crate::error::BusError;
 use crate::record::{Commit, Committed, Entry, Loaded};
 use crate::{Bus as _, SqliteBus};
@@ -46,6 +47,8 @@ pub(super) struct Core {
     pub(super) intake: Intake,
     /// Held while the outbox is written, so that its offsets follow each other.
     pub(super) outbox: tokio::sync::Mutex<()>,
+    /// Whoever hands over what waits.
+    pub(super) handing_over: tokio::sync::Mutex<()>,
     /// What the host's own file held of the log when it was opened.
     pub(super) cursor: EntryId,
     pub(super) held: watch::Receiver<Held>,
@@ -95,6 +98,7 @@ impl Core {
             greeted: tokio::sync::Mutex::new(greeted),
             intake: Intake::default(),
             outbox: tokio::sync::Mutex::default(),
+            handing_over: tokio::sync::Mutex::default(),
             held,
             journal: Mutex::new(journal),
             cursor,
@@ -123,22 +127,27 @@ impl Core {
     }
 
     pub(super) fn place(&self, owner: &str) -> Place {
-        (self.settings.place)(owner)
+        match is_of_one_host(owner) {
+            true => Place { whose: Whose::Own, reads_log: false },
+            false => (self.settings.place)(owner),
+        }
     }
 
     /// An owner's name at the server: what is this host's own is told apart from that of others.
     pub(super) fn server_name(&self, owner: &str, place: &Place) -> String {
-        match place.partition {
-            Some(_) => owner.to_owned(),
-            None => format!("@{}/{owner}", escaped(self.node())),
+        match place.whose {
+            Whose::Own if !is_of_one_host(owner) => format!("@{}/{owner}", escaped(self.node())),
+            _ => owner.to_owned(),
         }
     }
 
-    /// The owner of an entry as it is called here; `None` for what is another host's own.
+    /// The owner of an entry as it is called here; `None` where nobody's step made it. Another host's own is kept under the name it has
+    /// at the server: whoever gives back a record has to give back what went with it, or that host would not know that it said it.
     pub(super) fn local_name<'a>(&self, name: &'a str) -> Option<&'a str> {
-        match name.strip_prefix('@') {
-            Some(own) => own.strip_prefix(&escaped(self.node()))?.strip_prefix('/'),
-            None => Some(name),
+        let Some(own) = name.strip_prefix('@') else { return Some(name) };
+        match own.strip_prefix(&escaped(self.node())).and_then(|own| own.strip_prefix('/')) {
+            Some(own) => Some(own),
+            None => (!own.starts_with('/')).then_some(name),
         }
     }
 
@@ -204,7 +213,13 @@ impl Core {
     pub(super) async fn load(&self, owner: &str) -> Result<Loaded, BusError> {
         let place = self.place(owner);
         match self.load_from_server(owner, &place).await {
-            Ok(loaded) => Ok(self.journal().over_server(owner, loaded)),
+            Ok(loaded) => {
+                // Who hands over meets them by itself, and must find first in the row what it has in hand.
+                if let Ok(_nobody) = self.handing_over.try_lock() {
+                    self.journal().hold_back_broken(owner, loaded.offset);
+                }
+                Ok(self.journal().over_server(owner, loaded))
+            }
             Err(Trouble::Away(_)) if !place.reads_log => {
                 let mirrored = self.mirror.load(owner).await?;
                 Ok(self.journal().over_mirror(owner, mirrored))
@@ -280,8 +295,8 @@ impl Core {
     ) -> Result<Option<Stands>, Trouble> {
         let owner = self.server_name(&commit.owner, place);
         let fenced = || Trouble::Refused(BusError::Fenced { owner: commit.owner.clone() });
-        let token = match &place.partition {
-            Some(partition) if !is_records_only => {
+        let token = match &place.whose {
+            Whose::Holder(partition) if !is_records_only => {
                 let token = self.held.borrow().partitions.get(partition).cloned().ok_or_else(fenced)?;
                 Some((partition.to_string(), token))
             }
@@ -402,6 +417,11 @@ impl Core {
             );
         }
     }
+}
+
+/// Whether an owner is named as one host's own is at the server: `@NODE/OWNER`.
+fn is_of_one_host(owner: &str) -> bool {
+    owner.starts_with(HOSTS_OWNERS)
 }
 
 /// The name of a node in front of an owner's, where a slash ends it.

@@ -161,6 +161,8 @@ impl Core {
                 true => greeted.open_breaks(),
                 false => breaks_since(greeted.whole_run.as_deref(), &known.breaks),
             };
+            // First: what is given back follows from it.
+            self.bring_own_owners().await?;
             self.give_back(&lost).await?;
             if !is_founder {
                 // Known before it is so, also to the next process: from here on owners may be further than the records here, but no
