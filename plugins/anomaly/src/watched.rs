@@ -144,6 +144,8 @@ impl Watched {
         let sight = |part: Part, value: f64, base: f64| Some(Sight { part, value, base });
         let of_value = sight(Part::Value, value, 0.0);
         if !rules.is_standard {
+            // Of a rule whose mode was changed: what is not looked at any more would grow old.
+            self.deep = None;
             return [of_value, None, None, None];
         }
         let deep = self.deep.get_or_insert_default();
