@@ -186,7 +186,7 @@ impl Schedule {
 /// takes its time.
 pub fn trouble_of_source(seed: u64, millis: i64, right: Answer) -> Answer {
     const SPELL_MILLIS: i64 = 7 * 60_000;
-    /// Half of the shortest interval, at the pace of the drill.
+    /// Most of the shortest interval, at the pace of the drill.
     const LATE: Duration = Duration::from_millis(150);
     let spell = u64::try_from(millis / SPELL_MILLIS).unwrap();
     match Dice::new(seed ^ (spell << 32)).below(24) {
@@ -215,8 +215,7 @@ fn a_seed_is_one_schedule_and_what_begins_ends_before_the_next_begins() {
 
 #[test]
 fn what_the_tests_run_has_every_fault_of_a_host_with_its_own_file_in_it() {
-    let minutes = i64::try_from(super::DEFAULT_MINUTES).unwrap();
-    let seed = super::DEFAULT_SEED_EMBEDDED;
+    let (seed, minutes) = (super::ALONE.seed, i64::try_from(super::ALONE.minutes).unwrap());
     let short = Schedule::draw(seed, minutes, Bus::Embedded);
     let kinds = |schedule: &Schedule| -> BTreeSet<Happening> { schedule.0.iter().map(|(_, it)| *it).collect() };
     assert_eq!(kinds(&short), kinds(&Schedule::draw(seed, 1_440, Bus::Embedded)));
