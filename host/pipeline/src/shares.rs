@@ -125,7 +125,8 @@ impl Shares {
         match self {
             Self::All { .. } => Reached::Own(own.clone()),
             Self::Among(among) => {
-                Reached::Shared { held: among.held.clone(), appended: orion_bus::Bus::appended(&*among.bus) }
+                let (held, settled) = (among.held.clone(), among.bus.settled());
+                Reached::Shared { held, settled, appended: orion_bus::Bus::appended(&*among.bus) }
             }
         }
     }
@@ -171,10 +172,11 @@ impl Shares {
         among.teller = Some(tokio::spawn(async move {
             loop {
                 let version = applied.load(Ordering::SeqCst);
-                // What it reported is asked for first: the position is then that of all of it.
+                // What it reported is asked for before the position, which is then that of all of it; the process before both.
+                let process = bus.settled().borrow().clone();
                 let reached = watermark.reached(clock.now());
                 let is_whole = bus.waiting() == 0 && !held.borrow().in_doubt;
-                let progress = reached.filter(|_| is_whole).map(|reached| told(reached, bus.seen()));
+                let progress = reached.filter(|_| is_whole).map(|reached| told(reached, bus.seen(), &process));
                 bus.leases().describe(version, progress.unwrap_or_default(), about(&meter.busy(Instant::now())));
                 tokio::time::sleep(Duration::from_millis(TELL_MILLIS)).await;
             }

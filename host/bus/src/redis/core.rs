@@ -8,13 +8,13 @@ use std::time::Duration;
 use redis::{ErrorKind, RedisError, RedisResult, ServerErrorKind, Value};
 use tokio::sync::watch;
 
+use super::HOSTS_OWNERS;
 use super::follower::{Intake, stored_cursor};
 use super::greeting::Greeted;
 use super::history::History;
 use super::journal::{Journal, OUTBOX_OWNER, size_of_commit};
 use super::keys::Keys;
 use super::lease::Held;
-use super::HOSTS_OWNERS;
 use super::link::Link;
 use super::script::{self, Sending, Verdict};
 use super::tail::Tail;
@@ -56,6 +56,8 @@ pub(super) struct Core {
     tail: Mutex<Tail>,
     /// The server process that was asked last what it still has.
     met: Mutex<Arc<str>>,
+    /// The server process whose losses this host has made good; empty before the first.
+    pub(super) settled: watch::Sender<Arc<str>>,
     /// Behind this position nothing is known of what the server lost.
     met_until: AtomicU64,
     /// From where the log is to be followed again; the highest there is for nowhere.
@@ -105,6 +107,7 @@ impl Core {
             tail: Mutex::new(Tail::starting_after(cursor.position)),
             appended: watch::Sender::new(cursor.position),
             met: Mutex::new(Arc::from("")),
+            settled: watch::Sender::new(Arc::from("")),
             met_until: AtomicU64::new(0),
             follow_from: AtomicU64::new(u64::MAX),
             mirrored: AtomicU64::new(cursor.position),

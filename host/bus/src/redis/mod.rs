@@ -151,6 +151,12 @@ impl RedisBus {
         self.core.greet().await.map_err(|trouble| self.core.error(trouble))
     }
 
+    /// The server process to which this host has given back what it lost; empty before the first. What a host says of itself counts for
+    /// one process alone.
+    pub fn settled(&self) -> watch::Receiver<Arc<str>> {
+        self.core.settled.subscribe()
+    }
+
     /// How many commits wait for Redis.
     pub fn waiting(&self) -> usize {
         self.core.journal().waiting()
