@@ -207,19 +207,23 @@ impl Core {
     pub(super) async fn load(&self, owner: &str) -> Result<Loaded, BusError> {
         let place = self.place(owner);
         match self.load_from_server(owner, &place).await {
-            Ok(loaded) => {
-                // Who hands over meets them by itself, and must find first in the row what it has in hand.
-                if let Ok(_nobody) = self.handing_over.try_lock() {
-                    self.journal().hold_back_broken(owner, loaded.offset);
-                }
-                Ok(self.journal().over_server(owner, loaded))
-            }
+            Ok(loaded) => Ok(self.with_waiting(owner, loaded)),
             Err(Trouble::Away(_)) if !place.reads_log => {
                 let mirrored = self.mirror.load(owner).await?;
-                Ok(self.journal().over_mirror(owner, mirrored))
+                let known = self.journal().over_mirror(owner, mirrored);
+                Ok(self.with_waiting(owner, known))
             }
             Err(trouble) => Err(self.error(trouble)),
         }
+    }
+
+    /// What is known of an owner, with the commits that wait done. Those that do not follow from it are in nobody's way any more.
+    fn with_waiting(&self, owner: &str, known: Loaded) -> Loaded {
+        // Who hands over meets them by itself, and must find first in the row what it has in hand.
+        if let Ok(_nobody) = self.handing_over.try_lock() {
+            self.journal().hold_back_broken(owner, known.offset);
+        }
+        self.journal().over_server(owner, known)
     }
 
     async fn load_from_server(&self, owner: &str, place: &Place) -> Result<Loaded, Trouble> {
