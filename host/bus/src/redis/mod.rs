@@ -25,6 +25,7 @@ mod pack;
 mod parts;
 mod plain_stream;
 mod ports;
+mod reading;
 mod restoring;
 mod script;
 mod server;
