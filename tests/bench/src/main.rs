@@ -23,10 +23,15 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
+use mimalloc::MiMalloc;
 
 use benches::{ALL, Bench, Context};
 use error::BenchError;
 use report::Report;
+
+/// That of `orion`, so that what runs in this process allocates as it does when deployed.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// Measures Orion.
 #[derive(Parser)]
