@@ -3,12 +3,15 @@
 use std::path::PathBuf;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use orion_api::Listen;
 use orion_model::{AutonomyLevel, parse_duration};
 
+use crate::access::AccessArgs;
 use crate::command::aside::AsideArgs;
 use crate::command::audit::AuditArgs;
 use crate::command::explain::ExplainArgs;
 use crate::command::get::GetArgs;
+use crate::command::healthcheck::HealthcheckArgs;
 use crate::command::migrate::MigrateArgs;
 use crate::command::record::RecordArgs;
 use crate::command::replay::ReplayArgs;
@@ -74,6 +77,8 @@ pub enum Command {
     Migrate(MigrateArgs),
     /// Look at the hosts of a deployment and at who does what
     Get(GetArgs),
+    /// Ask a running Orion whether it lives, for supervisors without a shell
+    Healthcheck(HealthcheckArgs),
     /// Look at inputs that plugins could not take
     Aside(AsideArgs),
     /// Show why something fired, or why it does not
@@ -175,6 +180,14 @@ impl WatchArgs {
     pub const DEFAULT_PROMETHEUS_URL: &str = "http://127.0.0.1:9090";
 }
 
+/// Where the HTTP interface is served.
+#[derive(Args, Clone)]
+pub struct ListenArgs {
+    /// Address and port of the HTTP interface, or `none`; port 0 takes one that is free
+    #[arg(long, value_name = "ADDRESS", default_value = orion_api::DEFAULT_LISTEN, value_parser = listen, env = "ORION_API__LISTEN")]
+    pub listen: Listen,
+}
+
 /// Arguments of `orion run`.
 #[derive(Args)]
 pub struct RunArgs {
@@ -188,6 +201,10 @@ pub struct RunArgs {
     pub deployment: DeploymentArgs,
     #[command(flatten)]
     pub keep: KeepArgs,
+    #[command(flatten)]
+    pub listen: ListenArgs,
+    #[command(flatten)]
+    pub access: AccessArgs,
     #[command(flatten)]
     pub confinement: ConfinementArgs,
 }
@@ -228,6 +245,9 @@ pub struct DemoArgs {
     pub data: Option<PathBuf>,
     #[command(flatten)]
     pub watch: WatchArgs,
+    /// Address and port of the HTTP interface, or `none`; port 0 takes one that is free
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0", value_parser = listen)]
+    pub listen: Listen,
     #[command(flatten)]
     pub confinement: ConfinementArgs,
 }
@@ -308,6 +328,8 @@ pub struct VerifyArgs {
     pub data: DataArgs,
     #[command(flatten)]
     pub plugins: PluginFolderArgs,
+    #[command(flatten)]
+    pub listen: ListenArgs,
     /// Prometheus, with a path prefix if it has one
     #[arg(long, value_name = "URL", env = "PROMETHEUS_URL", hide_env_values = true)]
     pub prometheus_url: Option<String>,
@@ -373,6 +395,12 @@ impl Failure {
 /// Prints a completion script.
 pub fn print_completions(shell: clap_complete::Shell) {
     clap_complete::generate(shell, &mut Cli::command(), "orion", &mut std::io::stdout());
+}
+
+fn listen(text: &str) -> Result<Listen, String> {
+    // An empty variable is an unset one, as compose files write it.
+    let text = if text.is_empty() { orion_api::DEFAULT_LISTEN } else { text };
+    text.parse().map_err(|error| format!("{error}"))
 }
 
 fn autonomy(text: &str) -> Result<AutonomyLevel, String> {

@@ -2,6 +2,7 @@
 //!
 //! It contains no code that starts a process, fetches code, writes to a source or notifies anyone.
 
+mod access;
 mod cli;
 mod command;
 mod confinement;
@@ -13,9 +14,11 @@ mod log;
 mod output;
 mod past;
 mod rule_set;
+mod serving;
 mod setup;
 mod shipped;
 mod text;
+mod told;
 mod verify;
 mod work;
 
@@ -53,6 +56,7 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Plugin(args) => command::plugin::plugin(&args),
         Command::Migrate(args) => command::migrate::migrate(&args),
         Command::Get(args) => command::get::get(&args),
+        Command::Healthcheck(args) => command::healthcheck::healthcheck(&args),
         Command::Aside(args) => command::aside::aside(&args),
         Command::Rule(args) => command::rule::rule(&args),
         Command::Explain(args) => command::explain::explain(&args),

@@ -6,6 +6,7 @@ pub mod check;
 pub mod demo;
 pub mod explain;
 pub mod get;
+pub mod healthcheck;
 pub mod incident;
 pub mod migrate;
 pub mod plugin;
