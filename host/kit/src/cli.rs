@@ -46,6 +46,8 @@ pub enum Command {
     Dev(DevArgs),
     /// Measure what a plugin costs, and compare it with what it cost before
     Bench(BenchArgs),
+    /// Print the plugin contract: what each function and type is, and what a core module calls it
+    Contract,
     /// Play rule files over made-up data, and say what came of them that should not have
     Test(TestArgs),
     /// Make a pair of keys that plugins are signed with, or look at one

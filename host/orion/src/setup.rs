@@ -15,15 +15,13 @@ use orion_pipeline::library::{Defaults, LibrarySettings};
 use orion_pipeline::shares::Shares;
 use orion_pipeline::watcher::WatcherSettings;
 use orion_sandbox::{Limits, Sandbox, Settings};
-use orion_source::{Prometheus, PrometheusSettings, Source};
+use orion_source::Source;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::cli::{Failure, RuleArgs, WatchArgs};
+use crate::cli::{Failure, RuleArgs};
 use crate::shipped;
+use crate::source::PROMETHEUS;
 use crate::told::Shared;
-
-/// What rule files call the one source there is.
-pub const PROMETHEUS: &str = "prometheus";
 
 /// After a signal everything is committed within this time, or given up: the next start goes on from what was
 /// committed. Supervisors kill after 30 s.
@@ -52,15 +50,6 @@ fn workers() -> usize {
 pub fn sandbox(memory_dir: Option<&Path>) -> Result<Sandbox, Failure> {
     let cache_dir = memory_dir.map(|dir| dir.join("compiled"));
     Sandbox::new(Settings { cache_dir, limits: Limits::default() }).map_err(Failure::configuration)
-}
-
-/// The one source: Prometheus. Certificate authorities are read here, and never again.
-pub fn prometheus(url: Option<&str>, timeout_millis: i64) -> Result<Arc<Prometheus>, Failure> {
-    let url = url.filter(|url| !url.is_empty());
-    let timeout_millis = u64::try_from(timeout_millis).unwrap_or(u64::MAX);
-    let settings = PrometheusSettings { timeout_millis, ..PrometheusSettings::default() };
-    let source = Prometheus::new(PROMETHEUS, url.unwrap_or(WatchArgs::DEFAULT_PROMETHEUS_URL), settings);
-    Ok(Arc::new(source.map_err(Failure::configuration)?))
 }
 
 /// What a rule file may leave out.

@@ -17,7 +17,8 @@ use tokio::sync::watch;
 use super::incident::{list_table, read_incidents};
 use crate::cli::{DataArgs, DemoArgs, Failure, Output, PluginFolderArgs, RuleArgs};
 use crate::serving::Serving;
-use crate::setup::{self, PROMETHEUS, Pipeline, Plan, Signals};
+use crate::setup::{self, Pipeline, Plan, Signals};
+use crate::source::PROMETHEUS;
 use crate::{confinement, feed, output, shipped};
 
 /// How long the last evaluations, and what follows from them, are given after the recording has ended.
@@ -35,7 +36,7 @@ pub fn demo(args: &DemoArgs) -> Result<ExitCode, Failure> {
         return Err(Failure::Configuration(format!("{dir} holds records already; a demonstration needs a new folder")));
     }
     let rules = write_rules(&data)?;
-    let live = args.watch.prometheus_url.as_deref().is_some_and(|url| !url.is_empty());
+    let live = args.watch.prometheus.is_named();
     let scene = if live { Scene::live(args)? } else { Scene::recorded(args)? };
     let listener = args.listen.open().map_err(Failure::configuration)?;
     if let Some(listener) = &listener {
@@ -134,7 +135,7 @@ struct Scene {
 
 impl Scene {
     fn live(args: &DemoArgs) -> Result<Self, Failure> {
-        let source = setup::prometheus(args.watch.prometheus_url.as_deref(), args.watch.prometheus_timeout)?;
+        let source = args.watch.prometheus.source(args.watch.prometheus_timeout)?;
         Ok(Self {
             introduction: "Orion watches your Prometheus, live".to_owned(),
             destination: Some(source.destination()),

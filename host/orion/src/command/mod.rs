@@ -3,7 +3,9 @@
 pub mod aside;
 pub mod audit;
 pub mod check;
+pub mod config;
 pub mod demo;
+pub mod doctor;
 pub mod explain;
 pub mod get;
 pub mod healthcheck;

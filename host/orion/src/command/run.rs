@@ -14,7 +14,7 @@ use crate::setup::{self, Pipeline, Plan, Signals};
 
 /// Runs until SIGTERM or SIGINT.
 pub fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
-    let source = setup::prometheus(args.watch.prometheus_url.as_deref(), args.watch.prometheus_timeout)?;
+    let source = args.watch.prometheus.source(args.watch.prometheus_timeout)?;
     let memory_dir = args.data.memory_dir();
     // The key lies where a confined process reads nothing.
     let archive = args.keep.settings()?;

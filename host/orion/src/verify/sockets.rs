@@ -8,9 +8,8 @@ use orion_api::Listen;
 use orion_bus::Ownership;
 use serde_json::json;
 
-use super::{Check, Fault, counted};
 use crate::cli::{Failure, VerifyArgs};
-use crate::setup;
+use crate::finding::{Check, Fault, counted};
 
 /// How `/proc/net/tcp` says that a socket listens.
 const LISTENING: u8 = 0x0a;
@@ -82,7 +81,7 @@ fn sockets(process: &Path) -> std::io::Result<Vec<Socket>> {
 /// Whether the process has connections to the source and no other.
 pub fn senders(ownership: Ownership, args: &VerifyArgs) -> Result<Check, Failure> {
     const NAME: &str = "senders";
-    let source = setup::prometheus(args.prometheus_url.as_deref(), args.prometheus_timeout)?;
+    let source = args.prometheus.source(args.prometheus_timeout)?;
     let requests: Vec<String> = orion_source::QUERY_ENDPOINTS
         .iter()
         .map(|endpoint| format!("GET or POST {}{endpoint}", source.address()))

@@ -124,7 +124,7 @@ impl Engine {
         let context = Arc::new(WatcherContext {
             bus: bus.clone(),
             sources,
-            health: SourceHealth::open(bus.clone()).await?,
+            health: SourceHealth::open(bus.clone(), own.clone()).await?,
             clock: clock.clone(),
             watermark: watermark.clone(),
             workers: workers.clone(),

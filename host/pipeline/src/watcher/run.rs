@@ -195,6 +195,7 @@ struct Run<'a> {
 impl Run<'_> {
     async fn until_ended(&mut self, retry_millis: &mut u64) -> Result<Ended, StepError> {
         let loaded = self.context.bus.load(&owner_of(&self.plan.group.id)).await?;
+        self.context.health.hear().await?;
         let mut group = Box::new(Group::open(self.plan.clone(), loaded, self.context.clock.now())?);
         let mut quiet_since = self.context.clock.now();
         let mut overtaken = Overtaken::default();

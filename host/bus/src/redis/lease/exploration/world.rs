@@ -1,37 +1,27 @@
-//! Leases and commits together, every order of events: two hosts and one partition, with crashes, delays, lost answers, leases
-//! that end and a server that forgets, at every step.
-//!
-//! The server is the model, the hosts' knowledge of leases is the client's own ([`Holding`]), and what a host does about its
-//! work is the contract of [`crate::Bus`]: commit from the offset that was loaded or committed last; after anything but success
-//! load again. Each fault happens a few times at most, which bounds the states; within that all of them are looked at.
+//! Two hosts, a server, what is on its way between them, and what each event makes of that.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
-use std::hash::{DefaultHasher, Hash, Hasher};
-use std::time::Duration;
+use std::hash::{Hash, Hasher};
 
 use tokio::time::Instant;
 
-use super::holding::Holding;
-use super::model::Server;
-use super::script::{Answer, Incarnation};
-use super::{Partitions, Token};
-use crate::partition::{Partition, Role};
+use super::host::{Asked, Host, LEASE, Reply, Request, Work, partition};
+use crate::redis::lease::Token;
+use crate::redis::lease::model::Server;
+use crate::redis::lease::script::Answer;
 
 const NAMES: [&str; 2] = ["a", "b"];
 
 /// How far the work goes.
 const LAST_OFFSET: u8 = 2;
 
-const LEASE: Duration = Duration::from_secs(10);
-
 /// What the commit script checks. Without either of these the exploration finds what goes wrong.
 #[derive(Clone, Copy, PartialEq)]
-struct Checks {
-    token: bool,
-    offset: bool,
+pub(super) struct Checks {
+    pub(super) token: bool,
+    pub(super) offset: bool,
 }
 
-const BOTH: Checks = Checks { token: true, offset: true };
+pub(super) const BOTH: Checks = Checks { token: true, offset: true };
 
 /// Whatever a server keeps.
 #[derive(Clone, Default, Hash)]
@@ -42,92 +32,19 @@ struct Stored {
     log: Vec<(u8, u64)>,
 }
 
-#[derive(Clone, Debug, Hash, PartialEq, Eq, PartialOrd, Ord)]
-enum Request {
-    Tick { incarnation: Option<Incarnation>, roles: BTreeSet<Role> },
-    Release(Partitions),
-    Commit { token: Token, expected: u8 },
-}
-
-#[derive(Clone, Debug, PartialEq)]
-enum Reply {
-    Ticked(Answer),
-    Loaded(Token, u8),
-    Committed(Token, u8),
-    /// Fenced or in conflict.
-    Refused,
-}
-
-/// On its way to the server. What is no longer awaited may still arrive.
-///
-/// Only a commit is here while it is awaited. What else is awaited says the same whenever it is sent, so that one which
-/// arrives late is the same as one that was sent late.
-#[derive(Clone, Debug, Hash, PartialEq, Eq, PartialOrd, Ord)]
-struct Asked {
-    at: usize,
-    request: Request,
-    is_awaited: bool,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq)]
-enum Work {
-    /// Nothing is known of the work.
-    Unknown,
-    /// An answer is awaited.
-    Asking,
-    /// So far under this token it is done.
-    Done(Token, u8),
-}
-
-#[derive(Clone)]
-struct Host {
-    holding: Holding,
-    work: Work,
-    wants: BTreeSet<Role>,
-    is_ticking: bool,
-}
-
-impl Host {
-    fn new() -> Self {
-        Self { holding: Holding::new(LEASE), work: Work::Unknown, wants: [Role::Brain].into(), is_ticking: false }
-    }
-
-    fn tick(&self) -> Request {
-        Request::Tick { incarnation: self.holding.incarnation(), roles: self.wants.clone() }
-    }
-
-    fn give_up(&mut self) -> Request {
-        self.work = Work::Unknown;
-        Request::Release(self.holding.give_up(&[partition()]))
-    }
-
-    /// The token, as far as the host knows.
-    fn token(&self) -> Option<&Token> {
-        self.holding.held().partitions.get(&partition())
-    }
-}
-
-impl Hash for Host {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        let held = self.holding.held();
-        (self.holding.incarnation(), &held.partitions, &held.surplus, held.in_doubt, held.is_replaced).hash(state);
-        (&self.work, &self.wants, self.is_ticking).hash(state);
-    }
-}
-
 /// How often each fault may still happen.
 #[derive(Clone, Copy, Debug, Hash)]
-struct Faults {
-    timeouts: u8,
-    crashes: u8,
-    expiries: u8,
-    drains: u8,
-    doubts: u8,
-    forgets: u8,
+pub(super) struct Faults {
+    pub(super) timeouts: u8,
+    pub(super) crashes: u8,
+    pub(super) expiries: u8,
+    pub(super) drains: u8,
+    pub(super) doubts: u8,
+    pub(super) forgets: u8,
 }
 
 #[derive(Clone)]
-struct World {
+pub(super) struct World {
     server: Stored,
     /// What the server comes back with when it forgets.
     kept: Option<Stored>,
@@ -160,7 +77,7 @@ impl Hash for World {
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Event {
+pub(super) enum Event {
     Tick(usize),
     /// The next step of the work: forget what another token was for, load, or commit.
     Work(usize),
@@ -187,8 +104,11 @@ enum Event {
     Forget,
 }
 
-fn partition() -> Partition {
-    Partition::of(Role::Brain, "")
+impl Event {
+    pub(super) const fn is_fault(self) -> bool {
+        use Event::{Arrives, GiveUp, Returns, RunsOut, Tick, Work};
+        !matches!(self, Tick(_) | Work(_) | GiveUp(_) | Arrives(_) | Returns(_) | RunsOut(_))
+    }
 }
 
 impl World {
@@ -199,12 +119,17 @@ impl World {
     }
 
     /// Both hosts live, and the first one has the partition.
-    fn settled(faults: Faults) -> Self {
+    pub(super) fn settled(faults: Faults) -> Self {
         let ticks = [Event::Tick(0), Event::Returns(0), Event::Tick(1), Event::Returns(0)];
         ticks.into_iter().fold(Self::new(faults), |world, event| world.after(event, BOTH).unwrap())
     }
 
-    fn possible(&self) -> Vec<Event> {
+    /// Whether all work is done.
+    pub(super) fn is_finished(&self) -> bool {
+        self.server.offset == LAST_OFFSET
+    }
+
+    pub(super) fn possible(&self) -> Vec<Event> {
         let mut events = Vec::new();
         let mut may = |is_possible: bool, event: Event| {
             if is_possible {
@@ -243,7 +168,7 @@ impl World {
     }
 
     /// The world after an event, or what must never be.
-    fn after(&self, event: Event, checks: Checks) -> Result<Self, String> {
+    pub(super) fn after(&self, event: Event, checks: Checks) -> Result<Self, String> {
         let mut world = self.clone();
         match event {
             Event::Tick(at) => {
@@ -404,145 +329,4 @@ impl World {
 
 fn number_of(token: &Token) -> u64 {
     token.as_str().rsplit_once('/').unwrap().1.parse().unwrap()
-}
-
-/// What an exploration found.
-struct Explored {
-    states: usize,
-    transitions: usize,
-    /// The way to a state from which no order of events without further faults finishes the work.
-    dead_end: Option<String>,
-}
-
-/// Looks at every state that can be. An error is the shortest way to what must never be.
-fn explore(faults: Faults, checks: Checks) -> Result<Explored, String> {
-    let start = World::settled(faults);
-    let mut seen = HashMap::from([(key(&start), 0)]);
-    let mut came_by: Vec<Option<(usize, Event)>> = vec![None];
-    let mut came_from: Vec<Vec<usize>> = vec![Vec::new()];
-    let mut finished = Vec::new();
-    let mut to_do = VecDeque::from([(0, start)]);
-    let mut transitions = 0;
-    while let Some((from, world)) = to_do.pop_front() {
-        if world.server.offset == LAST_OFFSET {
-            finished.push(from);
-        }
-        for event in world.possible() {
-            let next =
-                world.after(event, checks).map_err(|what| format!("{what}:\n{}  {event:?}", trace(&came_by, from)))?;
-            transitions += 1;
-            let new = came_by.len();
-            let to = *seen.entry(key(&next)).or_insert(new);
-            if to == new {
-                came_by.push(Some((from, event)));
-                came_from.push(Vec::new());
-                to_do.push_back((to, next));
-            }
-            if !is_fault(event) {
-                came_from[to].push(from);
-            }
-        }
-    }
-    let dead_end = dead_end(&came_from, finished).map(|at| trace(&came_by, at));
-    Ok(Explored { states: came_by.len(), transitions, dead_end })
-}
-
-/// 128 bits of a state: that two of some million are taken for one is not to be feared.
-fn key(world: &World) -> (u64, u64) {
-    let hash = |salt: u8| {
-        let mut hasher = DefaultHasher::new();
-        salt.hash(&mut hasher);
-        world.hash(&mut hasher);
-        hasher.finish()
-    };
-    (hash(0), hash(1))
-}
-
-const fn is_fault(event: Event) -> bool {
-    use Event::{Arrives, GiveUp, Returns, RunsOut, Tick, Work};
-    !matches!(event, Tick(_) | Work(_) | GiveUp(_) | Arrives(_) | Returns(_) | RunsOut(_))
-}
-
-fn trace(came_by: &[Option<(usize, Event)>], mut at: usize) -> String {
-    let mut events = Vec::new();
-    while let Some((from, event)) = came_by[at] {
-        events.push(event);
-        at = from;
-    }
-    events.iter().rev().map(|event| format!("  {event:?}\n")).collect()
-}
-
-fn dead_end(came_from: &[Vec<usize>], finished: Vec<usize>) -> Option<usize> {
-    let mut can_finish = vec![false; came_from.len()];
-    let mut to_do = finished;
-    while let Some(at) = to_do.pop() {
-        if !std::mem::replace(&mut can_finish[at], true) {
-            to_do.extend(&came_from[at]);
-        }
-    }
-    can_finish.iter().position(|can| !can)
-}
-
-const NONE: Faults = Faults { timeouts: 0, crashes: 0, expiries: 0, drains: 0, doubts: 0, forgets: 0 };
-
-/// Nothing that must never be can be reached, and from everything that can be there is a way on.
-fn is_safe(faults: Faults) {
-    let explored = explore(faults, BOTH).unwrap_or_else(|violation| panic!("{violation}"));
-    eprintln!("{faults:?}: {} states, {} transitions", explored.states, explored.transitions);
-    if let Some(trace) = explored.dead_end {
-        panic!("nothing more is ever done after\n{trace}");
-    }
-}
-
-#[test]
-fn a_lease_may_end_and_an_answer_be_late_or_lost() {
-    is_safe(Faults { timeouts: 1, expiries: 1, ..NONE });
-    is_safe(Faults { timeouts: 1, doubts: 1, ..NONE });
-    is_safe(Faults { timeouts: 2, ..NONE });
-}
-
-#[test]
-fn a_host_may_crash_and_its_lease_end() {
-    is_safe(Faults { crashes: 1, expiries: 1, ..NONE });
-}
-
-#[test]
-fn a_host_may_leave_and_its_farewell_be_late() {
-    is_safe(Faults { timeouts: 1, drains: 1, ..NONE });
-    is_safe(Faults { expiries: 1, drains: 1, ..NONE });
-}
-
-#[test]
-fn a_server_may_forget_what_it_did_last() {
-    is_safe(Faults { timeouts: 1, forgets: 1, ..NONE });
-    is_safe(Faults { expiries: 1, forgets: 1, ..NONE });
-    is_safe(Faults { drains: 1, forgets: 1, ..NONE });
-}
-
-#[test]
-#[ignore = "some minutes: the same with one fault more, for who changes the protocol"]
-fn all_of_it_may_happen_in_one_life() {
-    is_safe(Faults { timeouts: 2, expiries: 1, ..NONE });
-    is_safe(Faults { timeouts: 1, expiries: 2, ..NONE });
-    is_safe(Faults { timeouts: 1, crashes: 1, ..NONE });
-    is_safe(Faults { timeouts: 1, drains: 1, expiries: 1, ..NONE });
-    is_safe(Faults { crashes: 1, drains: 1, ..NONE });
-    is_safe(Faults { crashes: 1, forgets: 1, ..NONE });
-    is_safe(Faults { timeouts: 1, expiries: 1, forgets: 1, ..NONE });
-}
-
-#[test]
-fn without_the_token_a_zombie_commits() {
-    let faults = Faults { expiries: 1, ..NONE };
-    assert!(explore(faults, BOTH).is_ok());
-    let violation = explore(faults, Checks { token: false, ..BOTH }).err().unwrap();
-    assert!(violation.starts_with("the stale token"), "{violation}");
-}
-
-#[test]
-fn without_the_offset_a_commit_is_made_twice() {
-    let faults = Faults { timeouts: 1, ..NONE };
-    assert!(explore(faults, BOTH).is_ok());
-    let violation = explore(faults, Checks { offset: false, ..BOTH }).err().unwrap();
-    assert!(violation.starts_with("two commits"), "{violation}");
 }
