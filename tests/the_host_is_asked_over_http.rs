@@ -92,6 +92,10 @@ fn a_port_in_use_stops_the_start_and_says_who_to_ask() {
     assert_eq!(output.status.code(), Some(3));
     let said = String::from_utf8(output.stderr).unwrap().replace(&address.port().to_string(), "PORT");
     insta::assert_snapshot!(said.trim_end(), @"orion: 127.0.0.1:PORT is in use: `ss -tlnp 'sport = :PORT'` shows by whom. Stop that, or serve elsewhere with --listen or ORION_API__LISTEN; `none` serves nothing");
+    // As a settings file has it.
+    std::fs::write(deployment.path("orion.yaml"), format!("api: {{ listen: \"{address}\" }}\n")).unwrap();
+    let output = deployment.orion_with(&["run"], &[("ORION_API__LISTEN", "")]);
+    assert!(String::from_utf8(output.stderr).unwrap().contains("is in use"));
     assert!(!deployment.path("memory").exists());
 }
 

@@ -28,11 +28,17 @@ pub struct AccessArgs {
 impl AccessArgs {
     /// Opens the socket, where there is to be one and all is there that its address needs.
     pub fn open(&self, listen: Listen) -> Result<(Option<Listener>, Access), Failure> {
-        let Listen::At(address) = listen else { return Ok((None, Access::default())) };
-        let access = self.read()?;
-        access.check(address).map_err(Failure::configuration)?;
+        let access = self.check(listen)?;
         let listener = listen.open().map_err(Failure::configuration)?;
         Ok((listener, access))
+    }
+
+    /// What is read of it, where all is there that the address needs.
+    pub fn check(&self, listen: Listen) -> Result<Access, Failure> {
+        let Listen::At(address) = listen else { return Ok(Access::default()) };
+        let access = self.read()?;
+        access.check(address).map_err(Failure::configuration)?;
+        Ok(access)
     }
 
     fn read(&self) -> Result<Access, Failure> {
