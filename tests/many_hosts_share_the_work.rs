@@ -8,6 +8,26 @@ use crate::support::{self, Deployment, Running, TARGETS};
 use orion_lab::{Exporter, Prometheus, RedisOptions, RedisServer, ScrapeConfig};
 use serde_json::Value;
 
+/// A service, the Prometheus that watches it, a Redis, and the folders of two hosts that meet there.
+struct Scene {
+    service: Exporter,
+    prometheus: Prometheus,
+    redis: RedisServer,
+    hosts: [Deployment; 2],
+}
+
+impl Scene {
+    fn new() -> Self {
+        let service = Exporter::start("jellyfin").unwrap();
+        let targets = ScrapeConfig::every(Duration::from_secs(1)).target("jellyfin", service.address());
+        let prometheus = Prometheus::start(&targets).unwrap();
+        prometheus.wait_for("up", "\"1\"", support::PATIENCE).unwrap();
+        let hosts = [(); 2].map(|()| Deployment::new(&prometheus.url()));
+        hosts.iter().for_each(|host| host.rule("targets.yaml", TARGETS));
+        Self { service, prometheus, redis: RedisServer::start(&RedisOptions::default()).unwrap(), hosts }
+    }
+}
+
 /// Starts a host of a deployment. A short lease keeps tests short.
 fn join(deployment: &Deployment, redis: &RedisServer, name: &str) -> Running {
     deployment.start_with(&[("REDIS_URL", &redis.url()), ("ORION_NODE_NAME", name), ("ORION_LEASE", "3s")])
@@ -32,27 +52,13 @@ fn wait_for_shares(redis: &RedisServer, role: &str, expected: &[(&str, usize)]) 
 
 /// What was observed, without the place in a file.
 fn story(deployment: &Deployment) -> Vec<Value> {
-    let of_file = |mut line: Value| {
-        for place in ["seq", "prev", "hash"] {
-            line.as_object_mut().unwrap().remove(place);
-        }
-        line
-    };
     let lines = [deployment.observed(), deployment.incidents(), deployment.decisions()].concat();
-    lines.into_iter().map(of_file).collect()
+    lines.into_iter().map(support::without_place).collect()
 }
 
 #[test]
 fn two_hosts_share_evenly_tell_one_story_and_hand_over_without_a_gap() {
-    let mut exporter = Exporter::start("jellyfin").unwrap();
-    let targets = ScrapeConfig::every(Duration::from_secs(1)).target("jellyfin", exporter.address());
-    let prometheus = Prometheus::start(&targets).unwrap();
-    prometheus.wait_for("up", "\"1\"", support::PATIENCE).unwrap();
-    let redis = RedisServer::start(&RedisOptions::default()).unwrap();
-    let (one, two) = (Deployment::new(&prometheus.url()), Deployment::new(&prometheus.url()));
-    for host in [&one, &two] {
-        host.rule("targets.yaml", TARGETS);
-    }
+    let Scene { mut service, prometheus: _prometheus, redis, hosts: [one, two] } = Scene::new();
     let first = join(&one, &redis, "one");
     wait_for_shares(&redis, "watcher", &[("one", 64)]);
     let second = join(&two, &redis, "two");
@@ -60,14 +66,14 @@ fn two_hosts_share_evenly_tell_one_story_and_hand_over_without_a_gap() {
         wait_for_shares(&redis, role, &[("one", 32), ("two", 32)]);
     }
 
-    exporter.stop();
+    service.stop();
     for host in [&one, &two] {
         host.wait_until("the decision", |it| it.decisions().len() == 1);
     }
     // Whoever has the group, the correlation or the decision: the other one goes on with it.
     assert!(first.terminate().success());
     wait_for_shares(&redis, "watcher", &[("two", 64)]);
-    exporter.restart().unwrap();
+    service.restart().unwrap();
     two.wait_until("the end of the incident", |it| !it.incidents_of("service_outage", "resolved").is_empty());
     let first = join(&one, &redis, "one");
     one.wait_until("the end of the incident", |it| !it.incidents_of("service_outage", "resolved").is_empty());
@@ -87,15 +93,7 @@ fn two_hosts_share_evenly_tell_one_story_and_hand_over_without_a_gap() {
 
 #[test]
 fn a_host_that_dies_is_replaced_and_nothing_is_missed_or_said_twice() {
-    let mut exporter = Exporter::start("jellyfin").unwrap();
-    let targets = ScrapeConfig::every(Duration::from_secs(1)).target("jellyfin", exporter.address());
-    let prometheus = Prometheus::start(&targets).unwrap();
-    prometheus.wait_for("up", "\"1\"", support::PATIENCE).unwrap();
-    let redis = RedisServer::start(&RedisOptions::default()).unwrap();
-    let (one, two) = (Deployment::new(&prometheus.url()), Deployment::new(&prometheus.url()));
-    for host in [&one, &two] {
-        host.rule("targets.yaml", TARGETS);
-    }
+    let Scene { mut service, prometheus, redis, hosts: [one, two] } = Scene::new();
     let first = join(&one, &redis, "one");
     wait_for_shares(&redis, "watcher", &[("one", 64)]);
     one.wait_until("the store", |it| it.path("memory/events.jsonl").exists());
@@ -103,9 +101,9 @@ fn a_host_that_dies_is_replaced_and_nothing_is_missed_or_said_twice() {
     wait_for_shares(&redis, "watcher", &[("one", 32), ("two", 32)]);
     // It begins and ends while the work of the dead host is nobody's.
     first.kill();
-    exporter.stop();
+    service.stop();
     prometheus.wait_for("min_over_time(up[3s])", "\"0\"", support::PATIENCE).unwrap();
-    exporter.restart().unwrap();
+    service.restart().unwrap();
     two.wait_until("the end of the incident", |it| !it.incidents_of("service_outage", "resolved").is_empty());
     wait_for_shares(&redis, "watcher", &[("two", 64)]);
     let first = join(&one, &redis, "one");
@@ -123,15 +121,9 @@ fn a_host_that_dies_is_replaced_and_nothing_is_missed_or_said_twice() {
 
 #[test]
 fn a_deployment_moves_to_redis_and_back_with_everything_it_knows() {
-    let mut exporter = Exporter::start("jellyfin").unwrap();
-    let targets = ScrapeConfig::every(Duration::from_secs(1)).target("jellyfin", exporter.address());
-    let prometheus = Prometheus::start(&targets).unwrap();
-    prometheus.wait_for("up", "\"1\"", support::PATIENCE).unwrap();
-    let redis = RedisServer::start(&RedisOptions::default()).unwrap();
-    let host = Deployment::new(&prometheus.url());
-    host.rule("targets.yaml", TARGETS);
+    let Scene { mut service, prometheus: _prometheus, redis, hosts: [host, _] } = Scene::new();
     let alone = host.start();
-    exporter.stop();
+    service.stop();
     host.wait_until("the decision", |it| it.decisions().len() == 1);
     assert!(alone.terminate().success());
 
@@ -146,7 +138,7 @@ fn a_deployment_moves_to_redis_and_back_with_everything_it_knows() {
     let records = (host.events().len() + host.incidents().len() + host.decisions().len()) as u64;
     assert_eq!(to("redis"), records);
     let shared = join(&host, &redis, "one");
-    exporter.restart().unwrap();
+    service.restart().unwrap();
     host.wait_until("the end of what began before", |it| !it.incidents_of("service_outage", "resolved").is_empty());
     let nodes = host.orion(&["get", "nodes", "--redis-url", &url]);
     let node: Value = serde_json::from_slice(&nodes.stdout).unwrap();
@@ -159,7 +151,7 @@ fn a_deployment_moves_to_redis_and_back_with_everything_it_knows() {
     });
     let busy = host.orion(&["migrate", "--to", "embedded", "--redis-url", &url, "--node-name", "two"]);
     assert_eq!(busy.status.code(), Some(3), "a host runs on the folder");
-    exporter.stop();
+    service.stop();
     host.wait_until("the second incident", |it| it.incidents_of("service_outage", "opened").len() == 2);
     host.wait_until("its decision", |it| it.decisions().len() == 2);
     assert!(shared.terminate().success());
@@ -167,10 +159,50 @@ fn a_deployment_moves_to_redis_and_back_with_everything_it_knows() {
     to("embedded");
     redis.command(&["FLUSHALL"]).unwrap();
     let alone = host.start();
-    exporter.restart().unwrap();
+    service.restart().unwrap();
     host.wait_until("the end of the second", |it| it.incidents_of("service_outage", "resolved").len() == 2);
     assert!(alone.terminate().success());
     assert_eq!(host.events_of("service_down", "firing").len(), 2);
     assert_eq!(host.events_of("service_down", "resolved").len(), 2);
     host.check_promises();
+}
+
+/// Groups enough that each of two hosts has some: which host has one follows from its name.
+const GROUPS: usize = 12;
+
+#[test]
+fn an_outage_that_every_host_meets_is_one_event_and_one_incident() {
+    let Scene { service: _service, mut prometheus, redis, hosts: [one, two] } = Scene::new();
+    let group = |number: usize| {
+        format!(
+            "- name: group-{number}\n  interval: 1s\n  rules:\n  - alert: Down\n    expr: up{{job=\"{number}\"}} == 0\n"
+        )
+    };
+    let groups: String = (0..GROUPS).map(group).collect();
+    for host in [&one, &two] {
+        host.rule("more.yaml", &format!("groups:\n{groups}"));
+    }
+    let running = [join(&one, &redis, "one"), join(&two, &redis, "two")];
+    wait_for_shares(&redis, "watcher", &[("one", 32), ("two", 32)]);
+    prometheus.kill();
+    for host in [&one, &two] {
+        host.wait_until("the decision", |it| it.decisions().len() == 1);
+    }
+    // Every group of each host asks in vain meanwhile, more than once.
+    std::thread::sleep(Duration::from_secs(3));
+    prometheus.restart().unwrap();
+    for host in [&one, &two] {
+        host.wait_until("the end", |it| it.incidents_of("prometheus_outage", "resolved").len() == 1);
+    }
+    for host in running {
+        assert!(host.terminate().success());
+    }
+    for host in [&one, &two] {
+        assert_eq!(host.events_of("external_api_failure", "firing").len(), 1);
+        assert_eq!(host.events_of("external_api_failure", "resolved").len(), 1);
+        assert_eq!(host.incidents_of("prometheus_outage", "opened").len(), 1);
+        assert_eq!(host.decisions().len(), 1);
+        host.check_promises();
+    }
+    assert_eq!(story(&one), story(&two));
 }

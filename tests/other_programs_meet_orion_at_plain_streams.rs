@@ -23,10 +23,13 @@ fn an_entry_of_another_program_becomes_an_incident_once_and_every_record_can_be_
     assert_eq!(host.incidents_of("service_outage", "opened")[0]["summary"], "cadvisor is out");
 
     write(&["event_type", "no type at all", "note", "kept"]);
+    write(&[&down[..], &["ts", "2001-01-01T00:00:00Z"]].concat());
+    write(&[&down[..], &["ts", "2101-01-01T00:00:00Z"]].concat());
     let dead = || redis.command(&["XLEN", "{orion}:dead"]).unwrap();
-    support::wait_until("what is no event to be put aside", || dead() == "1", || host.events().len().to_string());
+    support::wait_until("what is no event to be put aside", || dead() == "3", || host.events().len().to_string());
     let buried = redis.command(&["XRANGE", "{orion}:dead", "-", "+"]).unwrap();
     assert!(buried.contains("`event_type` is no type of events") && buried.contains("kept"), "{buried}");
+    assert!(buried.contains("before it was written") && buried.contains("after it was written"), "{buried}");
 
     // Nothing comes twice after a restart, and what comes later does.
     assert!(running.terminate().success());

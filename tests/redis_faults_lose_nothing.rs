@@ -194,12 +194,7 @@ fn told(host: &Deployment) -> Vec<String> {
     let mut lines: Vec<String> = outages
         .chain(host.incidents())
         .chain(host.decisions())
-        .map(|mut line| {
-            for place in ["seq", "prev", "hash"] {
-                line.as_object_mut().unwrap().remove(place);
-            }
-            line.to_string()
-        })
+        .map(|line| support::without_place(line).to_string())
         .collect();
     lines.sort_unstable();
     lines
@@ -214,6 +209,20 @@ fn wait_for_even_shares(redis: &RedisServer) {
     };
     // 64 of the Watcher, 64 of the Guardian, one of the Brain.
     support::wait_until("even shares", || matches!(shares(), [64, 65] | [65, 64]), || format!("{:?}", shares()));
+}
+
+fn stand_still_die_and_be_full(redis: &mut RedisServer) {
+    redis.pause().unwrap();
+    std::thread::sleep(LONG);
+    redis.resume().unwrap();
+    std::thread::sleep(SHORT);
+    redis.kill();
+    std::thread::sleep(SHORT);
+    redis.restart().unwrap();
+    wait_for_even_shares(redis);
+    redis.command(&["CONFIG", "SET", "maxmemory", "1"]).unwrap();
+    std::thread::sleep(LONG);
+    redis.command(&["CONFIG", "SET", "maxmemory", "0"]).unwrap();
 }
 
 #[test]
@@ -255,18 +264,7 @@ fn redis_may_stand_still_die_and_be_full() {
     let mut redis = RedisServer::start(&RedisOptions::default().append_only(Fsync::Always)).unwrap();
     let mut scene = Scene::new([redis.url(), redis.url()]);
     let hosts = scene.begin(&redis);
-
-    redis.pause().unwrap();
-    std::thread::sleep(LONG);
-    redis.resume().unwrap();
-    std::thread::sleep(SHORT);
-    redis.kill();
-    std::thread::sleep(SHORT);
-    redis.restart().unwrap();
-    wait_for_even_shares(&redis);
-    redis.command(&["CONFIG", "SET", "maxmemory", "1"]).unwrap();
-    std::thread::sleep(LONG);
-    redis.command(&["CONFIG", "SET", "maxmemory", "0"]).unwrap();
+    stand_still_die_and_be_full(&mut redis);
     scene.check(hosts);
 }
 
@@ -275,18 +273,7 @@ fn redis_may_forget_everything_again_and_again() {
     let mut redis = RedisServer::start(&RedisOptions::default().append_only(Fsync::Always)).unwrap();
     let mut scene = Scene::new([redis.url(), redis.url()]);
     let hosts = scene.begin(&redis);
-
-    redis.pause().unwrap();
-    std::thread::sleep(LONG);
-    redis.resume().unwrap();
-    std::thread::sleep(SHORT);
-    redis.kill();
-    std::thread::sleep(SHORT);
-    redis.restart().unwrap();
-    wait_for_even_shares(&redis);
-    redis.command(&["CONFIG", "SET", "maxmemory", "1"]).unwrap();
-    std::thread::sleep(LONG);
-    redis.command(&["CONFIG", "SET", "maxmemory", "0"]).unwrap();
+    stand_still_die_and_be_full(&mut redis);
     std::thread::sleep(SHORT);
     redis.command(&["FLUSHALL"]).unwrap();
     wait_for_even_shares(&redis);

@@ -1,6 +1,7 @@
 //! A deployment of the real `orion` binary in a folder of its own, for tests of its behaviour.
 #![expect(clippy::disallowed_types, reason = "these tests start the real binary; none of this is deployed")]
 
+pub mod asked;
 pub mod builds;
 pub mod dice;
 pub mod history;
@@ -29,6 +30,9 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The same for what waits behind plugins that work up to their limits: each call of one is seconds, and they take turns.
 pub const LONG_PATIENCE: Duration = Duration::from_secs(240);
+
+/// How variables that `orion` reads begin.
+const SETTING_PREFIXES: [&str; 3] = ["ORION_", "PROMETHEUS_", "REDIS_"];
 
 /// Watches `up` of every target once a second, and makes one incident per service.
 pub const TARGETS: &str = r#"
@@ -60,6 +64,14 @@ pub struct Deployment {
     dir: TempDir,
     prometheus_url: String,
     settings: Vec<(&'static str, String)>,
+}
+
+/// A record without its place in a file, which may be another on each host.
+pub fn without_place(mut record: Value) -> Value {
+    for place in ["seq", "prev", "hash"] {
+        record.as_object_mut().unwrap().remove(place);
+    }
+    record
 }
 
 /// A running `orion`. Killed when dropped.
@@ -159,21 +171,9 @@ impl Deployment {
 
     fn command_of(&self, binary: &Path, arguments: &[&str]) -> Command {
         let mut command = Command::new(binary);
-        let unset = [
-            "ORION_AUTONOMY_LEVEL",
-            "ORION_CLOCK_FILE",
-            "ORION_CONFINEMENT",
-            "ORION_CRASH_AT",
-            "ORION_LEASE",
-            "ORION_LOG",
-            "ORION_NODE_NAME",
-            "ORION_PLUGINS__TRUSTED_KEYS",
-            "ORION_POLL_INTERVAL",
-            "ORION_ROLES",
-            "REDIS_HOST",
-            "REDIS_URL",
-        ];
-        for name in unset {
+        // What is set for whoever runs the tests is not meant for what they start.
+        let is_set = |name: &str| SETTING_PREFIXES.iter().any(|prefix| name.starts_with(prefix));
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(is_set)) {
             command.env_remove(name);
         }
         command
@@ -181,6 +181,9 @@ impl Deployment {
             .current_dir(self.dir.path())
             .env("PROMETHEUS_URL", &self.prometheus_url)
             .env("ORION_DATA__DIR", self.dir.path())
+            // Many run at the same time, and few of them are asked anything.
+            .env("ORION_API__LISTEN", "none")
+            .env("XDG_CONFIG_HOME", self.dir.path().join("config"))
             .envs(self.settings.iter().map(|(name, value)| (*name, value)));
         command
     }

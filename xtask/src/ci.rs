@@ -29,8 +29,8 @@ pub fn test() -> Result<(), Failure> {
 }
 
 fn run_tests() -> Result<(), Failure> {
-    // cargo-nextest leaves the examples in the documentation to cargo.
-    cargo(["test", "--workspace", "--doc", "--quiet"]).run()?;
+    // cargo-nextest leaves the examples in the documentation to cargo. With the same features, or all of it is built twice.
+    cargo(["test", "--workspace", "--doc", "--quiet", "--features", CRASH_POINTS]).run()?;
     if cargo(["nextest", "--version"]).succeeds() {
         cargo(["nextest", "run", "--workspace", "--features", CRASH_POINTS]).run()
     } else {

@@ -174,6 +174,6 @@ fn check_length(owner: &str, piece: &str, bytes: usize) -> Result<(), BusError> 
 fn is_object_on_one_line(body: &str) -> bool {
     body.starts_with('{')
         && body.ends_with('}')
-        && !body.bytes().any(|byte| matches!(byte, b'\n' | b'\r'))
+        && memchr::memchr2(b'\n', b'\r', body.as_bytes()).is_none()
         && serde_json::from_str::<serde::de::IgnoredAny>(body).is_ok()
 }

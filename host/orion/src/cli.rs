@@ -3,12 +3,17 @@
 use std::path::PathBuf;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use orion_api::Listen;
 use orion_model::{AutonomyLevel, parse_duration};
 
+use crate::access::AccessArgs;
 use crate::command::aside::AsideArgs;
 use crate::command::audit::AuditArgs;
+use crate::command::config::ConfigArgs;
+use crate::command::doctor::DoctorArgs;
 use crate::command::explain::ExplainArgs;
 use crate::command::get::GetArgs;
+use crate::command::healthcheck::HealthcheckArgs;
 use crate::command::migrate::MigrateArgs;
 use crate::command::record::RecordArgs;
 use crate::command::replay::ReplayArgs;
@@ -16,6 +21,8 @@ use crate::command::rule::RuleCommandArgs;
 use crate::command::snapshot::SnapshotArgs;
 use crate::deployment::DeploymentArgs;
 use crate::keep::KeepArgs;
+use crate::settings::CONFIG_VARIABLE;
+use crate::source::PrometheusArgs;
 
 /// What was verified is not as promised.
 pub const EXIT_DOES_NOT_HOLD: u8 = 1;
@@ -25,13 +32,16 @@ pub const EXIT_BAD_RULE: u8 = 2;
 pub const EXIT_CONFIGURATION: u8 = 3;
 
 const AFTER_HELP: &str = "\
-Exit codes: 0 ok, 1 what is verified does not hold, 2 bad rule or plugin, 3 wrong configuration or arguments.
+Exit codes: 0 ok, 1 what is verified does not hold or something is wrong, 2 bad rule or plugin, 3 wrong configuration or arguments.
 Orion observes and never acts: autonomy level N0 is the only one there is.";
 
 /// Watches infrastructure and never touches it.
 #[derive(Parser)]
 #[command(name = "orion", version, about, after_help = AFTER_HELP, propagate_version = true)]
 pub struct Cli {
+    /// Settings file, in the place of /etc/orion/orion.yaml, ~/.config/orion/orion.yaml and ./orion.yaml
+    #[arg(long, global = true, value_name = "FILE", env = CONFIG_VARIABLE)]
+    config: Option<PathBuf>,
     /// How log lines look on stderr
     #[arg(long, global = true, value_enum, default_value_t = LogFormat::Auto, env = "ORION_LOG__FORMAT")]
     pub log_format: LogFormat,
@@ -60,6 +70,8 @@ pub enum Command {
     Check(CheckArgs),
     /// Print the JSON Schema of rule files, for editors
     Schema(SchemaArgs),
+    /// Look at settings: what counts and where it comes from
+    Config(ConfigArgs),
     /// Show Orion at work on a recorded outage, or on PROMETHEUS_URL when that is set
     Demo(DemoArgs),
     /// Print what was recorded last, and go on with --follow
@@ -74,6 +86,8 @@ pub enum Command {
     Migrate(MigrateArgs),
     /// Look at the hosts of a deployment and at who does what
     Get(GetArgs),
+    /// Ask a running Orion whether it lives, for supervisors without a shell
+    Healthcheck(HealthcheckArgs),
     /// Look at inputs that plugins could not take
     Aside(AsideArgs),
     /// Show why something fired, or why it does not
@@ -82,6 +96,8 @@ pub enum Command {
     Replay(ReplayArgs),
     /// Write down what Prometheus remembers of the rules' queries, for a replay without it
     Record(RecordArgs),
+    /// Find what keeps `orion run` from working, with these settings, and say how to mend it
+    Doctor(Box<DoctorArgs>),
     /// Show what is promised of a deployment and whether it holds: its N0 certificate
     Verify(VerifyArgs),
     /// Check, rebuild or export the audit trail
@@ -153,9 +169,8 @@ pub enum Confinement {
 /// How the sources are asked.
 #[derive(Args, Clone)]
 pub struct WatchArgs {
-    /// Prometheus, with a path prefix if it has one
-    #[arg(long, value_name = "URL", env = "PROMETHEUS_URL", hide_env_values = true)]
-    pub prometheus_url: Option<String>,
+    #[command(flatten)]
+    pub prometheus: PrometheusArgs,
     /// Time between two evaluations of a group that says nothing of it
     #[arg(long, value_name = "DURATION", default_value = "15s", value_parser = duration, env = "ORION_POLL_INTERVAL")]
     pub poll_interval: i64,
@@ -170,9 +185,12 @@ pub struct WatchArgs {
     pub autonomy_level: AutonomyLevel,
 }
 
-impl WatchArgs {
-    /// Where Prometheus listens when nothing is said.
-    pub const DEFAULT_PROMETHEUS_URL: &str = "http://127.0.0.1:9090";
+/// Where the HTTP interface is served.
+#[derive(Args, Clone)]
+pub struct ListenArgs {
+    /// Address and port of the HTTP interface, or `none`; port 0 takes one that is free
+    #[arg(long, value_name = "ADDRESS", default_value = orion_api::DEFAULT_LISTEN, value_parser = listen, env = "ORION_API__LISTEN")]
+    pub listen: Listen,
 }
 
 /// Arguments of `orion run`.
@@ -188,6 +206,10 @@ pub struct RunArgs {
     pub deployment: DeploymentArgs,
     #[command(flatten)]
     pub keep: KeepArgs,
+    #[command(flatten)]
+    pub listen: ListenArgs,
+    #[command(flatten)]
+    pub access: AccessArgs,
     #[command(flatten)]
     pub confinement: ConfinementArgs,
 }
@@ -228,6 +250,9 @@ pub struct DemoArgs {
     pub data: Option<PathBuf>,
     #[command(flatten)]
     pub watch: WatchArgs,
+    /// Address and port of the HTTP interface, or `none`; port 0 takes one that is free
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0", value_parser = listen)]
+    pub listen: Listen,
     #[command(flatten)]
     pub confinement: ConfinementArgs,
 }
@@ -308,9 +333,10 @@ pub struct VerifyArgs {
     pub data: DataArgs,
     #[command(flatten)]
     pub plugins: PluginFolderArgs,
-    /// Prometheus, with a path prefix if it has one
-    #[arg(long, value_name = "URL", env = "PROMETHEUS_URL", hide_env_values = true)]
-    pub prometheus_url: Option<String>,
+    #[command(flatten)]
+    pub listen: ListenArgs,
+    #[command(flatten)]
+    pub prometheus: PrometheusArgs,
     /// How long Prometheus has to answer
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration, env = "ORION_PROMETHEUS__TIMEOUT")]
     pub prometheus_timeout: i64,
@@ -375,9 +401,12 @@ pub fn print_completions(shell: clap_complete::Shell) {
     clap_complete::generate(shell, &mut Cli::command(), "orion", &mut std::io::stdout());
 }
 
+fn listen(text: &str) -> Result<Listen, String> {
+    text.parse().map_err(|error| format!("{error}"))
+}
+
 fn autonomy(text: &str) -> Result<AutonomyLevel, String> {
-    // An empty variable is an unset one, as compose files write it.
-    if text.is_empty() { Ok(AutonomyLevel::N0) } else { text.parse().map_err(|error| format!("{error}")) }
+    text.parse().map_err(|error| format!("{error}"))
 }
 
 fn duration_or_zero(text: &str) -> Result<i64, String> {
@@ -413,7 +442,7 @@ mod tests {
 
     #[test]
     fn only_n0_is_a_level() {
-        assert_eq!(autonomy(""), Ok(AutonomyLevel::N0));
+        assert_eq!(autonomy("N0"), Ok(AutonomyLevel::N0));
         assert!(autonomy("N1").unwrap_err().contains("does not exist"));
     }
 }

@@ -2,37 +2,45 @@
 //!
 //! It contains no code that starts a process, fetches code, writes to a source or notifies anyone.
 
+mod access;
 mod cli;
 mod command;
 mod confinement;
 mod deployment;
+mod doctor;
 mod export;
 mod feed;
+mod finding;
 mod keep;
 mod log;
 mod output;
 mod past;
 mod rule_set;
+mod serving;
+mod settings;
 mod setup;
 mod shipped;
+mod source;
 mod text;
+mod told;
 mod verify;
 mod work;
 
 use std::io::Write;
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, FromArgMatches};
+use mimalloc::MiMalloc;
 
 use crate::cli::{Cli, Command, Failure};
+use crate::settings::{Places, Settings};
+
+/// An event is some dozens of small allocations, made in one thread and freed in another: what the C library's allocator is slow at.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
-        Err(error) => return usage(&error),
-    };
-    log::start(cli.log_format);
-    match run(cli) {
+    match start() {
         Ok(code) => code,
         Err(failure) => {
             // Nothing sensible is left to do when nobody can be told; the exit code says it too.
@@ -42,8 +50,27 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(cli: Cli) -> Result<ExitCode, Failure> {
-    match cli.command {
+/// Reads the settings files, then the arguments over them, and does what these say.
+fn start() -> Result<ExitCode, Failure> {
+    let arguments: Vec<String> = std::env::args_os().map(|it| it.to_string_lossy().into_owned()).collect();
+    let places = Places::of(&arguments, |name| std::env::var(name).ok());
+    let settings = Settings::read(&places, &Cli::command()).map_err(Failure::Configuration)?;
+    let matches = settings.applied(Cli::command()).try_get_matches();
+    let cli = match matches.and_then(|matches| Cli::from_arg_matches(&matches)) {
+        Ok(cli) => cli,
+        Err(error) => return Ok(usage(&error)),
+    };
+    log::start(cli.log_format);
+    // Whoever looks at settings is shown what is wrong with them; everything else would do something other than was set.
+    if !matches!(cli.command, Command::Config(_)) {
+        command::config::refuse(&settings)?;
+    }
+    run(cli.command, &places, &settings)
+}
+
+fn run(command: Command, places: &Places, settings: &Settings) -> Result<ExitCode, Failure> {
+    match command {
+        Command::Config(args) => command::config::config(&args, places, settings),
         Command::Run(args) => command::run::run(&args),
         Command::Check(args) => command::check::check(&args),
         Command::Schema(args) => command::schema::schema(&args),
@@ -53,11 +80,13 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Plugin(args) => command::plugin::plugin(&args),
         Command::Migrate(args) => command::migrate::migrate(&args),
         Command::Get(args) => command::get::get(&args),
+        Command::Healthcheck(args) => command::healthcheck::healthcheck(&args),
         Command::Aside(args) => command::aside::aside(&args),
         Command::Rule(args) => command::rule::rule(&args),
         Command::Explain(args) => command::explain::explain(&args),
         Command::Replay(args) => command::replay::replay(&args),
         Command::Record(args) => command::record::record(&args),
+        Command::Doctor(args) => command::doctor::doctor(&args, settings),
         Command::Verify(args) => command::verify::verify(&args),
         Command::Audit(args) => command::audit::audit(&args),
         Command::Snapshot(args) => command::snapshot::snapshot(&args),

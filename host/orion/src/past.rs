@@ -11,7 +11,7 @@ use orion_pipeline::clock::SystemClock;
 use orion_source::{Recording, RecordingSource, Source};
 
 use crate::cli::{Failure, duration};
-use crate::setup::{self, PROMETHEUS};
+use crate::source::{PROMETHEUS, PrometheusArgs};
 
 /// Which part of the past.
 #[derive(Args, Clone, Copy)]
@@ -70,9 +70,8 @@ pub fn moment(text: &str) -> Result<Moment, String> {
 /// Who remembers it.
 #[derive(Args, Clone)]
 pub struct MemoryArgs {
-    /// Prometheus, with a path prefix if it has one
-    #[arg(long, value_name = "URL", env = "PROMETHEUS_URL", hide_env_values = true)]
-    pub prometheus_url: Option<String>,
+    #[command(flatten)]
+    pub prometheus: PrometheusArgs,
     /// How long Prometheus has for one answer; answers about the past are long
     #[arg(long, value_name = "DURATION", default_value = "2m", value_parser = duration)]
     pub prometheus_timeout: i64,
@@ -84,7 +83,7 @@ pub struct MemoryArgs {
 impl MemoryArgs {
     /// Prometheus, by the name rule files use.
     pub fn prometheus(&self) -> Result<BTreeMap<String, Arc<dyn Source>>, Failure> {
-        let source: Arc<dyn Source> = setup::prometheus(self.prometheus_url.as_deref(), self.prometheus_timeout)?;
+        let source: Arc<dyn Source> = self.prometheus.source(self.prometheus_timeout)?;
         Ok(BTreeMap::from([(PROMETHEUS.to_owned(), source)]))
     }
 

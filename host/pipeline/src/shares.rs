@@ -8,14 +8,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use orion_bus::{Bus as _, BusError, Held, Partition, Place, PlainStreams, RedisBus, Role, SqliteBus};
+use orion_bus::{Bus as _, BusError, Held, Partition, Place, PlainStreams, RedisBus, Role, SqliteBus, Whose};
 use orion_model::Clock;
 use tokio::sync::watch;
 
 use crate::brain::BRAIN_OWNER;
 use crate::guardian::{GUARDIAN_OWNERS, Share};
+use crate::observer::Observer;
 use crate::outside::{IN_OWNER, OUT_OWNER};
-use crate::watcher::GROUP_OWNERS;
+use crate::watcher::{GROUP_OWNERS, SOURCES_OWNER};
 use crate::watermark::{Reached, Watermark, told};
 use crate::workers::{BusyMeter, Workers};
 
@@ -27,21 +28,20 @@ const LAST_RECORDS_MILLIS: u64 = 5_000;
 
 const LOOK_MILLIS: u64 = 10;
 
-/// Whose work an owner of the pipeline is. What is not listed is about the process: its own rules, faults and sources.
+/// Whose work an owner of the pipeline is. What is not listed is about the process: its own rules and faults.
 pub fn place(owner: &str) -> Place {
     if let Some(group) = owner.strip_prefix(GROUP_OWNERS) {
-        return Place { partition: Some(partition_of_group(group)), reads_log: false };
+        return Place { whose: Whose::Holder(partition_of_group(group)), reads_log: false };
     }
     if let Some(partition) = Share::partition_of(owner) {
-        return Place { partition: Some(partition), reads_log: true };
+        return Place { whose: Whose::Holder(partition), reads_log: true };
     }
-    if owner == BRAIN_OWNER || owner == OUT_OWNER {
-        return Place { partition: Some(partition_of_brain()), reads_log: true };
+    match owner {
+        BRAIN_OWNER | OUT_OWNER => Place { whose: Whose::Holder(partition_of_brain()), reads_log: true },
+        IN_OWNER => Place { whose: Whose::Holder(partition_of_brain()), reads_log: false },
+        SOURCES_OWNER => Place { whose: Whose::All, reads_log: false },
+        _ => Place { whose: Whose::Own, reads_log: false },
     }
-    if owner == IN_OWNER {
-        return Place { partition: Some(partition_of_brain()), reads_log: false };
-    }
-    Place { partition: None, reads_log: false }
 }
 
 pub(crate) fn partition_of_group(group: &str) -> Partition {
@@ -126,7 +126,8 @@ impl Shares {
         match self {
             Self::All { .. } => Reached::Own(own.clone()),
             Self::Among(among) => {
-                Reached::Shared { held: among.held.clone(), appended: orion_bus::Bus::appended(&*among.bus) }
+                let (held, settled) = (among.held.clone(), among.bus.settled());
+                Reached::Shared { held, settled, appended: orion_bus::Bus::appended(&*among.bus) }
             }
         }
     }
@@ -172,10 +173,11 @@ impl Shares {
         among.teller = Some(tokio::spawn(async move {
             loop {
                 let version = applied.load(Ordering::SeqCst);
-                // What it reported is asked for first: the position is then that of all of it.
+                // What it reported is asked for before the position, which is then that of all of it; the process before both.
+                let process = bus.settled().borrow().clone();
                 let reached = watermark.reached(clock.now());
                 let is_whole = bus.waiting() == 0 && !held.borrow().in_doubt;
-                let progress = reached.filter(|_| is_whole).map(|reached| told(reached, bus.seen()));
+                let progress = reached.filter(|_| is_whole).map(|reached| told(reached, bus.seen(), &process));
                 bus.leases().describe(version, progress.unwrap_or_default(), about(&meter.busy(Instant::now())));
                 tokio::time::sleep(Duration::from_millis(TELL_MILLIS)).await;
             }
@@ -204,6 +206,17 @@ impl Shares {
     }
 }
 
+/// How busy partitions were lately, for somebody who looks now and then.
+#[derive(Default)]
+pub struct BusyPartitions(Option<BusyMeter>);
+
+impl BusyPartitions {
+    /// Of each partition that had work lately, which part of the time it took.
+    pub fn look(&mut self, observer: &Observer, now: Instant) -> BTreeMap<Partition, f64> {
+        self.0.get_or_insert_with(|| BusyMeter::new(observer.context.workers.clone())).busy(now)
+    }
+}
+
 /// What else a host says of itself. A thousandth is enough to see who is busy.
 fn about(busy: &BTreeMap<Partition, f64>) -> String {
     let rounded = busy.iter().map(|(partition, ratio)| (partition.to_string(), (ratio * 1_000.0).round() / 1_000.0));
@@ -219,8 +232,13 @@ mod tests {
     #[test]
     fn every_owner_of_the_pipeline_has_its_place() {
         let place_of = |owner: &str| {
-            let Place { partition, reads_log } = place(owner);
-            (partition.map(|partition| partition.to_string()), reads_log)
+            let Place { whose, reads_log } = place(owner);
+            let partition = match whose {
+                Whose::Holder(partition) => Some(partition.to_string()),
+                Whose::All => Some("all".to_owned()),
+                Whose::Own => None,
+            };
+            (partition, reads_log)
         };
         assert_eq!(place_of("group/media").0, Some(partition_of_group("media").to_string()));
         assert!(!place_of("group/media").1, "observing goes on without Redis");
@@ -228,7 +246,8 @@ mod tests {
         assert_eq!(place_of("brain"), (Some("brain:00".to_owned()), true));
         assert_eq!(place_of("outside/out"), (Some("brain:00".to_owned()), true));
         assert_eq!(place_of("outside/in"), (Some("brain:00".to_owned()), false));
-        for own in ["library", "process", "sources"] {
+        assert_eq!(place_of("sources"), (Some("all".to_owned()), false), "hosts say of one outage that it is one");
+        for own in ["library", "process", "store"] {
             assert_eq!(place_of(own), (None, false));
         }
     }

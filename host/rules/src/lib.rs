@@ -5,6 +5,7 @@
 //! listed at once, each with its line, so that a person edits once and not once per mistake.
 //!
 //! The way of a text: [`parse_file`] → a tree with spans → groups and correlations checked key by key → [`RuleFile`].
+//! A settings file goes the same way, as far as its keys and places: [`parse_settings`].
 //! The pipeline then asks [`EventMatcher`], [`write_group_key`] and [`Template`] at run time.
 
 mod alert;
@@ -26,6 +27,7 @@ mod place;
 mod rule;
 mod schema;
 mod set;
+mod settings;
 mod sigma;
 mod source;
 mod template;
@@ -43,4 +45,5 @@ pub use matcher::EventMatcher;
 pub use rule::{AlertRule, Correlation, Group, IncidentSpec, NoData, OnEmpty, RuleFile};
 pub use schema::schema;
 pub use set::{SetFile, check_set, count, with_set};
+pub use settings::{Setting, parse_settings};
 pub use template::{Template, TemplateData, TemplateError};

@@ -55,7 +55,8 @@ impl Process {
 
     /// Waits until `path` is answered with 200.
     pub(crate) fn wait_until_ready(&mut self, address: SocketAddr, path: &str) -> Result<(), LabError> {
-        self.wait_until(address, || matches!(get(address, path), Ok((200, _))))
+        // Who wants to know first who asks is there, too.
+        self.wait_until(address, || matches!(get(address, path), Ok((200 | 401, _))))
     }
 
     /// The number of the process.

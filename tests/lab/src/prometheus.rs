@@ -24,6 +24,9 @@ const LONG_BLOCKS: [&str; 3] = [
 /// The rule file of a Prometheus of the lab.
 const RULE_FILE: &str = "rules.yml";
 
+/// Who may ask a Prometheus of the lab.
+const WEB_FILE: &str = "web.yml";
+
 /// What a Prometheus of the lab scrapes.
 #[derive(Clone, Debug)]
 pub struct ScrapeConfig {
@@ -34,13 +37,15 @@ pub struct ScrapeConfig {
     /// Rules it evaluates itself; none when empty.
     rules: String,
     is_written_to: bool,
+    /// Who may ask, and the bcrypt hash of the password; everybody when there is none.
+    user: Option<(String, String)>,
 }
 
 impl ScrapeConfig {
     /// Nothing yet, at this interval.
     pub fn every(scrape_interval: Duration) -> Self {
         let (targets, rules) = (BTreeMap::new(), String::new());
-        Self { targets, scrape_interval, evaluation_interval: scrape_interval, rules, is_written_to: false }
+        Self { targets, scrape_interval, evaluation_interval: scrape_interval, rules, is_written_to: false, user: None }
     }
 
     /// Nothing is scraped: a test writes everything, at any time it likes. Subqueries without a step, and rules, go by the
@@ -53,6 +58,13 @@ impl ScrapeConfig {
     #[must_use]
     pub fn rules(mut self, rules: &str) -> Self {
         rules.clone_into(&mut self.rules);
+        self
+    }
+
+    /// Only this user is answered, whose password has this bcrypt hash.
+    #[must_use]
+    pub fn asked_by(mut self, user: &str, password_hash: &str) -> Self {
+        self.user = Some((user.to_owned(), password_hash.to_owned()));
         self
     }
 
@@ -111,6 +123,9 @@ impl Prometheus {
         std::fs::write(&config_file, config.to_yaml()).map_err(LabError::io("cannot write prometheus.yml"))?;
         let is_written_to = config.is_written_to;
         let mut prometheus = Self { address: free_address()?, process: None, is_written_to, folder };
+        let users = config.user.iter().map(|(user, hash)| format!("basic_auth_users: {{ {user}: \"{hash}\" }}\n"));
+        std::fs::write(prometheus.folder.path().join(WEB_FILE), users.collect::<String>())
+            .map_err(LabError::io("cannot write the users"))?;
         prometheus.write_rules(&config.rules)?;
         prometheus.restart()?;
         Ok(prometheus)
@@ -151,6 +166,7 @@ impl Prometheus {
             format!("--config.file={folder}/prometheus.yml"),
             format!("--storage.tsdb.path={folder}/data"),
             format!("--web.listen-address={}", self.address),
+            format!("--web.config.file={folder}/{WEB_FILE}"),
             "--log.level=warn".to_owned(),
             "--web.enable-lifecycle".to_owned(),
         ];

@@ -1,17 +1,20 @@
--- Brings an owner that the server does not know, with all it remembers, or changes nothing. Every host learns of it from the log.
+-- Brings an owner that the server does not know, or knows less of, with all it remembers, or changes nothing. Every host learns of it
+-- from the log.
 --
 -- KEYS  meta, log, owners, state of this owner
--- ARGV  1 owner; 2 its offset; then keys and values of its state
+-- ARGV  1 owner; 2 its offset; 3 whether a lower one that is there gives way ('1'); then keys and values of its state
 -- Gives {'EMPTY'} where no deployment lives, else {'OK'}
 local meta, log, owners, state = unpack(KEYS)
 -- What fits on Lua's stack, with room to spare.
 local MOST_ARGUMENTS = 4000
 local known = redis.call('HMGET', meta, 'lineage', 'seq')
 if not known[1] then return {'EMPTY'} end
-if redis.call('HSETNX', owners, ARGV[1], ARGV[2]) == 0 then return {'OK'} end
+local there = redis.call('HGET', owners, ARGV[1])
+if there and (ARGV[3] ~= '1' or tonumber(there) >= tonumber(ARGV[2])) then return {'OK'} end
+redis.call('HSET', owners, ARGV[1], ARGV[2])
 redis.call('UNLINK', state)
 local fields = {'o', ARGV[1], 'c', ''}
-for from = 3, #ARGV, MOST_ARGUMENTS do
+for from = 4, #ARGV, MOST_ARGUMENTS do
   local to = math.min(from + MOST_ARGUMENTS - 1, #ARGV)
   redis.call('HSET', state, unpack(ARGV, from, to))
   for at = from, to, 2 do

@@ -147,6 +147,7 @@ impl Core {
             self.make_good(&mut greeted, known, is_founder).await?;
         }
         greeted.connection = Some(number);
+        self.settled.send_replace(self.met());
         self.intake.go_on();
         Ok(())
     }
@@ -161,6 +162,8 @@ impl Core {
                 true => greeted.open_breaks(),
                 false => breaks_since(greeted.whole_run.as_deref(), &known.breaks),
             };
+            // First: what is given back follows from it.
+            self.bring_own_owners().await?;
             self.give_back(&lost).await?;
             if !is_founder {
                 // Known before it is so, also to the next process: from here on owners may be further than the records here, but no

@@ -143,6 +143,24 @@ impl Journal {
         self.held_back.extend(kept.map(|kept| HeldBack { kept, since: Instant::now() }));
     }
 
+    /// The same for those of an owner that do not follow from where it stands at the server: a crash took what was between, or another
+    /// host did it otherwise. While they waited, the owner could go on from neither.
+    pub(super) fn hold_back_broken(&mut self, owner: &str, mut offset: Option<i64>) {
+        let (mut stay, mut broken) = (VecDeque::new(), Vec::new());
+        for kept in std::mem::take(&mut self.waiting) {
+            if kept.commit.owner != owner {
+                stay.push_back(kept);
+            } else if kept.commit.expected == offset {
+                offset = Some(kept.commit.offset);
+                stay.push_back(kept);
+            } else {
+                broken.push(HeldBack { kept, since: Instant::now() });
+            }
+        }
+        self.waiting = stay;
+        self.held_back.append(&mut broken);
+    }
+
     /// The same for one that Redis took and lost.
     pub(super) fn hold_back(&mut self, commit: &Arc<Commit>) {
         let Some(at) = self.taken.iter().position(|kept| Arc::ptr_eq(&kept.commit, commit)) else { return };
@@ -220,14 +238,14 @@ impl Journal {
         loaded
     }
 
-    /// What the host's own file has of an owner, with everything done that is kept here.
+    /// What the host's own file has of an owner, with what Redis took since done.
     pub(super) fn over_mirror(&self, owner: &str, mut loaded: Loaded) -> Loaded {
         for commit in self.unmirrored().iter().filter(|commit| commit.owner == owner) {
             if commit.expected == loaded.offset {
                 apply(&mut loaded, commit);
             }
         }
-        self.over_server(owner, loaded)
+        loaded
     }
 
     fn outbox_commit(&self, change: StateChange) -> Commit {

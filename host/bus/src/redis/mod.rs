@@ -25,6 +25,7 @@ mod pack;
 mod parts;
 mod plain_stream;
 mod ports;
+mod reading;
 mod restoring;
 mod script;
 mod server;
@@ -58,15 +59,28 @@ use crate::{Bus, SqliteBus};
 /// What the names of this engine's own owners begin with in a host's file.
 pub const REDIS_OWNERS: &str = "redis/";
 
+/// What the names of owners begin with that only one host commits for: at the server, and in the files of other hosts.
+pub const HOSTS_OWNERS: &str = "@";
+
 /// How long a tick is waited for.
 const TICK_ANSWER_MILLIS: u64 = 2_000;
+
+/// Whose an owner is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Whose {
+    /// Of whoever holds this partition: nobody else may commit.
+    Holder(Partition),
+    /// Of all hosts: each may commit, and who comes second is told of a conflict.
+    All,
+    /// Of this host alone: each host has another one of that name.
+    Own,
+}
 
 /// What to know about an owner.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
-    /// The partition whose holder alone may commit. Without one the owner is this host's own, and each host has another
-    /// of that name.
-    pub partition: Option<Partition>,
+    /// Who commits as it.
+    pub whose: Whose,
     /// Whether its state speaks of positions in the log. Such an owner cannot go on without the log; the others go on observing
     /// while Redis is away, and their commits wait.
     pub reads_log: bool,
@@ -136,6 +150,12 @@ impl RedisBus {
     /// Makes sure that Redis answers and has the deployment of this host's file, bringing it where Redis holds none.
     pub async fn meet(&self) -> Result<(), BusError> {
         self.core.greet().await.map_err(|trouble| self.core.error(trouble))
+    }
+
+    /// The server process to which this host has given back what it lost; empty before the first. What a host says of itself counts for
+    /// one process alone.
+    pub fn settled(&self) -> watch::Receiver<Arc<str>> {
+        self.core.settled.subscribe()
     }
 
     /// How many commits wait for Redis.

@@ -53,6 +53,7 @@ impl Core {
     /// records: what was accepted is not lost, and what the other host recorded, too, is known by its ids. They wait for that host
     /// to come as far.
     pub(super) async fn hand_over(&self) -> Result<(), BusError> {
+        let _alone = self.handing_over.lock().await;
         loop {
             let Some(commit) = self.journal().first() else { break };
             let (place, met) = (self.place(&commit.owner), self.met());

@@ -1,10 +1,10 @@
 //! Owners and what they remember, between a host's own file and the server: whole, where the log does not carry it.
 
-use redis::Value;
+use redis::{RedisResult, Value};
 
 use super::core::{Core, Trouble, away};
 use super::script::{eval, load_unknown};
-use super::{Place, REDIS_OWNERS};
+use super::{Place, REDIS_OWNERS, Whose};
 use crate::record::{Loaded, Replicated, StateChange};
 use crate::{Bus as _, LOCAL_OWNERS};
 
@@ -38,7 +38,7 @@ impl Core {
     async fn disown_unknown(&self, names: &[String]) -> Result<(), Trouble> {
         let mut unknown = self.mirrored_owners().await?;
         // A host's own may be known to its file alone.
-        unknown.retain(|(owner, place)| place.partition.is_some() && !names.contains(owner));
+        unknown.retain(|(owner, place)| place.whose != Whose::Own && !names.contains(owner));
         match unknown.is_empty() {
             true => Ok(()),
             false => {
@@ -48,32 +48,48 @@ impl Core {
         }
     }
 
-    /// Brings what the host that filled the server did not know: this host's own owners, and those that began a moment before. Who reads
-    /// the log begins again: its state speaks of positions that are gone.
-    pub(super) async fn bring_missing_owners(&self) -> Result<(), Trouble> {
+    /// Brings what only one host commits, and what all of them do, where the server has less of it: nobody does again what is between.
+    /// Without this the next commit would follow from one that is not there, or another host that died would not know what it had said
+    /// last.
+    pub(super) async fn bring_own_owners(&self) -> Result<(), Trouble> {
         for (owner, place) in self.mirrored_owners().await? {
-            let name = self.server_name(&owner, &place);
-            if place.reads_log || self.is_known(&name).await? {
-                continue;
+            if !matches!(place.whose, Whose::Holder(_)) && !place.reads_log {
+                self.bring(&owner, &place, true).await?;
             }
-            let Loaded { offset: Some(offset), state } = self.mirror.load(&owner).await.map_err(Trouble::Refused)?
-            else {
-                continue;
-            };
-            let keys = [&self.keys.meta, &self.keys.log, &self.keys.owners, &self.keys.state(&name)];
-            let mut command = eval(include_str!("bring.lua"), &keys);
-            command.arg(&name).arg(offset);
-            for (key, value) in state {
-                command.arg(key).arg(value);
-            }
-            command.query_async::<Value>(&mut self.link.clone()).await.map_err(|error| away(&error))?;
         }
         Ok(())
     }
 
-    async fn is_known(&self, name: &str) -> Result<bool, Trouble> {
-        let known = redis::cmd("HEXISTS").arg(&self.keys.owners).arg(name).query_async(&mut self.link.clone()).await;
-        known.map_err(|error| away(&error))
+    /// Brings what the host that filled the server did not know: owners that began a moment before. Who reads the log begins again: its
+    /// state speaks of positions that are gone.
+    pub(super) async fn bring_missing_owners(&self) -> Result<(), Trouble> {
+        for (owner, place) in self.mirrored_owners().await? {
+            if matches!(place.whose, Whose::Holder(_)) && !place.reads_log {
+                self.bring(&owner, &place, false).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Brings an owner as this host's file has it. Where the server knows it nothing changes, or what is there and lower gives way.
+    async fn bring(&self, owner: &str, place: &Place, gives_way: bool) -> Result<(), Trouble> {
+        let name = self.server_name(owner, place);
+        let Loaded { offset: Some(offset), state } = self.mirror.load(owner).await.map_err(Trouble::Refused)? else {
+            return Ok(());
+        };
+        let there: RedisResult<Option<i64>> =
+            redis::cmd("HGET").arg(&self.keys.owners).arg(&name).query_async(&mut self.link.clone()).await;
+        // Looked at before all of its state is sent.
+        if there.map_err(|error| away(&error))?.is_some_and(|there| !gives_way || there >= offset) {
+            return Ok(());
+        }
+        let keys = [&self.keys.meta, &self.keys.log, &self.keys.owners, &self.keys.state(&name)];
+        let mut command = eval(include_str!("bring.lua"), &keys);
+        command.arg(&name).arg(offset).arg(u8::from(gives_way));
+        for (key, value) in state {
+            command.arg(key).arg(value);
+        }
+        command.query_async::<Value>(&mut self.link.clone()).await.map(drop).map_err(|error| away(&error))
     }
 
     /// The owners of the deployment that this host's file knows: not those that are about the file.

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use redis::RedisResult;
 
-use super::Place;
 use super::core::{Core, Stands, Trouble, away};
 use super::history::History;
 use super::wire::EntryId;
+use super::{Place, Whose};
 use crate::Bus as _;
 use crate::record::{Commit, Entry, NewRecord};
 
@@ -106,7 +106,7 @@ impl Core {
             after = last.seq;
             let records = records.iter().map(as_new).collect();
             let commit = Commit { owner: RESTORED_OWNER.to_owned(), records, ..Commit::default() };
-            self.give(&commit, &Place { partition: None, reads_log: false }, true).await?;
+            self.give(&commit, &Place { whose: Whose::Own, reads_log: false }, true).await?;
         }
     }
 

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::core::ANSWER_MILLIS;
 use super::keys::Keys;
 use super::link::Link;
-use super::{Place, RedisServer};
+use super::{Place, RedisServer, Whose};
 use crate::error::BusError;
 use crate::partition::{Partition, Role};
 
@@ -103,7 +103,7 @@ async fn look(link: &Link, keys: &Keys, place: fn(&str) -> Place) -> RedisResult
         }
     });
     let partitions = Role::ALL.into_iter().flat_map(Partition::all).map(|partition| {
-        let mine = || owners.iter().filter(|(owner, _)| place(owner).partition == Some(partition));
+        let mine = || owners.iter().filter(|(owner, _)| place(owner).whose == Whose::Holder(partition));
         let read =
             mine().filter(|(owner, _)| place(owner).reads_log).filter_map(|(_, offset)| offset.parse::<u64>().ok());
         SurveyedPartition {

@@ -3,9 +3,12 @@
 pub mod aside;
 pub mod audit;
 pub mod check;
+pub mod config;
 pub mod demo;
+pub mod doctor;
 pub mod explain;
 pub mod get;
+pub mod healthcheck;
 pub mod incident;
 pub mod migrate;
 pub mod plugin;

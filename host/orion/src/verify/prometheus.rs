@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-use super::{Check, Fault, counted, some_of};
 use crate::cli::{Failure, VerifyArgs};
+use crate::finding::{Check, Fault, counted, some_of};
 use crate::setup;
 
 /// Whether it has no alerting rules and tells no Alertmanager. Not seen when it is not asked or does not answer.
@@ -12,7 +12,7 @@ pub fn check(args: &VerifyArgs) -> Result<Check, Failure> {
     if args.offline {
         return Ok(Check::not_seen(NAME, "not asked: --offline".to_owned(), json!({})));
     }
-    let source = setup::prometheus(args.prometheus_url.as_deref(), args.prometheus_timeout)?;
+    let source = args.prometheus.source(args.prometheus_timeout)?;
     let address = source.address().to_owned();
     let alerting = match setup::runtime()?.block_on(source.alerting()) {
         Ok(alerting) => alerting,

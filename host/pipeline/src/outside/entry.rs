@@ -7,7 +7,7 @@
 use std::str::FromStr;
 
 use orion_bus::ForeignEntry;
-use orion_model::{Event, IdBuilder, Labels, Severity, Status, Timestamp};
+use orion_model::{Event, IdBuilder, Labels, Severity, Status, Timestamp, format_duration};
 use serde_json::{Map, Value};
 
 use super::MAX_ENTRY_BYTES;
@@ -17,6 +17,14 @@ const MAX_LABELS: usize = 64;
 
 /// Bytes of an event's type.
 const MAX_TYPE_BYTES: usize = 100;
+
+/// How long before it was written an entry may have happened: as far back as Orion itself evaluates what it missed, so that a program
+/// which was cut off can catch up. Incidents of a time before that are over, and it would open new ones about it.
+const MOST_LATE_MILLIS: i64 = 3_600_000;
+
+/// How long after it was written, by a clock that is ahead of the server's. Time is that of the events: one of next year would end
+/// whatever is open as if a year had passed.
+const MOST_AHEAD_MILLIS: i64 = 60_000;
 
 /// Who is named as the source where the entry names none.
 const SOURCE: &str = "outside";
@@ -32,6 +40,10 @@ pub(super) enum NoEvent {
     Wrong { name: String, expected: &'static str },
     #[error("it has {0} labels; at most {MAX_LABELS} are taken")]
     TooManyLabels(usize),
+    #[error("`ts` is {} before it was written; at most {} are taken: written again without `ts` it counts as of now", format_duration(*millis), format_duration(MOST_LATE_MILLIS))]
+    TooLate { millis: i64 },
+    #[error("`ts` is {} after it was written; at most {} are taken: set the clock of who writes it", format_duration(*millis), format_duration(MOST_AHEAD_MILLIS))]
+    TooEarly { millis: i64 },
 }
 
 fn wrong(name: &str, expected: &'static str) -> NoEvent {
@@ -151,18 +163,34 @@ fn status(text: Option<&str>) -> Result<Status, NoEvent> {
     }
 }
 
-/// `ts` as RFC 3339 or in milliseconds since 1970; without it, when the entry was written by the server's clock.
+/// When it happened: not long before it was written, which is known by the server's clock, and not after it. Without `ts`, then.
 fn time(fields: &Map<String, Value>, id: &str) -> Result<Timestamp, NoEvent> {
-    let expected = "time: 2026-01-31T12:00:00Z, or milliseconds since 1970";
-    let written = || id.split('-').next().and_then(|millis| millis.parse().ok()).map(Timestamp::from_millis);
+    let written = id.split('-').next().and_then(|millis| millis.parse().ok()).map(Timestamp::from_millis);
+    let Some(written) = written else { return Err(wrong("ts", TIME)) };
+    let said = said_time(fields)?.unwrap_or(written);
+    let (late, ahead) = (written.millis_since(said), said.millis_since(written));
+    if late > MOST_LATE_MILLIS {
+        return Err(NoEvent::TooLate { millis: late });
+    }
+    if ahead > MOST_AHEAD_MILLIS {
+        return Err(NoEvent::TooEarly { millis: ahead });
+    }
+    Ok(said)
+}
+
+const TIME: &str = "time: 2026-01-31T12:00:00Z, or milliseconds since 1970";
+
+/// `ts` as RFC 3339 or in milliseconds since 1970.
+fn said_time(fields: &Map<String, Value>) -> Result<Option<Timestamp>, NoEvent> {
+    let of_millis = |millis: i64| Some(Timestamp::from_millis(millis));
     match fields.get("ts") {
-        None | Some(Value::Null) => written().ok_or_else(|| wrong("ts", expected)),
-        Some(Value::Number(millis)) => millis.as_i64().map(Timestamp::from_millis).ok_or_else(|| wrong("ts", expected)),
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::Number(millis)) => millis.as_i64().map(of_millis).ok_or_else(|| wrong("ts", TIME)),
         Some(Value::String(text)) => match text.parse::<i64>() {
-            Ok(millis) => Ok(Timestamp::from_millis(millis)),
-            Err(_) => serde_json::from_value(Value::from(text.as_str())).map_err(|_| wrong("ts", expected)),
+            Ok(millis) => Ok(of_millis(millis)),
+            Err(_) => serde_json::from_value(Value::from(text.as_str())).map(Some).map_err(|_| wrong("ts", TIME)),
         },
-        Some(_) => Err(wrong("ts", expected)),
+        Some(_) => Err(wrong("ts", TIME)),
     }
 }
 
@@ -224,7 +252,7 @@ mod tests {
         let event = event(&[
             ("event_type", "a/b"),
             ("status", "firing"),
-            ("ts", "2026-01-31T12:00:00Z"),
+            ("ts", "2023-11-14T22:00:00Z"),
             ("source", "cron"),
             ("event_id", id),
             ("labels", r#"{"service":"x"}"#),
@@ -236,7 +264,28 @@ mod tests {
             (Status::Firing, "cron", id)
         );
         assert_eq!((event.labels.get("service"), event.labels.len()), (Some("x"), 1));
-        assert_eq!(event.ts.to_string(), "2026-01-31T12:00:00.000Z");
+        assert_eq!(event.ts.to_string(), "2023-11-14T22:00:00.000Z");
+    }
+
+    #[test]
+    fn what_happened_long_before_it_was_written_or_after_it_is_refused() {
+        let written = 1_700_000_000_123;
+        let at =
+            |millis: i64| event(&[("event_type", "t"), ("ts", &millis.to_string())]).map(|event| event.ts.as_millis());
+        for taken in [written - MOST_LATE_MILLIS, written, written + MOST_AHEAD_MILLIS] {
+            assert_eq!(at(taken), Ok(taken));
+        }
+        assert_eq!(at(written - MOST_LATE_MILLIS - 1), Err(NoEvent::TooLate { millis: MOST_LATE_MILLIS + 1 }));
+        assert_eq!(at(written + MOST_AHEAD_MILLIS + 1), Err(NoEvent::TooEarly { millis: MOST_AHEAD_MILLIS + 1 }));
+        assert!(
+            matches!(at(i64::MIN), Err(NoEvent::TooLate { .. }))
+                && matches!(at(i64::MAX), Err(NoEvent::TooEarly { .. }))
+        );
+        let said = NoEvent::TooLate { millis: 2 * MOST_LATE_MILLIS }.to_string();
+        assert_eq!(
+            said,
+            "`ts` is 2h before it was written; at most 1h are taken: written again without `ts` it counts as of now"
+        );
     }
 
     #[test]

@@ -2,6 +2,10 @@
 //!
 //! Counting queries rather than answers keeps one slow query, that times out every time while all others succeed, from
 //! being an outage and a recovery every minute.
+//!
+//! Hosts that share the rules meet the same outage. What is said of sources is theirs together: the first one says it, and the others find it
+//! said. Who says that it is over is the first whose queries all succeed again; another host for which it is not over says
+//! so with its next query that fails.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -14,11 +18,17 @@ use tokio::sync::Mutex;
 use crate::condition::{self, Condition, Conditions, kind};
 use crate::draft::{Draft, NotWritable, key};
 
-const OWNER: &str = "sources";
+/// Under which all hosts say how sources are.
+pub const SOURCES_OWNER: &str = "sources";
+
+/// How often something is said anew because another host said something meanwhile.
+const MOST_CONFLICTS: usize = 8;
 
 /// Keeps and tells the health of all sources.
 pub struct SourceHealth {
     bus: Arc<dyn Bus>,
+    /// This host's own file: what others said is there a moment later, also when the log is out of reach.
+    own: Arc<dyn Bus>,
     state: Mutex<State>,
 }
 
@@ -27,6 +37,8 @@ struct State {
     conditions: Conditions,
     offset: Option<i64>,
     failing: BTreeMap<String, BTreeSet<Asker>>,
+    /// What a source that fails said last, for people who look.
+    said: BTreeMap<String, String>,
 }
 
 /// A query of a group.
@@ -64,9 +76,25 @@ pub enum HealthError {
 
 impl SourceHealth {
     /// As the store has it.
-    pub async fn open(bus: Arc<dyn Bus>) -> Result<Self, BusError> {
+    pub async fn open(bus: Arc<dyn Bus>, own: Arc<dyn Bus>) -> Result<Self, BusError> {
         let state = Mutex::new(load(&*bus).await?);
-        Ok(Self { bus, state })
+        Ok(Self { bus, own, state })
+    }
+
+    /// Takes in what other hosts said. A group that came from a host which is gone may find its source well again.
+    pub async fn hear(&self) -> Result<(), BusError> {
+        let mut state = self.state.lock().await;
+        self.hear_into(&mut state).await
+    }
+
+    async fn hear_into(&self, state: &mut State) -> Result<(), BusError> {
+        let heard = load(&*self.own).await?;
+        // What this host said itself may not be there yet.
+        if heard.offset > state.offset {
+            let failing = std::mem::take(&mut state.failing);
+            *state = State { failing, ..heard };
+        }
+        Ok(())
     }
 
     /// Takes in how an answer went. A query that the source refuses is no failure of the source.
@@ -75,8 +103,10 @@ impl SourceHealth {
         let failure = error.filter(|error| !error.is_query_fault());
         let asker = || Asker { group: report.group.to_owned(), expr: report.expr.to_owned() };
         match failure {
-            Some(_) => {
+            Some(error) => {
+                state.said.insert(report.source.to_owned(), error.to_string());
                 state.failing.entry(report.source.to_owned()).or_default().insert(asker());
+                self.hear_into(&mut state).await?;
             }
             None if state.failing.is_empty() && state.conditions.is_empty() => return Ok(()),
             None => {
@@ -86,6 +116,13 @@ impl SourceHealth {
         let still_fails = state.failing.get(report.source).is_some_and(|askers| !askers.is_empty());
         if failure.is_none() && still_fails {
             return Ok(());
+        }
+        for _ in 1..MOST_CONFLICTS {
+            match self.say(&mut state, report, failure).await {
+                // What it said is known now, and may be the same.
+                Err(HealthError::Bus(BusError::Conflict { .. })) => {}
+                said => return said,
+            }
         }
         self.say(&mut state, report, failure).await
     }
@@ -113,7 +150,7 @@ impl SourceHealth {
         }
         let offset = state.offset.map_or(0, |offset| offset + 1);
         orion_bus::crash_point!("health::before_commit");
-        match self.bus.commit(draft.into_commit(OWNER, state.offset, offset)).await {
+        match self.bus.commit(draft.into_commit(SOURCES_OWNER, state.offset, offset)).await {
             Ok(_) => {
                 orion_bus::crash_point!("health::after_commit");
                 state.offset = Some(offset);
@@ -121,11 +158,18 @@ impl SourceHealth {
             }
             Err(error) => {
                 // Whether it was kept is not known. Start again from what the store has; the next answer says it again.
-                let failing = std::mem::take(&mut state.failing);
-                *state = State { failing, ..load(&*self.bus).await? };
+                let (failing, said) = (std::mem::take(&mut state.failing), std::mem::take(&mut state.said));
+                *state = State { failing, said, ..load(&*self.bus).await? };
                 Err(error.into())
             }
         }
+    }
+
+    /// Sources that do not answer all that they are asked, each with what it said last.
+    pub async fn failing(&self) -> BTreeMap<String, String> {
+        let state = self.state.lock().await;
+        let failing = state.failing.iter().filter(|(_, askers)| !askers.is_empty());
+        failing.map(|(source, _)| (source.clone(), state.said.get(source).cloned().unwrap_or_default())).collect()
     }
 
     /// A group asks only these queries from now on.
@@ -137,7 +181,7 @@ impl SourceHealth {
 }
 
 async fn load(bus: &dyn Bus) -> Result<State, BusError> {
-    let loaded = bus.load(OWNER).await?;
+    let loaded = bus.load(SOURCES_OWNER).await?;
     let mut state = State { offset: loaded.offset, ..State::default() };
     for (state_key, value) in loaded.state {
         if let [condition::ROOM, ..] = key::split(&state_key, 2).as_slice() {
@@ -145,4 +189,78 @@ async fn load(bus: &dyn Bus) -> Result<State, BusError> {
         }
     }
     Ok(state)
+}
+
+#[cfg(test)]
+mod tests {
+    use orion_bus::{Entry, SqliteBus};
+    use orion_model::{Event, Status};
+
+    use super::*;
+
+    /// Two hosts that say what they see in one log.
+    async fn two_hosts() -> ([SourceHealth; 2], Arc<dyn Bus>, tempfile::TempDir) {
+        let folder = tempfile::tempdir().unwrap();
+        let bus: Arc<dyn Bus> = Arc::new(SqliteBus::open(folder.path()).unwrap());
+        let host = async || SourceHealth::open(bus.clone(), bus.clone()).await.unwrap();
+        ([host().await, host().await], bus.clone(), folder)
+    }
+
+    async fn fails(host: &SourceHealth, group: &str, at: i64) {
+        let (url, why) = ("http://prometheus:9090".to_owned(), "connection refused".to_owned());
+        let error = SourceError::Unreachable { url, why };
+        host.report(report(group, at), Some(&error)).await.unwrap();
+    }
+
+    async fn answers(host: &SourceHealth, group: &str, at: i64) {
+        host.report(report(group, at), None).await.unwrap();
+    }
+
+    fn report(group: &str, at: i64) -> Report<'_> {
+        Report { source: "prometheus", group, expr: "up", instant: Timestamp::from_millis(at), generation: 1 }
+    }
+
+    async fn said(bus: &dyn Bus) -> Vec<(Status, i64)> {
+        let event = |entry: &Entry| serde_json::from_str::<Event>(&entry.body).unwrap();
+        let events = bus.read(0, 99).await.unwrap();
+        events.iter().map(event).map(|event| (event.status, event.ts.as_millis())).collect()
+    }
+
+    #[tokio::test]
+    async fn an_outage_that_two_hosts_meet_is_said_once_and_so_is_its_end() {
+        let ([one, two], bus, _folder) = two_hosts().await;
+        for outage in [0, 100] {
+            fails(&one, "a", outage + 1).await;
+            fails(&two, "b", outage + 2).await;
+            fails(&two, "c", outage + 3).await;
+            answers(&two, "b", outage + 4).await;
+            answers(&two, "c", outage + 5).await;
+            answers(&one, "a", outage + 6).await;
+        }
+        let expected = [(Status::Firing, 1), (Status::Resolved, 5), (Status::Firing, 101), (Status::Resolved, 105)];
+        assert_eq!(said(&*bus).await, expected);
+    }
+
+    #[tokio::test]
+    async fn who_goes_on_with_the_groups_of_a_host_that_is_gone_says_that_it_is_over() {
+        let ([one, two], bus, _folder) = two_hosts().await;
+        fails(&one, "a", 1).await;
+        drop(one);
+        two.hear().await.unwrap();
+        answers(&two, "a", 2).await;
+        assert_eq!(said(&*bus).await, [(Status::Firing, 1), (Status::Resolved, 2)]);
+    }
+
+    #[tokio::test]
+    async fn an_outage_that_is_over_for_one_host_alone_is_said_again() {
+        let ([one, two], bus, _folder) = two_hosts().await;
+        fails(&one, "a", 1).await;
+        fails(&two, "b", 2).await;
+        answers(&one, "a", 3).await;
+        fails(&two, "b", 4).await;
+        fails(&two, "b", 5).await;
+        answers(&two, "b", 6).await;
+        let expected = [(Status::Firing, 1), (Status::Resolved, 3), (Status::Firing, 4), (Status::Resolved, 6)];
+        assert_eq!(said(&*bus).await, expected);
+    }
 }

@@ -47,10 +47,11 @@ async fn a_group_that_is_removed_while_the_disk_is_full_ends_when_there_is_room(
     let context = Arc::new(WatcherContext {
         bus: bus.clone(),
         sources: BTreeMap::new(),
-        health: SourceHealth::open(bus.clone()).await.unwrap(),
+        health: SourceHealth::open(bus.clone(), bus.clone()).await.unwrap(),
         clock: Arc::new(SystemClock),
         watermark: Arc::new(Watermark::default()),
         workers: Workers::new(1),
+        meters: Arc::default(),
         settings: WatcherSettings::default(),
         evaluations: watch::Sender::new(0),
     });
