@@ -35,6 +35,7 @@ fn run(cli: &Cli) -> Result<ExitCode, Failure> {
         Command::Test(args) => command::test(args),
         Command::Key(args) => trust::key(args),
         Command::Sign(args) => trust::sign(args),
+        Command::Token(args) => trust::token(args),
         Command::Lock(args) => trust::lock(args),
         Command::Fetch(args) => fetch::fetch(args),
         Command::Completions { shell } => {

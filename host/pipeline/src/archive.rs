@@ -16,6 +16,7 @@ use crate::memory::retention::{Keep, retain};
 use crate::memory::{
     Begins, Checkpoints, DEFAULT_ROTATE_BYTES, MEMORY_OWNER, MemoryError, Projection, TrailError, pack_closed,
 };
+use crate::meters::StageMeter;
 use crate::stage::{LARGE_BATCH, StageError, StageLoop, behind_full};
 use crate::store_watch::StoreWatch;
 
@@ -50,6 +51,8 @@ pub struct Archive {
     pub store: Arc<StoreWatch>,
     /// The one clock.
     pub clock: Arc<dyn Clock>,
+    /// Who looks how far it has come.
+    pub meter: Arc<StageMeter>,
     /// Where files go.
     pub memory_dir: PathBuf,
     /// How they are kept.
@@ -77,6 +80,7 @@ async fn work(archive: &Archive, stage: &mut StageLoop, housekeeping: &mut House
     let mut ahead = Vec::new();
     loop {
         housekeeping.step(archive, &files.projection).await?;
+        archive.meter.reached(files.projection.resume_after());
         let entries = match ahead.is_empty() {
             true => archive.bus.read(files.projection.resume_after(), LARGE_BATCH).await?,
             false => std::mem::take(&mut ahead),

@@ -14,6 +14,7 @@ use tokio::sync::watch;
 
 use crate::brain::BRAIN_OWNER;
 use crate::guardian::{GUARDIAN_OWNERS, Share};
+use crate::observer::Observer;
 use crate::outside::{IN_OWNER, OUT_OWNER};
 use crate::watcher::{GROUP_OWNERS, SOURCES_OWNER};
 use crate::watermark::{Reached, Watermark, told};
@@ -202,6 +203,17 @@ impl Shares {
             let _ = teller.await;
         }
         among.bus.leases().describe(among.applied.load(Ordering::SeqCst), String::new(), about(&BTreeMap::new()));
+    }
+}
+
+/// How busy partitions were lately, for somebody who looks now and then.
+#[derive(Default)]
+pub struct BusyPartitions(Option<BusyMeter>);
+
+impl BusyPartitions {
+    /// Of each partition that had work lately, which part of the time it took.
+    pub fn look(&mut self, observer: &Observer, now: Instant) -> BTreeMap<Partition, f64> {
+        self.0.get_or_insert_with(|| BusyMeter::new(observer.context.workers.clone())).busy(now)
     }
 }
 

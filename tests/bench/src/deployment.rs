@@ -158,6 +158,8 @@ impl Deployment {
             .current_dir(self.folder.path())
             .env("PROMETHEUS_URL", &self.prometheus_url)
             .env("ORION_DATA__DIR", self.folder.path())
+            // What is measured is observing; a benchmark of the interface says where to serve.
+            .env("ORION_API__LISTEN", "none")
             .envs(variables.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::null())

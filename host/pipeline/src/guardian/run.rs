@@ -12,6 +12,7 @@ use super::recent::Seen;
 use super::share::Share;
 use crate::draft::NotWritable;
 use crate::library::Generation;
+use crate::meters::StageMeter;
 use crate::stage::{BATCH, QUIET_ENTRIES, StageError, StageLoop, behind_full};
 use crate::watermark::Reached;
 use crate::workers::Workers;
@@ -28,6 +29,8 @@ pub struct Guardian {
     pub reached: Reached,
     /// Places for plugins at work.
     pub workers: Arc<Workers>,
+    /// Who looks how far it has come.
+    pub meter: Arc<StageMeter>,
     /// The live generation.
     pub generation: watch::Receiver<Arc<Generation>>,
 }
@@ -52,6 +55,7 @@ async fn work(guardian: &Guardian, stage: &mut StageLoop) -> Result<(), StageErr
             let live = generation.borrow_and_update().clone();
             progress.desk.adopt(&live, guardian.clock.now())?;
         }
+        guardian.meter.reached(progress.position);
         let Look { reached, entries } = match ahead.take() {
             Some(look) => look,
             None => Look::at(guardian, progress.position).await?,
