@@ -33,6 +33,8 @@ pub struct Memory {
     high: f64,
     looks: f64,
     news: f64,
+    /// Where the last value was among them: the next one is often close to it.
+    hint: usize,
     /// The last hour in which it was looked whether something is to be forgotten.
     tidied: u32,
 }
@@ -91,7 +93,7 @@ impl Memory {
         let width = manner.width.unwrap_or(self.high - self.low);
         let radius = (width * manner.radius).max(value.abs() * LEAST_RADIUS);
         self.widen(value);
-        let place = self.kept.partition_point(|kept| f64::from(kept.value) < value);
+        let place = self.place(value);
         let at = |place: usize| self.kept.get(place).map(|kept| f64::from(kept.value));
         let (below, above) = (place.checked_sub(1).and_then(at), at(place));
         let mut novelty = Novelty { bits: 0.0, below, above, radius, one_in: self.one_in() };
@@ -108,6 +110,20 @@ impl Memory {
             self.renew(place, hour);
         }
         Some(novelty).filter(|_| is_new && !is_first)
+    }
+
+    /// How many of the kept ones are below a value.
+    fn place(&mut self, value: f64) -> usize {
+        let is_below = |place: usize| self.kept.get(place).is_some_and(|kept| f64::from(kept.value) < value);
+        let mut place = self.hint.min(self.kept.len());
+        while place > 0 && !is_below(place - 1) {
+            place -= 1;
+        }
+        while is_below(place) {
+            place += 1;
+        }
+        self.hint = place;
+        place
     }
 
     /// How seldom a value was new of late: one in so many.
@@ -202,8 +218,8 @@ impl Stored for Memory {
         let kept = Vec::read(from)?;
         let (low, high) = Stored::read(from)?;
         let (looks, news) = Stored::read(from)?;
-        // Looking once more forgets nothing that was not forgotten before.
-        Some(Self { kept, low, high, looks, news, tidied: 0 })
+        // The last two only save work.
+        Some(Self { kept, low, high, looks, news, hint: 0, tidied: 0 })
     }
 }
 

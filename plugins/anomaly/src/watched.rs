@@ -119,13 +119,15 @@ impl Learned for Watched {
             self.first = timestamp;
         }
         self.samples = self.samples.saturating_add(1);
-        let sights = self.look(rules, timestamp, value);
-        self.go_on(rules, timestamp, &sights);
-        let surprises = sights.map(|sight| self.surprise(rules, timestamp, sight?));
-        if self.is_warm(rules, timestamp) {
-            self.begin(rules, timestamp, &surprises);
+        let of_value = Sight { part: Part::Value, value, base: 0.0 };
+        if rules.is_standard {
+            let [shift, swing, season] = self.look(timestamp, value);
+            self.judge(rules, timestamp, [Some(of_value), shift, swing, season]);
+        } else {
+            // Of a rule whose mode was changed: what is not looked at any more would grow old.
+            self.deep = None;
+            self.judge(rules, timestamp, [Some(of_value)]);
         }
-        self.quiet = self.quiet.saturating_sub(1);
     }
 }
 
@@ -139,24 +141,26 @@ impl Watched {
         self.samples > rules.warm_up_samples && timestamp.saturating_sub(self.first) >= rules.warm_up_millis
     }
 
-    /// What each part sees, in the order of the parts.
-    fn look(&mut self, rules: &Rules, timestamp: i64, value: f64) -> [Option<Sight>; 4] {
+    /// What the parts besides that of values see.
+    fn look(&mut self, timestamp: i64, value: f64) -> [Option<Sight>; 3] {
         let sight = |part: Part, value: f64, base: f64| Some(Sight { part, value, base });
-        let of_value = sight(Part::Value, value, 0.0);
-        if !rules.is_standard {
-            // Of a rule whose mode was changed: what is not looked at any more would grow old.
-            self.deep = None;
-            return [of_value, None, None, None];
-        }
         let deep = self.deep.get_or_insert_default();
         let view = deep.recent.push(value);
         let hour = deep.hours.push(timestamp, value);
         [
-            of_value,
             view.and_then(|view| sight(Part::Shift, view.mean, 0.0)),
             view.and_then(|view| sight(Part::Swing, view.swing, 0.0)),
             hour.and_then(|hour| sight(Part::Season, hour.mean - hour.expected, hour.expected)),
         ]
+    }
+
+    fn judge<const PARTS: usize>(&mut self, rules: &Rules, timestamp: i64, sights: [Option<Sight>; PARTS]) {
+        self.go_on(rules, timestamp, &sights);
+        let surprises = sights.map(|sight| self.surprise(rules, timestamp, sight?));
+        if self.is_warm(rules, timestamp) {
+            self.begin(rules, timestamp, &surprises);
+        }
+        self.quiet = self.quiet.saturating_sub(1);
     }
 
     /// Learns it, and tells how new it is, where that makes a difference.
@@ -178,7 +182,7 @@ impl Watched {
     }
 
     /// An anomaly is over when its part sees what it saw before, and when it has lasted so long that it is usual.
-    fn go_on(&mut self, rules: &Rules, timestamp: i64, sights: &[Option<Sight>; 4]) {
+    fn go_on(&mut self, rules: &Rules, timestamp: i64, sights: &[Option<Sight>]) {
         let Some(episode) = &mut self.episode else { return };
         if let Some(sight) = sights.iter().flatten().find(|sight| sight.part == episode.part) {
             episode.seen = sight.value + sight.base;
@@ -195,7 +199,7 @@ impl Watched {
         }
     }
 
-    fn begin(&mut self, rules: &Rules, timestamp: i64, surprises: &[Option<Surprise>; 4]) {
+    fn begin(&mut self, rules: &Rules, timestamp: i64, surprises: &[Option<Surprise>]) {
         let bits = surprises.iter().flatten().map(|surprise| surprise.novelty.bits);
         let Some(Surprise { sight, novelty }) = spokesman(surprises) else { return };
         let most = bits.clone().fold(0.0, f64::max);
@@ -225,7 +229,7 @@ impl Watched {
 
 /// The part whose words are used: that of values where it is surprised, because a new value makes for a new mean and a new swing,
 /// and they stay so until it is out of sight; else the one that is most surprised.
-fn spokesman(surprises: &[Option<Surprise>; 4]) -> Option<Surprise> {
+fn spokesman(surprises: &[Option<Surprise>]) -> Option<Surprise> {
     let more = |one: Surprise, other: Surprise| {
         let is_outdone = one.sight.part != Part::Value && other.novelty.bits > one.novelty.bits;
         if is_outdone { other } else { one }
