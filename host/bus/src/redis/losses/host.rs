@@ -13,7 +13,7 @@ use crate::redis::core::Core;
 use crate::redis::follower::{Follower, take_over};
 use crate::redis::lease::{Held, LeaseSettings, Token};
 use crate::redis::{Place, RedisServer, RedisSettings, Whose};
-use crate::{Bus as _, BusError, Partition, Role, SqliteBus, StateChange};
+use crate::{BusError, Partition, Role, SqliteBus, StateChange};
 
 /// Two rule groups; whoever holds one commits its events.
 pub(super) const GROUPS: [&str; 2] = ["a", "b"];
