@@ -89,7 +89,39 @@ fn everything_that_is_wrong_with_a_file_is_said_at_once_and_nothing_is_done() {
     assert!(!deployment.path("memory").exists());
     let validate = deployment.orion(&["config", "validate"]);
     assert_eq!(validate.status.code(), Some(3));
-    insta::assert_snapshot!(String::from_utf8(validate.stdout).unwrap(), @"");
+    insta::assert_snapshot!(String::from_utf8(validate.stdout).unwrap(), @r"
+    error: unknown key `poll_intervall` in the settings
+     --> orion.yaml:1:1
+      |
+    1 | poll_intervall: 10s
+      | ^^^^^^^^^^^^^^ unknown
+      |
+      = help: did you mean `poll_interval`?
+
+    error: `prometheus.url` holds a password, and settings files are shown to people
+     --> orion.yaml:3:8
+      |
+    3 |   url: http://me:hunter2@p:9090
+      |        ^^^^^^^^^^^^^^^^^^^^^^^^
+      |
+      = help: write the password to a file that only Orion can read, and name that; or set the variable
+
+    error: `prometheus.timeout` cannot be `soon`
+     --> orion.yaml:4:12
+      |
+    4 |   timeout: soon
+      |            ^^^^
+      |
+      = help: write it as 15s, 1m30s or 500ms
+
+    error: `log.format` cannot be `loud`
+     --> orion.yaml:5:16
+      |
+    5 | log: { format: loud }
+      |                ^^^^
+      |
+      = help: one of auto, text, json
+    ");
     assert!(deployment.orion(&["--help"]).status.success(), "help is given whatever a file says");
 }
 
@@ -98,7 +130,7 @@ fn a_file_that_is_named_has_to_be_there() {
     let deployment = deployment();
     let output = deployment.orion(&["check", "--config", "none.yaml"]);
     assert_eq!(output.status.code(), Some(3));
-    insta::assert_snapshot!(String::from_utf8(output.stderr).unwrap(), @"");
+    insta::assert_snapshot!(String::from_utf8(output.stderr).unwrap(), @"orion: none.yaml does not exist; --config or ORION_CONFIG names it");
 }
 
 #[test]

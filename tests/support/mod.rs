@@ -1,6 +1,7 @@
 //! A deployment of the real `orion` binary in a folder of its own, for tests of its behaviour.
 #![expect(clippy::disallowed_types, reason = "these tests start the real binary; none of this is deployed")]
 
+pub mod asked;
 pub mod dice;
 pub mod history;
 pub mod mounts;
@@ -171,6 +172,8 @@ impl Deployment {
             .current_dir(self.dir.path())
             .env("PROMETHEUS_URL", &self.prometheus_url)
             .env("ORION_DATA__DIR", self.dir.path())
+            // Many run at the same time, and few of them are asked anything.
+            .env("ORION_API__LISTEN", "none")
             .env("XDG_CONFIG_HOME", self.dir.path().join("config"))
             .envs(self.settings.iter().map(|(name, value)| (*name, value)));
         command

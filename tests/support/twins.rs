@@ -246,16 +246,17 @@ pub fn wait_for(deployment: &Deployment, millis: i64) {
 
 /// Of each incident from before that is not over, what it was last.
 fn open_incidents(deployment: &Deployment, to: &str) -> BTreeMap<String, Value> {
-    let mut open = BTreeMap::new();
+    let mut last: BTreeMap<String, Value> = BTreeMap::new();
     for incident in deployment.incidents().into_iter().filter(|incident| incident["opened_at"].as_str() <= Some(to)) {
-        let id = incident["incident_id"].as_str().unwrap().to_owned();
-        if incident["status"] == "resolved" {
-            open.remove(&id);
-        } else {
-            open.insert(id, incident);
+        // Whether they stand in their order is for the comparison to say.
+        let is_newer = |known: &Value| known["revision"].as_u64() < incident["revision"].as_u64();
+        let id = incident["incident_id"].as_str().unwrap();
+        if last.get(id).is_none_or(is_newer) {
+            last.insert(id.to_owned(), incident);
         }
     }
-    open
+    last.retain(|_, incident| incident["status"] != "resolved");
+    last
 }
 
 /// How much was the same.

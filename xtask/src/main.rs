@@ -52,6 +52,12 @@ const TASKS: &[Task] = &[
     Task { name: "lab", help: "Starts the lab: real servers to watch, with the arguments given.", run: Run::With(lab) },
     Task { name: "bench", help: "Measures Orion as it is released, with the arguments given.", run: Run::With(bench) },
     Task {
+        name: "quality",
+        help: "Measures how good the anomaly detector is: `--data DIR` names labelled series, which are no part of the repository.\n\
+               Scores beside those of others, false alarms, cost. `--output json` says the same as data.",
+        run: Run::With(quality),
+    },
+    Task {
         name: "drill",
         help: "`drill reload` makes a thousand edits of every kind while there is traffic and prints how soon they were live;\n\
                `drill crash` kills Orion a thousand times at moments drawn by chance, tears its files in between, and compares what\n\
@@ -113,6 +119,11 @@ fn lab(arguments: &[String]) -> Result<(), Failure> {
 fn bench(arguments: &[String]) -> Result<(), Failure> {
     setup::lab()?;
     cargo(["run", "--release", "--package", "orion-bench", "--"]).args(arguments).run()
+}
+
+fn quality(arguments: &[String]) -> Result<(), Failure> {
+    setup::wasm_target()?;
+    cargo(["run", "--release", "--package", "orion-quality", "--"]).args(arguments).run()
 }
 
 fn main() -> ExitCode {

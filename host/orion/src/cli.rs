@@ -3,13 +3,17 @@
 use std::path::PathBuf;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use orion_api::Listen;
 use orion_model::{AutonomyLevel, parse_duration};
 
+use crate::access::AccessArgs;
 use crate::command::aside::AsideArgs;
 use crate::command::audit::AuditArgs;
 use crate::command::config::ConfigArgs;
+use crate::command::doctor::DoctorArgs;
 use crate::command::explain::ExplainArgs;
 use crate::command::get::GetArgs;
+use crate::command::healthcheck::HealthcheckArgs;
 use crate::command::migrate::MigrateArgs;
 use crate::command::record::RecordArgs;
 use crate::command::replay::ReplayArgs;
@@ -28,7 +32,7 @@ pub const EXIT_BAD_RULE: u8 = 2;
 pub const EXIT_CONFIGURATION: u8 = 3;
 
 const AFTER_HELP: &str = "\
-Exit codes: 0 ok, 1 what is verified does not hold, 2 bad rule or plugin, 3 wrong configuration or arguments.
+Exit codes: 0 ok, 1 what is verified does not hold or something is wrong, 2 bad rule or plugin, 3 wrong configuration or arguments.
 Orion observes and never acts: autonomy level N0 is the only one there is.";
 
 /// Watches infrastructure and never touches it.
@@ -82,6 +86,8 @@ pub enum Command {
     Migrate(MigrateArgs),
     /// Look at the hosts of a deployment and at who does what
     Get(GetArgs),
+    /// Ask a running Orion whether it lives, for supervisors without a shell
+    Healthcheck(HealthcheckArgs),
     /// Look at inputs that plugins could not take
     Aside(AsideArgs),
     /// Show why something fired, or why it does not
@@ -90,6 +96,8 @@ pub enum Command {
     Replay(ReplayArgs),
     /// Write down what Prometheus remembers of the rules' queries, for a replay without it
     Record(RecordArgs),
+    /// Find what keeps `orion run` from working, with these settings, and say how to mend it
+    Doctor(Box<DoctorArgs>),
     /// Show what is promised of a deployment and whether it holds: its N0 certificate
     Verify(VerifyArgs),
     /// Check, rebuild or export the audit trail
@@ -177,6 +185,14 @@ pub struct WatchArgs {
     pub autonomy_level: AutonomyLevel,
 }
 
+/// Where the HTTP interface is served.
+#[derive(Args, Clone)]
+pub struct ListenArgs {
+    /// Address and port of the HTTP interface, or `none`; port 0 takes one that is free
+    #[arg(long, value_name = "ADDRESS", default_value = orion_api::DEFAULT_LISTEN, value_parser = listen, env = "ORION_API__LISTEN")]
+    pub listen: Listen,
+}
+
 /// Arguments of `orion run`.
 #[derive(Args)]
 pub struct RunArgs {
@@ -190,6 +206,10 @@ pub struct RunArgs {
     pub deployment: DeploymentArgs,
     #[command(flatten)]
     pub keep: KeepArgs,
+    #[command(flatten)]
+    pub listen: ListenArgs,
+    #[command(flatten)]
+    pub access: AccessArgs,
     #[command(flatten)]
     pub confinement: ConfinementArgs,
 }
@@ -230,6 +250,9 @@ pub struct DemoArgs {
     pub data: Option<PathBuf>,
     #[command(flatten)]
     pub watch: WatchArgs,
+    /// Address and port of the HTTP interface, or `none`; port 0 takes one that is free
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0", value_parser = listen)]
+    pub listen: Listen,
     #[command(flatten)]
     pub confinement: ConfinementArgs,
 }
@@ -311,6 +334,8 @@ pub struct VerifyArgs {
     #[command(flatten)]
     pub plugins: PluginFolderArgs,
     #[command(flatten)]
+    pub listen: ListenArgs,
+    #[command(flatten)]
     pub prometheus: PrometheusArgs,
     /// How long Prometheus has to answer
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration, env = "ORION_PROMETHEUS__TIMEOUT")]
@@ -374,6 +399,10 @@ impl Failure {
 /// Prints a completion script.
 pub fn print_completions(shell: clap_complete::Shell) {
     clap_complete::generate(shell, &mut Cli::command(), "orion", &mut std::io::stdout());
+}
+
+fn listen(text: &str) -> Result<Listen, String> {
+    text.parse().map_err(|error| format!("{error}"))
 }
 
 fn autonomy(text: &str) -> Result<AutonomyLevel, String> {

@@ -2,22 +2,27 @@
 //!
 //! It contains no code that starts a process, fetches code, writes to a source or notifies anyone.
 
+mod access;
 mod cli;
 mod command;
 mod confinement;
 mod deployment;
+mod doctor;
 mod export;
 mod feed;
+mod finding;
 mod keep;
 mod log;
 mod output;
 mod past;
 mod rule_set;
+mod serving;
 mod settings;
 mod setup;
 mod shipped;
 mod source;
 mod text;
+mod told;
 mod verify;
 mod work;
 
@@ -75,11 +80,13 @@ fn run(command: Command, places: &Places, settings: &Settings) -> Result<ExitCod
         Command::Plugin(args) => command::plugin::plugin(&args),
         Command::Migrate(args) => command::migrate::migrate(&args),
         Command::Get(args) => command::get::get(&args),
+        Command::Healthcheck(args) => command::healthcheck::healthcheck(&args),
         Command::Aside(args) => command::aside::aside(&args),
         Command::Rule(args) => command::rule::rule(&args),
         Command::Explain(args) => command::explain::explain(&args),
         Command::Replay(args) => command::replay::replay(&args),
         Command::Record(args) => command::record::record(&args),
+        Command::Doctor(args) => command::doctor::doctor(&args, settings),
         Command::Verify(args) => command::verify::verify(&args),
         Command::Audit(args) => command::audit::audit(&args),
         Command::Snapshot(args) => command::snapshot::snapshot(&args),

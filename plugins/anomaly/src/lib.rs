@@ -1,29 +1,33 @@
-//! A series that is not where its own past says it should be. Two looks at it:
+//! A series that does what it never did. Four parts look at it, and each remembers what it has seen:
 //!
-//! - the *robust* one asks how far a value is from the median of the last hours, in units of how far values usually are
-//!   from it (MAD). Spikes do not move it, however high, and it knows nothing of what was a minute ago;
-//! - the *sudden* one asks how far it is from a moving average (EWMA) of the last minutes, which sees a jump that is still
-//!   within the width of the day. It counts only for values that are half unusual to the robust one: coming back to what
-//!   is usual is sudden and no anomaly.
+//! - *value*: the samples themselves. A spike, a drop, and a value between two levels where there never was one;
+//! - *shift*: the mean of the last 48 samples. A level that moved by less than single samples do;
+//! - *swing*: how far the last 48 samples are from each other. What stands still, and what became restless;
+//! - *season*: how far an hour is from the same hour of the days before. What happens every night is close to the night before,
+//!   and what should have happened and did not is far from it.
 //!
-//! With a season both look at what is left when the level of the hour is taken off. What is unusual without a break for
-//! `adapt_after` is the new level, and what has come and gone a few times within the history is usual too.
+//! What is new to a part surprises it, by as many bits as it is unlikely that something is new at all: where every tenth sample
+//! is new, another one says little. So noise is quiet, a series in which something happens every hour is found once,
+//! and nothing has to be said about how wide a series is or which seasons it has. The mode `light` looks at values alone.
 
-mod baseline;
+mod memory;
+mod recent;
 mod rules;
 mod season;
+mod watched;
 
-use baseline::{Baseline, Verdict};
 use orion_plugin::{
     Detector, Finding, Findings, Frame, Journaled, Parameters, Refused, Sample, Stateful, format_about, format_instant,
     format_number,
 };
+use recent::SAMPLES;
 use rules::Rules;
+use watched::{Episode, Part, Watched};
 
-const STATE_VERSION: u32 = 1;
+const STATE_VERSION: u32 = 2;
 
 /// The detector.
-pub struct Anomaly(Journaled<Baseline>);
+pub struct Anomaly(Journaled<Watched>);
 
 impl Detector for Anomaly {
     fn configure(parameters: &Parameters) -> Result<Self, Refused> {
@@ -31,9 +35,9 @@ impl Detector for Anomaly {
     }
 
     fn observe(&mut self, frame: &Frame<'_>, findings: &mut Findings) {
-        self.0.learn(frame, |rules, baseline, sample| {
-            if let Some(verdict) = baseline.verdict() {
-                findings.emit(finding(rules, verdict, sample));
+        self.0.learn(frame, |_, watched, sample| {
+            if let Some(episode) = watched.episode() {
+                findings.emit(finding(episode, sample));
             }
         });
     }
@@ -43,32 +47,43 @@ impl Detector for Anomaly {
     }
 }
 
-fn finding(rules: &Rules, verdict: &Verdict, sample: Sample<'_>) -> Finding {
-    let Verdict { value, expected, spread, score, by, since, is_seasonal } = *verdict;
-    let distance = rules.margin.usual_distance(expected, spread);
-    let (low, high) = (expected - distance, expected + distance);
-    let side = if value > expected { "above" } else { "below" };
-    let season = if is_seasonal { rules.season_in_words() } else { "" };
+fn finding(episode: &Episode, sample: Sample<'_>) -> Finding {
+    let (low, high) = episode.usual();
+    let one_in = episode.one_in.round();
+    let span = |from: i64, to: i64| if from == to { "now".to_owned() } else { format_about(to.saturating_sub(from)) };
     let message = format!(
-        "{} is {} times the usual spread {side} what is expected{season}, {} ({} to {}): {}, since {}",
-        format_number(value),
-        format_number(score),
-        format_number(expected),
+        "{}: the closest in {} was {} ({} to {}), and one in {} is new at all; since {}",
+        never(episode),
+        span(episode.known_since, episode.since),
+        format_number(episode.expected),
         format_number(low),
         format_number(high),
-        by.described(),
-        if since == sample.timestamp { "now".to_owned() } else { format_about(sample.timestamp.saturating_sub(since)) },
+        format_number(one_in),
+        span(episode.since, sample.timestamp),
     );
-    let finding = Finding::new(sample.series().id(), sample.timestamp, value).message(message).score(score);
+    let finding = Finding::new(sample.series().id(), sample.timestamp, sample.value).message(message);
     finding
-        .field("expected", expected)
+        .score(episode.score)
+        .field("fired_by", episode.part.word())
+        .field("seconded", episode.is_seconded)
+        .field("seen", episode.seen)
+        .field("expected", episode.expected)
         .field("expected_low", low)
         .field("expected_high", high)
-        .field("deviation", value - expected)
-        .field("spread", spread)
-        .field("fired_by", by.word())
-        .field("seasonal", is_seasonal)
-        .field("since", format_instant(since))
+        .field("deviation", episode.seen - episode.expected)
+        .field("one_in", one_in)
+        .field("since", format_instant(episode.since))
+}
+
+/// What never was, in words.
+fn never(episode: &Episode) -> String {
+    let seen = format_number(episode.seen);
+    match episode.part {
+        Part::Value => format!("{seen} was never seen"),
+        Part::Shift => format!("a mean of {seen} over {SAMPLES} samples was never seen"),
+        Part::Swing => format!("{SAMPLES} samples that differ by {seen} were never seen"),
+        Part::Season => format!("an hour at {seen} was never that far from the same hour of other days"),
+    }
 }
 
 orion_plugin::detector!(Anomaly);

@@ -1,174 +1,111 @@
-//! The level of each hour of the day or week: the median of the means of its last three visits, so that an outage does not
-//! change what is expected the day after. What is expected is anything between the level of an hour and that of the one
-//! next to it: a slow wave is between them, and work that starts ten minutes late is at one of them.
+//! An hour against the same hour of the seven days before: the day that is closest counts. What happens every night is close to
+//! the night before, and what happens on Mondays to the Monday before. Where there is no season an hour is far from all of
+//! them now and then, which is not new, and so nothing is said.
 
-use orion_plugin::{Stored, median};
+use orion_plugin::Stored;
 
 const HOUR_MILLIS: i64 = 3_600_000;
 
-/// 1970 began on a Thursday, and weeks begin on Monday.
-const HOURS_SINCE_MONDAY: i64 = 72;
+const HOURS_OF_DAY: i64 = 24;
+const DAYS: i64 = 7;
+const HOURS: usize = 168;
 
-/// Visits after which the level of an hour counts, and that are remembered.
-const TRUSTED_VISITS: usize = 2;
-const VISITS: usize = 3;
+/// So many of these days must be known, before an hour is compared with them.
+const LEAST_DAYS: usize = 3;
 
-/// What repeats.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cycle {
-    /// The hours of the day.
-    Day,
-    /// The hours of the week.
-    Week,
-}
-
-impl Cycle {
-    /// In the word of a rule.
-    pub fn of(word: &str) -> Option<Self> {
-        match word {
-            "day" => Some(Self::Day),
-            "week" => Some(Self::Week),
-            _ => None,
-        }
-    }
-
-    const fn hours(self) -> usize {
-        match self {
-            Self::Day => 24,
-            Self::Week => 168,
-        }
-    }
-
-    /// The place of an hour that is counted since 1970.
-    fn place(self, hour: i64) -> usize {
-        let hours = i64::try_from(self.hours()).unwrap_or(1);
-        usize::try_from((hour + HOURS_SINCE_MONDAY).rem_euclid(hours)).unwrap_or(0)
-    }
-}
-
-/// The levels that were learned.
-#[derive(Debug, Default, PartialEq)]
-pub struct Season {
-    levels: Vec<Level>,
-    visit: Visit,
-}
-
-/// Seven digits are enough for levels, and a week has 168 of them.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-struct Level {
-    visits: u8,
-    /// The last ones, in a ring.
-    means: [f32; VISITS],
-}
-
-/// What is expected at an instant.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Band {
-    /// The level of the hour.
-    pub own: f64,
-    /// That of the hour next to it.
-    pub next: f64,
-}
-
-impl Band {
-    /// Without a season.
-    pub const NONE: Self = Self { own: 0.0, next: 0.0 };
-
-    /// What is expected that is closest to a value.
-    pub fn closest(self, value: f64) -> f64 {
-        value.clamp(self.own.min(self.next), self.own.max(self.next))
-    }
-}
-
-/// The hour that is being seen.
-#[derive(Debug, Default, PartialEq)]
-struct Visit {
+/// The means of the last hours, each in the place it has in a week. Seven digits are enough.
+#[derive(Clone, Debug)]
+pub struct Hours {
+    /// No number where nothing is known.
+    means: [f32; HOURS],
     hour: i64,
     samples: u32,
     mean: f64,
 }
 
-impl Season {
-    /// Learns a value. An hour counts when it is over.
-    pub fn learn(&mut self, cycle: Cycle, timestamp: i64, value: f64) {
-        self.levels.resize(cycle.hours(), Level::default());
+/// An hour that is over.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Hour {
+    /// Its mean.
+    pub mean: f64,
+    /// That of the closest day's.
+    pub expected: f64,
+}
+
+/// The hour of an instant, counted since 1970.
+pub fn hour_of(timestamp: i64) -> u32 {
+    u32::try_from(timestamp.div_euclid(HOUR_MILLIS)).unwrap_or(0)
+}
+
+impl Default for Hours {
+    fn default() -> Self {
+        Self { means: [f32::NAN; HOURS], hour: i64::MIN, samples: 0, mean: 0.0 }
+    }
+}
+
+impl Hours {
+    /// Takes in a value. With the first one of another hour, the one before is compared with its like.
+    pub fn push(&mut self, timestamp: i64, value: f64) -> Option<Hour> {
+        let value = value.clamp(f64::from(f32::MIN), f64::from(f32::MAX));
         let hour = timestamp.div_euclid(HOUR_MILLIS);
-        if hour != self.visit.hour {
-            let over = std::mem::replace(&mut self.visit, Visit { hour, samples: 0, mean: 0.0 });
-            self.settle(cycle, &over);
+        let over = if hour == self.hour { None } else { self.turn(hour) };
+        self.samples = self.samples.saturating_add(1);
+        self.mean += (value - self.mean) / f64::from(self.samples);
+        over
+    }
+
+    fn turn(&mut self, hour: i64) -> Option<Hour> {
+        let (over, mean, samples) = (self.hour, self.mean, self.samples);
+        (self.hour, self.mean, self.samples) = (hour, 0.0, 0);
+        if samples == 0 {
+            return None;
         }
-        self.visit.samples = self.visit.samples.saturating_add(1);
-        self.visit.mean += (value - self.visit.mean) / f64::from(self.visit.samples);
+        let compared = self.compared(over, mean);
+        self.set(over, mean);
+        // Hours without a sample are not known; a week of them is all there are.
+        let missing = hour.saturating_sub(over).saturating_sub(1).clamp(0, HOURS_OF_DAY * DAYS);
+        (1..=missing).for_each(|ahead| self.set(over.saturating_add(ahead), f64::NAN));
+        compared
     }
 
-    fn settle(&mut self, cycle: Cycle, visit: &Visit) {
-        // Where numbers end there is no mean, and one that is none would stay for ever.
-        if visit.samples > 0
-            && (visit.mean as f32).is_finite()
-            && let Some(level) = self.levels.get_mut(cycle.place(visit.hour))
-        {
-            level.visited(visit.mean);
+    fn compared(&self, hour: i64, mean: f64) -> Option<Hour> {
+        let day = |back: i64| self.means.get(place(hour.saturating_sub(back * HOURS_OF_DAY))).copied();
+        let known = (1..=DAYS).filter_map(day).map(f64::from).filter(|known| !known.is_nan());
+        let closer = |one: f64, other: f64| if (mean - other).abs() < (mean - one).abs() { other } else { one };
+        if known.clone().count() < LEAST_DAYS {
+            return None;
         }
+        Some(Hour { mean, expected: known.reduce(closer)? })
     }
 
-    /// The level of an hour; `None` as long as it was not seen twice.
-    fn level(&self, cycle: Cycle, hour: i64) -> Option<f64> {
-        self.levels.get(cycle.place(hour))?.trusted()
-    }
-
-    /// What is expected at an instant; `None` as long as its hour has no level.
-    pub fn band(&self, cycle: Cycle, timestamp: i64) -> Option<Band> {
-        let hour = timestamp.div_euclid(HOUR_MILLIS);
-        let own = self.level(cycle, hour)?;
-        let neighbour = if timestamp.rem_euclid(HOUR_MILLIS) < HOUR_MILLIS / 2 { hour - 1 } else { hour + 1 };
-        Some(Band { own, next: self.level(cycle, neighbour).unwrap_or(own) })
+    #[expect(clippy::cast_possible_truncation, reason = "seven digits are enough, and larger numbers were cut")]
+    fn set(&mut self, hour: i64, mean: f64) {
+        if let Some(known) = self.means.get_mut(place(hour)) {
+            *known = mean as f32;
+        }
     }
 }
 
-impl Level {
-    #[expect(clippy::cast_possible_truncation, reason = "seven digits are enough for a level")]
-    fn visited(&mut self, mean: f64) {
-        if let Some(place) = self.means.get_mut(usize::from(self.visits) % VISITS) {
-            *place = mean as f32;
-        }
-        // Counted on from the ring's length, so that the place and "all of them" are known for ever.
-        self.visits = if usize::from(self.visits) + 1 < 2 * VISITS { self.visits + 1 } else { VISITS as u8 };
-    }
-
-    fn trusted(self) -> Option<f64> {
-        let visits = usize::from(self.visits).min(VISITS);
-        let mut means: Vec<_> = self.means.iter().take(visits).map(|mean| f64::from(*mean)).collect();
-        if visits < TRUSTED_VISITS { None } else { median(&mut means) }
-    }
+/// The place of an hour in a week.
+fn place(hour: i64) -> usize {
+    usize::try_from(hour.rem_euclid(HOURS_OF_DAY * DAYS)).unwrap_or(0)
 }
 
-impl Stored for Season {
+impl Stored for Hours {
     fn write(&self, out: &mut Vec<u8>) {
-        self.levels.write(out);
-        self.visit.hour.write(out);
-        self.visit.samples.write(out);
-        self.visit.mean.write(out);
-    }
-
-    fn read(from: &mut &[u8]) -> Option<Self> {
-        let levels = Vec::read(from)?;
-        let visit = Visit { hour: i64::read(from)?, samples: u32::read(from)?, mean: f64::read(from)? };
-        Some(Self { levels, visit })
-    }
-}
-
-impl Stored for Level {
-    fn write(&self, out: &mut Vec<u8>) {
-        self.visits.write(out);
         self.means.iter().for_each(|mean| mean.to_bits().write(out));
+        (self.hour, self.samples).write(out);
+        self.mean.write(out);
     }
 
     fn read(from: &mut &[u8]) -> Option<Self> {
-        let mut level = Self { visits: u8::read(from)?, ..Self::default() };
-        for mean in &mut level.means {
+        let mut hours = Self::default();
+        for mean in &mut hours.means {
             *mean = f32::from_bits(u32::read(from)?);
         }
-        Some(level)
+        (hours.hour, hours.samples) = Stored::read(from)?;
+        hours.mean = f64::read(from)?;
+        Some(hours)
     }
 }
 
@@ -176,42 +113,29 @@ impl Stored for Level {
 mod tests {
     use super::*;
 
-    const MINUTE: i64 = 60_000;
-
-    #[test]
-    fn weeks_begin_on_monday_and_days_at_midnight() {
-        // 2026-11-16 was a Monday.
-        let monday = 1_794_787_200_000 / HOUR_MILLIS;
-        assert_eq!((Cycle::Week.place(monday), Cycle::Week.place(monday - 1)), (0, 167));
-        assert_eq!((Cycle::Day.place(monday + 5), Cycle::Day.place(-1)), (5, 23));
+    fn compared(hours: impl IntoIterator<Item = (i64, f64)>) -> Vec<Option<Hour>> {
+        let mut seen = Hours::default();
+        hours.into_iter().map(|(hour, value)| seen.push(hour * HOUR_MILLIS, value)).collect()
     }
 
     #[test]
-    fn an_hour_counts_after_two_visits_and_is_joined_with_the_one_next_to_it() {
-        let mut season = Season::default();
-        let learn_day = |season: &mut Season, day: i64| {
-            (0..1440).for_each(|minute| season.learn(Cycle::Day, (day * 1440 + minute) * MINUTE, (minute / 60) as f64));
-        };
-        learn_day(&mut season, 0);
-        assert_eq!(season.band(Cycle::Day, 1440 * MINUTE), None);
-        learn_day(&mut season, 1);
-        learn_day(&mut season, 2);
-        let at = |minute: i64| season.band(Cycle::Day, (3 * 1440 + minute) * MINUTE).unwrap();
-        assert_eq!((at(5 * 60 + 29), at(5 * 60 + 30)), (Band { own: 5.0, next: 4.0 }, Band { own: 5.0, next: 6.0 }));
-        assert_eq!((at(330).closest(5.3), at(330).closest(9.0), at(330).closest(1.0)), (5.3, 6.0, 5.0));
+    fn an_hour_is_compared_when_it_is_over_and_three_days_are_known() {
+        let daily = compared((0..24 * 5).map(|hour| (hour, (hour % 24) as f64)));
+        assert_eq!(daily[24 * 3], None);
+        assert_eq!(daily[24 * 3 + 6], Some(Hour { mean: 5.0, expected: 5.0 }));
     }
 
     #[test]
-    fn a_wild_visit_changes_nothing_and_a_new_level_is_there_after_two() {
-        let mut season = Season::default();
-        let mut levels = vec![];
-        for (day, value) in [0.0, 0.0, 0.0, 0.0, 100.0, 0.0, 0.0, 50.0, 50.0, 50.0, 50.0].into_iter().enumerate() {
-            let timestamp = day as i64 * 24 * HOUR_MILLIS;
-            season.learn(Cycle::Day, timestamp, value);
-            levels.push(season.band(Cycle::Day, timestamp).map(|band| band.own));
-        }
-        let zero = Some(0.0);
-        let fifty = Some(50.0);
-        assert_eq!(levels, [None, None, zero, zero, zero, zero, zero, zero, zero, fifty, fifty]);
+    fn the_closest_day_counts_and_a_day_of_last_week_is_one() {
+        // Mondays are different.
+        let weekly = compared((0..24 * 15).map(|hour| (hour, if hour / 24 % 7 == 0 { 90.0 } else { 10.0 })));
+        assert_eq!(weekly[24 * 7 + 1], Some(Hour { mean: 90.0, expected: 90.0 }));
+        assert_eq!(weekly[24 * 8 + 1], Some(Hour { mean: 10.0, expected: 10.0 }));
+    }
+
+    #[test]
+    fn hours_without_samples_are_not_known() {
+        let days = (0..24 * 4).chain(24 * 10..24 * 11).map(|hour| (hour, 1.0));
+        assert_eq!(compared(days).last().copied().flatten(), None);
     }
 }

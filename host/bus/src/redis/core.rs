@@ -7,6 +7,7 @@ use std::time::Duration;
 use redis::{ErrorKind, RedisError, ServerErrorKind};
 use tokio::sync::watch;
 
+use super::HOSTS_OWNERS;
 use super::follower::{Intake, stored_cursor};
 use super::greeting::Greeted;
 use super::journal::{Journal, OUTBOX_OWNER, size_of_commit};
@@ -47,6 +48,8 @@ pub(super) struct Core {
     tail: Mutex<Tail>,
     /// The server process that was asked last what it still has.
     met: Mutex<Arc<str>>,
+    /// The server process whose losses this host has made good; empty before the first.
+    pub(super) settled: watch::Sender<Arc<str>>,
     /// Behind this position nothing is known of what the server lost.
     met_until: AtomicU64,
     /// From where the log is to be followed again; the highest there is for nowhere.
@@ -96,6 +99,7 @@ impl Core {
             tail: Mutex::new(Tail::starting_after(cursor.position)),
             appended: watch::Sender::new(cursor.position),
             met: Mutex::new(Arc::from("")),
+            settled: watch::Sender::new(Arc::from("")),
             met_until: AtomicU64::new(0),
             follow_from: AtomicU64::new(u64::MAX),
             mirrored: AtomicU64::new(cursor.position),
@@ -118,22 +122,27 @@ impl Core {
     }
 
     pub(super) fn place(&self, owner: &str) -> Place {
-        (self.settings.place)(owner)
+        match is_of_one_host(owner) {
+            true => Place { whose: Whose::Own, reads_log: false },
+            false => (self.settings.place)(owner),
+        }
     }
 
     /// An owner's name at the server: what is this host's own is told apart from that of others.
     pub(super) fn server_name(&self, owner: &str, place: &Place) -> String {
         match place.whose {
-            Whose::Holder(_) | Whose::All => owner.to_owned(),
-            Whose::Own => format!("@{}/{owner}", escaped(self.node())),
+            Whose::Own if !is_of_one_host(owner) => format!("@{}/{owner}", escaped(self.node())),
+            _ => owner.to_owned(),
         }
     }
 
-    /// The owner of an entry as it is called here; `None` for what is another host's own.
+    /// The owner of an entry as it is called here; `None` where nobody's step made it. Another host's own is kept under the name it has
+    /// at the server: whoever gives back a record has to give back what went with it, or that host would not know that it said it.
     pub(super) fn local_name<'a>(&self, name: &'a str) -> Option<&'a str> {
-        match name.strip_prefix('@') {
-            Some(own) => own.strip_prefix(&escaped(self.node()))?.strip_prefix('/'),
-            None => Some(name),
+        let Some(own) = name.strip_prefix('@') else { return Some(name) };
+        match own.strip_prefix(&escaped(self.node())).and_then(|own| own.strip_prefix('/')) {
+            Some(own) => Some(own),
+            None => (!own.starts_with('/')).then_some(name),
         }
     }
 
@@ -333,6 +342,11 @@ impl Core {
             );
         }
     }
+}
+
+/// Whether an owner is named as one host's own is at the server: `@NODE/OWNER`.
+fn is_of_one_host(owner: &str) -> bool {
+    owner.starts_with(HOSTS_OWNERS)
 }
 
 /// The name of a node in front of an owner's, where a slash ends it.

@@ -59,6 +59,9 @@ use crate::{Bus, SqliteBus};
 /// What the names of this engine's own owners begin with in a host's file.
 pub const REDIS_OWNERS: &str = "redis/";
 
+/// What the names of owners begin with that only one host commits for: at the server, and in the files of other hosts.
+pub const HOSTS_OWNERS: &str = "@";
+
 /// How long a tick is waited for.
 const TICK_ANSWER_MILLIS: u64 = 2_000;
 
@@ -147,6 +150,12 @@ impl RedisBus {
     /// Makes sure that Redis answers and has the deployment of this host's file, bringing it where Redis holds none.
     pub async fn meet(&self) -> Result<(), BusError> {
         self.core.greet().await.map_err(|trouble| self.core.error(trouble))
+    }
+
+    /// The server process to which this host has given back what it lost; empty before the first. What a host says of itself counts for
+    /// one process alone.
+    pub fn settled(&self) -> watch::Receiver<Arc<str>> {
+        self.core.settled.subscribe()
     }
 
     /// How many commits wait for Redis.

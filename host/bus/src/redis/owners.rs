@@ -48,8 +48,9 @@ impl Core {
         }
     }
 
-    /// Brings what only this host commits, and what all of them do, where the server has less of it: nobody does again what is between.
-    /// Without this the next commit would follow from one that is not there.
+    /// Brings what only one host commits, and what all of them do, where the server has less of it: nobody does again what is between.
+    /// Without this the next commit would follow from one that is not there, or another host that died would not know what it had said
+    /// last.
     pub(super) async fn bring_own_owners(&self) -> Result<(), Trouble> {
         for (owner, place) in self.mirrored_owners().await? {
             if !matches!(place.whose, Whose::Holder(_)) && !place.reads_log {

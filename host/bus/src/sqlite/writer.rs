@@ -10,6 +10,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::ids::{Ids, Sweeping};
+use super::journal::{Gate, Journal};
 use super::state::States;
 use super::{code_of, fault, retention, schema};
 use crate::error::{BusError, WRITE};
@@ -30,14 +31,6 @@ const MAX_BUSY_MILLIS: u64 = 5_000;
 /// in the file, from some 100,000 records on. What is here is missing elsewhere: 32 MiB were a tenth of all that a deployment with
 /// 50,000 alerts held.
 const CACHE_KIB: i64 = 12 * 1024;
-
-/// Journal length, in pages of 4 KiB, from which it is moved into the main file, while commits wait. Pages are written in the order
-/// of the file mostly, so little is gained by collecting more of them: at twice as many the slowest hundredth of commits in a flood
-/// waited twice as long, and the processor had as much to do.
-const CHECKPOINT_PAGES: i64 = 1_000;
-
-/// What stays of the journal once its content is in the main file; a burst, or a reader that stays, may make it longer for a while.
-const MAX_JOURNAL_BYTES: i64 = 16 * 1024 * 1024;
 
 /// What is written in one piece.
 #[derive(Debug)]
@@ -67,6 +60,7 @@ pub(super) struct Writer {
     last_seq: i64,
     ids: Ids,
     states: States,
+    journal: Journal,
 }
 
 impl Writer {
@@ -79,7 +73,13 @@ impl Writer {
         let last_seq =
             connection.query_row(schema::LAST_SEQ, (), |row| row.get(0)).map_err(fault::of(&path, "read"))?;
         let ids = Ids::open(&connection, sweeping, last_seq).map_err(fault::of(&path, "read"))?;
-        Ok(Self { connection, path, last_seq, ids, states: States::default() })
+        let journal = Journal::open(&connection, &path)?;
+        Ok(Self { connection, path, last_seq, ids, states: States::default(), journal })
+    }
+
+    /// Where readers of this process have to pass.
+    pub(super) fn gate(&self) -> Gate {
+        self.journal.gate().clone()
     }
 
     /// The highest committed position.
@@ -102,6 +102,7 @@ impl Writer {
             if has_forgotten {
                 retention::give_back(&self.connection);
             }
+            self.journal.keep_short(&self.connection);
         }
         self.close()
     }
@@ -325,6 +326,7 @@ impl Writer {
     /// Settles and moves everything into the main file.
     pub(super) fn close(mut self) -> Result<(), BusError> {
         self.settle();
+        self.journal.close();
         let failed = fault::of(&self.path, "close");
         // A reader of another process may keep the journal in use; then it stays, and the next start takes it over.
         self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), |_| Ok(())).map_err(&failed)?;
@@ -337,8 +339,6 @@ fn configure(connection: &Connection) -> rusqlite::Result<()> {
     // FULL: what was accepted survives power loss. NORMAL would lose the last commits.
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
-    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
-    connection.pragma_update(None, "journal_size_limit", MAX_JOURNAL_BYTES)?;
     // The file may come from anywhere; it gets no say in what functions run.
     connection.pragma_update(None, "trusted_schema", false)?;
     // A confined process has no folder for temporary files.

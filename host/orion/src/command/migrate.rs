@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use orion_bus::{Bus, REDIS_OWNERS, RedisBus, RedisSettings, Replicated, SqliteBus, StateChange, survey};
+use orion_bus::{Bus, HOSTS_OWNERS, REDIS_OWNERS, RedisBus, RedisSettings, Replicated, SqliteBus, StateChange, survey};
 use orion_pipeline::guardian::{Share, split};
 use orion_pipeline::shares;
 use serde_json::json;
@@ -120,7 +120,9 @@ async fn to_embedded(settings: RedisSettings, own: Arc<SqliteBus>) -> Result<Mov
     bus.close().await;
     met?;
     // What remembers the Redis goes last: until then the folder is part of the deployment there.
-    let remembers = own.owners(REDIS_OWNERS).await.map_err(Failure::configuration)?;
+    let mut remembers = own.owners(REDIS_OWNERS).await.map_err(Failure::configuration)?;
+    // What other hosts say of themselves is nobody's where there is one host.
+    remembers.extend(own.owners(HOSTS_OWNERS).await.map_err(Failure::configuration)?);
     own.disown(remembers).await.map_err(Failure::configuration)?;
     moved(&own).await
 }

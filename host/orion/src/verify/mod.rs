@@ -23,6 +23,7 @@ pub use statement::statement;
 pub use text::text;
 
 use crate::cli::{Failure, VerifyArgs};
+use crate::finding::{Check, Verdict};
 
 /// What is verified, and what was found.
 #[derive(Serialize)]
@@ -54,83 +55,6 @@ pub struct Program {
     pub sha256: Option<String>,
     /// The process, when one runs that can be seen from here.
     pub pid: Option<u32>,
-}
-
-/// One promise, and what there is to see of it.
-#[derive(Serialize)]
-pub struct Check {
-    /// Its name.
-    pub name: &'static str,
-    /// What came of it.
-    pub verdict: Verdict,
-    /// In one line.
-    pub said: String,
-    /// Everything that is wrong.
-    pub failures: Vec<Fault>,
-    /// In detail.
-    pub facts: Value,
-}
-
-/// What came of a check.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Verdict {
-    /// As promised.
-    Holds,
-    /// Not as promised.
-    Fails,
-    /// There was nothing to look at.
-    NotSeen,
-}
-
-/// Something that is not as promised.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
-pub struct Fault {
-    /// What.
-    pub what: String,
-    /// How to mend it.
-    pub mend: String,
-}
-
-impl Fault {
-    fn new(what: impl Into<String>, mend: impl Into<String>) -> Self {
-        Self { what: what.into(), mend: mend.into() }
-    }
-}
-
-impl Check {
-    /// Holds when nothing is wrong.
-    fn of(name: &'static str, said: String, failures: Vec<Fault>, facts: Value) -> Self {
-        match failures.len() {
-            0 => Self { name, verdict: Verdict::Holds, said, failures, facts },
-            count => {
-                let said = format!("{} wrong", counted(count, "thing"));
-                Self { name, verdict: Verdict::Fails, said, failures, facts }
-            }
-        }
-    }
-
-    fn not_seen(name: &'static str, why: String, facts: Value) -> Self {
-        Self { name, verdict: Verdict::NotSeen, said: why, failures: Vec::new(), facts }
-    }
-}
-
-/// Most that is written out of things of one kind that are wrong; the rest is counted.
-const MAX_SHOWN: usize = 5;
-
-/// Some of many: `a, b and 3 more`.
-fn some_of(names: &[String]) -> String {
-    let shown = names.get(..MAX_SHOWN.min(names.len())).unwrap_or_default().join(", ");
-    match names.len().saturating_sub(MAX_SHOWN) {
-        0 => shown,
-        more => format!("{shown} and {more} more"),
-    }
-}
-
-/// `1 record`, `2 records`.
-fn counted(count: impl TryInto<u64>, what: &str) -> String {
-    let count = count.try_into().unwrap_or(u64::MAX);
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 /// Looks at everything.

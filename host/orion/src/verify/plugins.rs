@@ -9,8 +9,8 @@ use orion_trust::{Gate, LOCK_FILE, Proof, SignatureFile};
 use serde::Serialize;
 use serde_json::json;
 
-use super::{Check, Fault};
 use crate::cli::{Failure, VerifyArgs};
+use crate::finding::{Check, Fault};
 use crate::{setup, shipped};
 
 /// A plugin.

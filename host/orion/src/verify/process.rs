@@ -8,8 +8,8 @@ use orion_pipeline::condition::kind::CONFINEMENT_ATTESTED as ATTESTED;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{Check, Fault, some_of};
 use crate::cli::Failure;
+use crate::finding::{Check, Fault, some_of};
 
 /// How `Seccomp:` says that a filter decides about system calls.
 const FILTERED: u32 = 2;

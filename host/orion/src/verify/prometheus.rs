@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-use super::{Check, Fault, counted, some_of};
 use crate::cli::{Failure, VerifyArgs};
+use crate::finding::{Check, Fault, counted, some_of};
 use crate::setup;
 
 /// Whether it has no alerting rules and tells no Alertmanager. Not seen when it is not asked or does not answer.

@@ -7,8 +7,8 @@ use orion_model::Decision;
 use orion_pipeline::memory::{KindAudit, TrailLines, audit, file_name};
 use serde_json::{Value, json};
 
-use super::{Check, Fault, counted, some_of};
 use crate::cli::Failure;
+use crate::finding::{Check, Fault, counted, some_of};
 
 /// Records read at once.
 const BATCH: usize = 1_024;

@@ -1,19 +1,10 @@
 //! The certificate for a person: what holds, what does not and how to mend it.
 
+use super::Certificate;
 use super::plugins::{Row, Trust};
-use super::{Certificate, Check, Verdict};
+use crate::finding::Verdict;
 use crate::output::columns;
 use crate::text::short_id;
-
-impl Verdict {
-    const fn word(self) -> &'static str {
-        match self {
-            Self::Holds => "holds",
-            Self::Fails => "FAILS",
-            Self::NotSeen => "not seen",
-        }
-    }
-}
 
 /// The whole text.
 pub fn text(certificate: &Certificate) -> String {
@@ -23,18 +14,10 @@ pub fn text(certificate: &Certificate) -> String {
     let mut text = format!("N0 certificate of {} at {at}\n", memory.display());
     text.push_str(&format!("orion {}, {process}, {digest}\n\n", orion.version));
     for check in checks {
-        text.push_str(&lines(check));
+        text.push_str(&check.lines());
     }
     text.push_str(&format!("\n{}\n", plugin_table(plugins)));
     text.push_str(&verdict(certificate));
-    text
-}
-
-fn lines(check: &Check) -> String {
-    let mut text = format!("{:8}  {:11}  {}\n", check.verdict.word(), check.name, check.said);
-    for fault in &check.failures {
-        text.push_str(&format!("{:23}{}\n{:23}→ {}\n", "", fault.what, "", fault.mend));
-    }
     text
 }
 

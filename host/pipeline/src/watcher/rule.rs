@@ -11,7 +11,7 @@ use orion_rules::{AlertRule, OnEmpty};
 
 use super::absence::AnswerOf;
 use super::event::{Evaluation, alert_labels, annotations, removed};
-use super::outcome::{KeptHealth, Verdict};
+use super::outcome::{KeptHealth, RuleHealth, Verdict};
 use super::plan::RulePlan;
 use super::seat::{Effort, Seat, SeatError};
 use super::shadow::{Ended, Shadow};
@@ -322,6 +322,11 @@ impl RuleRun {
         draft: &mut Draft,
     ) -> Result<(), NotWritable> {
         self.health.note(&self.rule.id, verdict, instant, late, draft)
+    }
+
+    /// How it is; nothing before its first evaluation.
+    pub fn health(&self) -> Option<&RuleHealth> {
+        self.health.now()
     }
 
     /// Instants are too far back to be evaluated.

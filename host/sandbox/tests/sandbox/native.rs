@@ -224,7 +224,9 @@ fn native_finding_words(finding: &orion_plugin::Finding) -> String {
 fn detectors_say_and_save_what_they_do_without_a_sandbox() {
     let minutes = |count: i64| Given::Integer(count * MINUTE);
     detector::<orion_absence::Absence>("absence", &[]);
-    detector::<orion_anomaly::Anomaly>("anomaly", &[]);
+    for mode in ["standard", "light"] {
+        detector::<orion_anomaly::Anomaly>("anomaly", &[("mode", mode.into()), ("warm_up", minutes(60))]);
+    }
     detector::<orion_counter_reset::CounterReset>("counter-reset", &[("window", minutes(5))]);
     detector::<orion_distribution_change::DistributionChange>(
         "distribution-change",

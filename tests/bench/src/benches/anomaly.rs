@@ -115,7 +115,7 @@ fn rules(interval: &str) -> String {
         let _ = write!(
             text,
             "  - name: group-{group}\n    interval: {interval}\n    rules:\n      - alert: Unusual{group}\n        expr: load\n\
-             \x20       plugin: anomaly\n        with: {{ warm_up: 0s, warm_up_samples: 8 }}\n"
+             \x20       plugin: anomaly\n        with: {{ warm_up: 0s, warm_up_samples: 8, threshold: 3 }}\n"
         );
     }
     text

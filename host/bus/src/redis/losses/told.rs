@@ -141,8 +141,24 @@ async fn a_hosts_own_owners_come_back_though_another_one_fills_the_server() {
     scene.hosts[1].core.commit(own).await.unwrap();
     scene.follow_all().await;
     scene.empty();
-    scene.hosts[0].core.greet().await.unwrap();
+    scene.hosts[0].meet().await;
     scene.hosts[1].core.forget_greeting().await;
+    let loaded = scene.hosts[1].core.load("own").await.unwrap();
+    assert_eq!((loaded.offset, loaded.state), (Some(7), vec![(b"k".to_vec(), b"v".to_vec())]));
+}
+
+/// Its record is in the other one's file, and what it knew of having said it has to be there, too.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_host_that_died_has_its_own_owners_back_from_the_file_of_another_one() {
+    let mut scene = Scene::new(&["one", "two"]).await;
+    let mut own = commit("own", None, 7, [event_of(3, 1)]);
+    own.state = vec![StateChange::Put { key: b"k".to_vec(), value: b"v".to_vec() }];
+    scene.hosts[1].core.commit(own).await.unwrap();
+    scene.hosts[0].follow().await;
+    // Killed before its file held what it did.
+    scene.hosts[1].restart().await;
+    scene.empty();
+    scene.hosts[0].meet().await;
     let loaded = scene.hosts[1].core.load("own").await.unwrap();
     assert_eq!((loaded.offset, loaded.state), (Some(7), vec![(b"k".to_vec(), b"v".to_vec())]));
 }

@@ -23,6 +23,7 @@ use orion_source::{QuerySession, SourceError};
 
 use self::session::Session;
 use super::ended::owner_of;
+use super::outcome::RuleHealth;
 use super::plan::GroupPlan;
 use super::rule::{ActiveAlert, Moment, RuleRun};
 use super::rule_watch::RuleWatch;
@@ -291,6 +292,12 @@ impl Group {
             }
         }
         Ok(())
+    }
+
+    /// How the rules are after an evaluation, each with whether that was about it.
+    pub fn healths<'a>(&'a self, which: &'a Which) -> impl Iterator<Item = (&'a str, bool, Option<&'a RuleHealth>)> {
+        let rules = self.rules.iter().enumerate();
+        rules.map(|(index, run)| (run.rule().id.as_str(), which.has(index), run.health()))
     }
 
     /// What happened since it was last asked, for somebody who keeps no state: a replay.

@@ -1,0 +1,135 @@
+//! How good the anomaly detector is: every labelled series of a folder, sample by sample through the component that ships, in the
+//! sandbox it runs in. Scores by the published rules of the Numenta benchmark, false alarms where there is nothing to find,
+//! what a sample costs and what a series takes; and that a restart in the middle of each series changes nothing.
+//!
+//! The data is no part of the repository, and so nothing of it is measured when the folder is not there.
+#![expect(clippy::disallowed_types, reason = "it asks the scorer that comes with the data; it is never deployed")]
+
+mod cost;
+mod detector;
+mod oracle;
+mod peers;
+mod report;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, ValueEnum};
+use orion_nab::{Corpus, CorpusError, score};
+use orion_sandbox::{Sandbox, Settings};
+
+use detector::{Alarms, Told, Watch};
+use report::{Mode, Report};
+
+/// Measures the anomaly detector on labelled series.
+#[derive(Parser)]
+#[command(name = "cargo xtask quality")]
+struct Arguments {
+    /// The folder with `windows.json` and `data`, or one with such a folder in it
+    #[arg(long, value_name = "DIR")]
+    data: PathBuf,
+    /// How the result looks
+    #[arg(long, value_enum, default_value_t = Output::Table)]
+    output: Output,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Output {
+    /// For people
+    Table,
+    /// One JSON document
+    Json,
+}
+
+/// Why there is nothing to tell.
+#[derive(Debug, thiserror::Error)]
+enum QualityError {
+    /// There are no labelled series.
+    #[error(
+        "there is no `windows.json` in {0} nor in a folder within: give the folder of the labelled series with --data"
+    )]
+    NoData(PathBuf),
+    /// They cannot be read.
+    #[error(transparent)]
+    Corpus(#[from] CorpusError),
+    /// What was measured is not what it should be.
+    #[error("{0}")]
+    Wrong(String),
+    /// Something that is needed did not work.
+    #[error("cannot {0}: {1}")]
+    Failed(&'static str, String),
+}
+
+impl QualityError {
+    /// Turns an error of `what` into one of this program.
+    fn failed<E: std::fmt::Display>(what: &'static str) -> impl FnOnce(E) -> Self {
+        move |why| Self::Failed(what, why.to_string())
+    }
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match measure(&arguments.data) {
+        Ok(report) => {
+            match arguments.output {
+                Output::Table => print!("{}", report.to_table()),
+                Output::Json => println!("{:#}", report.to_json()),
+            }
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn measure(data: &Path) -> Result<Report, QualityError> {
+    let folder = labelled(data)?;
+    let corpus = Corpus::read(&folder)?;
+    let sandbox = Sandbox::new(Settings::default()).map_err(QualityError::failed("start the sandbox"))?;
+    let watch = Watch::new(&sandbox)?;
+    let mode = |name: &'static str| {
+        let causal = watch.corpus(&corpus, name, Told::Nothing)?;
+        let ranged = watch.corpus(&corpus, name, Told::Range)?;
+        Ok::<_, QualityError>(Mode {
+            name,
+            causal: score(&corpus, &causal.scores),
+            nab_rules: score(&corpus, &ranged.scores),
+            judged: oracle::judge(&folder, &corpus, &causal.scores)?,
+            quiet: quiet(&corpus, &causal.scores),
+            state_bytes: causal.state_bytes,
+            micros: cost::of_a_sample(&watch, name, &corpus)?,
+        })
+    };
+    let modes = vec![mode("standard")?, mode("light")?];
+    for mode in &modes {
+        mode.agree()?;
+    }
+    Ok(Report { peers: peers::of(&corpus), series: corpus.series.len(), modes })
+}
+
+/// The folder itself, or the first within that has labels.
+fn labelled(data: &Path) -> Result<PathBuf, QualityError> {
+    let has_labels = |folder: &PathBuf| folder.join("windows.json").is_file();
+    let within = std::fs::read_dir(data).into_iter().flatten().flatten().map(|entry| entry.path());
+    let mut folders: Vec<_> = within.collect();
+    folders.sort();
+    folders.insert(0, data.to_owned());
+    folders.into_iter().find(has_labels).ok_or_else(|| QualityError::NoData(data.to_owned()))
+}
+
+/// Alarms in the scored part of series in which there is nothing to find.
+fn quiet(corpus: &Corpus, scores: &[Vec<f64>]) -> Alarms {
+    const WEEK_MILLIS: f64 = 604_800_000.0;
+    let mut quiet = Alarms::default();
+    for (series, scores) in corpus.series.iter().zip(scores).filter(|(series, _)| series.windows.is_empty()) {
+        let rows = series.rows.get(series.probation..).unwrap_or_default();
+        let Some((first, last)) = rows.first().zip(rows.last()) else { continue };
+        #[expect(clippy::cast_precision_loss, reason = "spans are far below 2^53 milliseconds")]
+        let weeks = (last.timestamp - first.timestamp) as f64 / WEEK_MILLIS;
+        quiet.weeks += weeks;
+        quiet.count += scores.iter().skip(series.probation).filter(|score| **score > 0.0).count();
+    }
+    quiet
+}
