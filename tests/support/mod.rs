@@ -2,10 +2,12 @@
 #![expect(clippy::disallowed_types, reason = "these tests start the real binary; none of this is deployed")]
 
 pub mod asked;
+pub mod builds;
 pub mod dice;
 pub mod history;
 pub mod mounts;
 pub mod pace;
+pub mod tear;
 pub mod twins;
 
 pub use orion_hostile_plugins::guest as guests;
@@ -102,6 +104,13 @@ impl Deployment {
         let partial = self.path(&format!("rules/.{name}.partial"));
         std::fs::write(&partial, text).unwrap();
         std::fs::rename(partial, self.path("rules").join(name)).unwrap();
+    }
+
+    /// Puts a plugin file in place, likewise.
+    pub fn plugin(&self, name: &str, bytes: &[u8]) {
+        let partial = self.path(&format!("plugins/.{name}.partial"));
+        std::fs::write(&partial, bytes).unwrap();
+        std::fs::rename(partial, self.path("plugins").join(name)).unwrap();
     }
 
     pub fn start(&self) -> Running {

@@ -1,9 +1,9 @@
 //! When the journal goes into the main file.
 //!
 //! To move it is to write its pages once more and to sync twice, and a commit that waits for that is the slowest of all. So a thread of its
-//! own moves it, while the writer goes on behind. A journal whose every page is moved begins anew with the next commit, by itself, when
-//! commits are seldom. In a flood there is always something behind what was moved, and somebody who reads it, and the journal would grow for as long as
-//! the flood lasts: so the writer moves that little rest itself, now and then, in a moment in which nobody here reads.
+//! own moves it, while the writer goes on behind. A journal whose every page is moved begins anew with the next commit, and where commits
+//! are seldom that is all. In a flood there is always something behind what was moved, and somebody who reads it, and the journal would
+//! grow for as long as the flood lasts: so now and then the writer moves that little rest itself, in a moment in which nobody here reads.
 
 use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -18,7 +18,8 @@ use crate::error::BusError;
 /// collecting more of them; with fewer there would be more syncs.
 const MOVED_PAGES: i64 = 1_000;
 
-/// Length from which the writer moves the rest, when nobody reads: the rest of so many pages is a commit in a hundred that waits for it.
+/// Length from which the writer moves the rest, when nobody reads: 32 MiB. In a flood two transactions in a hundred wait for it then; with less
+/// there would be more of them, with more the disk would hold more that nobody needs.
 const LONG_PAGES: i64 = 8_000;
 
 /// Length from which it waits for those who read, and they for it. Readers take milliseconds; without an end to its patience, always another

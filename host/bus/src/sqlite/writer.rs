@@ -1,5 +1,5 @@
-//! The one thread that writes. Commits that arrive while the disk is busy go into the next transaction together, so
-//! many of them share one sync; a lone one is never kept waiting for company.
+//! The one thread that writes. Commits that arrive while the disk is busy, or while a transaction is open, go into one transaction
+//! together, so many of them share one sync; a lone one is never kept waiting for company.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -20,9 +20,10 @@ use crate::{HOLES_OWNER, MOVED_OWNER, crash_point};
 /// Commits in one transaction: by then the sync is shared by so many that more gain nothing.
 pub(super) const MAX_GROUP_COMMITS: usize = 256;
 
-/// How long a transaction takes in commits: the first one of a group waits no longer than this for the last one. As long as a
-/// sync takes on an ordinary disk: with less, a flood would spend most of its time waiting for the disk.
-const MAX_GROUP_MILLIS: u64 = 5;
+/// How long a transaction takes in commits: the first one of a group waits no longer than this for the last one. Twice as long as a
+/// sync takes on an ordinary disk: with less, a flood would spend most of its time waiting for the disk, and who is left out of a
+/// transaction waits for two.
+const MAX_GROUP_MILLIS: u64 = 10;
 
 /// How long to wait for another program (a backup, a `sqlite3` shell) that holds the write lock.
 const MAX_BUSY_MILLIS: u64 = 5_000;
@@ -91,7 +92,7 @@ impl Writer {
     pub(super) fn run(mut self, mut jobs: mpsc::Receiver<Job>, appended: &watch::Sender<u64>) -> Result<(), BusError> {
         let mut queue = Vec::new();
         while !queue.is_empty() || jobs.blocking_recv_many(&mut queue, MAX_GROUP_COMMITS) > 0 {
-            let outcomes = self.commit_group(&queue);
+            let outcomes = self.commit_group(&mut queue, || jobs.try_recv().ok());
             appended.send_if_modified(|seq| std::mem::replace(seq, self.last_seq()) != self.last_seq());
             let mut has_forgotten = false;
             for (job, outcome) in queue.drain(..outcomes.len()).zip(outcomes) {
@@ -107,10 +108,11 @@ impl Writer {
         self.close()
     }
 
-    /// Commits the first jobs in one transaction, as many as the time allows, and tells what became of each. A conflict
-    /// concerns its own commit alone. A failure of the store concerns all jobs and leaves nothing of any.
-    pub(super) fn commit_group(&mut self, jobs: &[Job]) -> Vec<Outcome> {
-        match self.transact(jobs) {
+    /// Commits the first jobs in one transaction, as many as the time allows, and tells what became of each. Those that come meanwhile are
+    /// taken behind them: who was answered a moment ago comes again while the first of them is at work. A conflict concerns its own commit
+    /// alone. A failure of the store concerns all jobs and leaves nothing of any.
+    pub(super) fn commit_group(&mut self, jobs: &mut Vec<Job>, come: impl FnMut() -> Option<Job>) -> Vec<Outcome> {
+        match self.transact(jobs, come, Instant::now() + Duration::from_millis(MAX_GROUP_MILLIS)) {
             Ok((outcomes, last_seq)) => {
                 self.last_seq = last_seq;
                 self.ids.keep();
@@ -123,24 +125,21 @@ impl Writer {
         }
     }
 
-    fn transact(&mut self, jobs: &[Job]) -> rusqlite::Result<(Vec<Outcome>, i64)> {
-        let until = Instant::now() + Duration::from_millis(MAX_GROUP_MILLIS);
+    pub(super) fn transact(
+        &mut self,
+        jobs: &mut Vec<Job>,
+        mut come: impl FnMut() -> Option<Job>,
+        until: Instant,
+    ) -> rusqlite::Result<(Vec<Outcome>, i64)> {
         let mut last_seq = self.last_seq;
         let mut outcomes = Vec::with_capacity(jobs.len());
         self.run_statement("BEGIN IMMEDIATE")?;
-        for job in jobs {
-            outcomes.push(match &job.work {
-                Work::Commit(commit) => self.apply(commit, &mut last_seq)?,
-                Work::Forget(commit, upto) => {
-                    let outcome = self.apply(commit, &mut last_seq)?;
-                    if outcome.is_ok() {
-                        retention::forget(&self.connection, &mut self.ids, *upto, last_seq)?;
-                    }
-                    outcome
-                }
-                Work::Replicate(commits) => Ok(self.replicate(commits, &mut last_seq)?),
-                Work::Disown(owners) => Ok(self.disown(owners, last_seq)?),
-            });
+        while outcomes.len() < MAX_GROUP_COMMITS {
+            if outcomes.len() == jobs.len() {
+                jobs.extend(come());
+            }
+            let Some(job) = jobs.get(outcomes.len()) else { break };
+            outcomes.push(self.carry_out(&job.work, &mut last_seq)?);
             if Instant::now() >= until {
                 break;
             }
@@ -150,6 +149,21 @@ impl Writer {
         self.run_statement("COMMIT")?;
         crash_point!("bus::after_commit");
         Ok((outcomes, last_seq))
+    }
+
+    fn carry_out(&mut self, work: &Work, last_seq: &mut i64) -> rusqlite::Result<Outcome> {
+        match work {
+            Work::Commit(commit) => self.apply(commit, last_seq),
+            Work::Forget(commit, upto) => {
+                let outcome = self.apply(commit, last_seq)?;
+                if outcome.is_ok() {
+                    retention::forget(&self.connection, &mut self.ids, *upto, *last_seq)?;
+                }
+                Ok(outcome)
+            }
+            Work::Replicate(commits) => Ok(Ok(self.replicate(commits, last_seq)?)),
+            Work::Disown(owners) => Ok(Ok(self.disown(owners, *last_seq)?)),
+        }
     }
 
     fn run_statement(&self, sql: &str) -> rusqlite::Result<()> {
