@@ -3,16 +3,20 @@
 //!
 //! What is counted is bounded by what runs: a group that ends takes its numbers along, and so does a stage.
 
+mod commit;
+mod reload;
+mod stage;
+
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use orion_bus::{BusError, Committed};
 use orion_metrics::{Counter, FamilyType, Gauge, Histogram, Text};
 use orion_model::Timestamp;
-use serde::Serialize;
 
+use self::commit::CommitMeter;
+use self::reload::ReloadMeter;
+pub use self::stage::{StageAt, StageMeter};
 use crate::watcher::{Outcome, RuleHealth};
 
 /// From an answer of the same machine to the longest that is waited for.
@@ -20,9 +24,6 @@ const QUERY_SECONDS: &[f64] = &[0.005, 0.025, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0];
 
 /// From a group that asks nothing to one that waits for a slow source.
 const EVALUATION_SECONDS: &[f64] = &[0.001, 0.005, 0.025, 0.1, 0.5, 1.0, 5.0, 15.0];
-
-/// From a commit that shares a sync to one that waits for a disk or for Redis.
-const COMMIT_SECONDS: &[f64] = &[0.000_5, 0.002, 0.005, 0.01, 0.02, 0.05, 0.25, 1.0, 5.0];
 
 /// All numbers.
 pub struct Meters {
@@ -270,139 +271,6 @@ impl Meters {
     }
 }
 
-/// A stage at work.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct StageAt {
-    /// Its name.
-    pub stage: &'static str,
-    /// The part of the work that it does; empty where it does all of it.
-    pub partition: String,
-    /// How far it has read.
-    pub position: u64,
-}
-
-/// How far a stage has read.
-#[derive(Debug, Default)]
-pub struct StageMeter(AtomicU64);
-
-impl StageMeter {
-    /// It has read up to here.
-    pub(crate) fn reached(&self, position: u64) {
-        self.0.store(position, Ordering::Relaxed);
-    }
-
-    fn position(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
-/// What became of commits.
-pub struct CommitMeter {
-    took: Histogram,
-    appended: Counter,
-    duplicates: Counter,
-    /// In the order of [`CommitMeter::REASONS`].
-    failures: [Counter; CommitMeter::REASONS.len()],
-}
-
-impl Default for CommitMeter {
-    fn default() -> Self {
-        Self {
-            took: Histogram::new(COMMIT_SECONDS),
-            appended: Counter::default(),
-            duplicates: Counter::default(),
-            failures: Default::default(),
-        }
-    }
-}
-
-impl CommitMeter {
-    const REASONS: [&str; 8] = ["conflict", "refused", "full", "busy", "away", "backlog", "fenced", "other"];
-
-    const fn reason(error: &BusError) -> &'static str {
-        match error {
-            BusError::Conflict { .. } => "conflict",
-            BusError::Refused { .. } => "refused",
-            BusError::StoreFull { .. } => "full",
-            BusError::Busy { .. } => "busy",
-            BusError::Away { .. } => "away",
-            BusError::OutboxFull { .. } => "backlog",
-            BusError::Fenced { .. } => "fenced",
-            _ => "other",
-        }
-    }
-
-    /// One that took so long and came to this.
-    pub(crate) fn note(&self, took: Duration, outcome: &Result<Committed, BusError>) {
-        self.took.observe(took);
-        match outcome {
-            Ok(committed) => {
-                self.appended.add(committed.appended as u64);
-                self.duplicates.add(committed.duplicates as u64);
-            }
-            Err(error) => {
-                let place = Self::REASONS.iter().position(|reason| *reason == Self::reason(error));
-                if let Some(counter) = place.and_then(|place| self.failures.get(place)) {
-                    counter.increase();
-                }
-            }
-        }
-    }
-
-    fn write(&self, text: &mut Text) {
-        let help = "How long commits took, whatever came of them.";
-        text.family("orion_bus_commit_duration_seconds", FamilyType::Histogram, help).histogram(&[], &self.took);
-        let help = "Commits that were not taken.";
-        let mut family = text.family("orion_bus_commit_failures_total", FamilyType::Counter, help);
-        for (reason, counter) in Self::REASONS.iter().zip(&self.failures) {
-            family.count(&[("reason", *reason)], counter.get());
-        }
-        text.counter("orion_bus_records_total", "Records that this host put on the bus.", self.appended.get());
-        let help =
-            "Records that were on the bus already when this host would have put them there: steps that were repeated.";
-        text.counter("orion_bus_duplicate_records_total", help, self.duplicates.get());
-    }
-}
-
-/// What became of edits of rules and plugins.
-#[derive(Debug, Default)]
-pub struct ReloadMeter {
-    is_successful: Gauge,
-    last_success: Gauge,
-    generation: Gauge,
-    reloads: Counter,
-    failures: Counter,
-}
-
-impl ReloadMeter {
-    /// The folders were looked at: whether everything in them runs, and what runs now.
-    pub(crate) fn note(&self, is_whole: bool, now: Timestamp, generation: u64) {
-        self.reloads.increase();
-        self.is_successful.set(f64::from(u8::from(is_whole)));
-        match is_whole {
-            true => self.last_success.set(seconds(now)),
-            false => self.failures.increase(),
-        }
-        // As exact as a number of edits needs to be.
-        self.generation.set(generation as f64);
-    }
-
-    fn write(&self, text: &mut Text) {
-        let help = "Whether all rule and plugin files run as they are in their folders; 0 while any is refused.";
-        text.gauge("orion_config_last_reload_successful", help, self.is_successful.get());
-        let help = "When all rule and plugin files were last seen to run as they are in their folders.";
-        text.gauge("orion_config_last_reload_success_timestamp_seconds", help, self.last_success.get());
-        text.gauge(
-            "orion_config_generation",
-            "Number of the generation of rules and plugins that runs.",
-            self.generation.get(),
-        );
-        text.counter("orion_config_reloads_total", "Looks at the folders of rules and plugins.", self.reloads.get());
-        let help = "Looks at the folders of rules and plugins that found a file which is refused.";
-        text.counter("orion_config_reload_failures_total", help, self.failures.get());
-    }
-}
-
 /// As Prometheus counts time.
 fn seconds(at: Timestamp) -> f64 {
     at.as_millis() as f64 / 1_000.0
@@ -410,6 +278,8 @@ fn seconds(at: Timestamp) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use orion_bus::BusError;
+
     use super::*;
 
     fn health(outcome: Outcome) -> RuleHealth {
