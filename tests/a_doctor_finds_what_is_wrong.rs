@@ -49,7 +49,8 @@ fn everything_that_is_wrong_is_said_at_once_with_how_to_mend_it() {
     deployment.rule("wrong.yaml", "groups: [\n");
     std::fs::write(deployment.path("plugins/broken.wasm"), "no component").unwrap();
     std::fs::write(deployment.path("file"), "").unwrap();
-    let output = deployment.orion(&["doctor", "--output", "table", "--data", "file", "--prometheus-token-file", "none"]);
+    let output =
+        deployment.orion(&["doctor", "--output", "table", "--data", "file", "--prometheus-token-file", "none"]);
     assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
     let text = String::from_utf8(output.stdout).unwrap();
     let folder = deployment.path("").display().to_string();
@@ -98,5 +99,8 @@ fn starts_again_and_again_are_found() {
         deployment.start_again().kill();
     }
     let found = failing(&deployment, &[]);
-    assert!(found.iter().any(|(name, what)| name == "starts" && what.starts_with("4 starts within ten minutes")), "{found:?}");
+    assert!(
+        found.iter().any(|(name, what)| name == "starts" && what.starts_with("4 starts within ten minutes")),
+        "{found:?}"
+    );
 }

@@ -113,7 +113,7 @@ fn a_deployment_that_was_left_alone_holds_and_each_promise_is_said() {
     holds     autonomy     level N#: Orion observes and people act; there is no other level
     holds     plugins      # of the binary and none of the folder; each can emit and nothing else
     not seen  confinement  no process runs; verify while one does to see its confinement
-    holds     senders      queries to the source; the bus is a file, and there is no API; no process runs, so nothing is connected
+    holds     senders      queries to the source; the bus is a file, and the interface only answers; no process runs, so nothing is connected
     holds     prometheus   PROMETHEUS has no alerting rules and tells no Alertmanager
     holds     decisions    # decision, each NO_ACTION at N#; no actions.jsonl
     holds     chain        # lines in # files, each following from the one before it, as the store has them

@@ -1,6 +1,7 @@
-//! The same detector and the same correlator in every language: built as a stranger would build them, run in the sandbox of a
-//! deployment over the same frames and events, and compared to the last bit with a model of what they should say. So they agree
-//! with each other, too. A language whose toolchain is missing fails here, by its name and with what to install.
+//! The same detector and the same correlator in every language: built as a stranger would build them, line by line as the guide says,
+//! run in the sandbox of a deployment over the same frames and events, and compared to the last bit with a model of what they should
+//! say. So they agree with each other, too. Then what they cost is held against what they cost before. A language whose toolchain
+//! is missing fails here, by its name and with what to install.
 #![expect(clippy::disallowed_types, reason = "these tests start the binary; none of it is deployed")]
 #![expect(
     clippy::unwrap_used,
@@ -11,16 +12,20 @@
 
 #[path = "every_language_finds_the_same/burst.rs"]
 mod burst;
+#[path = "every_language_finds_the_same/fuel.rs"]
+mod fuel;
 #[path = "every_language_finds_the_same/surge.rs"]
 mod surge;
 #[path = "support/toolchains.rs"]
 mod toolchains;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::process::Command;
 
 use orion_model::StateEntry;
 use orion_sandbox::{Limits, Plugin, Sandbox, Settings};
+use tempfile::TempDir;
 
 /// Numbers that look like chance and are the same each time.
 pub struct Numbers(u64);
@@ -55,21 +60,61 @@ impl Saved {
     }
 }
 
-/// The example of a language as a plugin.
-fn built(language: &str, kind: &str) -> Plugin {
-    let desk = tempfile::tempdir().unwrap();
-    let kit = |arguments: &[&str], folder: &str| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_orion-kit"));
-        command.args(arguments).current_dir(desk.path().join(folder));
-        let output = toolchains::give(&mut command).output().unwrap();
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{kind} in {language}: orion-kit {}: {said}", arguments.join(" "));
-    };
-    kit(&["new", "sample", "--lang", language, "--kind", kind], "");
-    kit(&["build"], "sample");
-    let component = std::fs::read(desk.path().join("sample/sample.wasm")).unwrap();
-    let sandbox = Sandbox::new(Settings { cache_dir: None, limits: Limits::default() }).unwrap();
-    sandbox.load(&component).unwrap_or_else(|why| panic!("{kind} in {language}: {why}"))
+/// An author's desk: a folder, the kit, and the toolchains on the PATH.
+struct Desk(TempDir);
+
+impl Desk {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    /// Runs lines as a person would; gives back all that they say.
+    fn shell(&self, lines: &str) -> String {
+        let kit = Path::new(env!("CARGO_BIN_EXE_orion-kit")).parent().unwrap();
+        let mut shell = Command::new("sh");
+        shell.args(["-e", "-c", lines]).current_dir(self.0.path());
+        let output = toolchains::give(&mut shell).env("PATH", toolchains::path(&[kit])).output().unwrap();
+        let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
+        assert!(output.status.success(), "{lines}: {said}");
+        said
+    }
+
+    /// What a project was built to, compiled. The kit compiled it before, and what it compiled is found here: one engine is like
+    /// another.
+    fn plugin(&self, name: &str) -> Plugin {
+        let component = std::fs::read(self.0.path().join(format!("{name}/{name}.wasm"))).unwrap();
+        let cache_dir = Some(toolchains::cache().join("orion-kit"));
+        let sandbox = Sandbox::new(Settings { cache_dir, limits: Limits::default() }).unwrap();
+        sandbox.load(&component).unwrap_or_else(|why| panic!("{name}: {why}"))
+    }
+}
+
+/// The lines of the guide that begin a project in this language.
+fn first_steps(language: &str) -> &'static str {
+    let blocks = include_str!("../docs/first-plugin.md").split("```sh\n").skip(1);
+    let mut blocks = blocks.filter_map(|rest| rest.split("```").next());
+    let begins = format!("--lang {language}\n");
+    blocks.find(|block| block.contains(&begins)).unwrap_or_else(|| panic!("{language} has no first steps"))
+}
+
+/// The detector that the first steps of the guide make.
+fn detector(language: &str) {
+    let desk = Desk::new();
+    let lines = first_steps(language);
+    let said = desk.shell(lines);
+    assert!(said.contains("2 findings"), "{lines}{said}");
+    let name = lines.split_whitespace().nth(2).unwrap();
+    let plugin = desk.plugin(name);
+    surge::compare(language, &plugin);
+    fuel::holds(language, "detector", &plugin);
+}
+
+fn correlator(language: &str) {
+    let desk = Desk::new();
+    desk.shell(&format!("orion-kit new sample --lang {language} --kind correlator\norion-kit build sample"));
+    let plugin = desk.plugin("sample");
+    burst::compare(language, &plugin);
+    fuel::holds(language, "correlator", &plugin);
 }
 
 /// The first place where two texts differ, for a message that can be read.
@@ -80,60 +125,29 @@ pub fn assert_same(who: &str, said: &[String], wanted: &[String]) {
     assert_eq!(said.len(), wanted.len(), "{who}");
 }
 
-fn finds_the_same(language: &str) {
-    surge::compare(language, &built(language, "detector"));
-    burst::compare(language, &built(language, "correlator"));
+/// Two tests for each language: a build takes long in some of them, and two cores can build two at a time.
+macro_rules! languages {
+    ($($language:ident)*) => {
+        $(mod $language {
+            #[test]
+            fn detector_finds_the_same() {
+                crate::detector(stringify!($language));
+            }
+
+            #[test]
+            fn correlator_finds_the_same() {
+                crate::correlator(stringify!($language));
+            }
+        })*
+
+        const TESTED: &[&str] = &[$(stringify!($language)),*];
+    };
 }
 
-#[test]
-fn rust_finds_the_same() {
-    finds_the_same("rust");
-}
-
-#[test]
-fn c_finds_the_same() {
-    finds_the_same("c");
-}
-
-#[test]
-fn cpp_finds_the_same() {
-    finds_the_same("cpp");
-}
-
-#[test]
-fn zig_finds_the_same() {
-    finds_the_same("zig");
-}
-
-#[test]
-fn go_finds_the_same() {
-    finds_the_same("go");
-}
-
-#[test]
-fn javascript_finds_the_same() {
-    finds_the_same("javascript");
-}
-
-#[test]
-fn typescript_finds_the_same() {
-    finds_the_same("typescript");
-}
-
-#[test]
-fn python_finds_the_same() {
-    finds_the_same("python");
-}
-
-#[test]
-fn assemblyscript_finds_the_same() {
-    finds_the_same("assemblyscript");
-}
+languages! { rust c cpp zig go javascript typescript python assemblyscript }
 
 #[test]
 fn every_language_is_among_these_tests() {
-    let source = include_str!("every_language_finds_the_same.rs");
-    for language in &orion_kit::toolchain::LANGUAGES {
-        assert!(source.contains(&format!("finds_the_same({:?})", language.name)), "{} is not compared", language.name);
-    }
+    let all: Vec<_> = orion_kit::toolchain::LANGUAGES.iter().map(|language| language.name).collect();
+    assert_eq!(TESTED, all);
 }

@@ -1,4 +1,4 @@
-//! How `orion-kit key`, `sign` and `lock` behave: what they write, what they refuse, and what they say.
+//! How `orion-kit key`, `sign`, `lock` and `token` behave: what they write, what they refuse, and what they say.
 #![expect(clippy::disallowed_types, reason = "these tests start the binary; none of it is deployed")]
 #![expect(clippy::unwrap_used, reason = "a test that meets what it does not expect has failed")]
 
@@ -183,4 +183,22 @@ fn a_lock_holds_what_the_folder_holds_and_says_what_has_changed() {
     insta::assert_snapshot!(desk.kit(&["lock", "plugins"], 2), @"orion-kit: plugins/d.wasm is no plugin: the file is not WebAssembly");
     std::fs::write(desk.path("plugins/plugins.lock"), "x").unwrap();
     insta::assert_snapshot!(desk.kit(&["lock", "plugins"], 3), @"orion-kit: plugins/plugins.lock cannot be compared with: it is not as `orion-kit lock` writes it: key with no value, expected `=`; remove it, look at every plugin of the folder, and lock anew");
+}
+
+#[test]
+fn a_token_says_who_what_and_how_long_and_the_public_key_vouches_for_it() {
+    use base64::Engine;
+    let decode = |part: &str| base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(part).unwrap();
+    let desk = Desk::new();
+    desk.kit(&["key", "new", "issuer"], 0);
+    let token = desk.kit(&["token", "--key", "issuer.key", "--subject", "ada", "--role", "admin", "--for", "1h"], 0);
+    let (signed, signature) = token.trim_end().rsplit_once('.').unwrap();
+    let key = PublicKey::load(&desk.path("issuer.pub")).unwrap();
+    assert!(key.verifies(signed.as_bytes(), &decode(signature).try_into().unwrap()));
+    let claims: Value = serde_json::from_slice(&decode(signed.split('.').nth(1).unwrap())).unwrap();
+    let lasts = claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap();
+    let says = [&claims["sub"], &claims["aud"], &claims["role"]].map(|claim| claim.as_str().unwrap());
+    assert_eq!((says, lasts), (["ada", "orion", "admin"], 3_600));
+    desk.kit(&["token", "--key", "issuer.key", "--subject", "ada", "--for", "0s"], 3);
+    desk.kit(&["token", "--key", "issuer.pub", "--subject", "ada", "--for", "1h"], 3);
 }

@@ -175,7 +175,7 @@ fn an_outage_that_every_host_meets_is_one_event_and_one_incident() {
     let Scene { service: _service, mut prometheus, redis, hosts: [one, two] } = Scene::new();
     let group = |number: usize| {
         format!(
-            "- name: group-{number}\n  interval: 1s\n  rules: [{{ alert: Down, expr: up{{job=\"{number}\"}} == 0 }}]\n"
+            "- name: group-{number}\n  interval: 1s\n  rules:\n  - alert: Down\n    expr: up{{job=\"{number}\"}} == 0\n"
         )
     };
     let groups: String = (0..GROUPS).map(group).collect();

@@ -8,6 +8,10 @@ use orion_lab::Link;
 
 use super::pair::Pair;
 use super::schedule::{HOSTS, Happening};
+use crate::support::builds::same_build;
+use crate::support::dice::Dice;
+use crate::support::mounts;
+use crate::support::tear::Tear;
 use crate::support::twins::Twins;
 use crate::support::{Deployment, Running};
 
@@ -26,6 +30,15 @@ const CATCH_UP: &str = "12h";
 /// The shortest there is: time passes faster for everybody else.
 const LEASE: &str = "2s";
 
+/// The plugin that both have.
+const PLUGIN: &str = "drilled.wasm";
+
+/// The disk of a host with its own file: what it writes in a day, compiled plugins, and room.
+const DISK_BYTES: u64 = 192 * 1024 * 1024;
+
+/// What takes all room of that disk.
+const BALLAST: &str = "memory/ballast";
+
 /// A file of rules that are not compared.
 const OTHER_RULES: &str = "other.yaml";
 
@@ -38,13 +51,40 @@ pub struct Disturbed {
     /// Were told to end. That takes as long as what they have in hand and how Redis answers.
     ending: BTreeSet<usize>,
     edits: u32,
+    plugins: u32,
+    is_disk_full: bool,
+    /// The host was started on a full disk, and has ended or will: it is started again when there is room, as a supervisor would.
+    started_in_vain: bool,
+    /// Says what is torn.
+    dice: Dice,
 }
 
 impl Disturbed {
     /// What the hosts need before they start.
-    pub fn prepare(bus: Bus) -> Self {
-        let pair = (bus == Bus::Redis).then(Pair::start);
-        Self { pair, others: Vec::new(), running: Vec::new(), ending: BTreeSet::new(), edits: 0 }
+    pub fn prepare(bus: Bus, seed: u64) -> Self {
+        Self {
+            pair: (bus == Bus::Redis).then(Pair::start),
+            others: Vec::new(),
+            running: Vec::new(),
+            ending: BTreeSet::new(),
+            edits: 0,
+            plugins: 0,
+            is_disk_full: false,
+            started_in_vain: false,
+            dice: Dice::new(seed),
+        }
+    }
+
+    /// The plugin file that a deployment begins with; where hosts share a Redis there is none.
+    pub fn plugin(bus: Bus) -> Option<(&'static str, Vec<u8>)> {
+        (bus == Bus::Embedded).then(|| (PLUGIN, same_build(0)))
+    }
+
+    /// Gives the host a disk of its own, where it is the only one.
+    pub fn furnish(bus: Bus, host: &Deployment) {
+        if bus == Bus::Embedded {
+            mounts::small(&host.path("memory"), DISK_BYTES);
+        }
     }
 
     /// What a host is told.
@@ -83,6 +123,7 @@ impl Disturbed {
         }
         let running = self.hosts(twins).nth(host).map(Deployment::start);
         self.running[host] = running;
+        self.started_in_vain = self.is_disk_full;
     }
 
     fn running(&self, host: usize) -> &Running {
@@ -105,10 +146,39 @@ impl Disturbed {
         self.pair.as_mut().unwrap()
     }
 
+    fn fill_disk(&mut self, twins: &Twins) {
+        self.is_disk_full = true;
+        mounts::fill(&twins.disturbed.path(BALLAST));
+    }
+
+    fn make_room(&mut self, twins: &Twins) {
+        self.is_disk_full = false;
+        // There is none where it was never full.
+        let _ = std::fs::remove_file(twins.disturbed.path(BALLAST));
+        if std::mem::take(&mut self.started_in_vain) && self.running[0].is_some() && self.ending.is_empty() {
+            self.stop(0).kill();
+            self.start_one(twins, 0);
+        }
+    }
+
+    fn replace_plugin(&mut self, twins: &Twins) {
+        self.plugins += 1;
+        twins.disturbed.plugin(PLUGIN, &same_build(self.plugins));
+    }
+
     /// Something happens.
     pub fn suffer(&mut self, twins: &Twins, happening: Happening) {
+        if self.is_disk_full {
+            // What was given back meanwhile is taken again.
+            self.fill_disk(twins);
+        }
         match happening {
             Happening::Killed(host) => self.stop(host).kill(),
+            Happening::KilledAndTorn(host) => {
+                self.stop(host).kill();
+                let tear = Tear::ALL[self.dice.below(Tear::ALL.len())];
+                tear.tear(&twins.disturbed, &mut self.dice);
+            }
             Happening::Ended(host) => self.end_one(host),
             Happening::Started(host) => self.start_one(twins, host),
             Happening::Paused(host) => self.running(host).pause(),
@@ -142,6 +212,9 @@ impl Disturbed {
             Happening::PluginMended => {
                 self.hosts(twins).for_each(|host| std::fs::remove_file(plugin_of(host)).unwrap())
             }
+            Happening::PluginReplaced => self.replace_plugin(twins),
+            Happening::DiskFull => self.fill_disk(twins),
+            Happening::DiskHasRoom => self.make_room(twins),
         }
     }
 
@@ -156,6 +229,7 @@ impl Disturbed {
 
     /// What the schedule left broken is mended.
     pub fn heal(&mut self, twins: &Twins) {
+        self.make_room(twins);
         if let Some(pair) = &mut self.pair {
             // Both do nothing where there is nothing to do.
             pair.restart();

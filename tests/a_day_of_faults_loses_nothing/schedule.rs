@@ -1,6 +1,7 @@
 //! What goes wrong, and when: a function of the seed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use orion_lab::Answer;
 
@@ -21,6 +22,8 @@ const LONGEST_MINUTES: usize = 10;
 pub enum Happening {
     /// A host is killed.
     Killed(usize),
+    /// Is killed, and its files are torn.
+    KilledAndTorn(usize),
     /// Is told to end.
     Ended(usize),
     /// Is there again.
@@ -67,6 +70,12 @@ pub enum Happening {
     PluginBroken,
     /// It is gone.
     PluginMended,
+    /// A plugin at work is another file, which finds the same.
+    PluginReplaced,
+    /// Nothing more can be written to the host's disk.
+    DiskFull,
+    /// There is room again.
+    DiskHasRoom,
 }
 
 /// What has a trouble has no second one until that is over.
@@ -77,6 +86,8 @@ enum Subject {
     Redis,
     Rules,
     Plugins,
+    PluginAtWork,
+    Disk,
 }
 
 /// A trouble: how it begins, how it ends if it lasts, and what has it.
@@ -115,9 +126,15 @@ impl Trouble {
             trouble(Subject::Redis, RedisFull, Some(RedisHasRoom)),
             trouble(Subject::Redis, ReplicaCutOff, Some(ReplicaPromoted)),
         ];
+        let of_own_file = [
+            trouble(Subject::Host(host), KilledAndTorn(host), Some(Started(host))),
+            trouble(Subject::Disk, DiskFull, Some(DiskHasRoom)),
+            trouble(Subject::PluginAtWork, PluginReplaced, None),
+        ];
         let mut all: Vec<Self> = of_host.into_iter().collect();
-        if bus == Bus::Redis {
-            all.extend(of_redis);
+        match bus {
+            Bus::Redis => all.extend(of_redis),
+            Bus::Embedded => all.extend(of_own_file),
         }
         all.swap_remove(dice.below(all.len()))
     }
@@ -165,14 +182,18 @@ impl Schedule {
     }
 }
 
-/// What is wrong with Prometheus so long after the beginning: in some spells of the day it refuses, in others what it says is torn.
-pub fn trouble_of_source(seed: u64, millis: i64) -> Option<Answer> {
+/// What Prometheus says so long after the beginning: in some spells of the day it refuses, in some what it says is torn, in some it
+/// takes its time.
+pub fn trouble_of_source(seed: u64, millis: i64, right: Answer) -> Answer {
     const SPELL_MILLIS: i64 = 7 * 60_000;
+    /// Most of the shortest interval, at the pace of the drill.
+    const LATE: Duration = Duration::from_millis(150);
     let spell = u64::try_from(millis / SPELL_MILLIS).unwrap();
     match Dice::new(seed ^ (spell << 32)).below(24) {
-        0 => Some(Answer::Refused),
-        1 => Some(Answer::Torn),
-        _ => None,
+        0 => Answer::Refused,
+        1 => Answer::Torn,
+        2 => Answer::Late(LATE, Box::new(right)),
+        _ => right,
     }
 }
 
@@ -190,4 +211,16 @@ fn a_seed_is_one_schedule_and_what_begins_ends_before_the_next_begins() {
             _ => {}
         }
     }
+}
+
+#[test]
+fn what_the_tests_run_has_every_fault_of_a_host_with_its_own_file_in_it() {
+    let (seed, minutes) = (super::ALONE.seed, i64::try_from(super::ALONE.minutes).unwrap());
+    let short = Schedule::draw(seed, minutes, Bus::Embedded);
+    let kinds = |schedule: &Schedule| -> BTreeSet<Happening> { schedule.0.iter().map(|(_, it)| *it).collect() };
+    assert_eq!(kinds(&short), kinds(&Schedule::draw(seed, 1_440, Bus::Embedded)));
+    let said = |minute| trouble_of_source(seed, minute * 60_000, Answer::Series(Vec::new()));
+    let has = |wanted: fn(&Answer) -> bool| (0..minutes).any(|minute| wanted(&said(minute)));
+    assert!(has(|it| *it == Answer::Refused) && has(|it| *it == Answer::Torn));
+    assert!(has(|it| matches!(it, Answer::Late(..))));
 }

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use orion_pipeline::library::digest_of;
 use serde_json::Value;
 
-use super::builds::{build, told_by};
 use super::numbers::Numbers;
 use super::scene::{Scene, edited, mount, single};
+use crate::support::builds::{build, told_by};
 use crate::support::dice::Dice;
 
 /// What people and tools do to a folder of rules or plugins.

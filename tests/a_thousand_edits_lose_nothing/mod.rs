@@ -4,7 +4,6 @@
 //! `ORION_DRILL_EDITS` says how many, `ORION_DRILL_SEED` which; `cargo xtask drill reload` makes a thousand. Times are printed
 //! and not judged: they are the machine's as much as Orion's.
 
-mod builds;
 mod edits;
 mod numbers;
 mod scene;
@@ -14,8 +13,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use crate::support::builds::told_by;
 use crate::support::dice::{Dice, number_of};
-use builds::told_by;
 use edits::{Drill, Edit};
 
 const EDITS: &str = "ORION_DRILL_EDITS";

@@ -12,8 +12,8 @@ use orion_model::Timestamp;
 use orion_pipeline::library::GenerationRecord;
 use serde_json::Value;
 
-use super::builds::build;
 use super::tail::Tail;
+use crate::support::builds::build;
 use crate::support::{Deployment, Running};
 
 /// No edit touches these. None but the first has an alert before there is traffic: when it became active would depend on when

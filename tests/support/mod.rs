@@ -1,10 +1,13 @@
 //! A deployment of the real `orion` binary in a folder of its own, for tests of its behaviour.
 #![expect(clippy::disallowed_types, reason = "these tests start the real binary; none of this is deployed")]
 
+pub mod asked;
+pub mod builds;
 pub mod dice;
 pub mod history;
 pub mod mounts;
 pub mod pace;
+pub mod tear;
 pub mod twins;
 
 pub use orion_hostile_plugins::guest as guests;
@@ -103,6 +106,13 @@ impl Deployment {
         std::fs::rename(partial, self.path("rules").join(name)).unwrap();
     }
 
+    /// Puts a plugin file in place, likewise.
+    pub fn plugin(&self, name: &str, bytes: &[u8]) {
+        let partial = self.path(&format!("plugins/.{name}.partial"));
+        std::fs::write(&partial, bytes).unwrap();
+        std::fs::rename(partial, self.path("plugins").join(name)).unwrap();
+    }
+
     pub fn start(&self) -> Running {
         self.start_with(&[])
     }
@@ -171,6 +181,8 @@ impl Deployment {
             .current_dir(self.dir.path())
             .env("PROMETHEUS_URL", &self.prometheus_url)
             .env("ORION_DATA__DIR", self.dir.path())
+            // Many run at the same time, and few of them are asked anything.
+            .env("ORION_API__LISTEN", "none")
             .env("XDG_CONFIG_HOME", self.dir.path().join("config"))
             .envs(self.settings.iter().map(|(name, value)| (*name, value)));
         command

@@ -7,9 +7,17 @@ use std::process::Command;
 /// Folders of programs below `target/toolchains`.
 const FOLDERS: [&str; 2] = ["python/bin", "node/node_modules/.bin"];
 
-/// Has a command find them. What Zig builds once for all, its C libraries, stays beside them.
+/// Has a command find them. What Zig builds once for all, its C libraries, stays beside them. What else toolchains and the kit keep
+/// for a next time is kept for all tests: Go builds its whole library when it is first asked, and compiling a plugin with an engine
+/// in it takes most of a minute.
 pub fn give(command: &mut Command) -> &mut Command {
-    command.env("PATH", path(&[])).env("ZIG_GLOBAL_CACHE_DIR", toolchains().join("zig-cache"))
+    command.env("PATH", path(&[])).env("ZIG_GLOBAL_CACHE_DIR", toolchains().join("zig-cache"));
+    command.env("XDG_CACHE_HOME", cache())
+}
+
+/// Where they keep it.
+pub fn cache() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache")
 }
 
 fn toolchains() -> PathBuf {

@@ -16,11 +16,15 @@ use serde_json::Value;
 use super::pace::Pace;
 use super::{Deployment, Running};
 
-/// Plain alerts, alerts with a past, detectors that remember, and correlations that count, wait and end by time alone.
-pub fn world_rules(pace: Pace) -> String {
+/// Plain alerts, alerts with a past, detectors that remember, and correlations that count, wait and end by time alone; and what
+/// a plugin of the deployment finds, where there is one.
+fn world_rules(pace: Pace, plugin: Option<&str>) -> String {
     let millis = |usual| format!("{}ms", pace.millis(usual));
     let (often, seldom, slow) = (millis(200), millis(300), millis(500));
     let (held, window, idle) = (millis(400), millis(2_000), millis(3_000));
+    let own = plugin.map_or_else(String::new, |plugin| {
+        format!("- name: own\n    interval: {often}\n    rules:\n      - {{ alert: Own, expr: own, plugin: {plugin} }}")
+    });
     format!(
         r#"
 groups:
@@ -38,6 +42,7 @@ groups:
     interval: {slow}
     rules:
       - {{ alert: Beat, expr: beat > 0 }}
+  {own}
 correlations:
   - name: overload
     match: {{ event_type: plain }}
@@ -58,6 +63,9 @@ correlations:
 /// Milliseconds for which each worker has nothing to do, and then much, and so on.
 const PERIODS: [i64; 12] = [700, 1_100, 1_300, 1_700, 1_900, 2_300, 2_900, 3_100, 3_700, 4_100, 4_300, 5_300];
 
+/// What the plugin of a deployment looks at is there for so long, and then gone for so long, and so on.
+const OWN_MILLIS: i64 = 1_300;
+
 /// After so long a counter begins anew.
 const LIFE_MILLIS: i64 = 4_700;
 
@@ -76,8 +84,8 @@ const HARMLESS: [&str; 1] = ["confinement_attested"];
 /// What of a record is not compared: its place in the file.
 const PLACE: [&str; 3] = ["seq", "prev", "hash"];
 
-/// What becomes of questions about a time.
-pub type Trouble = Box<dyn Fn(i64) -> Option<Answer> + Send + Sync>;
+/// What becomes of the right answer to a question about a time.
+pub type Trouble = Box<dyn Fn(i64, Answer) -> Answer + Send + Sync>;
 
 /// How two deployments are set up that watch the same.
 #[derive(Default)]
@@ -86,8 +94,10 @@ pub struct Stage {
     pub pace: Option<Pace>,
     /// What is in the environment of the one that is disturbed.
     pub disturbed: Vec<(&'static str, String)>,
-    /// What else of a record is not compared.
+    /// What else of a record, or of its evidence, is not compared.
     pub incomparable: Vec<&'static str>,
+    /// A plugin file that both have, with a rule for it.
+    pub plugin: Option<(&'static str, Vec<u8>)>,
     /// Whether questions about an instant go wrong, and how: by the milliseconds since the traffic began, for both.
     pub trouble: Option<Trouble>,
 }
@@ -123,7 +133,7 @@ impl Twins {
         Self::begin_in(|_| {})
     }
 
-    /// The same with something done to the folder of the other before it is started first.
+    /// The same with something done to the folder of the other before there is anything in it.
     pub fn begin_in(prepare: impl FnOnce(&Deployment)) -> Self {
         Self::begin_on(Stage::default(), prepare)
     }
@@ -135,13 +145,16 @@ impl Twins {
         let (seen, trouble) = (traffic.clone(), stage.trouble.take());
         let world = AnsweringServer::start_with(move |question| {
             let (span, at) = (seen.span(), question.at_millis);
-            let trouble = trouble.as_ref().filter(|_| span.contains(&at)).and_then(|trouble| trouble(at - span.start));
-            trouble.unwrap_or_else(|| Answer::Series(answer(question, &seen)))
+            let right = Answer::Series(answer(question, &seen));
+            match trouble.as_ref().filter(|_| span.contains(&at)) {
+                Some(trouble) => trouble(at - span.start, right),
+                None => right,
+            }
         });
         let world = world.unwrap();
-        let disturbed = stage.disturbed.iter().fold(deployment(&world, pace), |it, (name, value)| it.with(name, value));
-        let reference = deployment(&world, pace);
-        prepare(&disturbed);
+        let disturbed = deployment(&world, pace, &stage, prepare);
+        let disturbed = stage.disturbed.iter().fold(disturbed, |it, (name, value)| it.with(name, value));
+        let reference = deployment(&world, pace, &stage, |_| {});
         let [before, watching] = [&disturbed, &reference].map(|deployment| {
             let running = deployment.start();
             // By then every group has been evaluated, and goes on from there.
@@ -172,7 +185,7 @@ impl Twins {
 
     /// A deployment of the same rules that watches the same world.
     pub fn another(&self) -> Deployment {
-        deployment(&self.world, self.pace())
+        deployment(&self.world, self.pace(), &self.stage, |_| {})
     }
 
     /// No more traffic from now on. What was recorded up to the instant that comes back is compared.
@@ -224,16 +237,20 @@ impl Twins {
     }
 }
 
-/// A deployment that watches the world.
-fn deployment(world: &AnsweringServer, pace: Pace) -> Deployment {
+/// A deployment that watches the world, with something done to its folder first.
+fn deployment(world: &AnsweringServer, pace: Pace, stage: &Stage, prepare: impl FnOnce(&Deployment)) -> Deployment {
     let mut deployment = Deployment::new(&world.url());
+    prepare(&deployment);
     if let Some(clock) = pace.clock() {
         let file = deployment.path("memory/.clock");
         std::fs::create_dir_all(deployment.path("memory")).unwrap();
         std::fs::write(&file, clock).unwrap();
         deployment = deployment.with("ORION_CLOCK_FILE", file.to_str().unwrap());
     }
-    deployment.rule("world.yaml", &world_rules(pace));
+    if let Some((name, plugin)) = &stage.plugin {
+        deployment.plugin(name, plugin);
+    }
+    deployment.rule("world.yaml", &world_rules(pace, stage.plugin.as_ref().map(|(name, _)| *name)));
     deployment
 }
 
@@ -283,6 +300,9 @@ fn answer(question: &Question, traffic: &Traffic) -> Vec<Answered> {
             let life = if traffic.contains(&at) { (at - traffic.start) % LIFE_MILLIS } else { 0 };
             vec![(named("uptime", "w0".to_owned()), life as f64)]
         }
+        "own" if traffic.contains(&at) && (at - traffic.start) / OWN_MILLIS % 2 == 0 => {
+            vec![(named("own", "w0".to_owned()), 1.0)]
+        }
         "beat > 0" if at / BEAT_MILLIS % 2 == 1 => vec![(named("beat", "w0".to_owned()), 1.0)],
         _ => Vec::new(),
     }
@@ -328,7 +348,7 @@ impl Recorded {
         members.retain(|name, _| !incomparable.contains(&name.as_str()));
         if let Some(evidence) = members.get_mut("evidence").and_then(Value::as_object_mut) {
             // An instance that was just set up may need some more work.
-            evidence.remove("fuel");
+            evidence.retain(|name, _| name != "fuel" && !incomparable.contains(&name.as_str()));
         }
         self.0[kind].entry(key).or_default().push(record);
     }

@@ -117,7 +117,7 @@ fn lab(arguments: &[String]) -> Result<(), Failure> {
 }
 
 fn bench(arguments: &[String]) -> Result<(), Failure> {
-    setup::lab()?;
+    setup::everything()?;
     cargo(["run", "--release", "--package", "orion-bench", "--"]).args(arguments).run()
 }
 

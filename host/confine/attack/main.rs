@@ -1,9 +1,9 @@
-//! `orion-attack MODE FOLDER HOST PORT`: confines itself as `orion run` does, then tries what must not be possible, and what
+//! `orion-attack MODE FOLDER HOST PORT [serving]`: confines itself as `orion run` does, then tries what must not be possible, and what
 //! must be. One JSON object a line: first the attestation, then each attempt with what became of it.
 //!
 //! FOLDER holds `readable`, `writable` and `elsewhere`, a file `file` in each. Where the confinement is not whole, only such
 //! attempts are made as do no harm when they succeed. With MODE `off` they are the control, without which a refusal would
-//! prove nothing. With PORT 0 it is a process that speaks to nobody.
+//! prove nothing. With PORT 0 it is a process that speaks to nobody. With `serving` it is one that answers at an address.
 
 mod allowed;
 mod call;
@@ -13,6 +13,7 @@ mod network;
 mod processes;
 
 use std::io;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -27,6 +28,8 @@ pub struct Ground {
     folder: PathBuf,
     host: String,
     port: u16,
+    /// The socket at which it answers, if it does.
+    pub server: Option<TcpListener>,
 }
 
 impl Ground {
@@ -69,15 +72,25 @@ pub const fn harmful(what: &'static str, run: fn(&Ground) -> io::Result<()>) -> 
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [mode, folder, host, port] = arguments.as_slice() else { return usage() };
+    let (mode, folder, host, port, server) = match arguments.as_slice() {
+        [mode, folder, host, port] => (mode, folder, host, port, None),
+        [mode, folder, host, port, serving] if serving == "serving" => {
+            let Ok(server) = TcpListener::bind(("127.0.0.1", 0)) else { return usage() };
+            (mode, folder, host, port, Some(server))
+        }
+        _ => return usage(),
+    };
     let (Some(mode), Ok(port)) = (mode_of(mode), port.parse()) else { return usage() };
-    let ground = Ground { folder: PathBuf::from(folder), host: host.clone(), port };
+    let ground = Ground { folder: PathBuf::from(folder), host: host.clone(), port, server };
     let mut policy = Policy::default();
     // The folder itself and not the one around it, in which everything lies here.
     policy.read_folder(&ground.readable());
     policy.write_folder(&ground.folder.join("writable"));
     if port != NOBODY {
         policy.connect(host, port);
+    }
+    if let Some(address) = ground.server.as_ref().and_then(|server| server.local_addr().ok()) {
+        policy.serve(address);
     }
     let attestation = match confine(mode, Kernel::ask(), &policy) {
         Ok(attestation) => attestation,
@@ -101,7 +114,7 @@ fn main() -> ExitCode {
 }
 
 fn usage() -> ExitCode {
-    eprintln!("orion-attack require|auto|off FOLDER HOST PORT");
+    eprintln!("orion-attack require|auto|off FOLDER HOST PORT [serving]");
     ExitCode::from(2)
 }
 

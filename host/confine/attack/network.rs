@@ -52,6 +52,7 @@ pub const ATTEMPTS: &[Attempt] = &[
     }),
     harmless("serve a port", |_| TcpListener::bind(("127.0.0.1", 0)).map(drop)),
     harmless("serve a port nobody chose (listen)", |_| try_call(libc::SYS_listen, [tcp()?, 1, 0, 0, 0, 0])),
+    harmless("answer whoever connects (accept)", |_| try_call(libc::SYS_accept4, [tcp()?, 0, 0, 0, 0, 0])),
     harmless("open a UDP socket", |_| socket(libc::AF_INET, libc::SOCK_DGRAM, 0)),
     harmless("open a UDP socket (IPv6)", |_| socket(libc::AF_INET6, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, 0)),
     harmful("open a raw socket", |_| socket(libc::AF_INET, libc::SOCK_RAW, libc::IPPROTO_ICMP)),

@@ -62,6 +62,9 @@ pub struct Attestation {
     pub may_write: Vec<String>,
     /// TCP ports that may be connected to, on any host. Empty where every one may, or none because of `refused`.
     pub may_connect: Vec<u16>,
+    /// The one address at which it answers those who connect; none where it answers nobody.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub serves: Option<String>,
     /// How names become addresses: the one thing that may need UDP.
     pub name_resolution: Resolution,
     /// What could not be had, each with the reason.
@@ -82,6 +85,7 @@ impl Attestation {
             may_read: Vec::new(),
             may_write: Vec::new(),
             may_connect: Vec::new(),
+            serves: policy.serves().map(|address| address.to_string()),
             name_resolution: policy.resolution(),
             missing: vec!["everything: the confinement is turned off".to_owned()],
         }
@@ -122,6 +126,7 @@ impl Attestation {
             may_read: listed(&mut policy.readable()),
             may_write: listed(&mut policy.writable()),
             may_connect: if has_ports { policy.ports().collect() } else { Vec::new() },
+            serves: policy.serves().map(|address| address.to_string()),
             name_resolution: policy.resolution(),
             missing: missing.iter().map(Missing::to_string).collect(),
         }

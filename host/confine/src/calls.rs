@@ -162,8 +162,11 @@ pub(crate) const FAMILIES: &[Family] = &[
     },
 ];
 
-/// Those that get EACCES: nobody is served here.
-pub(crate) const SERVING: &[i64] = &[SYS_bind, SYS_listen, SYS_accept, SYS_accept4];
+/// Those that get EACCES: nothing new is served from here on.
+pub(crate) const OPENING: &[i64] = &[SYS_bind, SYS_listen];
+
+/// Those that get EACCES where nothing was opened before: nobody is served.
+pub(crate) const ACCEPTING: &[i64] = &[SYS_accept, SYS_accept4];
 
 /// Calls that only older machines have.
 #[cfg(target_arch = "x86_64")]
@@ -190,7 +193,10 @@ mod old {
 /// Everything a process of this policy is refused, each with what it gets.
 pub(crate) fn refused(policy: &Policy) -> Vec<(&'static str, &'static str)> {
     let mut refused: Vec<_> = FAMILIES.iter().map(|family| (family.what, "EPERM")).collect();
-    refused.push(("serve anybody (bind, listen, accept)", "EACCES"));
+    refused.push(match policy.serves() {
+        Some(_) => ("serve at another address (bind, listen)", "EACCES"),
+        None => ("serve anybody (bind, listen, accept)", "EACCES"),
+    });
     if policy.has_ports() {
         refused.push(("use a socket that is not TCP over IPv4 or IPv6, or TCP's way around `connect`", "EACCES"));
         if policy.resolution() != Resolution::Udp {
@@ -212,7 +218,8 @@ mod tests {
         let named: Vec<i64> = FAMILIES
             .iter()
             .flat_map(|family| family.calls.iter().chain(family.old_calls))
-            .chain(SERVING)
+            .chain(OPENING)
+            .chain(ACCEPTING)
             .copied()
             .collect();
         let distinct: std::collections::BTreeSet<_> = named.iter().collect();

@@ -16,7 +16,7 @@ use seccompiler::{
     SeccompRule, sock_filter,
 };
 
-use crate::calls::{FAMILIES, NEWEST_KNOWN, SERVING};
+use crate::calls::{ACCEPTING, FAMILIES, NEWEST_KNOWN, OPENING};
 use crate::policy::{Policy, Resolution};
 
 /// By number of the call: the sets of arguments with which it is refused; without any, always.
@@ -80,7 +80,10 @@ fn clones() -> Result<Vec<SeccompRule>, BackendError> {
 }
 
 fn no_access(policy: &Policy) -> Result<Refused, BackendError> {
-    let mut refused: Refused = SERVING.iter().map(|call| (*call, Vec::new())).collect();
+    let mut refused: Refused = OPENING.iter().map(|call| (*call, Vec::new())).collect();
+    if policy.serves().is_none() {
+        refused.extend(ACCEPTING.iter().map(|call| (*call, Vec::new())));
+    }
     refused.insert(SYS_socket, sockets(policy)?);
     // The runtime tells itself of signals over such a pair. It has two ends, both of them here.
     refused.insert(SYS_socketpair, vec![rule([is_not(0, number(AF_UNIX))])?]);

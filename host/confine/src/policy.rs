@@ -1,7 +1,7 @@
 //! What the process may still do: a list of what it needs, and nothing that it might find useful.
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -46,6 +46,7 @@ pub struct Policy {
     read: BTreeSet<PathBuf>,
     write: BTreeSet<PathBuf>,
     connect: BTreeSet<u16>,
+    serves: Option<SocketAddr>,
     resolution: Resolution,
 }
 
@@ -53,7 +54,7 @@ impl Default for Policy {
     /// Compute, and read how much of the machine it may use.
     fn default() -> Self {
         let read = PROCESSORS.into_iter().chain([RANDOMNESS]).map(PathBuf::from).collect();
-        Self { read, write: BTreeSet::new(), connect: BTreeSet::new(), resolution: Resolution::None }
+        Self { read, write: BTreeSet::new(), connect: BTreeSet::new(), serves: None, resolution: Resolution::None }
     }
 }
 
@@ -83,6 +84,16 @@ impl Policy {
         if needed != Resolution::Files {
             self.connect.insert(DNS_PORT);
         }
+    }
+
+    /// May answer those who connect to a socket that is open at this address already. It can open no other.
+    pub fn serve(&mut self, address: SocketAddr) {
+        self.serves = Some(address);
+    }
+
+    /// Where it answers, if it does.
+    pub(crate) fn serves(&self) -> Option<SocketAddr> {
+        self.serves
     }
 
     /// How names become addresses.

@@ -45,10 +45,20 @@ impl Ground {
     }
 
     fn start_with_port(&self, port: u16, mode: &str, host: &str, env: &[(&str, &str)]) -> Output {
+        self.command(port, mode, host).envs(env.iter().copied()).output().unwrap()
+    }
+
+    /// As one that has opened a socket and answers whoever connects there.
+    fn start_serving(&self) -> Output {
+        let port = self.server.local_addr().unwrap().port();
+        self.command(port, "require", "127.0.0.1").arg("serving").output().unwrap()
+    }
+
+    fn command(&self, port: u16, mode: &str, host: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_orion-attack"));
         let arguments = [mode, self.folder.path().to_str().unwrap(), host, &port.to_string()];
         command.args(arguments).env_remove("RES_OPTIONS");
-        command.envs(env.iter().copied()).output().unwrap()
+        command
     }
 
     fn attack(&self, mode: &str, host: &str, env: &[(&str, &str)]) -> Outcomes {
@@ -156,6 +166,20 @@ fn a_process_that_speaks_to_nobody_has_no_socket() {
     assert_eq!(outcomes.needed["connect to its port"], "EACCES");
     assert_eq!(outcomes.needed["a pair of sockets for itself"], "succeeded");
     assert!(outcomes.attestation["refused"].to_string().contains("use a socket of any kind"));
+}
+
+#[test]
+fn one_that_serves_answers_at_its_own_address_and_opens_no_other() {
+    let outcomes = outcomes(&Ground::new().start_serving());
+    assert_eq!(outcomes.attestation["level"], "full");
+    assert!(outcomes.attestation["serves"].as_str().unwrap().starts_with("127.0.0.1:"), "{}", outcomes.attestation);
+    assert_eq!(outcomes.needed["answer at the address where it serves"], "succeeded");
+    for attempt in
+        ["serve a port", "serve a port nobody chose (listen)", "connect to another port", "open a UDP socket"]
+    {
+        assert_eq!(outcomes.failed[attempt], "EACCES", "{attempt}");
+    }
+    assert!(outcomes.attestation["refused"].to_string().contains("serve at another address"));
 }
 
 /// What a container runtime or a service manager with an old list of calls does to its processes.

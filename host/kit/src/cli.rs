@@ -46,12 +46,16 @@ pub enum Command {
     Dev(DevArgs),
     /// Measure what a plugin costs, and compare it with what it cost before
     Bench(BenchArgs),
+    /// Print the plugin contract: what each function and type is, and what a core module calls it
+    Contract,
     /// Play rule files over made-up data, and say what came of them that should not have
     Test(TestArgs),
     /// Make a pair of keys that plugins are signed with, or look at one
     Key(KeyArgs),
     /// Stand behind a plugin file: write NAME.wasm.sig beside it
     Sign(SignArgs),
+    /// Issue a token for the HTTP interface of hosts that know the public part of a key
+    Token(TokenArgs),
     /// Write down which plugin files a folder is meant to hold: plugins.lock
     Lock(LockArgs),
     /// Bring plugin files into a plugin folder, and pin them in its plugins.lock
@@ -137,6 +141,52 @@ pub struct SignArgs {
     /// How the result looks on stdout
     #[arg(long, value_enum, default_value_t = Output::Text)]
     pub output: Output,
+}
+
+/// Arguments of `orion-kit token`.
+#[derive(Args)]
+pub struct TokenArgs {
+    /// The secret key
+    #[arg(long, value_name = "FILE")]
+    pub key: PathBuf,
+    /// Who is to have it
+    #[arg(long, value_name = "NAME")]
+    pub subject: String,
+    /// What that one may
+    #[arg(long, value_name = "ROLE", value_enum, default_value_t = TokenRole::Viewer)]
+    pub role: TokenRole,
+    /// For how long, as 12h or 30d
+    #[arg(long = "for", value_name = "DURATION", value_parser = token_duration)]
+    pub valid_for: i64,
+}
+
+/// What the bearer of a token may; each what those before it may.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum TokenRole {
+    /// Read
+    Viewer,
+    /// And ask for work that changes nothing of what is observed
+    Operator,
+    /// And change what runs
+    Admin,
+}
+
+impl TokenRole {
+    /// The word that tokens have for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Viewer => "viewer",
+            Self::Operator => "operator",
+            Self::Admin => "admin",
+        }
+    }
+}
+
+fn token_duration(text: &str) -> Result<i64, String> {
+    match orion_model::parse_duration(text) {
+        Some(millis @ 1_000..) => Ok(millis),
+        _ => Err("write it as 12h or 30d, a second at least".to_owned()),
+    }
 }
 
 /// Arguments of `orion-kit lock`.

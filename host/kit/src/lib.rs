@@ -10,6 +10,7 @@ pub mod author;
 mod bindings;
 pub mod cli;
 pub mod command;
+pub mod contract;
 pub mod coverage;
 pub mod fetch;
 pub mod input;

@@ -31,9 +31,11 @@ fn run(cli: &Cli) -> Result<ExitCode, Failure> {
         Command::Run(args) => author::run(args),
         Command::Dev(args) => author::dev(args),
         Command::Bench(args) => author::bench(args),
+        Command::Contract => author::contract(),
         Command::Test(args) => command::test(args),
         Command::Key(args) => trust::key(args),
         Command::Sign(args) => trust::sign(args),
+        Command::Token(args) => trust::token(args),
         Command::Lock(args) => trust::lock(args),
         Command::Fetch(args) => fetch::fetch(args),
         Command::Completions { shell } => {

@@ -129,7 +129,7 @@ macro_rules! hex_id {
                 let mut bytes = [0; $len];
                 for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
                     let (high, low) = half_of(*high).zip(half_of(*low)).ok_or_else(invalid)?;
-                    *byte = high << 4 | low;
+                    *byte = (high << 4) | low;
                 }
                 if rest.is_empty() { Ok(Self(bytes)) } else { Err(invalid()) }
             }

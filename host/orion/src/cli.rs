@@ -3,14 +3,17 @@
 use std::path::PathBuf;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use orion_api::Listen;
 use orion_model::{AutonomyLevel, parse_duration};
 
+use crate::access::AccessArgs;
 use crate::command::aside::AsideArgs;
 use crate::command::audit::AuditArgs;
 use crate::command::config::ConfigArgs;
 use crate::command::doctor::DoctorArgs;
 use crate::command::explain::ExplainArgs;
 use crate::command::get::GetArgs;
+use crate::command::healthcheck::HealthcheckArgs;
 use crate::command::migrate::MigrateArgs;
 use crate::command::record::RecordArgs;
 use crate::command::replay::ReplayArgs;
@@ -83,6 +86,8 @@ pub enum Command {
     Migrate(MigrateArgs),
     /// Look at the hosts of a deployment and at who does what
     Get(GetArgs),
+    /// Ask a running Orion whether it lives, for supervisors without a shell
+    Healthcheck(HealthcheckArgs),
     /// Look at inputs that plugins could not take
     Aside(AsideArgs),
     /// Show why something fired, or why it does not
@@ -180,6 +185,14 @@ pub struct WatchArgs {
     pub autonomy_level: AutonomyLevel,
 }
 
+/// Where the HTTP interface is served.
+#[derive(Args, Clone)]
+pub struct ListenArgs {
+    /// Address and port of the HTTP interface, or `none`; port 0 takes one that is free
+    #[arg(long, value_name = "ADDRESS", default_value = orion_api::DEFAULT_LISTEN, value_parser = listen, env = "ORION_API__LISTEN")]
+    pub listen: Listen,
+}
+
 /// Arguments of `orion run`.
 #[derive(Args)]
 pub struct RunArgs {
@@ -193,6 +206,10 @@ pub struct RunArgs {
     pub deployment: DeploymentArgs,
     #[command(flatten)]
     pub keep: KeepArgs,
+    #[command(flatten)]
+    pub listen: ListenArgs,
+    #[command(flatten)]
+    pub access: AccessArgs,
     #[command(flatten)]
     pub confinement: ConfinementArgs,
 }
@@ -233,6 +250,9 @@ pub struct DemoArgs {
     pub data: Option<PathBuf>,
     #[command(flatten)]
     pub watch: WatchArgs,
+    /// Address and port of the HTTP interface, or `none`; port 0 takes one that is free
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0", value_parser = listen)]
+    pub listen: Listen,
     #[command(flatten)]
     pub confinement: ConfinementArgs,
 }
@@ -314,6 +334,8 @@ pub struct VerifyArgs {
     #[command(flatten)]
     pub plugins: PluginFolderArgs,
     #[command(flatten)]
+    pub listen: ListenArgs,
+    #[command(flatten)]
     pub prometheus: PrometheusArgs,
     /// How long Prometheus has to answer
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration, env = "ORION_PROMETHEUS__TIMEOUT")]
@@ -377,6 +399,10 @@ impl Failure {
 /// Prints a completion script.
 pub fn print_completions(shell: clap_complete::Shell) {
     clap_complete::generate(shell, &mut Cli::command(), "orion", &mut std::io::stdout());
+}
+
+fn listen(text: &str) -> Result<Listen, String> {
+    text.parse().map_err(|error| format!("{error}"))
 }
 
 fn autonomy(text: &str) -> Result<AutonomyLevel, String> {

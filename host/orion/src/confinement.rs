@@ -1,5 +1,6 @@
 //! `--confinement`: what a pipeline needs from here on, and away with the rest.
 
+use std::net::SocketAddr;
 use std::path::Path;
 
 use orion_confine::{Attestation, Kernel, Level, Mode, Policy};
@@ -8,8 +9,8 @@ use orion_source::Destination;
 
 use crate::cli::{Confinement, Failure, RuleArgs};
 
-/// Confines this process to reading rules and plugins, writing the memory folder and connecting to these. To be called before
-/// the first thread is started.
+/// Confines this process to reading rules and plugins, writing the memory folder, connecting to these and answering who connects to
+/// the one socket that it has opened. To be called before the first thread is started.
 ///
 /// Certificate authorities are not among what may be read: the source has read them when it was made.
 pub fn confine(
@@ -17,6 +18,7 @@ pub fn confine(
     rules: &RuleArgs,
     memory_dir: &Path,
     destinations: &[Destination],
+    serves: Option<SocketAddr>,
 ) -> Result<Attestation, Failure> {
     let (mode, kernel) = (mode(asked), Kernel::ask());
     kernel.check(mode).map_err(Failure::configuration)?;
@@ -31,6 +33,9 @@ pub fn confine(
     policy.write_folder(memory_dir);
     for destination in destinations {
         policy.connect(&destination.host, destination.port);
+    }
+    if let Some(address) = serves {
+        policy.serve(address);
     }
     orion_confine::confine(mode, kernel, &policy).map_err(Failure::configuration)
 }

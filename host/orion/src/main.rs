@@ -2,6 +2,7 @@
 //!
 //! It contains no code that starts a process, fetches code, writes to a source or notifies anyone.
 
+mod access;
 mod cli;
 mod command;
 mod confinement;
@@ -15,11 +16,13 @@ mod log;
 mod output;
 mod past;
 mod rule_set;
+mod serving;
 mod settings;
 mod setup;
 mod shipped;
 mod source;
 mod text;
+mod told;
 mod verify;
 mod work;
 
@@ -77,6 +80,7 @@ fn run(command: Command, places: &Places, settings: &Settings) -> Result<ExitCod
         Command::Plugin(args) => command::plugin::plugin(&args),
         Command::Migrate(args) => command::migrate::migrate(&args),
         Command::Get(args) => command::get::get(&args),
+        Command::Healthcheck(args) => command::healthcheck::healthcheck(&args),
         Command::Aside(args) => command::aside::aside(&args),
         Command::Rule(args) => command::rule::rule(&args),
         Command::Explain(args) => command::explain::explain(&args),

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use orion_bus::{Bus, RedisBus, RedisSettings, SqliteBus};
+use orion_bus::{Bus, RedisBus, RedisServer, RedisSettings, SqliteBus};
 use orion_model::Clock;
 use orion_pipeline::archive::ArchiveSettings;
 use orion_pipeline::attestation::Attestation;
@@ -21,6 +21,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use crate::cli::{Failure, RuleArgs};
 use crate::shipped;
 use crate::source::PROMETHEUS;
+use crate::told::Shared;
 
 /// After a signal everything is committed within this time, or given up: the next start goes on from what was
 /// committed. Supervisors kill after 30 s.
@@ -87,12 +88,17 @@ pub struct Pipeline {
     /// What this host has of everything.
     pub bus: Arc<SqliteBus>,
     redis: Option<Arc<RedisBus>>,
+    /// Where hosts meet, and what the keys of their deployment begin with.
+    meets_at: Option<(RedisServer, String)>,
+    memory_dir: PathBuf,
 }
 
 impl Pipeline {
     /// Opens the store, loads rules and plugins, starts all stages.
     pub async fn start(plan: Plan) -> Result<Self, Failure> {
         let bus = Arc::new(SqliteBus::open(&plan.memory_dir).map_err(Failure::configuration)?);
+        let meets_at = plan.redis.as_ref().map(|redis| (redis.server.clone(), redis.prefix.clone()));
+        let memory_dir = plan.memory_dir.clone();
         let redis = match plan.redis {
             Some(settings) => Some(Arc::new(join(settings, bus.clone()).await?)),
             None => None,
@@ -125,7 +131,18 @@ impl Pipeline {
             attestation: plan.attestation,
         };
         let engine = Engine::start(parts).await.map_err(Failure::configuration)?;
-        Ok(Self { engine, bus, redis })
+        Ok(Self { engine, bus, redis, meets_at, memory_dir })
+    }
+
+    /// Where records go.
+    pub fn memory_dir(&self) -> &Path {
+        &self.memory_dir
+    }
+
+    /// The deployment that is shared, for whoever looks. To be let go of before the pipeline ends.
+    pub fn shared(&self) -> Option<Shared> {
+        let (bus, (server, prefix)) = (self.redis.as_ref()?, self.meets_at.as_ref()?);
+        Some(Shared::of(bus.clone(), server.clone(), prefix.clone()))
     }
 
     /// The bus, to read along.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use orion_bus::Bus;
+use orion_bus::{Bus, Entry};
 use orion_model::{Clock, Timestamp};
 use orion_trust::SecretKey;
 use tokio::sync::watch;
@@ -16,7 +16,8 @@ use crate::memory::retention::{Keep, retain};
 use crate::memory::{
     Begins, Checkpoints, DEFAULT_ROTATE_BYTES, MEMORY_OWNER, MemoryError, Projection, TrailError, pack_closed,
 };
-use crate::stage::{LARGE_BATCH, StageError, StageLoop};
+use crate::meters::StageMeter;
+use crate::stage::{LARGE_BATCH, StageError, StageLoop, behind_full};
 use crate::store_watch::StoreWatch;
 
 /// How often is looked for what is to go, and whenever a file was closed: retention is counted in days.
@@ -50,6 +51,8 @@ pub struct Archive {
     pub store: Arc<StoreWatch>,
     /// The one clock.
     pub clock: Arc<dyn Clock>,
+    /// Who looks how far it has come.
+    pub meter: Arc<StageMeter>,
     /// Where files go.
     pub memory_dir: PathBuf,
     /// How they are kept.
@@ -74,12 +77,20 @@ async fn work(archive: &Archive, stage: &mut StageLoop, housekeeping: &mut House
     // Opening tidies up after packing, and must not do so under one that is at work.
     housekeeping.packing_ended().await?;
     let mut files = archive.open().await?;
+    let mut ahead = Vec::new();
     loop {
         housekeeping.step(archive, &files.projection).await?;
-        let entries = archive.bus.read(files.projection.resume_after(), LARGE_BATCH).await?;
+        archive.meter.reached(files.projection.resume_after());
+        let entries = match ahead.is_empty() {
+            true => archive.bus.read(files.projection.resume_after(), LARGE_BATCH).await?,
+            false => std::mem::take(&mut ahead),
+        };
         if !entries.is_empty() {
             let now = archive.clock.now();
-            files = blocking(move || files.write(now, &entries)).await?;
+            let behind = behind_full(&entries, LARGE_BATCH);
+            let write = blocking(move || files.write(now, &entries));
+            let (written, read) = tokio::join!(write, archive.read_behind(behind));
+            (files, ahead) = (written?, read?);
             archive.store.note_files(Ok(())).await;
             stage.succeeded();
         } else if stage.is_shut_down() {
@@ -101,6 +112,14 @@ struct Files {
 }
 
 impl Archive {
+    /// What comes behind a batch that was full, read while that one is written: waiting for each batch takes as long as writing one.
+    async fn read_behind(&self, behind: Option<u64>) -> Result<Vec<Entry>, StageError> {
+        match behind {
+            Some(position) => Ok(self.bus.read(position, LARGE_BATCH).await?),
+            None => Ok(Vec::new()),
+        }
+    }
+
     async fn open(&self) -> Result<Files, StageError> {
         let begins = Begins::of(&self.bus.load(MEMORY_OWNER).await?)?;
         let last_seq = *self.bus.appended().borrow();
@@ -122,7 +141,7 @@ impl Archive {
 }
 
 impl Files {
-    fn write(mut self, now: Timestamp, entries: &[orion_bus::Entry]) -> Result<Self, MemoryError> {
+    fn write(mut self, now: Timestamp, entries: &[Entry]) -> Result<Self, MemoryError> {
         let made = self.checkpoints.note(now, self.projection.resume_after(), self.projection.heads())?;
         if let Some(checkpoint) = made {
             tracing::info!(position = checkpoint.position, "the audit trail has a checkpoint");

@@ -10,25 +10,27 @@ use serde::de::{IgnoredAny, MapAccess, Visitor};
 use tokio::sync::watch;
 
 use crate::draft::{Draft, NotWritable};
+use crate::meters::StageMeter;
 use crate::stage::{LARGE_BATCH, QUIET_ENTRIES, StageError, StageLoop};
 
 /// The name under which Brain commits.
 pub const BRAIN_OWNER: &str = "brain";
 
 /// Runs until `shutdown` turns true and every incident is read.
-pub async fn run_brain(bus: Arc<dyn Bus>, shutdown: watch::Receiver<bool>) {
+pub async fn run_brain(bus: Arc<dyn Bus>, meter: Arc<StageMeter>, shutdown: watch::Receiver<bool>) {
     let mut stage = StageLoop::new(BRAIN_OWNER, bus.appended(), shutdown);
-    while let Err(error) = work(&*bus, &mut stage).await {
+    while let Err(error) = work(&*bus, &meter, &mut stage).await {
         if !stage.retry(&error).await {
             return;
         }
     }
 }
 
-async fn work(bus: &dyn Bus, stage: &mut StageLoop) -> Result<(), StageError> {
+async fn work(bus: &dyn Bus, meter: &StageMeter, stage: &mut StageLoop) -> Result<(), StageError> {
     let mut committed = bus.load(BRAIN_OWNER).await?.offset;
     let mut position = u64::try_from(committed.unwrap_or(0)).unwrap_or(0);
     loop {
+        meter.reached(position);
         let entries = bus.read(position, LARGE_BATCH).await?;
         let Some(last) = entries.last().map(|entry| entry.seq) else {
             if stage.is_shut_down() {

@@ -48,6 +48,8 @@ pub mod kind {
     pub const RULE_FILE_REFUSED: &str = "rule_file_refused";
     /// A plugin file is refused; its last good version runs.
     pub const PLUGIN_REFUSED: &str = "plugin_refused";
+    /// Somebody failed to say who it is too often, and is not heard by the HTTP interface for a while.
+    pub const API_CLIENT_LOCKED_OUT: &str = "api_client_locked_out";
     /// What the process took away from itself when it started. For the record: it happens at every start, and no rule that
     /// ships reads it.
     pub const CONFINEMENT_ATTESTED: &str = "confinement_attested";

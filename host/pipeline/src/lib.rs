@@ -5,6 +5,7 @@
 //! and [`memory`] writes it all down for people. [`engine`] starts and ends them; [`replay`]
 //! goes the same way over the past.
 
+mod access;
 pub mod archive;
 pub mod aside;
 pub mod attestation;
@@ -19,6 +20,8 @@ pub mod guardian;
 pub mod library;
 mod lifecycle;
 pub mod memory;
+pub mod meters;
+pub mod observer;
 pub mod outside;
 mod plugin_state;
 pub mod replay;

@@ -14,6 +14,7 @@ use tokio::sync::watch;
 
 use crate::brain::BRAIN_OWNER;
 use crate::guardian::{GUARDIAN_OWNERS, Share};
+use crate::observer::Observer;
 use crate::outside::{IN_OWNER, OUT_OWNER};
 use crate::watcher::{GROUP_OWNERS, SOURCES_OWNER};
 use crate::watermark::{Reached, Watermark, told};
@@ -125,7 +126,8 @@ impl Shares {
         match self {
             Self::All { .. } => Reached::Own(own.clone()),
             Self::Among(among) => {
-                Reached::Shared { held: among.held.clone(), appended: orion_bus::Bus::appended(&*among.bus) }
+                let (held, settled) = (among.held.clone(), among.bus.settled());
+                Reached::Shared { held, settled, appended: orion_bus::Bus::appended(&*among.bus) }
             }
         }
     }
@@ -171,10 +173,11 @@ impl Shares {
         among.teller = Some(tokio::spawn(async move {
             loop {
                 let version = applied.load(Ordering::SeqCst);
-                // What it reported is asked for first: the position is then that of all of it.
+                // What it reported is asked for before the position, which is then that of all of it; the process before both.
+                let process = bus.settled().borrow().clone();
                 let reached = watermark.reached(clock.now());
                 let is_whole = bus.waiting() == 0 && !held.borrow().in_doubt;
-                let progress = reached.filter(|_| is_whole).map(|reached| told(reached, bus.seen()));
+                let progress = reached.filter(|_| is_whole).map(|reached| told(reached, bus.seen(), &process));
                 bus.leases().describe(version, progress.unwrap_or_default(), about(&meter.busy(Instant::now())));
                 tokio::time::sleep(Duration::from_millis(TELL_MILLIS)).await;
             }
@@ -200,6 +203,17 @@ impl Shares {
             let _ = teller.await;
         }
         among.bus.leases().describe(among.applied.load(Ordering::SeqCst), String::new(), about(&BTreeMap::new()));
+    }
+}
+
+/// How busy partitions were lately, for somebody who looks now and then.
+#[derive(Default)]
+pub struct BusyPartitions(Option<BusyMeter>);
+
+impl BusyPartitions {
+    /// Of each partition that had work lately, which part of the time it took.
+    pub fn look(&mut self, observer: &Observer, now: Instant) -> BTreeMap<Partition, f64> {
+        self.0.get_or_insert_with(|| BusyMeter::new(observer.context.workers.clone())).busy(now)
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use orion_bus::BusError;
+use orion_bus::{BusError, Entry};
 use tokio::sync::watch;
 
 use crate::draft::NotWritable;
@@ -22,6 +22,11 @@ pub const QUIET_ENTRIES: u64 = 4_096;
 
 /// First and longest wait after an error.
 const RETRY_MILLIS: (u64, u64) = (200, 15_000);
+
+/// The position behind which there may be more, when as much was read as was asked for.
+pub fn behind_full(batch: &[Entry], max: usize) -> Option<u64> {
+    batch.last().filter(|_| batch.len() >= max).map(|last| last.seq)
+}
 
 /// Why a step came to nothing. The stage starts again from what the store has.
 #[derive(Debug, thiserror::Error)]

@@ -17,6 +17,7 @@ use tokio::sync::{Mutex, watch};
 use crate::condition::{self, Condition, kind};
 use crate::draft::{Draft, NotWritable, key};
 use crate::memory::MemoryError;
+use crate::meters::Meters;
 
 const OWNER: &str = "store";
 
@@ -54,6 +55,7 @@ impl Part {
 pub struct StoreWatch {
     bus: Arc<dyn Bus>,
     clock: Arc<dyn Clock>,
+    meters: Arc<Meters>,
     generation: AtomicU64,
     /// Whether there is anything to end or to say: commits that go well ask nothing else.
     is_troubled: AtomicBool,
@@ -111,16 +113,31 @@ impl Failure {
 
 impl StoreWatch {
     /// As the store has it: what could not be written when Orion ended is over when it can be written now.
-    pub async fn open(bus: Arc<dyn Bus>, clock: Arc<dyn Clock>) -> Result<Self, BusError> {
+    pub async fn open(bus: Arc<dyn Bus>, clock: Arc<dyn Clock>, meters: Arc<Meters>) -> Result<Self, BusError> {
         let loaded = bus.load(OWNER).await?;
         let state = State { offset: loaded.offset, troubles: restored(&loaded) };
         let is_troubled = AtomicBool::new(!state.troubles.is_empty());
-        Ok(Self { bus, clock, generation: AtomicU64::new(0), is_troubled, state: Mutex::new(state) })
+        Ok(Self { bus, clock, meters, generation: AtomicU64::new(0), is_troubled, state: Mutex::new(state) })
     }
 
     /// The generation that runs.
     pub fn set_generation(&self, number: u64) {
         self.generation.store(number, Ordering::Relaxed);
+    }
+
+    /// What cannot be written, each with the reason; without one where it was so before the start.
+    pub async fn troubles(&self) -> BTreeMap<&'static str, String> {
+        if !self.is_troubled.load(Ordering::Relaxed) {
+            return BTreeMap::new();
+        }
+        let state = self.state.lock().await;
+        let lasting = state.troubles.iter().filter(|(_, trouble)| trouble.ended.is_none());
+        lasting.map(|(part, trouble)| (part.name(), trouble.message.clone())).collect()
+    }
+
+    /// What there is to be written.
+    pub fn parts() -> impl Iterator<Item = &'static str> {
+        Part::ALL.into_iter().map(Part::name)
     }
 
     /// The files were written, or not.
@@ -258,7 +275,9 @@ impl Bus for StoreWatch {
 
     async fn commit(&self, commit: Commit) -> Result<Committed, BusError> {
         let who = commit.owner.clone();
+        let began = Instant::now();
         let outcome = self.bus.commit(commit).await;
+        self.meters.commits.note(began.elapsed(), &outcome);
         match &outcome {
             Ok(_) => {
                 self.works(Part::Log, &who).await;
@@ -323,7 +342,7 @@ mod tests {
         async fn open() -> Self {
             let dir = tempfile::tempdir().unwrap();
             let bus = Arc::new(Fills::new(SqliteBus::open(dir.path()).unwrap(), "a"));
-            let watch = StoreWatch::open(bus.clone(), Arc::new(Seconds::default())).await.unwrap();
+            let watch = StoreWatch::open(bus.clone(), Arc::new(Seconds::default()), Arc::default()).await.unwrap();
             Self { bus, watch, _dir: dir }
         }
 
@@ -380,7 +399,7 @@ mod tests {
         scene.watch.note_files(Err(&full)).await;
         scene.watch.note_files(Err(&full)).await;
         assert_eq!(scene.said().await, ["1 store_full Firing *.jsonl"]);
-        let again = StoreWatch::open(scene.bus.clone(), Arc::new(Seconds::default())).await.unwrap();
+        let again = StoreWatch::open(scene.bus.clone(), Arc::new(Seconds::default()), Arc::default()).await.unwrap();
         again.note_files(Err(&full)).await;
         again.note_files(Ok(())).await;
         again.note_files(Ok(())).await;

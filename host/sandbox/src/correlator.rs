@@ -1,6 +1,7 @@
 //! A warm instance of a correlator.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use orion_model::{Change, Parameter, StateEntry, Timestamp};
 
@@ -9,6 +10,7 @@ use crate::emit::ChangeBox;
 use crate::engine::Engine;
 use crate::fault::{ConfigureError, Fault};
 use crate::guest::{Guest, MemoryLimit, Report, Room};
+use crate::meter::PluginMeter;
 use crate::wit::correlator::{CorrelatorPlugin, CorrelatorPluginPre};
 use crate::wit::values::correlator as values;
 
@@ -17,14 +19,19 @@ use crate::wit::values::correlator as values;
 pub struct Correlator {
     guest: Guest<ChangeBox>,
     plugin: CorrelatorPlugin,
+    meter: Arc<PluginMeter>,
 }
 
 impl Correlator {
-    pub(crate) fn start(engine: &Arc<Engine>, code: &CorrelatorPluginPre<Room<ChangeBox>>) -> Result<Self, Fault> {
+    pub(crate) fn start(
+        engine: &Arc<Engine>,
+        code: &CorrelatorPluginPre<Room<ChangeBox>>,
+        meter: &Arc<PluginMeter>,
+    ) -> Result<Self, Fault> {
         let memory = MemoryLimit { bytes: engine.limits.correlator_memory_bytes, setting: "correlator_memory_bytes" };
         let mut guest = Guest::new(engine, ChangeBox::new(engine.limits.clone()), memory);
         let (plugin, _) = guest.call(guest.setup("start", 0), |store| code.instantiate(store))?;
-        Ok(Self { guest, plugin })
+        Ok(Self { guest, plugin, meter: Arc::clone(meter) })
     }
 
     /// Hands it the correlation's parameters.
@@ -58,13 +65,16 @@ impl Correlator {
         let exports = self.plugin.orion_plugin_correlator();
         let budget = self.guest.work(CALL, events.len());
         let before = changes.len();
+        let began = Instant::now();
         self.guest.outbox().open(events.len(), changes);
         let answer = self.guest.call(budget, |store| exports.call_correlate(store, now.as_millis(), events.columns()));
         self.guest.outbox().close(changes);
+        let answer = answer.map(|((), report)| report);
+        self.meter.called(began.elapsed(), changes.len().saturating_sub(before), answer.as_ref());
         if answer.is_err() {
             changes.truncate(before);
         }
-        answer.map(|((), report)| report)
+        answer
     }
 
     /// What changed in its state since the last call.

@@ -1,6 +1,7 @@
 //! A warm instance of a detector.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use orion_model::{Finding, Frame, Labels, Parameter, SeriesId, StateEntry};
 
@@ -8,6 +9,7 @@ use crate::emit::FindingBox;
 use crate::engine::Engine;
 use crate::fault::{ConfigureError, Fault};
 use crate::guest::{Budget, Guest, MemoryLimit, Report, Room};
+use crate::meter::PluginMeter;
 use crate::wit::detector::{DetectorPlugin, DetectorPluginPre};
 use crate::wit::values::detector as values;
 
@@ -17,6 +19,7 @@ pub struct Detector {
     guest: Guest<FindingBox>,
     plugin: DetectorPlugin,
     reads_labels: bool,
+    meter: Arc<PluginMeter>,
 }
 
 impl Detector {
@@ -24,11 +27,12 @@ impl Detector {
         engine: &Arc<Engine>,
         code: &DetectorPluginPre<Room<FindingBox>>,
         reads_labels: bool,
+        meter: &Arc<PluginMeter>,
     ) -> Result<Self, Fault> {
         let memory = MemoryLimit { bytes: engine.limits.memory_bytes, setting: "memory_bytes" };
         let mut guest = Guest::new(engine, FindingBox::new(engine.limits.clone()), memory);
         let (plugin, _) = guest.call(guest.setup("start", 0), |store| code.instantiate(store))?;
-        Ok(Self { guest, plugin, reads_labels })
+        Ok(Self { guest, plugin, reads_labels, meter: Arc::clone(meter) })
     }
 
     /// Hands it the rule's parameters.
@@ -107,17 +111,24 @@ impl Detector {
         const CALL: &str = "observe";
         let exports = self.plugin.orion_plugin_detector();
         let budget = self.guest.work(CALL, frame.len());
+        let is_tried = most_fuel < budget.fuel;
         let budget = Budget { fuel: budget.fuel.min(most_fuel), ..budget };
         let before = findings.len();
+        let began = Instant::now();
         let Frame { instant, ids, timestamps, values, .. } = frame;
         self.guest.outbox().open(frame.len(), findings);
         let answer =
             self.guest.call(budget, |store| exports.call_observe(store, instant.as_millis(), ids, timestamps, values));
         self.guest.outbox().close(findings);
+        let answer = answer.map(|((), report)| report);
+        // One that is done again with all its fuel did not fail.
+        if !(is_tried && matches!(answer, Err(Fault::FuelSpent { .. }))) {
+            self.meter.called(began.elapsed(), findings.len().saturating_sub(before), answer.as_ref());
+        }
         if answer.is_err() {
             findings.truncate(before);
         }
-        answer.map(|((), report)| report)
+        answer
     }
 
     /// What changed in its state since the last call.

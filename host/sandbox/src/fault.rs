@@ -127,6 +127,9 @@ pub enum Fault {
 }
 
 impl Fault {
+    /// All words of [`Self::kind`].
+    pub const KINDS: [&'static str; 6] = ["trap", "fuel", "deadline", "memory", "emit", "contract"];
+
     /// One word for metrics: `trap`, `fuel`, `deadline`, `memory`, `emit` or `contract`.
     pub const fn kind(&self) -> &'static str {
         match self {

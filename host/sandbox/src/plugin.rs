@@ -5,6 +5,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 use orion_model::{Digest, Kind, Manifest};
 use wasmtime::component::{Component, HasSelf, Linker};
@@ -17,6 +18,7 @@ use crate::engine::{Engine, Metering};
 use crate::fault::{Fault, LoadError, SandboxError};
 use crate::guest::Room;
 use crate::limits::Limits;
+use crate::meter::PluginMeter;
 use crate::wit::correlator::CorrelatorPluginPre;
 use crate::wit::correlator::orion::plugin::incidents;
 use crate::wit::detector::DetectorPluginPre;
@@ -70,6 +72,7 @@ impl Sandbox {
     /// Checks and compiles a plugin, and starts it once. Compiling takes half a millisecond per kB, so this belongs on a
     /// thread of its own; from the cache it is a millisecond or two.
     pub fn load(&self, bytes: &[u8]) -> Result<Plugin, LoadError> {
+        let began = Instant::now();
         let certificate = self.inspect(bytes)?;
         let compile = |error: wasmtime::Error| LoadError::compile(&error);
         let world = |error: wasmtime::Error| LoadError::world(&error);
@@ -89,8 +92,10 @@ impl Sandbox {
             certificate,
             code,
             failures: AtomicU64::new(0),
+            meter: Arc::default(),
         }));
         plugin.start_once()?;
+        plugin.meter().load_seconds.set(began.elapsed().as_secs_f64());
         Ok(plugin)
     }
 }
@@ -104,6 +109,7 @@ struct Loaded {
     certificate: Certificate,
     code: Code,
     failures: AtomicU64,
+    meter: Arc<PluginMeter>,
 }
 
 impl fmt::Debug for Plugin {
@@ -143,10 +149,15 @@ impl Plugin {
         self.0.failures.load(Ordering::Relaxed)
     }
 
+    /// What all instances of it have done.
+    pub fn meter(&self) -> &PluginMeter {
+        &self.0.meter
+    }
+
     /// A new instance of a detector.
     pub fn detector(&self) -> Result<Detector, Fault> {
         match &self.0.code {
-            Code::Detector(code) => Detector::start(&self.0.engine, code, self.manifest().reads_labels),
+            Code::Detector(code) => Detector::start(&self.0.engine, code, self.manifest().reads_labels, &self.0.meter),
             Code::Correlator(_) => Err(self.wrong_kind(Kind::Detector)),
         }
     }
@@ -154,7 +165,7 @@ impl Plugin {
     /// A new instance of a correlator.
     pub fn correlator(&self) -> Result<Correlator, Fault> {
         match &self.0.code {
-            Code::Correlator(code) => Correlator::start(&self.0.engine, code),
+            Code::Correlator(code) => Correlator::start(&self.0.engine, code, &self.0.meter),
             Code::Detector(_) => Err(self.wrong_kind(Kind::Correlator)),
         }
     }

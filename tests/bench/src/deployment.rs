@@ -35,16 +35,16 @@ pub fn wait_until(
     Ok(())
 }
 
-/// Builds `orion` as it is released, unless that is done; its path. The one beside this program.
-pub fn build() -> Result<PathBuf, BenchError> {
-    const WHAT: &str = "build the orion binary";
+/// Builds a program of the workspace as it is released, unless that is done; its path. The one beside this program.
+pub fn build(package: &str) -> Result<PathBuf, BenchError> {
+    let what = || format!("build {package}");
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let built = Command::new(cargo).args(["build", "--release", "--package", "orion"]).stdout(Stdio::null()).status();
-    if !built.map_err(BenchError::failed(WHAT))?.success() {
-        return Err(BenchError::Failed { what: WHAT.to_owned(), why: "cargo said why".to_owned() });
+    let built = Command::new(cargo).args(["build", "--release", "--package", package]).stdout(Stdio::null()).status();
+    if !built.map_err(BenchError::failed(what()))?.success() {
+        return Err(BenchError::Failed { what: what(), why: "cargo said why".to_owned() });
     }
-    let me = std::env::current_exe().map_err(BenchError::failed(WHAT))?;
-    Ok(me.with_file_name("orion"))
+    let me = std::env::current_exe().map_err(BenchError::failed(what()))?;
+    Ok(me.with_file_name(package))
 }
 
 /// A folder on the disk this program lies on: the usual one for temporary files may be memory, where syncing is free.
@@ -158,6 +158,8 @@ impl Deployment {
             .current_dir(self.folder.path())
             .env("PROMETHEUS_URL", &self.prometheus_url)
             .env("ORION_DATA__DIR", self.folder.path())
+            // What is measured is observing; a benchmark of the interface says where to serve.
+            .env("ORION_API__LISTEN", "none")
             .envs(variables.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::null())

@@ -46,6 +46,9 @@ struct Arguments {
     /// The binary to measure [default: `cargo build --release --package orion`]
     #[arg(long, value_name = "FILE")]
     orion: Option<PathBuf>,
+    /// The author's binary to measure [default: `cargo build --release --package orion-kit`]
+    #[arg(long, value_name = "FILE")]
+    kit: Option<PathBuf>,
     /// Measures in this process what otherwise gets one of its own
     #[arg(long, hide = true)]
     alone: bool,
@@ -73,7 +76,7 @@ fn main() -> ExitCode {
 /// Whether every benchmark could be carried out. A missed target is in the report, and is no failure of the bench.
 fn run(arguments: Arguments) -> Result<bool, BenchError> {
     let chosen = choose(&arguments.only)?;
-    let context = Context::new(arguments.orion, arguments.alone);
+    let context = Context::new(arguments.orion, arguments.kit, arguments.alone);
     let mut report = Report::begin();
     for bench in chosen {
         eprintln!("{}: {}", bench.name, bench.about);

@@ -6,6 +6,7 @@
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::error::LabError;
 use crate::http::{Next, Request, Server, percent_decoded, response};
@@ -31,6 +32,8 @@ pub enum Answer {
     Refused,
     /// Half an answer.
     Torn,
+    /// This one, after so long.
+    Late(Duration, Box<Answer>),
 }
 
 /// Answers each question by itself: the same question gets the same answer.
@@ -48,11 +51,7 @@ impl AnsweringServer {
     pub fn start_with(answer: impl Fn(&Question) -> Answer + Send + Sync + 'static) -> Result<Self, LabError> {
         let server = Server::start(Arc::new(move |request, connection| {
             let question = read(request);
-            let (status, body) = match answer(&question) {
-                Answer::Series(series) => (200, vector(question.at_millis, &series)),
-                Answer::Refused => (503, "overloaded".to_owned()),
-                Answer::Torn => (200, r#"{"status":"success","data":{"resultType":"vec"#.to_owned()),
-            };
+            let (status, body) = said(&question, answer(&question));
             connection.write_all(&response(status, "application/json", body.as_bytes()))?;
             Ok(Next::KeepOpen)
         }))?;
@@ -72,6 +71,19 @@ impl AnsweringServer {
     /// Listens again on the same port.
     pub fn restart(&mut self) -> Result<(), LabError> {
         self.server.restart()
+    }
+}
+
+/// Status and body of an answer, when it is time for it.
+fn said(question: &Question, answer: Answer) -> (u16, String) {
+    match answer {
+        Answer::Series(series) => (200, vector(question.at_millis, &series)),
+        Answer::Refused => (503, "overloaded".to_owned()),
+        Answer::Torn => (200, r#"{"status":"success","data":{"resultType":"vec"#.to_owned()),
+        Answer::Late(by, answer) => {
+            std::thread::sleep(by);
+            said(question, *answer)
+        }
     }
 }
 

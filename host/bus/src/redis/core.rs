@@ -1,27 +1,25 @@
-//! What the bus and its tasks share, and the way of a commit and a read.
+//! What the bus and its tasks share, and the way of a commit.
 
-use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use redis::{ErrorKind, RedisError, RedisResult, ServerErrorKind, Value};
+use redis::{ErrorKind, RedisError, ServerErrorKind};
 use tokio::sync::watch;
 
+use super::HOSTS_OWNERS;
 use super::follower::{Intake, stored_cursor};
 use super::greeting::Greeted;
-use super::history::History;
 use super::journal::{Journal, OUTBOX_OWNER, size_of_commit};
 use super::keys::Keys;
 use super::lease::Held;
-use super::HOSTS_OWNERS;
 use super::link::Link;
 use super::script::{self, Sending, Verdict};
 use super::tail::Tail;
-use super::wire::{EntryId, LogEntry, read_entries};
+use super::wire::{EntryId, LogEntry};
 use super::{Place, RedisSettings, Whose};
 use crate::error::BusError;
-use crate::record::{Commit, Committed, Entry, Loaded};
+use crate::record::{Commit, Committed, Loaded};
 use crate::{Bus as _, SqliteBus};
 
 /// How long a command may take. A server that syncs each write to a slow disk answers within this; one that hangs is away.
@@ -29,12 +27,6 @@ pub(super) const ANSWER_MILLIS: u64 = 3_000;
 
 /// How often a commit is tried when the server turns out to be another one than it was.
 const MOST_GREETINGS: usize = 3;
-
-/// How long a read waits for the follower: as long as an answer of a busy server takes.
-const TELL_MILLIS: u64 = 500;
-
-/// Entries of the log asked for at once: each holds a commit, so some thousand records.
-const READ_ENTRIES: usize = 64;
 
 /// What the bus and its tasks share.
 pub(super) struct Core {
@@ -56,6 +48,8 @@ pub(super) struct Core {
     tail: Mutex<Tail>,
     /// The server process that was asked last what it still has.
     met: Mutex<Arc<str>>,
+    /// The server process whose losses this host has made good; empty before the first.
+    pub(super) settled: watch::Sender<Arc<str>>,
     /// Behind this position nothing is known of what the server lost.
     met_until: AtomicU64,
     /// From where the log is to be followed again; the highest there is for nowhere.
@@ -105,6 +99,7 @@ impl Core {
             tail: Mutex::new(Tail::starting_after(cursor.position)),
             appended: watch::Sender::new(cursor.position),
             met: Mutex::new(Arc::from("")),
+            settled: watch::Sender::new(Arc::from("")),
             met_until: AtomicU64::new(0),
             follow_from: AtomicU64::new(u64::MAX),
             mirrored: AtomicU64::new(cursor.position),
@@ -118,7 +113,7 @@ impl Core {
         self.journal.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn tail(&self) -> MutexGuard<'_, Tail> {
+    pub(super) fn tail(&self) -> MutexGuard<'_, Tail> {
         self.tail.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -213,19 +208,23 @@ impl Core {
     pub(super) async fn load(&self, owner: &str) -> Result<Loaded, BusError> {
         let place = self.place(owner);
         match self.load_from_server(owner, &place).await {
-            Ok(loaded) => {
-                // Who hands over meets them by itself, and must find first in the row what it has in hand.
-                if let Ok(_nobody) = self.handing_over.try_lock() {
-                    self.journal().hold_back_broken(owner, loaded.offset);
-                }
-                Ok(self.journal().over_server(owner, loaded))
-            }
+            Ok(loaded) => Ok(self.with_waiting(owner, loaded)),
             Err(Trouble::Away(_)) if !place.reads_log => {
                 let mirrored = self.mirror.load(owner).await?;
-                Ok(self.journal().over_mirror(owner, mirrored))
+                let known = self.journal().over_mirror(owner, mirrored);
+                Ok(self.with_waiting(owner, known))
             }
             Err(trouble) => Err(self.error(trouble)),
         }
+    }
+
+    /// What is known of an owner, with the commits that wait done. Those that do not follow from it are in nobody's way any more.
+    fn with_waiting(&self, owner: &str, known: Loaded) -> Loaded {
+        // Who hands over meets them by itself, and must find first in the row what it has in hand.
+        if let Ok(_nobody) = self.handing_over.try_lock() {
+            self.journal().hold_back_broken(owner, known.offset);
+        }
+        self.journal().over_server(owner, known)
     }
 
     async fn load_from_server(&self, owner: &str, place: &Place) -> Result<Loaded, Trouble> {
@@ -322,80 +321,6 @@ impl Core {
             Err(error) if is_no_script(&error) => Ok(None),
             Err(error) => Err(away(&error)),
         }
-    }
-
-    pub(super) async fn read(&self, after: u64, max: usize) -> Result<Vec<Entry>, BusError> {
-        if let Some(entries) = self.read_tail(after, max).await {
-            return Ok(entries);
-        }
-        // At the server and not in the host's own file: what Redis lost and got again has other positions there.
-        let mut found = Vec::new();
-        let mut from = EntryId { position: after + 1, number: 0 };
-        while found.len() < max {
-            let entries = self.read_log(from, max - found.len()).await?;
-            let Some(last) = entries.last() else { break };
-            from = EntryId { number: last.id.number + 1, ..last.id };
-            found.extend(entries.into_iter().flat_map(|entry| entry.records).filter(|entry| entry.seq > after));
-        }
-        found.truncate(max);
-        Ok(found)
-    }
-
-    /// Entries of the log from one on, of so many positions. An entry has the position of its last record: asked for by their
-    /// number, entries would hold many times what is wanted, and be unpacked for nothing.
-    async fn read_log(&self, from: EntryId, positions: usize) -> Result<Vec<LogEntry>, BusError> {
-        let last = from.position.saturating_add(positions as u64 - 1);
-        let wanted = self.read_range(from, &last.to_string(), READ_ENTRIES).await?;
-        match wanted.is_empty() {
-            false => Ok(wanted),
-            // The next one is a large commit, or lies behind positions that were left out.
-            true => self.read_range(from, "+", 1).await,
-        }
-    }
-
-    async fn read_range(&self, from: EntryId, to: &str, entries: usize) -> Result<Vec<LogEntry>, BusError> {
-        let mut command = redis::cmd("XRANGE");
-        command.arg(&self.keys.log).arg(from.to_string()).arg(to).arg("COUNT").arg(entries);
-        let answer: RedisResult<Value> = command.query_async(&mut self.link.clone()).await;
-        let answer = answer.map_err(|error| self.error(away(&error)))?;
-        read_entries(answer).map_err(|error| self.foreign(&error))
-    }
-
-    /// What this host knows to be in the log is waited for: a stage that committed something reads it, and one that reads
-    /// less than it asked for has read everything.
-    async fn read_tail(&self, after: u64, max: usize) -> Option<Vec<Entry>> {
-        let seen = self.seen();
-        let is_full = |found: &Vec<Entry>| found.len() == max;
-        if let Some(found) = self.tail().read(after, max).filter(is_full) {
-            return Some(found);
-        }
-        self.wait_until_told(seen).await;
-        self.tail().read(after, max)
-    }
-
-    async fn wait_until_told(&self, position: u64) {
-        let mut appended = self.appended.subscribe();
-        let is_told = appended.wait_for(|told| *told >= position);
-        // When Redis is away it comes later, and wakes the stage.
-        let _ = tokio::time::timeout(Duration::from_millis(TELL_MILLIS), is_told).await;
-    }
-
-    pub(super) async fn read_at(&self, positions: &[u64]) -> Result<Vec<Entry>, BusError> {
-        let seen = self.seen();
-        let highest = positions.iter().copied().filter(|position| *position <= seen).max();
-        self.wait_until_told(highest.unwrap_or(0)).await;
-        let tailed = |position: &u64| self.tail().at(*position).cloned();
-        let far: BTreeSet<u64> = positions.iter().copied().filter(|position| tailed(position).is_none()).collect();
-        let far: Vec<_> = far.into_iter().collect();
-        let mirrored = match far.is_empty() {
-            true => Vec::new(),
-            false => History::of(&self.mirror).await?.read_at(&far).await?,
-        };
-        let find = |position: &u64| {
-            let at = mirrored.binary_search_by_key(position, |entry| entry.seq).ok()?;
-            mirrored.get(at).cloned()
-        };
-        Ok(positions.iter().filter_map(|position| tailed(position).or_else(|| find(position))).collect())
     }
 
     pub(super) fn error(&self, trouble: Trouble) -> BusError {

@@ -147,6 +147,7 @@ impl Core {
             self.make_good(&mut greeted, known, is_founder).await?;
         }
         greeted.connection = Some(number);
+        self.settled.send_replace(self.met());
         self.intake.go_on();
         Ok(())
     }

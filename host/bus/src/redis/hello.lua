@@ -1,5 +1,6 @@
 -- Whether the server is the process that hosts know. A server that was started again, or promoted, may have lost its last
--- writes; positions then go on far behind the lost ones, so that no position is ever given twice.
+-- writes; positions then go on far behind the lost ones, and not before the server's time in microseconds, so that no position is ever
+-- given twice, whatever became of it in between.
 --
 -- KEYS  meta, breaks, log
 -- ARGV  1 how many positions are left out; 2 the highest position this host knows of
@@ -10,13 +11,14 @@ local MOST_BREAKS = 1000
 local known = redis.call('HMGET', meta, 'lineage', 'run', 'seq', 'founded')
 -- A process that was emptied and filled again is another one, as far as what it still has goes.
 local run = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)') .. '/' .. (known[4] or '')
+local time = redis.call('TIME')
 if not known[1] then
-  local time = redis.call('TIME')
   return {'EMPTY', run .. '/' .. time[1] .. '.' .. time[2]}
 end
 local seq, seen = tonumber(known[3]), tonumber(ARGV[2])
 if known[2] ~= run or seq < seen then
-  local resumed = string.format('%.0f', math.max(seq, seen) + tonumber(ARGV[1]))
+  local micros = tonumber(time[1]) * 1000000 + tonumber(time[2])
+  local resumed = string.format('%.0f', math.max(math.max(seq, seen) + tonumber(ARGV[1]), micros))
   redis.call('RPUSH', breaks, run .. ' ' .. known[3] .. ' ' .. resumed)
   redis.call('LTRIM', breaks, -MOST_BREAKS, -1)
   redis.call('HSET', meta, 'run', run, 'seq', resumed)

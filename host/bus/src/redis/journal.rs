@@ -238,14 +238,14 @@ impl Journal {
         loaded
     }
 
-    /// What the host's own file has of an owner, with everything done that is kept here.
+    /// What the host's own file has of an owner, with what Redis took since done.
     pub(super) fn over_mirror(&self, owner: &str, mut loaded: Loaded) -> Loaded {
         for commit in self.unmirrored().iter().filter(|commit| commit.owner == owner) {
             if commit.expected == loaded.offset {
                 apply(&mut loaded, commit);
             }
         }
-        self.over_server(owner, loaded)
+        loaded
     }
 
     fn outbox_commit(&self, change: StateChange) -> Commit {

@@ -25,6 +25,7 @@ mod pack;
 mod parts;
 mod plain_stream;
 mod ports;
+mod reading;
 mod restoring;
 mod script;
 mod server;
@@ -149,6 +150,12 @@ impl RedisBus {
     /// Makes sure that Redis answers and has the deployment of this host's file, bringing it where Redis holds none.
     pub async fn meet(&self) -> Result<(), BusError> {
         self.core.greet().await.map_err(|trouble| self.core.error(trouble))
+    }
+
+    /// The server process to which this host has given back what it lost; empty before the first. What a host says of itself counts for
+    /// one process alone.
+    pub fn settled(&self) -> watch::Receiver<Arc<str>> {
+        self.core.settled.subscribe()
     }
 
     /// How many commits wait for Redis.

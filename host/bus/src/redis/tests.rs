@@ -1,6 +1,7 @@
 //! What is particular to the engine in Redis, on a real one.
 
 mod hosts;
+mod torn;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +10,6 @@ use orion_lab::{RedisOptions, RedisServer as Server};
 use proptest::prelude::*;
 use tempfile::TempDir;
 
-use super::journal::OUTBOX_OWNER;
 use super::lease::LeaseSettings;
 use super::{Place, RedisBus, RedisServer, RedisSettings, Whose};
 use crate::conformance::{self, any_steps, commit, id};
@@ -123,37 +123,6 @@ async fn while_redis_is_away_commits_wait_and_then_stand_in_their_order() {
     assert_eq!(ids(&bus).await, expected);
     assert_eq!(bus.load("a").await.unwrap().state, vec![(b"at".to_vec(), b"3".to_vec())]);
     until("this host's file has it all", async || ids(&*mirror).await == expected).await;
-}
-
-/// As after a crash that took what Redis had lost a moment before, and this host's file did not hold yet.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_owner_goes_on_from_what_is_known_though_what_waits_does_not_follow_from_it() {
-    let mut server = Server::start(&RedisOptions::default().append_only(orion_lab::Fsync::Always)).unwrap();
-    let folder = TempDir::new().unwrap();
-    let mirror = mirror(&folder);
-    let bus = opened(with_places(&server), mirror.clone()).await;
-    bus.commit(step("a", None, 1, 0..2)).await.unwrap();
-    server.kill();
-    bus.commit(step("a", Some(1), 2, 2..4)).await.unwrap();
-    bus.commit(step("a", Some(2), 3, 4..6)).await.unwrap();
-    bus.commit(step("b", None, 1, 8..9)).await.unwrap();
-    bus.close().await;
-    let outbox = mirror.load(OUTBOX_OWNER).await.unwrap();
-    let first = StateChange::Delete { key: outbox.state[0].0.clone() };
-    let offset = outbox.offset.unwrap() + 1;
-    let taken =
-        Commit { owner: OUTBOX_OWNER.to_owned(), expected: outbox.offset, offset, records: vec![], state: vec![first] };
-    mirror.commit(taken).await.unwrap();
-    server.restart().unwrap();
-    let bus = opened(with_places(&server), mirror.clone()).await;
-    assert_eq!(bus.load("a").await.unwrap().offset, Some(1));
-    bus.commit(step("a", Some(1), 2, 2..4)).await.unwrap();
-    bus.commit(step("a", Some(2), 3, 6..7)).await.unwrap();
-    let expected: std::collections::BTreeSet<_> = [0, 1, 2, 3, 4, 5, 6, 8].map(id).into();
-    let there = async || ids(&bus).await.into_iter().collect::<std::collections::BTreeSet<_>>();
-    until("what waited is there, too", async || there().await == expected).await;
-    assert_eq!(ids(&bus).await.len(), expected.len(), "and nothing twice");
-    assert_eq!(bus.load("b").await.unwrap().offset, Some(1));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -2,6 +2,7 @@
 
 mod fault;
 mod ids;
+mod journal;
 #[cfg(test)]
 mod kept_tests;
 mod lock;
@@ -26,6 +27,7 @@ use orion_model::RecordId;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use self::ids::Sweeping;
+use self::journal::Gate;
 pub use self::lock::{FolderLock, LOCK_FILE, Ownership, create_memory_dir, ownership};
 pub use self::reader::Reader;
 pub use self::snapshot::{check_whole, copy_database};
@@ -63,6 +65,7 @@ impl SqliteBus {
         let path = memory_dir.join(DATABASE_FILE);
         let writer = Writer::open(path.clone(), sweeping)?;
         let (tell, appended) = watch::channel(writer.last_seq());
+        let readers = Arc::new(Readers::new(path.clone(), writer.gate()));
         let (commits, jobs) = mpsc::channel(MAX_QUEUED_COMMITS);
         let run = move || {
             let closed = writer.run(jobs, &tell);
@@ -73,7 +76,7 @@ impl SqliteBus {
         let writer = std::thread::Builder::new().name("orion-bus".to_owned()).spawn(run).map_err(|error| {
             BusError::Io { action: "start the writer thread for", path: path.clone(), detail: error.to_string() }
         })?;
-        Ok(Self { commits: Some(commits), writer: Some(writer), readers: Arc::new(Readers::new(path)), appended })
+        Ok(Self { commits: Some(commits), writer: Some(writer), readers, appended })
     }
 
     /// Opens the bus of a memory folder for reading alone, whether a host runs or not. Never creates or migrates.
@@ -197,13 +200,14 @@ impl Bus for SqliteBus {
 /// Connections for reading: opened when first needed, then kept.
 struct Readers {
     path: PathBuf,
+    gate: Gate,
     turns: Semaphore,
     idle: Mutex<Vec<Reader>>,
 }
 
 impl Readers {
-    fn new(path: PathBuf) -> Self {
-        Self { path, turns: Semaphore::new(MAX_READERS), idle: Mutex::new(Vec::new()) }
+    fn new(path: PathBuf, gate: Gate) -> Self {
+        Self { path, gate, turns: Semaphore::new(MAX_READERS), idle: Mutex::new(Vec::new()) }
     }
 
     fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Reader>> {
@@ -216,7 +220,10 @@ impl Readers {
             Some(reader) => reader,
             None => Reader::open(self.path.clone())?,
         };
-        let answer = read(&mut reader);
+        let answer = {
+            let _passed = self.gate.pass();
+            read(&mut reader)
+        };
         self.idle().push(reader);
         answer
     }

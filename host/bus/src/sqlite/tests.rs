@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 use rusqlite::Connection;
@@ -9,7 +10,7 @@ use tempfile::TempDir;
 use tokio::sync::oneshot;
 
 use super::ids::Sweeping;
-use super::writer::{Job, Work, Writer};
+use super::writer::{Job, MAX_GROUP_COMMITS, Work, Writer};
 use super::{DATABASE_FILE, SqliteBus};
 use crate::conformance::{self, any_steps, commit, id};
 use crate::{Bus, BusError, Commit, Committed};
@@ -41,16 +42,42 @@ pub(super) fn writer(folder: &Path) -> Writer {
 
 /// Does the works, and gives them back with what became of each.
 pub(super) fn group_of(writer: &mut Writer, works: Vec<Work>) -> (Vec<Work>, Vec<Result<Committed, BusError>>) {
-    let jobs: Vec<_> = works.into_iter().map(|work| Job { work, answer: oneshot::channel().0 }).collect();
-    let mut outcomes = Vec::new();
-    while outcomes.len() < jobs.len() {
-        outcomes.extend(writer.commit_group(&jobs[outcomes.len()..]));
+    let mut jobs: Vec<_> = works.into_iter().map(job).collect();
+    let (mut done, mut outcomes) = (Vec::new(), Vec::new());
+    while !jobs.is_empty() {
+        let some = writer.commit_group(&mut jobs, || None);
+        done.extend(jobs.drain(..some.len()).map(|job| job.work));
+        outcomes.extend(some);
     }
-    (jobs.into_iter().map(|job| job.work).collect(), outcomes)
+    (done, outcomes)
+}
+
+fn job(work: Work) -> Job {
+    Job { work, answer: oneshot::channel().0 }
 }
 
 fn group(writer: &mut Writer, commits: Vec<Commit>) -> Vec<Result<Committed, BusError>> {
     group_of(writer, commits.into_iter().map(Work::Commit).collect()).1
+}
+
+#[test]
+fn what_comes_while_a_transaction_is_open_goes_with_it_as_far_as_time_and_number_allow() {
+    let folder = TempDir::new().unwrap();
+    let mut writer = writer(folder.path());
+    let in_an_hour = Instant::now() + Duration::from_secs(3_600);
+    let mut works = (0..).map(|owner| job(Work::Commit(commit(&format!("owner-{owner}"), None, 1, []))));
+    let mut five = works.by_ref().take(5).collect::<Vec<_>>().into_iter();
+    let mut jobs = vec![five.next().unwrap()];
+    let (outcomes, _) = writer.transact(&mut jobs, || five.next(), in_an_hour).unwrap();
+    assert_eq!((outcomes.len(), jobs.len()), (5, 5));
+    let mut come = || works.next();
+    let mut jobs = vec![come().unwrap()];
+    let (outcomes, _) = writer.transact(&mut jobs, &mut come, in_an_hour).unwrap();
+    assert_eq!((outcomes.len(), jobs.len()), (MAX_GROUP_COMMITS, MAX_GROUP_COMMITS));
+    let mut jobs = vec![come().unwrap()];
+    let (outcomes, _) = writer.transact(&mut jobs, &mut come, Instant::now()).unwrap();
+    assert_eq!((outcomes.len(), jobs.len()), (1, 1));
+    assert!(outcomes.iter().all(Result::is_ok));
 }
 
 /// The folder as a crash at this moment would leave it.

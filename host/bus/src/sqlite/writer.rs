@@ -1,5 +1,5 @@
-//! The one thread that writes. Commits that arrive while the disk is busy go into the next transaction together, so
-//! many of them share one sync; a lone one is never kept waiting for company.
+//! The one thread that writes. Commits that arrive while the disk is busy, or while a transaction is open, go into one transaction
+//! together, so many of them share one sync; a lone one is never kept waiting for company.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -10,6 +10,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::ids::{Ids, Sweeping};
+use super::journal::{Gate, Journal};
 use super::state::States;
 use super::{code_of, fault, retention, schema};
 use crate::error::{BusError, WRITE};
@@ -19,9 +20,10 @@ use crate::{HOLES_OWNER, MOVED_OWNER, crash_point};
 /// Commits in one transaction: by then the sync is shared by so many that more gain nothing.
 pub(super) const MAX_GROUP_COMMITS: usize = 256;
 
-/// How long a transaction takes in commits: the first one of a group waits no longer than this for the last one. As long as a
-/// sync takes on an ordinary disk: with less, a flood would spend most of its time waiting for the disk.
-const MAX_GROUP_MILLIS: u64 = 5;
+/// How long a transaction takes in commits: the first one of a group waits no longer than this for the last one. Twice as long as a
+/// sync takes on an ordinary disk: with less, a flood would spend most of its time waiting for the disk, and who is left out of a
+/// transaction waits for two.
+const MAX_GROUP_MILLIS: u64 = 10;
 
 /// How long to wait for another program (a backup, a `sqlite3` shell) that holds the write lock.
 const MAX_BUSY_MILLIS: u64 = 5_000;
@@ -30,14 +32,6 @@ const MAX_BUSY_MILLIS: u64 = 5_000;
 /// in the file, from some 100,000 records on. What is here is missing elsewhere: 32 MiB were a tenth of all that a deployment with
 /// 50,000 alerts held.
 const CACHE_KIB: i64 = 12 * 1024;
-
-/// Journal length, in pages of 4 KiB, from which it is moved into the main file, while commits wait. Pages are written in the order
-/// of the file mostly, so little is gained by collecting more of them: at twice as many the slowest hundredth of commits in a flood
-/// waited twice as long, and the processor had as much to do.
-const CHECKPOINT_PAGES: i64 = 1_000;
-
-/// What stays of the journal once its content is in the main file; a burst, or a reader that stays, may make it longer for a while.
-const MAX_JOURNAL_BYTES: i64 = 16 * 1024 * 1024;
 
 /// What is written in one piece.
 #[derive(Debug)]
@@ -67,6 +61,7 @@ pub(super) struct Writer {
     last_seq: i64,
     ids: Ids,
     states: States,
+    journal: Journal,
 }
 
 impl Writer {
@@ -79,7 +74,13 @@ impl Writer {
         let last_seq =
             connection.query_row(schema::LAST_SEQ, (), |row| row.get(0)).map_err(fault::of(&path, "read"))?;
         let ids = Ids::open(&connection, sweeping, last_seq).map_err(fault::of(&path, "read"))?;
-        Ok(Self { connection, path, last_seq, ids, states: States::default() })
+        let journal = Journal::open(&connection, &path)?;
+        Ok(Self { connection, path, last_seq, ids, states: States::default(), journal })
+    }
+
+    /// Where readers of this process have to pass.
+    pub(super) fn gate(&self) -> Gate {
+        self.journal.gate().clone()
     }
 
     /// The highest committed position.
@@ -91,7 +92,7 @@ impl Writer {
     pub(super) fn run(mut self, mut jobs: mpsc::Receiver<Job>, appended: &watch::Sender<u64>) -> Result<(), BusError> {
         let mut queue = Vec::new();
         while !queue.is_empty() || jobs.blocking_recv_many(&mut queue, MAX_GROUP_COMMITS) > 0 {
-            let outcomes = self.commit_group(&queue);
+            let outcomes = self.commit_group(&mut queue, || jobs.try_recv().ok());
             appended.send_if_modified(|seq| std::mem::replace(seq, self.last_seq()) != self.last_seq());
             let mut has_forgotten = false;
             for (job, outcome) in queue.drain(..outcomes.len()).zip(outcomes) {
@@ -102,14 +103,16 @@ impl Writer {
             if has_forgotten {
                 retention::give_back(&self.connection);
             }
+            self.journal.keep_short(&self.connection);
         }
         self.close()
     }
 
-    /// Commits the first jobs in one transaction, as many as the time allows, and tells what became of each. A conflict
-    /// concerns its own commit alone. A failure of the store concerns all jobs and leaves nothing of any.
-    pub(super) fn commit_group(&mut self, jobs: &[Job]) -> Vec<Outcome> {
-        match self.transact(jobs) {
+    /// Commits the first jobs in one transaction, as many as the time allows, and tells what became of each. Those that come meanwhile are
+    /// taken behind them: who was answered a moment ago comes again while the first of them is at work. A conflict concerns its own commit
+    /// alone. A failure of the store concerns all jobs and leaves nothing of any.
+    pub(super) fn commit_group(&mut self, jobs: &mut Vec<Job>, come: impl FnMut() -> Option<Job>) -> Vec<Outcome> {
+        match self.transact(jobs, come, Instant::now() + Duration::from_millis(MAX_GROUP_MILLIS)) {
             Ok((outcomes, last_seq)) => {
                 self.last_seq = last_seq;
                 self.ids.keep();
@@ -122,24 +125,21 @@ impl Writer {
         }
     }
 
-    fn transact(&mut self, jobs: &[Job]) -> rusqlite::Result<(Vec<Outcome>, i64)> {
-        let until = Instant::now() + Duration::from_millis(MAX_GROUP_MILLIS);
+    pub(super) fn transact(
+        &mut self,
+        jobs: &mut Vec<Job>,
+        mut come: impl FnMut() -> Option<Job>,
+        until: Instant,
+    ) -> rusqlite::Result<(Vec<Outcome>, i64)> {
         let mut last_seq = self.last_seq;
         let mut outcomes = Vec::with_capacity(jobs.len());
         self.run_statement("BEGIN IMMEDIATE")?;
-        for job in jobs {
-            outcomes.push(match &job.work {
-                Work::Commit(commit) => self.apply(commit, &mut last_seq)?,
-                Work::Forget(commit, upto) => {
-                    let outcome = self.apply(commit, &mut last_seq)?;
-                    if outcome.is_ok() {
-                        retention::forget(&self.connection, &mut self.ids, *upto, last_seq)?;
-                    }
-                    outcome
-                }
-                Work::Replicate(commits) => Ok(self.replicate(commits, &mut last_seq)?),
-                Work::Disown(owners) => Ok(self.disown(owners, last_seq)?),
-            });
+        while outcomes.len() < MAX_GROUP_COMMITS {
+            if outcomes.len() == jobs.len() {
+                jobs.extend(come());
+            }
+            let Some(job) = jobs.get(outcomes.len()) else { break };
+            outcomes.push(self.carry_out(&job.work, &mut last_seq)?);
             if Instant::now() >= until {
                 break;
             }
@@ -149,6 +149,21 @@ impl Writer {
         self.run_statement("COMMIT")?;
         crash_point!("bus::after_commit");
         Ok((outcomes, last_seq))
+    }
+
+    fn carry_out(&mut self, work: &Work, last_seq: &mut i64) -> rusqlite::Result<Outcome> {
+        match work {
+            Work::Commit(commit) => self.apply(commit, last_seq),
+            Work::Forget(commit, upto) => {
+                let outcome = self.apply(commit, last_seq)?;
+                if outcome.is_ok() {
+                    retention::forget(&self.connection, &mut self.ids, *upto, *last_seq)?;
+                }
+                Ok(outcome)
+            }
+            Work::Replicate(commits) => Ok(Ok(self.replicate(commits, last_seq)?)),
+            Work::Disown(owners) => Ok(Ok(self.disown(owners, *last_seq)?)),
+        }
     }
 
     fn run_statement(&self, sql: &str) -> rusqlite::Result<()> {
@@ -325,6 +340,7 @@ impl Writer {
     /// Settles and moves everything into the main file.
     pub(super) fn close(mut self) -> Result<(), BusError> {
         self.settle();
+        self.journal.close();
         let failed = fault::of(&self.path, "close");
         // A reader of another process may keep the journal in use; then it stays, and the next start takes it over.
         self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), |_| Ok(())).map_err(&failed)?;
@@ -337,8 +353,6 @@ fn configure(connection: &Connection) -> rusqlite::Result<()> {
     // FULL: what was accepted survives power loss. NORMAL would lose the last commits.
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
-    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
-    connection.pragma_update(None, "journal_size_limit", MAX_JOURNAL_BYTES)?;
     // The file may come from anywhere; it gets no say in what functions run.
     connection.pragma_update(None, "trusted_schema", false)?;
     // A confined process has no folder for temporary files.

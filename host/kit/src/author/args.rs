@@ -132,7 +132,7 @@ pub struct BenchArgs {
     /// A parameter, as a rule says it under `with:`; may be given several times
     #[arg(long = "with", value_name = "NAME=VALUE")]
     pub with: Vec<String>,
-    /// What was measured before. Exit with 1 when fuel or memory grew by more than a twentieth. Is written when it is not there
+    /// What was measured before. Exit with 1 when fuel, memory or size grew by more than a twentieth. Is written when it is not there
     #[arg(long, value_name = "FILE")]
     pub baseline: Option<PathBuf>,
     /// How the result looks on stdout

@@ -9,7 +9,7 @@ use orion_sandbox::Sandbox;
 
 use super::{BuildArgs, MANIFEST, check, manifest, sandbox, write};
 use crate::cli::Failure;
-use crate::command::print;
+use crate::command::{plugin_cache, print};
 use crate::toolchain::{self, Desk, Language, Made, Project, ToolFailure};
 
 /// Below a project: what toolchains make on the way.
@@ -17,7 +17,8 @@ const SCRATCH: &str = ".orion";
 
 /// Builds the project of a folder.
 pub fn build(args: &BuildArgs) -> Result<ExitCode, Failure> {
-    print(&make(&args.project, &sandbox(None)?)?.1)?;
+    // What is proven to start is compiled, and `run` finds it compiled.
+    print(&make(&args.project, &sandbox(plugin_cache())?)?.1)?;
     Ok(ExitCode::SUCCESS)
 }
 

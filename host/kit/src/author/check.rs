@@ -7,12 +7,12 @@ use orion_sandbox::{LoadError, Plugin, Sandbox};
 
 use super::{CheckArgs, explain, read, sandbox};
 use crate::cli::Failure;
-use crate::command::print;
+use crate::command::{plugin_cache, print};
 
 /// Checks a file.
 pub fn check(args: &CheckArgs) -> Result<ExitCode, Failure> {
     let bytes = read(&args.plugin)?;
-    let plugin = admitted(&sandbox(None)?, &bytes)?;
+    let plugin = admitted(&sandbox(plugin_cache())?, &bytes)?;
     let manifest = plugin.manifest();
     let imports = plugin.certificate().imports.join(", ");
     let calls =

@@ -9,7 +9,7 @@ use orion_sandbox::Sandbox;
 
 use super::{DevArgs, build, read, run, sandbox, write};
 use crate::cli::Failure;
-use crate::command::print;
+use crate::command::{plugin_cache, print};
 
 /// How often the project is looked at: an author does not notice it, and neither does the machine.
 const LOOK_EVERY: Duration = Duration::from_millis(300);
@@ -19,7 +19,8 @@ const LEFTOVERS: [&str; 4] = ["target", "build", "node_modules", "__pycache__"];
 
 /// Goes on until it is interrupted.
 pub fn dev(args: &DevArgs) -> Result<ExitCode, Failure> {
-    let sandbox = sandbox(None)?;
+    // Each build is compiled to be proven, and found compiled when it is run.
+    let sandbox = sandbox(plugin_cache())?;
     let mut seen = None;
     let mut before = Vec::new();
     loop {
@@ -29,7 +30,7 @@ pub fn dev(args: &DevArgs) -> Result<ExitCode, Failure> {
             // What does not build is said, and the next save may mend it.
             match round(args, &sandbox, &before) {
                 Ok(said) => before = said,
-                Err(failure) => print(&format!("{failure}\n\n"))?,
+                Err(failure) => print(&format!("{failure}\nwhat was built and found before stays as it was\n\n"))?,
             }
         }
         std::thread::sleep(LOOK_EVERY);

@@ -1,10 +1,13 @@
-//! `orion-kit new`, `build`, `check`, `inspect`, `annotate`, `run`, `dev` and `bench`: from an idea to a plugin that was tried.
+//! `orion-kit new`, `build`, `check`, `inspect`, `annotate`, `run`, `dev` and `bench`: from an idea to a plugin that was tried; and
+//! `contract`, what all of it is about.
 
 mod annotate;
 mod args;
+mod baseline;
 mod bench;
 mod build;
 mod check;
+mod contract;
 mod dev;
 mod explain;
 mod given;
@@ -13,6 +16,7 @@ mod new;
 mod play;
 mod run;
 mod show;
+mod workload;
 
 use std::path::{Path, PathBuf};
 
@@ -21,9 +25,11 @@ use orion_sandbox::{Limits, Plugin, Sandbox, Settings};
 
 pub use annotate::annotate;
 pub use args::{AnnotateArgs, BenchArgs, BuildArgs, CheckArgs, DevArgs, InspectArgs, NewArgs, RunArgs};
-pub use bench::bench;
+pub use baseline::Baseline;
+pub use bench::{Measured, bench, measure};
 pub use build::build;
 pub use check::check;
+pub use contract::contract;
 pub use dev::dev;
 pub use inspect::inspect;
 pub use new::new;

@@ -1,16 +1,12 @@
-//! C: the clang inside Zig, which brings a C library along, or clang, wasm-ld and a C library of the machine. The library's wishes
-//! for WASI are answered inside the component.
+//! C: the clang inside Zig, which brings its linker and a C library along. The one compiler for C and C++: the same version makes
+//! the same plugin on every machine. The library's wishes for WASI are answered inside the component.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::desk::{Desk, Program, ToolFailure, read, sources};
-use super::{Language, Made, Project};
+use super::{Language, Made, Project, zig};
 
 pub const LANGUAGE: Language = Language { name: "c", title: "C", main: "src/plugin.c", sdk: &["c"], make };
-
-/// How to get a compiler for C and C++.
-pub(super) const INSTALL: &[&str] =
-    &["with pip: pip install ziglang", "Debian and Ubuntu: apt-get install clang lld wasi-libc libclang-rt-dev-wasm32"];
 
 const MODULE: &str = "plugin.wasm";
 
@@ -18,7 +14,7 @@ const MODULE: &str = "plugin.wasm";
 const STACK: &str = "-Wl,-z,stack-size=131072";
 
 fn make(project: &Project, desk: &Desk) -> Result<Made, ToolFailure> {
-    let compiler = compiler(desk, "clang", "cc")?;
+    let compiler = compiler(desk, "cc")?;
     let sdk = [project.sdk.join("orion.c"), project.sdk.join(format!("{}.c", project.kind.as_str()))];
     compile(project, compiler, Dialect { ending: "c", flags: &["-std=c11"] }, &sdk)
 }
@@ -55,21 +51,7 @@ pub(super) fn compile(
     Ok(Made::Module(read(&module)?))
 }
 
-/// A compiler that makes WebAssembly: the clang inside Zig, which brings its linker and libraries along and is what the tests use,
-/// or the machine's own where all of these are there.
-pub(super) fn compiler(desk: &Desk, clang: &str, zig: &str) -> Result<Program, ToolFailure> {
-    if let Some(command) = super::zig::command(desk) {
-        return Ok(command.args([zig, "--target=wasm32-wasi"]));
-    }
-    let is_whole = desk.find("wasm-ld").is_some() && Path::new(SYSROOT_OF_DEBIAN).is_dir();
-    match desk.find(clang) {
-        Some(clang) if is_whole => {
-            Ok(desk.program(clang).args(["--target=wasm32-wasi", &format!("--sysroot={SYSROOT}")]))
-        }
-        _ => Err(ToolFailure::Missing { what: "a compiler for WebAssembly".to_owned(), install: INSTALL }),
-    }
+/// What compiles C (`cc`) or C++ (`c++`) to WebAssembly.
+pub(super) fn compiler(desk: &Desk, language: &str) -> Result<Program, ToolFailure> {
+    Ok(zig::needed(desk, "Zig, which has clang in it,")?.args([language, "--target=wasm32-wasi"]))
 }
-
-/// Where Debian puts the C library for WebAssembly, and what clang calls the folder that it is in.
-const SYSROOT_OF_DEBIAN: &str = "/usr/include/wasm32-wasi";
-const SYSROOT: &str = "/usr";

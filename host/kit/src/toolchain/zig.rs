@@ -13,7 +13,7 @@ const MODULE: &str = "plugin.wasm";
 const STACK_BYTES: &str = "131072";
 
 fn make(project: &Project, desk: &Desk) -> Result<Made, ToolFailure> {
-    let zig = command(desk).ok_or(ToolFailure::Missing { what: "Zig".to_owned(), install: INSTALL })?;
+    let zig = needed(desk, "Zig")?;
     let module = project.scratch.join(MODULE);
     let emit = format!("-femit-bin={}", module.display());
     let root = format!("-Mroot={}", project.dir.join(LANGUAGE.main).display());
@@ -37,7 +37,9 @@ fn make(project: &Project, desk: &Desk) -> Result<Made, ToolFailure> {
     Ok(Made::Module(read(&module)?))
 }
 
-/// Zig on the PATH, or as Python carries it.
-pub(super) fn command(desk: &Desk) -> Option<Program> {
-    desk.find("zig").map(|zig| desk.program(zig)).or_else(|| desk.python_module("ziglang", &["version"]))
+/// Zig on the PATH, or as Python carries it. What is missing otherwise is `what`.
+pub(super) fn needed(desk: &Desk, what: &str) -> Result<Program, ToolFailure> {
+    let own = desk.find("zig").map(|zig| desk.program(zig));
+    let found = own.or_else(|| desk.python_module("ziglang", &["version"]));
+    found.ok_or_else(|| ToolFailure::Missing { what: what.to_owned(), install: INSTALL })
 }

@@ -1,10 +1,12 @@
-//! `orion-kit key`, `sign` and `lock`: who stands behind a plugin, and what a plugin folder is meant to hold.
+//! `orion-kit key`, `sign`, `lock` and `token`: who stands behind a plugin, what a plugin folder is meant to hold, and who may ask a
+//! host over HTTP.
 //!
 //! Secrets are made and used here, at an author's desk; a deployment has public keys alone.
 
 mod key;
 mod lock;
 mod sign;
+mod token;
 
 use std::io::Write;
 use std::path::Path;
@@ -15,6 +17,7 @@ pub use key::key;
 pub use lock::lock;
 pub(crate) use lock::look_at;
 pub use sign::sign;
+pub use token::token;
 
 use crate::cli::Failure;
 

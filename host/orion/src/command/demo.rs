@@ -7,14 +7,16 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use orion_api::{Access, Listener};
 use orion_confine::Attestation;
 use orion_model::{Clock, Timestamp};
 use orion_pipeline::clock::{FastClock, SystemClock, sleep_until};
 use orion_source::{Destination, Recording, RecordingSource, Source};
 use tokio::sync::watch;
 
-use super::incident::{list_table, read_stories};
+use super::incident::{list_table, read_incidents};
 use crate::cli::{DataArgs, DemoArgs, Failure, Output, PluginFolderArgs, RuleArgs};
+use crate::serving::Serving;
 use crate::setup::{self, Pipeline, Plan, Signals};
 use crate::source::PROMETHEUS;
 use crate::{confinement, feed, output, shipped};
@@ -36,15 +38,21 @@ pub fn demo(args: &DemoArgs) -> Result<ExitCode, Failure> {
     let rules = write_rules(&data)?;
     let live = args.watch.prometheus.is_named();
     let scene = if live { Scene::live(args)? } else { Scene::recorded(args)? };
+    let listener = args.listen.open().map_err(Failure::configuration)?;
+    if let Some(listener) = &listener {
+        Access::default().check(listener.address()).map_err(Failure::configuration)?;
+    }
+    let serves = listener.as_ref().map(Listener::address);
+    let at = serves.map_or_else(|| "nothing".to_owned(), |address| format!("http://{address}/health"));
     output::print(&format!(
-        "{}\nrules    {} (edit one: it is live when saved)\nrecords  {}\n\n",
+        "{}\nrules    {} (edit one: it is live when saved)\nrecords  {}\nserves   {at}\n\n",
         scene.introduction,
         rules.rules.display(),
         memory_dir.display()
     ))?;
     // No thread runs yet: on most kernels one that did would stay as it is.
     let attestation =
-        confinement::confine(args.confinement.confinement, &rules, &memory_dir, scene.destination.as_slice())?;
+        confinement::confine(args.confinement.confinement, &rules, &memory_dir, scene.destination.as_slice(), serves)?;
     let end_at = scene.end_at.filter(|_| args.once);
     let ending = scene.end_at.filter(|_| !args.once);
     let plan = Plan {
@@ -60,22 +68,26 @@ pub fn demo(args: &DemoArgs) -> Result<ExitCode, Failure> {
         redis: None,
         remembers: true,
     };
-    setup::runtime()?.block_on(show(plan, &attestation, end_at, ending))?;
-    let stories = read_stories(&DataArgs { data })?;
-    output::print(&format!("\n{}\nrecords  {}\n", list_table(&stories), memory_dir.display()))?;
+    setup::runtime()?.block_on(show(plan, &attestation, listener, end_at, ending))?;
+    let incidents = read_incidents(&DataArgs { data }, false)?;
+    output::print(&format!("\n{}\nrecords  {}\n", list_table(&incidents), memory_dir.display()))?;
     Ok(ExitCode::SUCCESS)
 }
 
 async fn show(
     plan: Plan,
     confined: &Attestation,
+    listener: Option<Listener>,
     end_at: Option<Timestamp>,
     ending: Option<Timestamp>,
 ) -> Result<(), Failure> {
     let mut signals = Signals::catch()?;
     confinement::say(confined);
     let clock = plan.clock.clone();
+    // By its own clock: that of a recording begins when it is first looked at, and nothing has started yet.
+    let serving = Serving::start(listener, Access::default(), Arc::new(SystemClock))?;
     let pipeline = Pipeline::start(plan).await?;
+    serving.speak_for(&pipeline, confined);
     let (done, is_done) = watch::channel(false);
     let feed = tokio::spawn(feed::follow(pipeline.bus(), 0, Output::Table, is_done));
     let end = async {
@@ -92,6 +104,7 @@ async fn show(
             () = over => {}
             () = signals.received() => {}
         }
+        serving.end().await;
     };
     let bus = pipeline.run_until(end).await?;
     done.send_replace(true);

@@ -1,6 +1,7 @@
 //! `orion get`: the hosts of a deployment, and who does what.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
@@ -83,7 +84,7 @@ fn print_alone(at: &WhereArgs) -> Result<(), Failure> {
         Ownership::Elsewhere => ("runs", None),
         Ownership::Nobody => ("stopped", None),
     };
-    let value = json!({ "alone": true, "state": state, "pid": pid, "memory": at.data.memory_dir() });
+    let value = alone_value(state, pid, &at.data.memory_dir());
     print_list(form(at.output), vec![value], |_| {
         let pid = pid.map_or_else(String::new, |pid| format!(", process {pid}"));
         format!(
@@ -93,7 +94,13 @@ fn print_alone(at: &WhereArgs) -> Result<(), Failure> {
     })
 }
 
-fn node_value(node: &SurveyedNode) -> Value {
+/// The one host of a folder.
+pub fn alone_value(state: &str, pid: Option<u32>, memory_dir: &Path) -> Value {
+    json!({ "alone": true, "state": state, "pid": pid, "memory": memory_dir })
+}
+
+/// A host among others.
+pub fn node_value(node: &SurveyedNode) -> Value {
     let about: Value = serde_json::from_str(&node.info).unwrap_or_default();
     json!({
         "node": node.name,
@@ -123,10 +130,11 @@ fn node_table(nodes: &[SurveyedNode]) -> String {
 }
 
 /// What hosts say of how busy they are: which part of the last minute the work of a partition took.
-struct Busy(BTreeMap<String, Value>);
+pub struct Busy(BTreeMap<String, Value>);
 
 impl Busy {
-    fn of(nodes: &[SurveyedNode]) -> Self {
+    /// What these say.
+    pub fn of(nodes: &[SurveyedNode]) -> Self {
         let live = nodes.iter().filter(|node| node.is_live);
         Self(live.map(|node| (node.name.clone(), serde_json::from_str(&node.info).unwrap_or_default())).collect())
     }
@@ -138,7 +146,8 @@ impl Busy {
     }
 }
 
-fn partition_value(partition: &SurveyedPartition, busy: &Busy) -> Value {
+/// A partition of the work.
+pub fn partition_value(partition: &SurveyedPartition, busy: &Busy) -> Value {
     json!({
         "partition": partition.partition.to_string(),
         "node": partition.node,

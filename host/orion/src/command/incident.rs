@@ -1,134 +1,72 @@
 //! `orion incident`: what happened, for a person who comes later.
 
-use std::collections::BTreeMap;
 use std::process::ExitCode;
 
-use orion_bus::{Entry, Reader, RecordKind, SqliteBus};
-use orion_model::{Decision, Event, Incident, IncidentStatus, RecordId};
+use orion_api::{Found, Known, Register, Story};
+use orion_bus::{Entry, Reader, SqliteBus};
+use orion_model::{Incident, IncidentStatus};
 use serde_json::json;
 
 use crate::cli::{DataArgs, Failure, IncidentArgs, IncidentCommand};
 use crate::output::{columns, form, print_list, print_value};
 use crate::text::{self, short_id, span};
 
-/// Records read at once.
-const BATCH: usize = 1_024;
-
 /// Runs `list` or `show`.
 pub fn incident(args: &IncidentArgs) -> Result<ExitCode, Failure> {
     match &args.command {
         IncidentCommand::List { data, open, output } => {
-            let mut stories = read_stories(data)?;
-            stories.retain(|story| !*open || !story.is_resolved());
-            let values = stories.iter().map(|story| json!(story.last())).collect();
-            print_list(form(*output), values, |_| list_table(&stories))?;
+            let incidents = read_incidents(data, *open)?;
+            let values = incidents.iter().map(|incident| json!(incident)).collect();
+            print_list(form(*output), values, |_| list_table(&incidents))?;
         }
         IncidentCommand::Show { id, data, output } => {
-            let story = find(read_stories(data)?, id)?;
-            let events = read_events(data, &story)?;
-            let value = json!({
-                "incident": story.last(),
-                "revisions": story.revisions,
-                "decisions": story.decisions,
-                "events": events,
-            });
-            print_value(form(*output), &value, || show_text(&story, &events))?;
+            let story = read_story(data, id)?;
+            print_value(form(*output), &json!(story), || show_text(&story))?;
         }
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// One incident from first to last revision, with the decisions about it.
-pub struct Story {
-    revisions: Vec<Incident>,
-    decisions: Vec<Decision>,
-}
-
-impl Story {
-    fn last(&self) -> Option<&Incident> {
-        self.revisions.last()
-    }
-
-    fn is_resolved(&self) -> bool {
-        self.last().is_some_and(|incident| incident.status == IncidentStatus::Resolved)
-    }
-}
-
-/// All incidents of a deployment, newest first.
-pub fn read_stories(data: &DataArgs) -> Result<Vec<Story>, Failure> {
+/// The last revisions of the incidents of a deployment, newest first.
+pub fn read_incidents(data: &DataArgs, only_open: bool) -> Result<Vec<Incident>, Failure> {
     let mut reader = open(data)?;
-    let mut stories: BTreeMap<RecordId, Story> = BTreeMap::new();
-    each_entry(&mut reader, |entry| match entry.kind {
-        RecordKind::Incident => {
-            let revision: Incident = serde_json::from_str(&entry.body).map_err(Failure::configuration)?;
-            story_of(&mut stories, revision.incident_id).revisions.push(revision);
-            Ok(())
-        }
-        RecordKind::Decision => {
-            let decision: Decision = serde_json::from_str(&entry.body).map_err(Failure::configuration)?;
-            story_of(&mut stories, decision.incident_id).decisions.push(decision);
-            Ok(())
-        }
-        RecordKind::Event => Ok(()),
-    })?;
-    let mut stories: Vec<Story> = stories.into_values().filter(|story| !story.revisions.is_empty()).collect();
-    let age = |story: &Story| story.last().map(|incident| (incident.opened_at, incident.incident_id));
-    stories.sort_by_key(|story| std::cmp::Reverse(age(story)));
-    Ok(stories)
+    let register = Register::read(&mut reader).map_err(Failure::configuration)?;
+    let wanted = register.newest(None).filter(|known| !only_open || known.is_open());
+    let positions: Vec<u64> = wanted.filter_map(Known::last_position).collect();
+    let entries = reader.read_at(&positions).map_err(Failure::configuration)?;
+    let read = |entry: &Entry| serde_json::from_str(&entry.body).map_err(Failure::configuration);
+    entries.iter().map(read).collect()
 }
 
-fn story_of(stories: &mut BTreeMap<RecordId, Story>, id: RecordId) -> &mut Story {
-    stories.entry(id).or_insert_with(|| Story { revisions: Vec::new(), decisions: Vec::new() })
+fn read_story(data: &DataArgs, id: &str) -> Result<Story, Failure> {
+    let mut reader = open(data)?;
+    let register = Register::read(&mut reader).map_err(Failure::configuration)?;
+    let known = match register.find(id) {
+        Found::One(known) => known,
+        Found::None => {
+            let what = format!("no incident's id begins with `{id}`; see `orion incident list`");
+            return Err(Failure::Configuration(what));
+        }
+        Found::Several(count) => {
+            let what = format!("the ids of {count} incidents begin with `{id}`: give more of it");
+            return Err(Failure::Configuration(what));
+        }
+    };
+    let story = Story::read(&mut reader, known, u64::MAX).map_err(Failure::configuration)?;
+    story.ok_or_else(|| Failure::Configuration(format!("the records of incident {id} are kept no more")))
 }
 
 fn open(data: &DataArgs) -> Result<Reader, Failure> {
     SqliteBus::open_read_only(&data.memory_dir()).map_err(Failure::configuration)
 }
 
-fn each_entry(reader: &mut Reader, mut act: impl FnMut(&Entry) -> Result<(), Failure>) -> Result<(), Failure> {
-    let mut after = 0;
-    loop {
-        let entries = reader.read(after, BATCH).map_err(Failure::configuration)?;
-        let Some(last) = entries.last() else { return Ok(()) };
-        after = last.seq;
-        entries.iter().try_for_each(&mut act)?;
-    }
-}
-
-fn find(stories: Vec<Story>, id: &str) -> Result<Story, Failure> {
-    let is_it = |story: &Story| story.last().is_some_and(|incident| incident.incident_id.to_string().starts_with(id));
-    let mut found: Vec<Story> = stories.into_iter().filter(is_it).collect();
-    match (found.len(), found.pop()) {
-        (1, Some(story)) => Ok(story),
-        (0, _) => {
-            Err(Failure::Configuration(format!("no incident's id begins with `{id}`; see `orion incident list`")))
-        }
-        (count, _) => {
-            Err(Failure::Configuration(format!("the ids of {count} incidents begin with `{id}`: give more of it")))
-        }
-    }
-}
-
-fn read_events(data: &DataArgs, story: &Story) -> Result<Vec<Event>, Failure> {
-    let mut events = Vec::new();
-    let wanted: Vec<RecordId> = story.revisions.iter().flat_map(|revision| revision.event_ids.clone()).collect();
-    each_entry(&mut open(data)?, |entry| {
-        if entry.kind == RecordKind::Event && wanted.contains(&entry.id) {
-            events.push(serde_json::from_str(&entry.body).map_err(Failure::configuration)?);
-        }
-        Ok(())
-    })?;
-    Ok(events)
-}
-
 /// The list as a table.
-pub fn list_table(stories: &[Story]) -> String {
-    if stories.is_empty() {
+pub fn list_table(incidents: &[Incident]) -> String {
+    if incidents.is_empty() {
         return "no incidents\n".to_owned();
     }
-    let rows: Vec<Vec<String>> = stories
+    let rows: Vec<Vec<String>> = incidents
         .iter()
-        .filter_map(Story::last)
         .map(|incident| {
             let lasted = incident.ts.millis_since(incident.opened_at);
             let state = match incident.status {
@@ -150,8 +88,8 @@ pub fn list_table(stories: &[Story]) -> String {
     columns(&["ID", "OPENED", "STATE", "SEVERITY", "TYPE", "EVENTS", "DECISION", "SUMMARY"], &rows)
 }
 
-fn show_text(story: &Story, events: &[Event]) -> String {
-    let Some(incident) = story.last() else { return String::new() };
+fn show_text(story: &Story) -> String {
+    let incident = &story.incident;
     let mut text = format!("{}\n\n", incident.summary);
     let facts = [
         ("incident", incident.incident_id.to_string()),
@@ -175,7 +113,7 @@ fn show_text(story: &Story, events: &[Event]) -> String {
         text.push_str(&format!("  {}  NO_ACTION  {}\n", decision.ts, decision.reason));
     }
     text.push_str("\nevents\n");
-    for event in events {
+    for event in &story.events {
         text.push_str(&format!("  {}\n", text::event_line(event)));
         text.push_str(&format!("    rule {}  labels {}\n", event.rule, event.labels));
         if let Some(evidence) = &event.evidence {

@@ -8,6 +8,7 @@ pub mod demo;
 pub mod doctor;
 pub mod explain;
 pub mod get;
+pub mod healthcheck;
 pub mod incident;
 pub mod migrate;
 pub mod plugin;

@@ -5,11 +5,12 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use orion_bus::{Reader, SqliteBus};
-use orion_pipeline::watcher::{GROUP_OWNERS, Outcome, Standing, standings};
+use orion_pipeline::watcher::{GROUP_OWNERS, Standing, standings};
 use serde_json::json;
 
 use crate::cli::{DataArgs, Failure, Output};
 use crate::output::{columns, form, print_list};
+use crate::told::is_unwell;
 
 /// Arguments of `orion rule`.
 #[derive(Args)]
@@ -52,11 +53,6 @@ pub fn read_standings(data: &DataArgs) -> Result<BTreeMap<String, Standing>, Fai
         all.extend(standings(&reader.load(&owner).map_err(Failure::configuration)?));
     }
     Ok(all)
-}
-
-fn is_unwell(standing: &Standing) -> bool {
-    let outcome = standing.health.as_ref().map(|health| health.outcome);
-    matches!(outcome, None | Some(Outcome::Error | Outcome::Partial))
 }
 
 fn table(standings: &[Standing]) -> String {

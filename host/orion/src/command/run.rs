@@ -2,12 +2,14 @@
 
 use std::process::ExitCode;
 
+use orion_api::Listener;
 use orion_bus::RedisSettings;
 use orion_pipeline::clock;
 use orion_source::{Destination, Prometheus};
 
 use crate::cli::{Failure, RunArgs};
 use crate::confinement;
+use crate::serving::Serving;
 use crate::setup::{self, Pipeline, Plan, Signals};
 
 /// Runs until SIGTERM or SIGINT.
@@ -17,9 +19,15 @@ pub fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
     // The key lies where a confined process reads nothing.
     let archive = args.keep.settings()?;
     let redis = args.deployment.settings(&args.data.data)?;
+    let (listener, access) = args.access.open(args.listen.listen)?;
     // No thread runs yet: on most kernels one that did would stay as it is.
-    let attestation =
-        confinement::confine(args.confinement.confinement, &args.rules, &memory_dir, &destinations(&source, &redis))?;
+    let attestation = confinement::confine(
+        args.confinement.confinement,
+        &args.rules,
+        &memory_dir,
+        &destinations(&source, &redis),
+        listener.as_ref().map(Listener::address),
+    )?;
     let plan = Plan {
         rules: args.rules.clone(),
         memory_dir,
@@ -42,8 +50,14 @@ pub fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
             "Orion observes; people act"
         );
         confinement::say(&attestation);
+        let serving = Serving::start(listener, access, plan.clock.clone())?;
         let pipeline = Pipeline::start(plan).await?;
-        setup::close(pipeline.run_until(signals.received()).await?)
+        serving.speak_for(&pipeline, &attestation);
+        let end = async {
+            signals.received().await;
+            serving.end().await;
+        };
+        setup::close(pipeline.run_until(end).await?)
     })?;
     Ok(ExitCode::SUCCESS)
 }

@@ -27,7 +27,8 @@ pub fn plugins(args: &RunArgs) -> Check {
     let failures = match rule_set::shelf(&args.rules.plugins) {
         Ok(_) => Vec::new(),
         Err(failure) => {
-            let mend = "`orion plugin inspect FILE` says what a file is; rules that name no other plugin run on without it";
+            let mend =
+                "`orion plugin inspect FILE` says what a file is; rules that name no other plugin run on without it";
             vec![Fault::new(failure.to_string(), mend)]
         }
     };
@@ -48,7 +49,9 @@ pub fn rules(args: &RunArgs) -> Check {
     }
     let files = match rule_files(folder) {
         Ok(files) => files,
-        Err(why) => return Check::of(NAME, String::new(), vec![Fault::new(why.to_string(), "see the folder")], facts(0)),
+        Err(why) => {
+            return Check::of(NAME, String::new(), vec![Fault::new(why.to_string(), "see the folder")], facts(0));
+        }
     };
     let Ok(shelf) = rule_set::shelf(&args.rules.plugins) else {
         let why = "not judged: the plugins that they may name do not load".to_owned();
@@ -111,7 +114,8 @@ pub fn room(memory: &Path) -> Check {
     }
     // Some file systems have no such number.
     if disk.f_files > 0 && files < MIN_FREE_FILES {
-        failures.push(Fault::new(format!("only {files} more files can be made on the disk of {}", place.display()), mend));
+        failures
+            .push(Fault::new(format!("only {files} more files can be made on the disk of {}", place.display()), mend));
     }
     let facts = json!({ "free_bytes": bytes, "free_files": files });
     Check::of(NAME, format!("{mebibytes} MiB are left"), failures, facts)

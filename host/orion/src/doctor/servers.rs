@@ -33,7 +33,11 @@ pub fn redis(args: &RunArgs) -> Result<Check, Failure> {
     let server = match args.deployment.redis.server() {
         Ok(Some(server)) => server,
         Ok(None) => {
-            return Ok(Check::not_seen(NAME, "none: this host is alone and keeps everything itself".to_owned(), json!({})));
+            return Ok(Check::not_seen(
+                NAME,
+                "none: this host is alone and keeps everything itself".to_owned(),
+                json!({}),
+            ));
         }
         Err(_) => return Ok(Check::not_seen(NAME, "not asked: see secrets".to_owned(), json!({}))),
     };
@@ -42,11 +46,21 @@ pub fn redis(args: &RunArgs) -> Result<Check, Failure> {
         Ok(survey) => {
             let live = survey.nodes.iter().filter(|node| node.is_live).count();
             let facts = json!({ "server": server.to_string(), "hosts": survey.nodes.len(), "live": live });
-            Ok(Check::of(NAME, format!("{server} answers; {} there, {live} of them live", counted(survey.nodes.len(), "host")), Vec::new(), facts))
+            Ok(Check::of(
+                NAME,
+                format!("{server} answers; {} there, {live} of them live", counted(survey.nodes.len(), "host")),
+                Vec::new(),
+                facts,
+            ))
         }
         Err(why) => {
             let mend = "start it, or say where it is with --redis-url (REDIS_URL); a host that runs goes on without it within its outbox";
-            Ok(Check::of(NAME, String::new(), vec![Fault::new(why.to_string(), mend)], json!({ "server": server.to_string() })))
+            Ok(Check::of(
+                NAME,
+                String::new(),
+                vec![Fault::new(why.to_string(), mend)],
+                json!({ "server": server.to_string() }),
+            ))
         }
     }
 }

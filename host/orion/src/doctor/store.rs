@@ -83,7 +83,8 @@ fn evaluations(reader: &mut Reader) -> Result<Check, BusError> {
         all.extend(standings(&reader.load(&owner)?));
     }
     let is_wrong = |outcome: Outcome| matches!(outcome, Outcome::Error | Outcome::Partial);
-    let unwell = all.values().filter(|standing| standing.health.as_ref().is_some_and(|health| is_wrong(health.outcome)));
+    let unwell =
+        all.values().filter(|standing| standing.health.as_ref().is_some_and(|health| is_wrong(health.outcome)));
     let unwell: Vec<String> = unwell.map(|standing| standing.rule.clone()).collect();
     let mut failures = Vec::new();
     if !unwell.is_empty() {

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 
+use orion_api::Listen;
 use orion_bus::Ownership;
 use serde_json::json;
 
@@ -88,9 +89,9 @@ pub fn senders(ownership: Ownership, args: &VerifyArgs) -> Result<Check, Failure
     let paths = json!([
         { "what": "the source `prometheus`", "requests": requests },
         { "what": "the bus", "file": args.data.memory_dir().join(orion_bus::DATABASE_FILE), "requests": [] },
-        { "what": "an API", "requests": [] },
+        { "what": "the interface, which is asked and asks nobody", "address": args.listen.listen.to_string(), "requests": [] },
     ]);
-    let by_code = "queries to the source; the bus is a file, and there is no API";
+    let by_code = "queries to the source; the bus is a file, and the interface only answers";
     let pid = match ownership {
         Ownership::Process(pid) => pid,
         Ownership::Nobody => {
@@ -104,7 +105,7 @@ pub fn senders(ownership: Ownership, args: &VerifyArgs) -> Result<Check, Failure
     };
     match sockets(Path::new(&format!("/proc/{pid}"))) {
         Ok(sockets) => {
-            let failures = judge(&sockets, source.destination().port);
+            let failures = judge(&sockets, source.destination().port, args.listen.listen);
             let said = format!("{by_code}; process {pid} has {}", counted(sockets.len(), "TCP socket"));
             let shown: Vec<String> = sockets.iter().map(|it| format!("{} → {}", it.local, it.remote)).collect();
             Ok(Check::of(NAME, said, failures, json!({ "paths": paths, "sockets": shown })))
@@ -118,14 +119,28 @@ pub fn senders(ownership: Ownership, args: &VerifyArgs) -> Result<Check, Failure
     }
 }
 
-/// What listens, and what is connected to another port than the source's.
-fn judge(sockets: &[Socket], port: u16) -> Vec<Fault> {
+/// What listens elsewhere than the interface, and what is connected to another port than the source's and did not come in there.
+fn judge(sockets: &[Socket], port: u16, listen: Listen) -> Vec<Fault> {
     let mut failures = Vec::new();
+    // A port that was free when it started is one that nobody knows.
+    let is_served = |local: SocketAddr| match listen {
+        Listen::At(address) => address.ip() == local.ip() && (address.port() == 0 || address.port() == local.port()),
+        Listen::Nowhere => false,
+    };
+    let served: BTreeSet<u16> = sockets
+        .iter()
+        .filter(|socket| socket.state == LISTENING && is_served(socket.local))
+        .map(|socket| socket.local.port())
+        .collect();
     for socket in sockets {
+        if served.contains(&socket.local.port()) {
+            continue;
+        }
         if socket.state == LISTENING {
             failures.push(Fault::new(
-                format!("the process listens at {}, and this Orion has nothing that does", socket.local),
-                "find out what that process is: `ss -tlnp`",
+                format!("the process listens at {}, and its interface is at {listen}", socket.local),
+                "name the address that it was started with (--listen, ORION_API__LISTEN); if that is it, find out what listens: \
+                 `ss -tlnp`",
             ));
         } else if socket.remote.port() != port {
             failures.push(Fault::new(
@@ -164,9 +179,28 @@ mod tests {
             state,
             inode: 1,
         };
-        assert_eq!(judge(&[socket("10.0.0.1:9090", 1)], 9090), []);
-        insta::assert_snapshot!(judge(&[socket("10.0.0.1:6379", 1)], 9090)[0].what, @"the process is connected to 10.0.0.1:6379, and its source is at port 9090");
-        insta::assert_snapshot!(judge(&[socket("0.0.0.0:0", LISTENING)], 9090)[0].what, @"the process listens at 127.0.0.1:40000, and this Orion has nothing that does");
+        let judge = |socket| judge(&[socket], 9090, Listen::Nowhere);
+        assert_eq!(judge(socket("10.0.0.1:9090", 1)), []);
+        insta::assert_snapshot!(judge(socket("10.0.0.1:6379", 1))[0].what, @"the process is connected to 10.0.0.1:6379, and its source is at port 9090");
+        insta::assert_snapshot!(judge(socket("0.0.0.0:0", LISTENING))[0].what, @"the process listens at 127.0.0.1:40000, and its interface is at none");
+    }
+
+    #[test]
+    fn the_interface_and_whoever_came_in_there_are_no_fault_and_another_listener_is() {
+        let socket = |local: &str, remote: &str, state| Socket {
+            local: local.parse().unwrap(),
+            remote: remote.parse().unwrap(),
+            state,
+            inode: 1,
+        };
+        let interface = socket("127.0.0.1:9600", "0.0.0.0:0", LISTENING);
+        let guest = socket("127.0.0.1:9600", "127.0.0.1:51000", 1);
+        for listen in ["127.0.0.1:9600", "127.0.0.1:0"] {
+            assert_eq!(judge(&[interface, guest], 9090, listen.parse().unwrap()), [], "{listen}");
+        }
+        for listen in ["127.0.0.1:9601", "10.0.0.1:9600", "none"] {
+            assert_eq!(judge(&[interface, guest], 9090, listen.parse().unwrap()).len(), 2, "{listen}");
+        }
     }
 
     #[test]

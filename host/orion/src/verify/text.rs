@@ -1,7 +1,7 @@
 //! The certificate for a person: what holds, what does not and how to mend it.
 
-use super::plugins::{Row, Trust};
 use super::Certificate;
+use super::plugins::{Row, Trust};
 use crate::finding::Verdict;
 use crate::output::columns;
 use crate::text::short_id;

@@ -21,6 +21,8 @@ use self::stages::{StageContext, Stages};
 use crate::archive::ArchiveSettings;
 use crate::attestation::{Attestation, AttestationError};
 use crate::library::{FolderWatch, Generation, Library, LibraryError, LibrarySettings, SETTLE_MILLIS};
+use crate::meters::Meters;
+use crate::observer::{Files, Observer};
 use crate::shares::{Look, Shares, partition_of_group};
 use crate::store_watch::StoreWatch;
 use crate::watcher::{EndGroupError, SourceHealth, WatcherContext, WatcherSettings, end_stored_group};
@@ -87,6 +89,7 @@ pub struct Engine {
     shares: Shares,
     groups: Groups,
     generation: watch::Sender<Arc<Generation>>,
+    files: watch::Sender<Arc<Files>>,
     stages: Stages,
 }
 
@@ -94,7 +97,8 @@ impl Engine {
     /// Loads rules and plugins and starts every stage.
     pub async fn start(parts: EngineParts) -> Result<Self, EngineError> {
         let EngineParts { bus, own, mut shares, remembers, sandbox, sources, clock, attestation, .. } = parts;
-        let store = Arc::new(StoreWatch::open(bus, clock.clone()).await?);
+        let meters = Arc::new(Meters::of(sources.keys()));
+        let store = Arc::new(StoreWatch::open(bus, clock.clone(), meters.clone()).await?);
         let bus: Arc<dyn Bus> = store.clone();
         let mut library = Library::open(parts.library.clone(), sandbox, bus.clone()).await?;
         library = scan(library, clock.clone()).await?;
@@ -124,6 +128,7 @@ impl Engine {
             clock: clock.clone(),
             watermark: watermark.clone(),
             workers: workers.clone(),
+            meters: meters.clone(),
             settings: parts.watcher,
             evaluations: watch::Sender::new(0),
         });
@@ -135,8 +140,10 @@ impl Engine {
             clock,
             reached: shares.reached(&watermark),
             workers,
+            meters,
             generation: live,
         };
+        let files = watch::Sender::default();
         let mut engine = Self {
             store,
             context,
@@ -144,12 +151,34 @@ impl Engine {
             shares,
             groups: Groups::default(),
             generation,
+            files,
             stages: Stages::start(stages, remembers.then(|| parts.library.memory_dir.clone()), parts.archive),
             library_settings: parts.library,
         };
         engine.apply(first).await?;
         engine.library.iter_mut().for_each(Library::have_ended);
+        engine.tell_files();
         Ok(engine)
+    }
+
+    /// For whoever looks.
+    pub fn observer(&self) -> Observer {
+        Observer {
+            context: self.context.clone(),
+            store: self.store.clone(),
+            generation: self.generation.subscribe(),
+            files: self.files.subscribe(),
+            lock_outs: Arc::default(),
+        }
+    }
+
+    /// Tells whoever looks how the files are.
+    fn tell_files(&self) {
+        let Some(library) = &self.library else { return };
+        let files = library.files();
+        let (is_whole, now) = (files.refused.is_empty(), self.context.clock.now());
+        self.context.meters.reloads.note(is_whole, now, library.generation());
+        self.files.send_replace(Arc::new(files));
     }
 
     /// Counts completed evaluations.
@@ -193,6 +222,7 @@ impl Engine {
             Err(ScanError::Folder(library, error)) => {
                 // The folder may come back; what runs goes on.
                 tracing::error!("rules and plugins cannot be looked at, what runs goes on: {error}");
+                self.context.meters.reloads.note(false, self.context.clock.now(), library.generation());
                 self.library = Some(*library);
                 return Ok(());
             }
@@ -200,6 +230,7 @@ impl Engine {
         };
         let accepted = library.accept(self.context.clock.now()).await;
         self.library = Some(library);
+        self.tell_files();
         match accepted {
             Ok(Some(generation)) => self.apply(generation).await,
             Ok(None) => Ok(()),

@@ -14,6 +14,7 @@ use crate::archive::{Archive, ArchiveSettings, run_archive};
 use crate::brain::run_brain;
 use crate::guardian::{Guardian, Share, run_guardian};
 use crate::library::Generation;
+use crate::meters::Meters;
 use crate::outside::{run_in, run_out};
 use crate::shares::{Shares, partition_of_brain};
 use crate::store_watch::StoreWatch;
@@ -30,6 +31,7 @@ pub(super) struct StageContext {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) reached: Reached,
     pub(super) workers: Arc<Workers>,
+    pub(super) meters: Arc<Meters>,
     pub(super) generation: watch::Receiver<Arc<Generation>>,
 }
 
@@ -67,7 +69,8 @@ impl Stages {
     pub(super) fn start(context: StageContext, memory_dir: Option<PathBuf>, settings: ArchiveSettings) -> Self {
         let (bus, store, clock) = (context.own.clone(), context.store.clone(), context.clock.clone());
         let memory = memory_dir.map(|memory_dir| {
-            let archive = Archive { bus, store, clock, memory_dir, settings };
+            let meter = context.meters.stage("memory", String::new());
+            let archive = Archive { bus, store, clock, meter, memory_dir, settings };
             Stage::start(|shutdown| run_archive(archive, shutdown))
         });
         Self { context, guardians: BTreeMap::new(), brain: None, outside: Vec::new(), memory }
@@ -86,7 +89,8 @@ impl Stages {
         match (shares.has(partition_of_brain()), self.brain.take()) {
             (true, None) => {
                 let bus = self.context.bus.clone();
-                self.brain = Some(Stage::start(|shutdown| run_brain(bus, shutdown)));
+                let meter = self.context.meters.stage("brain", String::new());
+                self.brain = Some(Stage::start(|shutdown| run_brain(bus, meter, shutdown)));
                 self.open_doors(shares);
             }
             (true, running) => self.brain = running,
@@ -116,13 +120,15 @@ impl Stages {
     }
 
     fn start_guardian(&mut self, share: Share) {
-        let StageContext { bus, clock, reached, workers, generation, .. } = &self.context;
+        let StageContext { bus, clock, reached, workers, meters, generation, .. } = &self.context;
+        let part = share.partition().map_or_else(String::new, |partition| partition.to_string());
         let guardian = Guardian {
             bus: bus.clone(),
             clock: clock.clone(),
             share,
             reached: reached.clone(),
             workers: workers.clone(),
+            meter: meters.stage("guardian", part),
             generation: generation.clone(),
         };
         self.guardians.insert(share, Stage::start(|shutdown| run_guardian(guardian, shutdown)));

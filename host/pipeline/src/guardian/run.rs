@@ -12,7 +12,8 @@ use super::recent::Seen;
 use super::share::Share;
 use crate::draft::NotWritable;
 use crate::library::Generation;
-use crate::stage::{BATCH, QUIET_ENTRIES, StageError, StageLoop};
+use crate::meters::StageMeter;
+use crate::stage::{BATCH, QUIET_ENTRIES, StageError, StageLoop, behind_full};
 use crate::watermark::Reached;
 use crate::workers::Workers;
 
@@ -28,6 +29,8 @@ pub struct Guardian {
     pub reached: Reached,
     /// Places for plugins at work.
     pub workers: Arc<Workers>,
+    /// Who looks how far it has come.
+    pub meter: Arc<StageMeter>,
     /// The live generation.
     pub generation: watch::Receiver<Arc<Generation>>,
 }
@@ -46,19 +49,22 @@ async fn work(guardian: &Guardian, stage: &mut StageLoop) -> Result<(), StageErr
     let mut generation = guardian.generation.clone();
     let live = generation.borrow_and_update().clone();
     let mut progress = Progress::open(guardian, &live).await?;
+    let mut ahead: Option<Look> = None;
     loop {
         if generation.has_changed().unwrap_or(false) {
             let live = generation.borrow_and_update().clone();
             progress.desk.adopt(&live, guardian.clock.now())?;
         }
-        // Asked before the bus is: what is committed between the two has a later time than this, and a tick with it would
-        // end incidents before the events were seen that keep them open.
-        let reached = guardian.reached.at(guardian.clock.now());
-        let entries = guardian.bus.read(progress.position, BATCH).await?;
-        let caught_up = entries.len() < BATCH;
-        let tick = reached.filter(|now| caught_up && progress.desk.is_tick_due(*now));
+        guardian.meter.reached(progress.position);
+        let Look { reached, entries } = match ahead.take() {
+            Some(look) => look,
+            None => Look::at(guardian, progress.position).await?,
+        };
+        let behind = behind_full(&entries, BATCH);
+        let tick = reached.filter(|now| behind.is_none() && progress.desk.is_tick_due(*now));
         if !entries.is_empty() || tick.is_some() {
-            progress = progress.step(guardian, entries, tick).await?;
+            let (stepped, look) = tokio::join!(progress.step(guardian, entries, tick), Look::ahead(guardian, behind));
+            (progress, ahead) = (stepped?, look?);
             stage.succeeded();
             continue;
         }
@@ -70,6 +76,31 @@ async fn work(guardian: &Guardian, stage: &mut StageLoop) -> Result<(), StageErr
             _ = generation.changed() => {}
             () = tokio::time::sleep(std::time::Duration::from_millis(guardian.clock.real_millis(TICK_MILLIS).max(1))) => {}
         }
+    }
+}
+
+/// What there is to correlate.
+struct Look {
+    /// How far observation had come.
+    reached: Option<Timestamp>,
+    entries: Vec<Entry>,
+}
+
+impl Look {
+    async fn at(guardian: &Guardian, position: u64) -> Result<Self, BusError> {
+        // Asked before the bus is: what is committed between the two has a later time than this, and a tick with it would
+        // end incidents before the events were seen that keep them open.
+        let reached = guardian.reached.at(guardian.clock.now());
+        let entries = guardian.bus.read(position, BATCH).await?;
+        Ok(Self { reached, entries })
+    }
+
+    /// What comes behind a batch that was full, looked at while that one is worked on: a Guardian that is behind would otherwise wait for
+    /// each batch. Where nothing came it has to be looked for again.
+    async fn ahead(guardian: &Guardian, behind: Option<u64>) -> Result<Option<Self>, BusError> {
+        let Some(position) = behind else { return Ok(None) };
+        let look = Self::at(guardian, position).await?;
+        Ok(Some(look).filter(|look| !look.entries.is_empty()))
     }
 }
 

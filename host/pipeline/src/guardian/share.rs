@@ -28,7 +28,7 @@ impl Share {
     }
 
     /// Which part of a deployment's work they are.
-    pub(super) fn partition(self) -> Option<Partition> {
+    pub(crate) fn partition(self) -> Option<Partition> {
         match self {
             Self::All => None,
             Self::Of(partition) => Some(partition),

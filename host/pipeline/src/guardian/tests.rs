@@ -132,7 +132,8 @@ async fn live(generation: Generation, events: &[Event], end: Timestamp, drawn: &
     let (_live, generation) = watch::channel(Arc::new(generation));
     let workers = Workers::new(1);
     let (share, reached) = (Share::All, Reached::Own(Arc::new(Watermark::default())));
-    let guardian = Guardian { bus: bus.clone(), clock: clock.clone(), share, reached, workers, generation };
+    let meter = Arc::default();
+    let guardian = Guardian { bus: bus.clone(), clock: clock.clone(), share, reached, workers, meter, generation };
     let task = tokio::spawn(run_guardian(guardian, shutdown));
     let mut rest = events;
     let mut offset = None;

@@ -32,6 +32,7 @@ pub use watch::{FolderWatch, SETTLE_MILLIS};
 
 use crate::condition::{Condition, kind};
 use crate::draft::NotWritable;
+use crate::observer::Files;
 use crate::watcher::GroupPlan;
 use admitted::{Admitted, PluginEntry};
 use presence::Presence;
@@ -179,6 +180,12 @@ impl Library {
         let plugins = self.plugins.iter().map(|(name, entry)| (name, &entry.refused));
         let files = rules.chain(plugins).filter_map(|(name, refused)| Some((name.as_str(), refused.as_deref()?)));
         files.chain(self.gate_faults.iter().map(|fault| (fault.file.as_str(), fault.message.as_str())))
+    }
+
+    /// The files as they were last looked at, for people who look.
+    pub fn files(&self) -> Files {
+        let refused = self.refused().map(|(file, why)| (file.to_owned(), why.to_owned())).collect();
+        Files { refused, plugins: self.shelf().compiled() }
     }
 
     /// Whether the last scan missed files that were there before. They are left as they were until the next scan, which

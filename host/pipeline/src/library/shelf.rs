@@ -10,6 +10,7 @@ use orion_sandbox::{Certificate, Plugin, Sandbox};
 use orion_trust::Gate;
 
 use super::folder;
+use crate::observer::ShelvedPlugin;
 
 /// A plugin inside the binary.
 #[derive(Clone, Copy)]
@@ -65,6 +66,14 @@ impl Entry {
         }
     }
 
+    /// The plugin, where it was needed already.
+    fn compiled(&self) -> Option<&Plugin> {
+        match self {
+            Self::Loaded(plugin) => Some(plugin),
+            Self::Standard(standard) => standard.loaded.get()?.as_ref().ok(),
+        }
+    }
+
     fn plugin(&self) -> Result<&Plugin, String> {
         match self {
             Self::Loaded(plugin) => Ok(plugin),
@@ -115,6 +124,16 @@ impl Shelf {
             self.put(Some(&file), loaded.map_err(|why| format!("plugin file {file}: {why}"))?);
         }
         Ok(())
+    }
+
+    /// Plugins that are compiled, each with its file where it is of the folder.
+    pub fn compiled(&self) -> Vec<ShelvedPlugin> {
+        let of_folder = self.by_file.iter().filter_map(|(file, entry)| Some((Some(file.clone()), entry.compiled()?)));
+        let of_binary = self.by_name.values().flatten().filter_map(|entry| match entry {
+            Entry::Standard(_) => Some((None, entry.compiled()?)),
+            Entry::Loaded(_) => None,
+        });
+        of_folder.chain(of_binary).map(|(file, plugin)| ShelvedPlugin { plugin: plugin.clone(), file }).collect()
     }
 
     /// What all plugins say of themselves, by name.

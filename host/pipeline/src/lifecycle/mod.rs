@@ -50,7 +50,7 @@ pub struct Alert {
     pub fired: Option<(Timestamp, f64)>,
     /// The first instant it was not seen, while it still fires.
     pub absent_since: Option<Timestamp>,
-    /// For how many evaluations its data have been missing.
+    /// At how many instants in a row its data have been missing.
     pub missing: u32,
     /// The value last seen.
     pub value: f64,
@@ -166,7 +166,13 @@ impl Lifecycle {
     /// Begins an evaluation.
     pub fn begin(&mut self, instant: Timestamp) -> Step<'_> {
         self.step += 1;
-        Step::new(self, instant)
+        Step::new(self, instant, false)
+    }
+
+    /// Begins an evaluation of an instant that was evaluated before, under a rule or plugin that was another one.
+    pub fn begin_again(&mut self, instant: Timestamp) -> Step<'_> {
+        self.step += 1;
+        Step::new(self, instant, true)
     }
 
     /// Ends everything: the rule is gone.

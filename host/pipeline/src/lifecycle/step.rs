@@ -18,6 +18,7 @@ pub struct DuplicateIdentity {
 pub struct Step<'a> {
     lifecycle: &'a mut Lifecycle,
     instant: Timestamp,
+    is_again: bool,
     seen: Vec<(u32, f64, u32)>,
     fresh: Vec<Fresh>,
     fresh_index: HashMap<Fingerprint, usize>,
@@ -41,8 +42,8 @@ pub enum Sighting {
 }
 
 impl<'a> Step<'a> {
-    pub(super) fn new(lifecycle: &'a mut Lifecycle, instant: Timestamp) -> Self {
-        Self { lifecycle, instant, seen: Vec::new(), fresh: Vec::new(), fresh_index: HashMap::new() }
+    pub(super) fn new(lifecycle: &'a mut Lifecycle, instant: Timestamp, is_again: bool) -> Self {
+        Self { lifecycle, instant, is_again, seen: Vec::new(), fresh: Vec::new(), fresh_index: HashMap::new() }
     }
 
     /// Sees an alert again, on that series, in the finding of that index. `Ok(false)`: the handle is stale, say it with
@@ -93,8 +94,13 @@ impl<'a> Step<'a> {
     }
 
     /// Takes the evaluation as complete. What was not seen is absent, for the reason that `absence` gives.
-    pub fn finish(self, terms: Terms, absence: impl FnMut(&Alert) -> Absence) -> Outcome {
-        let Self { lifecycle, instant, seen, fresh, .. } = self;
+    pub fn finish(self, terms: Terms, mut absence: impl FnMut(&Alert) -> Absence) -> Outcome {
+        let Self { lifecycle, instant, is_again, seen, fresh, .. } = self;
+        // What is missing at an instant is missing once there, however often somebody saves a rule meanwhile.
+        let absence = |alert: &Alert| match absence(alert) {
+            Absence::Missing if is_again && alert.missing > 0 => Absence::Held,
+            absence => absence,
+        };
         let mut outcome = Outcome::default();
         for (slot, value, sighting) in seen {
             if let Some(alert) = lifecycle.get_mut(slot) {

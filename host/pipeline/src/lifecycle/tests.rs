@@ -81,6 +81,32 @@ fn an_alert_outlives_so_many_evaluations_without_its_data_and_no_more() {
 }
 
 #[test]
+fn data_that_are_missing_at_an_instant_that_is_evaluated_again_are_missing_once() {
+    let terms = Terms { missing_for: 2, ..Terms::default() };
+    // Whether it is an evaluation again, and whether the alert is gone with it.
+    let gone = |seen_at: i64, evaluations: &[(i64, bool)]| -> Vec<bool> {
+        let mut lifecycle = Lifecycle::default();
+        let mut step = lifecycle.begin(Timestamp::from_millis(seen_at * MINUTE));
+        step.see_new(labels("a"), None, 1.0, 0).unwrap();
+        step.finish(terms, recovered);
+        let ends = evaluations.iter().map(|(minute, is_again)| {
+            let instant = Timestamp::from_millis(minute * MINUTE);
+            let step = if *is_again { lifecycle.begin_again(instant) } else { lifecycle.begin(instant) };
+            let outcome = step.finish(terms, |_| Absence::Missing);
+            outcome.changed.iter().any(|changed| changed.transition.is_some())
+        });
+        ends.collect()
+    };
+    let (first, again) = (false, true);
+    assert_eq!(
+        gone(0, &[(1, first), (1, again), (1, again), (2, first), (2, again), (3, first)]),
+        [false, false, false, false, false, true]
+    );
+    // Missing for the first time where it is evaluated again.
+    assert_eq!(gone(0, &[(0, again), (1, first), (2, first)]), [false, false, true]);
+}
+
+#[test]
 fn a_pending_alert_without_data_neither_fires_nor_loses_its_age() {
     let terms = Terms { missing_for: 2, ..for_minutes(2) };
     assert_eq!(trace_with(terms, &["a", "", "", "a"], |_| Absence::Missing), "3:aFired");

@@ -10,19 +10,17 @@ use orion_bus::{DATABASE_FILE, Entry, HOLES_OWNER, Loaded, Reader, RecordKind};
 use orion_trust::Keyring;
 use serde::Serialize;
 
-use super::begins::{Begins, MEMORY_OWNER};
+use super::begins::Begins;
 use super::checkpoint::{self, CHECKPOINTS_FILE, Sealed};
 use super::day::Day;
 use super::head::{Chain, Head, Heads};
+use super::still::look_until_still;
 use super::verify::{Mark, MarkState, Verified, verify_trail};
 use super::vouched::{REWRITTEN, SignedBy, audit_checkpoints};
 use super::{MemoryError, TrailError, file_name};
 
 /// Records read at once.
 const BATCH: usize = 1_024;
-
-/// How often everything is looked at again when retention is at work meanwhile.
-const MAX_TRIES: usize = 10;
 
 /// What is wrong, and what to do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -79,17 +77,7 @@ pub fn audit(
     may_lag: bool,
     trusted: Option<&Keyring>,
 ) -> Result<Audit, TrailError> {
-    let mut tries = 0;
-    loop {
-        tries += 1;
-        let begins = Begins::of(&store.load(MEMORY_OWNER)?)?;
-        let found = audit_once(memory_dir, store, &begins, may_lag, trusted);
-        // Retention of a host that runs takes files and records away while they are looked at: then it is no finding.
-        let has_moved = Begins::of(&store.load(MEMORY_OWNER)?)? != begins;
-        if !has_moved || tries >= MAX_TRIES {
-            return found;
-        }
-    }
+    look_until_still(memory_dir, store, |store, begins| audit_once(memory_dir, store, begins, may_lag, trusted))
 }
 
 fn audit_once(

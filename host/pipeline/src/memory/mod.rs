@@ -20,6 +20,7 @@ mod record_file;
 pub mod retention;
 #[cfg(test)]
 mod scene;
+mod still;
 #[cfg(test)]
 mod tests;
 mod verify;

@@ -37,6 +37,8 @@ struct State {
     conditions: Conditions,
     offset: Option<i64>,
     failing: BTreeMap<String, BTreeSet<Asker>>,
+    /// What a source that fails said last, for people who look.
+    said: BTreeMap<String, String>,
 }
 
 /// A query of a group.
@@ -101,7 +103,8 @@ impl SourceHealth {
         let failure = error.filter(|error| !error.is_query_fault());
         let asker = || Asker { group: report.group.to_owned(), expr: report.expr.to_owned() };
         match failure {
-            Some(_) => {
+            Some(error) => {
+                state.said.insert(report.source.to_owned(), error.to_string());
                 state.failing.entry(report.source.to_owned()).or_default().insert(asker());
                 self.hear_into(&mut state).await?;
             }
@@ -155,11 +158,18 @@ impl SourceHealth {
             }
             Err(error) => {
                 // Whether it was kept is not known. Start again from what the store has; the next answer says it again.
-                let failing = std::mem::take(&mut state.failing);
-                *state = State { failing, ..load(&*self.bus).await? };
+                let (failing, said) = (std::mem::take(&mut state.failing), std::mem::take(&mut state.said));
+                *state = State { failing, said, ..load(&*self.bus).await? };
                 Err(error.into())
             }
         }
+    }
+
+    /// Sources that do not answer all that they are asked, each with what it said last.
+    pub async fn failing(&self) -> BTreeMap<String, String> {
+        let state = self.state.lock().await;
+        let failing = state.failing.iter().filter(|(_, askers)| !askers.is_empty());
+        failing.map(|(source, _)| (source.clone(), state.said.get(source).cloned().unwrap_or_default())).collect()
     }
 
     /// A group asks only these queries from now on.

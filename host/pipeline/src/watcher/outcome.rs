@@ -100,6 +100,11 @@ impl KeptHealth {
         self.quarantined = None;
     }
 
+    /// As it is.
+    pub fn now(&self) -> Option<&RuleHealth> {
+        self.health.as_ref()
+    }
+
     /// Takes in what an evaluation came to.
     pub fn note(
         &mut self,

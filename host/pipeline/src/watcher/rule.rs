@@ -11,7 +11,7 @@ use orion_rules::{AlertRule, OnEmpty};
 
 use super::absence::AnswerOf;
 use super::event::{Evaluation, alert_labels, annotations, removed};
-use super::outcome::{KeptHealth, Verdict};
+use super::outcome::{KeptHealth, RuleHealth, Verdict};
 use super::plan::RulePlan;
 use super::seat::{Effort, Seat, SeatError};
 use super::shadow::{Ended, Shadow};
@@ -90,6 +90,8 @@ pub struct Moment<'a> {
     pub generation: u64,
     /// Which of the evaluations of the instant it is.
     pub edition: u64,
+    /// Whether there was one before, under other rules.
+    pub is_again: bool,
 }
 
 /// An alert as it stands after an evaluation.
@@ -217,7 +219,7 @@ impl RuleRun {
                 Err(ended) => self.shadow_ended = Some(ended),
             }
         }
-        let outcome = self.step(table, frame, &findings, at.instant);
+        let outcome = self.step(table, frame, &findings, at);
         let evaluated = Evaluated { findings: findings.len(), turned_away: 0 };
         self.findings = findings;
         let outcome = outcome?;
@@ -324,6 +326,11 @@ impl RuleRun {
         self.health.note(&self.rule.id, verdict, instant, late, draft)
     }
 
+    /// How it is; nothing before its first evaluation.
+    pub fn health(&self) -> Option<&RuleHealth> {
+        self.health.now()
+    }
+
     /// Instants are too far back to be evaluated.
     pub fn skip(&mut self, instants: u64, draft: &mut Draft) -> Result<(), NotWritable> {
         self.health.skip(&self.rule.id, instants, draft)
@@ -354,9 +361,12 @@ impl RuleRun {
         table: &SeriesTable,
         frame: &Frame,
         findings: &[Finding],
-        instant: Timestamp,
+        at: Moment<'_>,
     ) -> Result<Outcome, DuplicateIdentity> {
-        let mut step = self.lifecycle.begin(instant);
+        let mut step = match at.is_again {
+            true => self.lifecycle.begin_again(at.instant),
+            false => self.lifecycle.begin(at.instant),
+        };
         let mut fresh: Vec<Option<SeriesKey>> = Vec::new();
         let nameless = Labels::empty();
         self.handles.resize(table.capacity(), None);

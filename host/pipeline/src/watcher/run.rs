@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
@@ -19,6 +19,7 @@ use super::plan::GroupPlan;
 use super::seat::Effort;
 use crate::clock::sleep_towards;
 use crate::draft::NotWritable;
+use crate::meters::{Evaluation, Meters};
 use crate::shares::partition_of_group;
 use crate::watermark::Watermark;
 use crate::workers::Workers;
@@ -53,6 +54,8 @@ pub struct WatcherContext {
     pub watermark: Arc<Watermark>,
     /// Places for detectors at work.
     pub workers: Arc<Workers>,
+    /// The numbers of the work.
+    pub meters: Arc<Meters>,
     /// Settings.
     pub settings: WatcherSettings,
     /// Counts evaluations that were completed; others wait on it.
@@ -133,6 +136,7 @@ pub async fn run_group(
     let id = plan.group.id.clone();
     run_until_ended(&context, plan, &mut commands, &mut shutdown).await;
     context.watermark.forget(&id);
+    context.meters.forget(&id);
 }
 
 async fn run_until_ended(
@@ -281,7 +285,8 @@ impl Run<'_> {
         which: Which,
         edit: Option<u64>,
     ) -> Result<Box<Group>, StepError> {
-        let instant = step.instant;
+        let (instant, began) = (step.instant, Instant::now());
+        let of_rules = which.clone();
         let mut shutdown = self.shutdown.clone();
         let too_late = async {
             // A sender that is gone is the end as well.
@@ -311,6 +316,8 @@ impl Run<'_> {
         while !group.is_quiet() {
             group = self.commit(group).await?;
         }
+        let evaluation = Evaluation { group: &group.plan().group.id, instant, late, took: began.elapsed() };
+        self.context.meters.evaluated(&evaluation, group.healths(&of_rules));
         self.context.evaluations.send_modify(|count| *count += 1);
         Ok(group)
     }
@@ -344,8 +351,10 @@ impl Run<'_> {
         for (index, session) in group.questions(which) {
             asked.push(ask_one(&**source, &places, index, session, data_instant));
         }
-        while let Some((index, expr, answer)) = asked.next().await {
+        while let Some(Asked { index, expr, answer, took }) = asked.next().await {
             let instant = step.instant;
+            let answered_at = answer.is_ok().then(|| self.context.clock.now());
+            self.context.meters.asked(&plan.source, took, answered_at);
             let report = Report { source: &plan.source, group: &plan.id, expr: &expr, instant, generation };
             self.context.health.report(report, answer.as_ref().err()).await?;
             if let Some(place) = answers.get_mut(index) {
@@ -401,7 +410,13 @@ fn next_flush(after: Timestamp) -> Timestamp {
     Timestamp::from_millis(millis - millis.rem_euclid(QUIET_COMMIT_MILLIS) + QUIET_COMMIT_MILLIS)
 }
 
-type Answer = Result<Frame, SourceError>;
+/// What came of a question.
+struct Asked {
+    index: usize,
+    expr: String,
+    answer: Result<Frame, SourceError>,
+    took: Duration,
+}
 
 async fn ask_one(
     source: &dyn Source,
@@ -409,9 +424,11 @@ async fn ask_one(
     index: usize,
     session: &mut QuerySession,
     instant: Timestamp,
-) -> (usize, String, Answer) {
+) -> Asked {
     let place = places.acquire().await;
+    let began = Instant::now();
     let answer = source.query(session, instant).await;
+    let took = began.elapsed();
     drop(place);
-    (index, session.expr().to_owned(), answer)
+    Asked { index, expr: session.expr().to_owned(), answer, took }
 }

@@ -51,6 +51,7 @@ async fn a_group_that_is_removed_while_the_disk_is_full_ends_when_there_is_room(
         clock: Arc::new(SystemClock),
         watermark: Arc::new(Watermark::default()),
         workers: Workers::new(1),
+        meters: Arc::default(),
         settings: WatcherSettings::default(),
         evaluations: watch::Sender::new(0),
     });

@@ -87,6 +87,7 @@ fn what_orion_says_of_itself_becomes_an_incident() {
         ("store_full", "store_failure"),
         ("store_unwritable", "store_failure"),
         ("clock_went_back", "clock_fault"),
+        ("api_client_locked_out", "access_refused"),
     ] {
         let event = crate::matcher::tests::event(event_type, Severity::Error);
         let readers = orion.correlations.iter().filter(|correlation| correlation.matcher.matches(&event));

@@ -13,6 +13,7 @@ mod four_stages;
 mod grouping;
 mod hundred_rules;
 mod idle;
+mod languages;
 mod live_keys;
 mod many_hosts;
 mod many_rules;
@@ -44,7 +45,7 @@ pub struct Bench {
 }
 
 /// All of them.
-pub static ALL: [Bench; 22] = [
+pub static ALL: [Bench; 23] = [
     Bench { name: "columns", about: "samples from the host into a detector", run: columns::run },
     Bench {
         name: "threshold_vs_native",
@@ -55,6 +56,11 @@ pub static ALL: [Bench; 22] = [
         name: "answer_to_detector",
         about: "the bytes of an answer into a frame and through a detector",
         run: answer_to_detector::run,
+    },
+    Bench {
+        name: "languages",
+        about: "the same detector in each language that plugins are written in, beside the one in C",
+        run: languages::run,
     },
     Bench { name: "grouping", about: "events through the grouping correlator", run: grouping::run },
     Bench {
@@ -116,15 +122,42 @@ pub static ALL: [Bench; 22] = [
 /// What benchmarks share, made when first needed.
 pub struct Context {
     alone: bool,
-    given: Option<PathBuf>,
-    orion: OnceCell<PathBuf>,
+    orion: Binary,
+    kit: Binary,
     sandbox: OnceCell<Arc<Sandbox>>,
 }
 
+/// A program that is measured.
+struct Binary {
+    package: &'static str,
+    given: Option<PathBuf>,
+    path: OnceCell<PathBuf>,
+}
+
+impl Binary {
+    const fn new(package: &'static str, given: Option<PathBuf>) -> Self {
+        Self { package, given, path: OnceCell::new() }
+    }
+
+    /// As it is released, unless another was given. Absolute, because it is started in other folders.
+    fn path(&self) -> Result<&Path, BenchError> {
+        if let Some(path) = self.path.get() {
+            return Ok(path);
+        }
+        let path = match &self.given {
+            Some(given) => given.clone(),
+            None => deployment::build(self.package)?,
+        };
+        let path = path.canonicalize().map_err(BenchError::failed(format!("find {}", path.display())))?;
+        Ok(self.path.get_or_init(|| path))
+    }
+}
+
 impl Context {
-    /// With the binary to measure; without, it is built.
-    pub fn new(orion: Option<PathBuf>, alone: bool) -> Self {
-        Self { alone, given: orion, orion: OnceCell::new(), sandbox: OnceCell::new() }
+    /// With the programs to measure; those that are not given are built.
+    pub fn new(orion: Option<PathBuf>, kit: Option<PathBuf>, alone: bool) -> Self {
+        let (orion, kit) = (Binary::new("orion", orion), Binary::new("orion-kit", kit));
+        Self { alone, orion, kit, sandbox: OnceCell::new() }
     }
 
     /// Whether this process is there for one benchmark only.
@@ -132,17 +165,14 @@ impl Context {
         self.alone
     }
 
-    /// The binary as it is released. Absolute, because it is started in other folders.
+    /// The deployed binary.
     fn orion(&self) -> Result<&Path, BenchError> {
-        if let Some(orion) = self.orion.get() {
-            return Ok(orion);
-        }
-        let orion = match &self.given {
-            Some(given) => given.clone(),
-            None => deployment::build()?,
-        };
-        let orion = orion.canonicalize().map_err(BenchError::failed(format!("find {}", orion.display())))?;
-        Ok(self.orion.get_or_init(|| orion))
+        self.orion.path()
+    }
+
+    /// The author's binary.
+    fn kit(&self) -> Result<&Path, BenchError> {
+        self.kit.path()
     }
 
     /// The one sandbox of this process.

@@ -23,6 +23,7 @@ use orion_source::{QuerySession, SourceError};
 
 use self::session::Session;
 use super::ended::owner_of;
+use super::outcome::RuleHealth;
 use super::plan::GroupPlan;
 use super::rule::{ActiveAlert, Moment, RuleRun};
 use super::rule_watch::RuleWatch;
@@ -195,7 +196,8 @@ impl Group {
         for (session, answer) in sessions.iter_mut().zip(answers) {
             answer.iter().for_each(|answer| session.note_warnings(answer));
         }
-        let at = Moment { source: &plan.group.source, instant, generation: plan.generation, edition };
+        let (source, generation, is_again) = (plan.group.source.as_str(), plan.generation, edit.is_some());
+        let at = Moment { source, instant, generation, edition, is_again };
         let mut need_time = BTreeSet::new();
         for (index, run) in rules.iter_mut().enumerate().filter(|(index, _)| which.has(*index)) {
             let (Some(Some(answer)), Some(session)) = (answers.get(run.session), sessions.get(run.session)) else {
@@ -215,8 +217,8 @@ impl Group {
         let Self { plan, rules, conditions, closing, last, first_edition, .. } = self;
         let instant = last.unwrap_or_default();
         for run in rules.iter_mut().filter(|run| run.seat.is_unsaved()) {
-            let at =
-                Moment { source: &plan.group.source, instant, generation: plan.generation, edition: *first_edition };
+            let (source, generation) = (plan.group.source.as_str(), plan.generation);
+            let at = Moment { source, instant, generation, edition: *first_edition, is_again: false };
             RuleWatch { run, at }.checkpoint(conditions, closing)?;
         }
         self.store_series()
@@ -291,6 +293,12 @@ impl Group {
             }
         }
         Ok(())
+    }
+
+    /// How the rules are after an evaluation, each with whether that was about it.
+    pub fn healths<'a>(&'a self, which: &'a Which) -> impl Iterator<Item = (&'a str, bool, Option<&'a RuleHealth>)> {
+        let rules = self.rules.iter().enumerate();
+        rules.map(|(index, run)| (run.rule().id.as_str(), which.has(index), run.health()))
     }
 
     /// What happened since it was last asked, for somebody who keeps no state: a replay.

@@ -11,11 +11,20 @@ const BUILDS: u32 = 4_096;
 
 /// The build of this number.
 pub fn build(number: u32) -> Vec<u8> {
+    component(number, number)
+}
+
+/// Another file of the build of number 0: it finds and remembers the same.
+pub fn same_build(version: u32) -> Vec<u8> {
+    component(version, 0)
+}
+
+fn component(version: u32, told: u32) -> Vec<u8> {
     let manifest = format!(
-        "name = \"drilled\"\nkind = \"detector\"\nversion = \"1.0.{number}\"\ncontract = \"v1\"\nsummary = \"A test.\"\n\
+        "name = \"drilled\"\nkind = \"detector\"\nversion = \"1.0.{version}\"\ncontract = \"v1\"\nsummary = \"A test.\"\n\
          state-version = 1\n"
     );
-    componentize(&wat::parse_str(module(number)).unwrap(), &manifest).unwrap()
+    componentize(&wat::parse_str(module(told)).unwrap(), &manifest).unwrap()
 }
 
 /// What a value that was found tells: since when is remembered, and which build found it.

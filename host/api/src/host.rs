@@ -1,0 +1,70 @@
+//! What the interface asks of the host that it speaks for.
+
+use std::net::IpAddr;
+use std::path::Path;
+
+use async_trait::async_trait;
+use orion_bus::{BusError, Reader};
+use orion_metrics::Text;
+use serde_json::{Map, Value};
+use tokio::sync::watch;
+
+use crate::health::Health;
+
+/// A host that observes. Nothing that is asked here changes what it observes or what it does.
+#[async_trait]
+pub trait Host: Send + Sync {
+    /// How its parts are.
+    async fn health(&self) -> Health;
+
+    /// Writes down the numbers that it keeps of itself.
+    async fn metrics(&self, text: &mut Text);
+
+    /// Where its records lie.
+    fn memory_dir(&self) -> &Path;
+
+    /// The last position of its own file; changes with every record.
+    fn appended(&self) -> watch::Receiver<u64>;
+
+    /// What runs, as members of the summary.
+    fn running(&self) -> Map<String, Value>;
+
+    /// Rules in the order of their ids, each an object with its `rule`, up to one more than the page has room for: that tells
+    /// whether there is another. May block.
+    fn rules(&self, reader: &mut Reader, page: &RulePage) -> Result<Vec<Value>, BusError>;
+
+    /// Plugins that rules may name, and plugin files that are refused.
+    fn plugins(&self) -> Vec<Value>;
+
+    /// Hosts of the deployment.
+    async fn nodes(&self) -> Result<Vec<Value>, BusError>;
+
+    /// Partitions of the deployment's work.
+    async fn partitions(&self) -> Result<Vec<Value>, BusError>;
+
+    /// How far each stage has read, and what cannot be written.
+    async fn persistence(&self) -> Map<String, Value>;
+
+    /// Records that a client failed to say who it is too often, and is not heard for a while.
+    async fn record_lock_out(&self, client: IpAddr, why: String);
+
+    /// What checks every line of the audit trail against the store.
+    fn audit(&self) -> Audit;
+}
+
+/// A check of the audit trail. It takes as long as reading all of it does, and blocks; so it holds on to nothing of the host, which may
+/// end meanwhile.
+pub type Audit = Box<dyn FnOnce(&mut Reader) -> Result<Value, String> + Send>;
+
+/// Which rules are asked for.
+#[derive(Clone, Debug, Default)]
+pub struct RulePage {
+    /// Those behind this id.
+    pub after: Option<String>,
+    /// How many.
+    pub limit: usize,
+    /// Only those whose evaluations end in an error, or without whole data.
+    pub unwell: bool,
+    /// Only those whose id has this in it, in upper or lower case.
+    pub mentions: Option<String>,
+}

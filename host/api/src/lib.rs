@@ -1,0 +1,44 @@
+//! The HTTP interface of the host: health, metrics and records, to be read.
+//!
+//! It changes nothing of what is observed and nothing of what is recorded: every endpoint is a GET. What it tells it asks of a
+//! [`Host`], so it knows nothing of sandboxes, rules or sources, and it serves from the moment the process starts, also
+//! while there is nothing to tell yet.
+//!
+//! Whoever asks is a stranger. A connection, a request and an answer have limits, in bytes, in number and in seconds
+//! ([`serve`], [`patience`]); whoever is slow loses the connection and holds up nobody.
+
+mod access;
+mod audits;
+mod clients;
+mod deployment;
+mod desk;
+mod document;
+mod follow;
+mod health;
+mod host;
+mod incidents;
+mod listen;
+mod metrics;
+mod openapi;
+mod page;
+mod patience;
+mod problem;
+mod query;
+mod reading;
+mod records;
+mod register;
+mod router;
+mod serve;
+mod story;
+mod stream;
+mod tls;
+mod token;
+
+pub use access::{Access, MissingAccess};
+pub use health::{Component, Health};
+pub use host::{Audit, Host, RulePage};
+pub use listen::{DEFAULT_LISTEN, InvalidListen, Listen, ListenError, Listener};
+pub use register::{Age, Found, Known, Register};
+pub use serve::Server;
+pub use story::Story;
+pub use tls::{BadCertificate, Tls};

@@ -1,0 +1,59 @@
+//! Which path is answered by whom.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::middleware::from_fn;
+use axum::routing::{MethodRouter, get};
+
+use crate::desk::Desk;
+use crate::document::unless_known;
+use crate::problem::Problem;
+use crate::{deployment, health, incidents, metrics, openapi, records, stream};
+
+/// All there is, each with the path as the description has it.
+fn routes() -> [(&'static str, MethodRouter<Arc<Desk>>); 17] {
+    [
+        ("/-/healthy", get(health::live)),
+        ("/-/ready", get(health::ready)),
+        ("/health", get(health::report)),
+        ("/metrics", get(metrics::scrape)),
+        ("/api/v1/openapi.json", get(openapi::document)),
+        ("/api/v1/summary", get(deployment::summary)),
+        ("/api/v1/events", get(records::events)),
+        ("/api/v1/decisions", get(records::decisions)),
+        ("/api/v1/incidents", get(incidents::list)),
+        ("/api/v1/incidents/{id}", get(incidents::show)),
+        ("/api/v1/rules", get(deployment::rules)),
+        ("/api/v1/plugins", get(deployment::plugins)),
+        ("/api/v1/nodes", get(deployment::nodes)),
+        ("/api/v1/partitions", get(deployment::partitions)),
+        ("/api/v1/persistence", get(deployment::persistence)),
+        ("/api/v1/audit", get(deployment::audit)),
+        ("/api/v1/stream", get(stream::listen)),
+    ]
+}
+
+/// All of it.
+pub(crate) fn router(desk: Arc<Desk>) -> Router {
+    let paths = routes().into_iter().fold(Router::new(), |router, (path, answer)| router.route(path, answer));
+    paths
+        .fallback(Problem::no_such_path)
+        .method_not_allowed_fallback(Problem::only_reading)
+        .layer(from_fn(unless_known))
+        .with_state(desk)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn what_is_served_is_what_is_described() {
+        let description: serde_json::Value = serde_json::from_str(openapi::DESCRIPTION).unwrap();
+        let described: BTreeSet<&str> = description["paths"].as_object().unwrap().keys().map(String::as_str).collect();
+        let served: BTreeSet<&str> = routes().iter().map(|(path, _)| *path).collect();
+        assert_eq!(served, described);
+    }
+}

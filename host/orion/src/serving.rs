@@ -1,0 +1,44 @@
+//! The HTTP interface of a pipeline, from before it starts until it ends.
+
+use std::sync::Arc;
+
+use orion_api::{Access, Listener, Server};
+use orion_confine::{Attestation, Level};
+use orion_model::Clock;
+
+use crate::cli::Failure;
+use crate::setup::Pipeline;
+use crate::told::Told;
+
+/// The interface, or none where nobody is served.
+pub struct Serving(Option<Server>);
+
+impl Serving {
+    /// Begins to serve, and says where. What there is to tell comes with the pipeline.
+    pub fn start(listener: Option<Listener>, access: Access, clock: Arc<dyn Clock>) -> Result<Self, Failure> {
+        let Some(listener) = listener else { return Ok(Self(None)) };
+        let address = listener.address();
+        let server = Server::start(listener, access, clock).map_err(Failure::configuration)?;
+        tracing::info!(%address, "serving HTTP");
+        Ok(Self(Some(server)))
+    }
+
+    /// The pipeline runs.
+    pub fn speak_for(&self, pipeline: &Pipeline, confined: &Attestation) {
+        let Some(server) = &self.0 else { return };
+        server.speak_for(Arc::new(Told {
+            observer: pipeline.engine.observer(),
+            memory_dir: pipeline.memory_dir().to_owned(),
+            appended: pipeline.bus().appended(),
+            shared: pipeline.shared(),
+            confinement: (confined.level == Level::Full, confined.to_string()),
+        }));
+    }
+
+    /// Ends, and lets go of the pipeline.
+    pub async fn end(self) {
+        if let Some(server) = self.0 {
+            server.end().await;
+        }
+    }
+}

@@ -1,0 +1,328 @@
+//! What is told of a running pipeline over HTTP: the same that the commands tell of one, by the same code.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use async_trait::async_trait;
+use orion_api::{Audit, Component, Health, Host, RulePage};
+use orion_bus::{BusError, Reader, RedisBus, RedisServer, Role, survey};
+use orion_metrics::{FamilyType, Text};
+use orion_pipeline::memory;
+use orion_pipeline::observer::Observer;
+use orion_pipeline::shares::{self, BusyPartitions};
+use orion_pipeline::watcher::{GROUP_OWNERS, Outcome, RulePlan, Standing, standings};
+use serde_json::{Map, Value, json};
+use tokio::sync::watch;
+
+use crate::command::get::{Busy, alone_value, node_value, partition_value};
+
+/// Alerts that are told of one rule. How many there are is told in any case.
+const MAX_ALERTS: usize = 100;
+
+/// A pipeline that is told of.
+pub struct Told {
+    /// Looks at it.
+    pub observer: Observer,
+    /// Where its records lie.
+    pub memory_dir: PathBuf,
+    /// The last position of its own file.
+    pub appended: watch::Receiver<u64>,
+    /// The deployment that it shares, if it does.
+    pub shared: Option<Shared>,
+    /// Whether the confinement is whole, and in words.
+    pub confinement: (bool, String),
+}
+
+/// A deployment that hosts share.
+pub struct Shared {
+    bus: Arc<RedisBus>,
+    server: RedisServer,
+    prefix: String,
+    busy: Mutex<BusyPartitions>,
+}
+
+impl Shared {
+    /// The deployment of this bus.
+    pub fn of(bus: Arc<RedisBus>, server: RedisServer, prefix: String) -> Self {
+        Self { bus, server, prefix, busy: Mutex::default() }
+    }
+}
+
+#[async_trait]
+impl Host for Told {
+    async fn health(&self) -> Health {
+        let (is_confined, confinement) = self.confinement.clone();
+        let components = [
+            ("sources", self.sources().await),
+            ("store", self.store().await),
+            ("rules", self.files()),
+            ("confinement", Component::helpful(is_confined, confinement)),
+        ];
+        let redis = self.shared.as_ref().map(|shared| ("redis", shared.health()));
+        Health { components: components.into_iter().chain(redis).collect() }
+    }
+
+    async fn metrics(&self, text: &mut Text) {
+        let help = "What runs: its version, and what it may do by itself.";
+        let mut family = text.family("orion_build_info", FamilyType::Gauge, help);
+        family.sample(&[("version", env!("CARGO_PKG_VERSION")), ("autonomy_level", "N0")], 1.0);
+        let help = "Whether the process is confined in every respect.";
+        text.gauge("orion_confinement_full", help, f64::from(u8::from(self.confinement.0)));
+        self.observer.write_metrics(text).await;
+        if let Some(shared) = &self.shared {
+            shared.write_metrics(&self.observer, text);
+        }
+    }
+
+    fn memory_dir(&self) -> &Path {
+        &self.memory_dir
+    }
+
+    fn appended(&self) -> watch::Receiver<u64> {
+        self.appended.clone()
+    }
+
+    fn running(&self) -> Map<String, Value> {
+        let generation = self.observer.generation();
+        let rules: usize = generation.groups.values().map(|plan| plan.group.rules.len()).sum();
+        let files = self.observer.files();
+        let refused: Vec<Value> =
+            files.refused.iter().map(|(file, why)| json!({ "file": file, "reason": why })).collect();
+        Map::from_iter([
+            ("generation".to_owned(), generation.number.into()),
+            ("groups".to_owned(), generation.groups.len().into()),
+            ("rules".to_owned(), rules.into()),
+            ("correlations".to_owned(), generation.correlations.len().into()),
+            ("refused".to_owned(), refused.into()),
+        ])
+    }
+
+    fn rules(&self, reader: &mut Reader, page: &RulePage) -> Result<Vec<Value>, BusError> {
+        let generation = self.observer.generation();
+        let rules = generation.groups.values().flat_map(|plan| plan.rules().map(move |rule| (plan, rule)));
+        let is_asked_for = |(_, rule): &(_, RulePlan<'_>)| {
+            let id = &rule.rule.id;
+            page.after.as_ref().is_none_or(|after| id > after)
+                && page.mentions.as_ref().is_none_or(|text| id.to_lowercase().contains(text))
+        };
+        let mut asked: Vec<_> = rules.filter(is_asked_for).collect();
+        asked.sort_by(|(_, a), (_, b)| a.rule.id.cmp(&b.rule.id));
+        let evaluated = self.observer.meters().rules();
+        let mut of_group: BTreeMap<&str, BTreeMap<String, Standing>> = BTreeMap::new();
+        let mut told = Vec::new();
+        for (plan, rule) in asked {
+            if told.len() >= page.limit {
+                break;
+            }
+            let group = plan.group.id.as_str();
+            if !of_group.contains_key(group) {
+                of_group.insert(group, standings(&reader.load(&format!("{GROUP_OWNERS}{group}"))?));
+            }
+            let standing = of_group.get_mut(group).and_then(|standings| standings.remove(&rule.rule.id));
+            let standing = standing.unwrap_or_else(|| Standing { rule: rule.rule.id.clone(), ..Standing::default() });
+            if page.unwell && !is_unwell(&standing) {
+                continue;
+            }
+            let mut value = rule_value(rule, standing);
+            value.insert("group".to_owned(), group.into());
+            let last = evaluated.get(&rule.rule.id).map(|it| {
+                json!({
+                    "instant": it.last, "group_seconds": it.took.as_secs_f64(),
+                    "evaluations": it.evaluations, "failures": it.failures,
+                })
+            });
+            value.insert("last_evaluation".to_owned(), last.unwrap_or_default());
+            told.push(Value::Object(value));
+        }
+        Ok(told)
+    }
+
+    fn plugins(&self) -> Vec<Value> {
+        let files = self.observer.files();
+        let loaded = files.plugins.iter().map(|shelved| {
+            let meter = shelved.plugin.meter();
+            let failures: Map<String, Value> =
+                meter.failures().map(|(kind, count)| (kind.to_owned(), count.into())).collect();
+            json!({
+                "file": shelved.file,
+                "refused": shelved.file.as_ref().and_then(|file| files.refused.get(file)),
+                "certificate": shelved.plugin.certificate(),
+                "fuel": meter.fuel.get(),
+                "emitted": meter.emitted.get(),
+                "dropped": meter.dropped.get(),
+                "failures": failures,
+                "most_memory_bytes": meter.most_memory_bytes.get(),
+                "load_seconds": meter.load_seconds.get(),
+            })
+        });
+        let is_loaded = |file: &String| files.plugins.iter().any(|shelved| shelved.file.as_ref() == Some(file));
+        let is_plugin = |file: &String| Path::new(file).extension().is_some_and(|extension| extension == "wasm");
+        let refused = files.refused.iter().filter(|(file, _)| is_plugin(file) && !is_loaded(file));
+        let refused = refused.map(|(file, why)| json!({ "file": file, "refused": why, "certificate": null }));
+        loaded.chain(refused).collect()
+    }
+
+    async fn nodes(&self) -> Result<Vec<Value>, BusError> {
+        match &self.shared {
+            Some(shared) => {
+                let survey = survey(&shared.server, &shared.prefix, shares::place).await?;
+                Ok(survey.nodes.iter().map(node_value).collect())
+            }
+            None => Ok(vec![alone_value("runs", Some(std::process::id()), &self.memory_dir)]),
+        }
+    }
+
+    async fn partitions(&self) -> Result<Vec<Value>, BusError> {
+        let Some(shared) = &self.shared else { return Ok(Vec::new()) };
+        let survey = survey(&shared.server, &shared.prefix, shares::place).await?;
+        let busy = Busy::of(&survey.nodes);
+        Ok(survey.partitions.iter().map(|partition| partition_value(partition, &busy)).collect())
+    }
+
+    async fn persistence(&self) -> Map<String, Value> {
+        let troubles = self.observer.store_troubles().await;
+        let troubles: Map<String, Value> =
+            troubles.into_iter().map(|(part, why)| (part.to_owned(), why.into())).collect();
+        let stages: Vec<Value> = self.observer.meters().stages().iter().map(|stage| json!(stage)).collect();
+        let redis = self.shared.as_ref().map(Shared::persistence);
+        Map::from_iter([
+            ("troubles".to_owned(), troubles.into()),
+            ("stages".to_owned(), stages.into()),
+            ("redis".to_owned(), redis.unwrap_or_default()),
+        ])
+    }
+
+    async fn record_lock_out(&self, client: IpAddr, why: String) {
+        if let Err(error) = self.observer.record_lock_out(&client.to_string(), &why).await {
+            tracing::error!(%client, "that a client was locked out is not recorded: {error}");
+        }
+    }
+
+    fn audit(&self) -> Audit {
+        let memory_dir = self.memory_dir.clone();
+        Box::new(move |reader| {
+            let found = memory::audit(&memory_dir, reader, true, None).map_err(|error| error.to_string())?;
+            Ok(json!(found))
+        })
+    }
+}
+
+/// A rule, and how it stands.
+fn rule_value(rule: RulePlan<'_>, standing: Standing) -> Map<String, Value> {
+    let firing = standing.alerts.iter().filter(|alert| alert.fired_at.is_some()).count();
+    let pending = standing.alerts.len() - firing;
+    let told: Vec<_> = standing.alerts.iter().take(MAX_ALERTS).collect();
+    Map::from_iter([
+        ("rule".to_owned(), rule.rule.id.clone().into()),
+        ("name".to_owned(), rule.rule.name.clone().into()),
+        ("line".to_owned(), rule.rule.line.into()),
+        ("expr".to_owned(), rule.rule.expr.clone().into()),
+        ("for_millis".to_owned(), rule.rule.for_millis.into()),
+        ("plugin".to_owned(), rule.rule.plugin.clone().into()),
+        ("plugin_digest".to_owned(), rule.plugin.digest().to_string().into()),
+        ("evaluated_until".to_owned(), json!(standing.evaluated_until)),
+        ("health".to_owned(), json!(standing.health)),
+        ("firing".to_owned(), firing.into()),
+        ("pending".to_owned(), pending.into()),
+        ("alerts".to_owned(), json!(told)),
+    ])
+}
+
+/// Whether its evaluations end in an error, or without whole data.
+pub fn is_unwell(standing: &Standing) -> bool {
+    let outcome = standing.health.as_ref().map(|health| health.outcome);
+    matches!(outcome, None | Some(Outcome::Error | Outcome::Partial))
+}
+
+impl Told {
+    async fn sources(&self) -> Component {
+        let failing = self.observer.failing_sources().await;
+        let said: Vec<String> = failing.iter().map(|(source, why)| format!("{source}: {why}")).collect();
+        match said.is_empty() {
+            true => Component::needed(true, format!("no query to {} failed", self.observer.sources().join(", "))),
+            false => Component::needed(false, said.join("; ")),
+        }
+    }
+
+    async fn store(&self) -> Component {
+        let troubles = self.observer.store_troubles().await;
+        let said: Vec<String> = troubles.iter().map(|(part, why)| format!("{part}: {why}")).collect();
+        match said.is_empty() {
+            true => Component::needed(true, "records can be written"),
+            false => Component::needed(false, said.join("; ")),
+        }
+    }
+
+    fn files(&self) -> Component {
+        let (files, generation) = (self.observer.files(), self.observer.generation());
+        let refused: Vec<&str> = files.refused.keys().map(String::as_str).collect();
+        let runs = format!("generation {} runs", generation.number);
+        match refused.is_empty() {
+            true => Component::helpful(true, runs),
+            false => Component::helpful(false, format!("{runs}; refused: {}", refused.join(", "))),
+        }
+    }
+}
+
+impl Shared {
+    /// Observations wait while Redis is away, and go on; so the host does its work all the same.
+    fn health(&self) -> Component {
+        match &self.bus.leases().held().borrow().trouble {
+            None => Component::helpful(true, "Redis answers"),
+            Some(why) => {
+                Component::helpful(false, format!("Redis does not answer ({why}); {} commits wait", self.bus.waiting()))
+            }
+        }
+    }
+
+    fn unmirrored(&self) -> u64 {
+        self.bus.seen().saturating_sub(self.bus.mirrored())
+    }
+
+    fn persistence(&self) -> Value {
+        let held = self.bus.leases().held().borrow().clone();
+        let partitions: Vec<String> = held.partitions.keys().map(ToString::to_string).collect();
+        json!({
+            "trouble": held.trouble,
+            "waiting_commits": self.bus.waiting(),
+            "unmirrored": self.unmirrored(),
+            "held": partitions,
+        })
+    }
+
+    fn write_metrics(&self, observer: &Observer, text: &mut Text) {
+        let held = self.bus.leases().held().borrow().clone();
+        let up = f64::from(u8::from(held.trouble.is_none()));
+        text.gauge("orion_redis_up", "Whether the Redis that hosts share answers.", up);
+        let help = "Commits that wait for Redis.";
+        text.family("orion_redis_waiting_commits", FamilyType::Gauge, help).count(&[], self.bus.waiting() as u64);
+        let help = "Records of the shared log that this host's own file does not hold yet.";
+        text.family("orion_redis_unmirrored_records", FamilyType::Gauge, help).count(&[], self.unmirrored());
+        let help = "Whether a host of the deployment lives, as this one sees it.";
+        let mut family = text.family("orion_node_live", FamilyType::Gauge, help);
+        for node in &held.nodes {
+            family.sample(&[("node", node.name.as_str())], f64::from(u8::from(node.is_live)));
+        }
+        let help = "Partitions of the work that this host holds, by role.";
+        let mut family = text.family("orion_leases_held", FamilyType::Gauge, help);
+        for role in Role::ALL {
+            let count = held.partitions.keys().filter(|partition| partition.role() == role).count();
+            family.count(&[("role", role.as_str())], count as u64);
+        }
+        let help = "A partition of the work that this host holds.";
+        let mut family = text.family("orion_partition_held", FamilyType::Gauge, help);
+        for partition in held.partitions.keys() {
+            family.count(&[("partition", &partition.to_string())], 1);
+        }
+        let busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner).look(observer, Instant::now());
+        let help = "Which part of the last minute the plugins of a partition that this host holds were at work, of one processor.";
+        let mut family = text.family("orion_partition_busy_ratio", FamilyType::Gauge, help);
+        for partition in held.partitions.keys() {
+            let ratio = busy.get(partition).copied().unwrap_or(0.0);
+            family.sample(&[("partition", &partition.to_string())], ratio);
+        }
+    }
+}
