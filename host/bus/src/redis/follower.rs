@@ -152,8 +152,12 @@ impl Follower {
         // A server that is new has to be greeted even where nobody commits.
         core.greet().await.map_err(|trouble| core.error(trouble))?;
         let reading = core.intake.reading.lock().await;
-        // Behind every entry of that position.
-        self.cursor = self.cursor.min(EntryId { position: core.take_follow_from(), number: u64::MAX });
+        // Kept whatever comes of this read: it is said once.
+        let again_from = behind(core.take_follow_from());
+        if again_from < self.cursor {
+            self.whole_until = self.whole_until.min(again_from);
+            self.go_back();
+        }
         let entries = tokio::select! {
             entries = self.read() => entries?,
             () = core.intake.stop.notified() => {
@@ -271,9 +275,31 @@ pub(super) async fn stored_cursor(mirror: &SqliteBus) -> Result<EntryId, BusErro
     let behind_its_own = match *mirror.appended().borrow() {
         0 => EntryId::default(),
         // A file that has a log and followed none brings it to the server, and goes on behind it.
-        position => EntryId { position, number: u64::MAX },
+        position => behind(position),
     };
     Ok(cursor.unwrap_or(behind_its_own))
+}
+
+/// Behind every entry of a position.
+const fn behind(position: u64) -> EntryId {
+    EntryId { position, number: u64::MAX }
+}
+
+/// The log behind a position is to be followed again, by the next process as well if this one ends before it has.
+pub(super) async fn follow_again(mirror: &SqliteBus, position: u64) -> Result<(), BusError> {
+    match stored_cursor(mirror).await? > behind(position) {
+        true => mirror.replicate(vec![followed_until(behind(position))]).await.map(drop),
+        false => Ok(()),
+    }
+}
+
+fn followed_until(entry: EntryId) -> Replicated {
+    Replicated {
+        owner: Some(CURSOR_OWNER.to_owned()),
+        offset: Some(i64::try_from(entry.position).unwrap_or(i64::MAX)),
+        records: Vec::new(),
+        state: vec![StateChange::Put { key: CURSOR_KEY.to_vec(), value: entry.to_string().into_bytes() }],
+    }
 }
 
 fn replicated(core: &Core, entries: Vec<LogEntry>, last: EntryId) -> Vec<Replicated> {
@@ -286,12 +312,7 @@ fn replicated(core: &Core, entries: Vec<LogEntry>, last: EntryId) -> Vec<Replica
             state: entry.state,
         })
         .collect();
-    commits.push(Replicated {
-        owner: Some(CURSOR_OWNER.to_owned()),
-        offset: Some(i64::try_from(last.position).unwrap_or(i64::MAX)),
-        records: Vec::new(),
-        state: vec![StateChange::Put { key: CURSOR_KEY.to_vec(), value: last.to_string().into_bytes() }],
-    });
+    commits.push(followed_until(last));
     commits
 }
 

@@ -11,6 +11,7 @@ use redis::{FromRedisValue, RedisResult, Value};
 use tokio::time::Instant;
 
 use super::core::{Core, Trouble, away};
+use super::follower::follow_again;
 use super::founding::GIVE_WAY;
 use super::restoring::{Break, breaks_since};
 use super::script::{eval, make_known, unexpected};
@@ -177,6 +178,7 @@ impl Core {
         // between stands at positions that this one takes for passed.
         let unknown = greeted.breaks.iter().filter(|one| !known.breaks.contains(one));
         if let Some(parted) = unknown.map(|one| one.survived).min() {
+            follow_again(&self.mirror, parted).await.map_err(Trouble::Refused)?;
             self.follow_again_from(parted);
         }
         (greeted.run, greeted.lineage, greeted.breaks) = (Some(known.run), Some(known.lineage), known.breaks);
