@@ -5,7 +5,7 @@
 //! while there is nothing to tell yet.
 //!
 //! Whoever asks is a stranger. A connection, a request and an answer have limits, in bytes, in number and in seconds
-//! ([`serve`], [`patience`]); whoever is slow loses the connection and holds up nobody.
+//! (`serve`, `patience`); whoever is slow loses the connection and holds up nobody.
 
 mod access;
 mod audits;
