@@ -3,8 +3,9 @@
 //! beyond bounds.
 
 use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 
-use crate::support::{self, Deployment};
+use crate::support::{self, Deployment, LONG_PATIENCE};
 use orion_hostile_plugins::{Attack, End, attacks};
 use orion_lab::{Exporter, Prometheus, ScrapeConfig};
 use orion_model::Kind;
@@ -77,6 +78,26 @@ fn labels(deployment: &Deployment, event_type: &str, status: &str, label: &str) 
     events.iter().filter_map(|event| Some(event["labels"][label].as_str()?.to_owned())).collect()
 }
 
+/// Waits until firing events of a type name all these in a label, and no others.
+fn wait_for_all(deployment: &Deployment, event_type: &str, label: &str, named: &BTreeSet<String>) {
+    let began = Instant::now();
+    loop {
+        let found = labels(deployment, event_type, "firing", label);
+        if found == *named {
+            return;
+        }
+        let missing: Vec<_> = named.difference(&found).collect();
+        let beside: Vec<_> = found.difference(named).collect();
+        let log = || std::fs::read_to_string(deployment.path("orion.log")).unwrap_or_default();
+        assert!(
+            began.elapsed() < LONG_PATIENCE,
+            "{event_type} lacks {missing:?} and has {beside:?} beside them\n{}",
+            log()
+        );
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
 fn names(attacks: &[Attack], shown: Shows, end: &str) -> BTreeSet<String> {
     attacks.iter().filter(|attack| shows(attack) == shown).map(|attack| format!("{}{end}", attack.name)).collect()
 }
@@ -93,7 +114,7 @@ fn beside_every_attack_the_healthy_go_on_and_each_is_said_with_its_reason() {
     let attacks = attacks();
     let exporter = Exporter::start("app").unwrap();
     exporter.set("load", 5.0);
-    let targets = ScrapeConfig::every(std::time::Duration::from_secs(1)).target("app", exporter.address());
+    let targets = ScrapeConfig::every(Duration::from_secs(1)).target("app", exporter.address());
     let prometheus = Prometheus::start(&targets).unwrap();
     prometheus.wait_for("load", "\"5\"", support::PATIENCE).unwrap();
     let deployment = Deployment::new(&prometheus.url());
@@ -102,17 +123,12 @@ fn beside_every_attack_the_healthy_go_on_and_each_is_said_with_its_reason() {
     deployment.wait_until("the healthy ones", |it| !it.incidents_of("overload", "opened").is_empty());
 
     attacks.iter().for_each(|attack| install(&deployment, attack));
-    deployment.wait_long_until("the refused plugins", |it| {
-        labels(it, "plugin_refused", "firing", "file") == names(&attacks, Shows::PluginRefused, ".wasm")
-    });
-    deployment.wait_long_until("the refused rules", |it| {
-        labels(it, "rule_file_refused", "firing", "file") == names(&attacks, Shows::RuleFileRefused, ".yaml")
-    });
+    wait_for_all(&deployment, "plugin_refused", "file", &names(&attacks, Shows::PluginRefused, ".wasm"));
+    wait_for_all(&deployment, "rule_file_refused", "file", &names(&attacks, Shows::RuleFileRefused, ".yaml"));
     let (detectors, correlators): (Vec<_>, Vec<_>) =
         attacks.iter().cloned().partition(|attack| attack.kind == Kind::Detector);
     let faults = names(&detectors, Shows::Faults, "");
-    let faulty = |it: &Deployment| labels(it, "plugin_fault", "firing", "plugin");
-    deployment.wait_long_until("all faults of detectors", |it| faulty(it) == faults);
+    wait_for_all(&deployment, "plugin_fault", "plugin", &faults);
     deployment.wait_long_until("most quarantines", |it| {
         labels(it, "plugin_quarantined", "firing", "plugin").len() * 2 > faults.len()
     });
@@ -124,7 +140,7 @@ fn beside_every_attack_the_healthy_go_on_and_each_is_said_with_its_reason() {
     deployment.wait_long_until("the end of the incident", |it| !it.incidents_of("overload", "resolved").is_empty());
     // That event is the first that the correlators see.
     let faults = &faults | &names(&correlators, Shows::Faults, "");
-    deployment.wait_long_until("all faults", |it| faulty(it) == faults);
+    wait_for_all(&deployment, "plugin_fault", "plugin", &faults);
     for event in deployment.events_of("plugin_fault", "firing") {
         assert!(!event["data"]["message"].as_str().unwrap().is_empty(), "{event:#}");
     }
