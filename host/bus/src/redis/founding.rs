@@ -102,7 +102,8 @@ impl Core {
         let keys = [&self.keys.meta, &self.keys.log, &self.keys.breaks, &self.keys.founded_log];
         let mut command = eval(include_str!("found.lua"), &keys);
         command.arg(seq).arg(&lineage).arg(survived).arg(after);
-        for one in &greeted.breaks {
+        // Whoever has followed the log behind another loss follows again what this host brings.
+        for one in greeted.breaks_of_owners() {
             command.arg(one.to_string());
         }
         let founded: RedisResult<Value> = command.query_async(&mut self.link.clone()).await;

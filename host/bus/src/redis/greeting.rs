@@ -97,6 +97,12 @@ impl Greeted {
         if self.whole_at.is_some() { self.whole_until } else { mirrored }
     }
 
+    /// The losses that are part of what the file has of owners.
+    pub(super) fn breaks_of_owners(&self) -> &[Break] {
+        let unknown = if self.is_staged { breaks_since(self.whole_run.as_deref(), &self.breaks).len() } else { 0 };
+        self.breaks.get(..self.breaks.len() - unknown).unwrap_or_default()
+    }
+
     /// The file is not whole from here on, and what comes of owners is kept aside or not.
     fn is_torn(&mut self, mirrored: u64, whole_at: u64, is_staged: bool) {
         self.whole_until = self.lacks_nothing_until(mirrored);
