@@ -98,10 +98,10 @@ impl Core {
         let after = read_from.map_or(kept_from, |position| position.min(kept_from));
         self.found_log(&history, after).await?;
         // A host that has taken over nothing yet is no new deployment: others hold what has those positions.
-        let seq = if is_new && held == 0 { 0 } else { held.max(self.seen()) + LEFT_OUT_POSITIONS };
+        let last = if is_new && held == 0 { String::new() } else { held.max(self.seen()).to_string() };
         let keys = [&self.keys.meta, &self.keys.log, &self.keys.breaks, &self.keys.founded_log];
         let mut command = eval(include_str!("found.lua"), &keys);
-        command.arg(seq).arg(&lineage).arg(survived).arg(after);
+        command.arg(last).arg(&lineage).arg(survived).arg(after).arg(LEFT_OUT_POSITIONS);
         // Whoever has followed the log behind another loss follows again what this host brings.
         for one in greeted.breaks_of_owners() {
             command.arg(one.to_string());

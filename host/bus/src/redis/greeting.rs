@@ -19,7 +19,7 @@ use crate::error::BusError;
 use crate::record::{Commit, StateChange};
 use crate::{Bus as _, SqliteBus};
 
-/// Positions that are left out after a server lost something: more than it can have lost.
+/// Positions that are left out after a server lost something where its clock is behind those it gave: more than it can have lost.
 pub(super) const LEFT_OUT_POSITIONS: u64 = 1_000_000;
 
 /// Owner, in the host's own file, of what is known of the server.
