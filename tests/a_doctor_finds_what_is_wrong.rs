@@ -81,9 +81,10 @@ fn everything_that_is_wrong_is_said_at_once_with_how_to_mend_it() {
     FAILS     redis        1 thing wrong
                            redis://127.0.0.1:9 does not answer: Connection refused (os error 111). Orion goes on by itself when it does
                            → start it, or say where it is with --redis-url (REDIS_URL); a host that runs goes on without it within its outbox
+    not seen  interface    nothing is served: --listen none
     not seen  store        there is none yet; the first start makes it
 
-    4 of 10 checks fail.
+    4 of 11 checks fail.
     ");
 }
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use crate::program::{Failure, cargo, program, root};
+use crate::program::{Failure, program, root};
 use crate::released;
 
 /// Corners of the format, each in a file of its own.
