@@ -21,7 +21,7 @@ fail() {
 }
 
 # Nobody is behind the port of the name: that is an outage, and goes all the way to a decision.
-set -- env -i PROMETHEUS_URL=http://prometheus:9 ORION_DATA__DIR=/var/lib/orion ORION_RULES__DIR=/etc/orion/rules \
+set -- env -i "PATH=$PATH" PROMETHEUS_URL=http://prometheus:9 ORION_DATA__DIR=/var/lib/orion ORION_RULES__DIR=/etc/orion/rules \
     ORION_PLUGINS__DIR=/etc/orion/plugins ORION_API__LISTEN=127.0.0.1:19600 \
     chroot --userspec=65532:65532 "$root" /usr/bin/orion
 "$@" run >"$folder/log" 2>&1 &
