@@ -135,6 +135,14 @@ fn a_port_in_use_is_found_unless_it_is_the_running_orion_that_has_it() {
 }
 
 #[test]
+fn settings_that_an_address_needs_and_that_are_missing_are_found() {
+    let (_prometheus, deployment) = watched();
+    let found = failing(&deployment, &["--listen", "0.0.0.0:0"]);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].0 == "secrets" && found[0].1.contains("--token-keys"), "{found:?}");
+}
+
+#[test]
 fn what_another_user_left_in_the_memory_folder_is_found() {
     const USER: u32 = 65532;
     let deployment = Deployment::new("http://127.0.0.1:9");
