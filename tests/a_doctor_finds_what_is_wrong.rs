@@ -1,5 +1,4 @@
 //! `orion doctor` finds what keeps Orion from working, says how to mend it, and changes nothing.
-#![expect(clippy::disallowed_types, reason = "these tests start the real binary; none of this is deployed")]
 
 use std::net::TcpListener;
 use std::os::unix::fs::{PermissionsExt as _, chown};
