@@ -34,6 +34,9 @@ struct Arguments {
     /// Measure this alone
     #[arg(long, value_enum)]
     only: Option<Part>,
+    /// Find roots with these rules, in which ` MAP }` stands where `depends_on` does, and not with those that ship with this program
+    #[arg(long, value_name = "FILE")]
+    rules: Option<PathBuf>,
     /// How the result looks
     #[arg(long, value_enum, default_value_t = Output::Table)]
     output: Output,
@@ -126,7 +129,12 @@ fn measure(arguments: &Arguments) -> Result<Measured, QualityError> {
     let is_wanted = |part: Part| arguments.only.is_none_or(|only| only == part);
     let folder = labelled(&arguments.data).filter(|_| is_wanted(Part::Anomaly));
     let anomaly = folder.map(|folder| of_anomaly(&folder)).transpose()?;
-    let root_cause = if is_wanted(Part::RootCause) { root_cause::measure(&arguments.data)? } else { None };
+    let rules = arguments.rules.as_ref().map(std::fs::read_to_string).transpose();
+    let rules = rules.map_err(QualityError::failed("read the rules"))?;
+    let root_cause = match is_wanted(Part::RootCause) {
+        true => root_cause::measure(&arguments.data, rules.as_deref())?,
+        false => None,
+    };
     if anomaly.is_none() && root_cause.is_none() {
         return Err(QualityError::NoData(arguments.data.clone()));
     }

@@ -55,18 +55,18 @@ impl Map {
 }
 
 /// Measures it on the scenarios of a folder; nothing where there are none.
-pub fn measure(data: &Path) -> Result<Option<Report>, QualityError> {
+pub fn measure(data: &Path, given: Option<&str>) -> Result<Option<Report>, QualityError> {
     let scenarios = petshop::read(data)?;
     if scenarios.is_empty() {
         return Ok(None);
     }
-    let player = Player::new()?;
+    let (player, text) = (Player::new()?, given.unwrap_or(RULES));
     let mut id = IdBuilder::new("root-cause");
     let mut outcomes = Vec::new();
     for map in Map::ALL {
         let mut outcome = Outcome { map: map.word(), verdicts: Vec::new(), normal: Vec::new() };
         for scenario in &scenarios {
-            id = of_scenario(&player, scenario, map, &mut outcome, id)?;
+            id = of_scenario(&player, scenario, (text, map), &mut outcome, id)?;
         }
         outcomes.push(outcome);
     }
@@ -76,14 +76,14 @@ pub fn measure(data: &Path) -> Result<Option<Report>, QualityError> {
 fn of_scenario(
     player: &Player,
     scenario: &Scenario,
-    map: Map,
+    (text, map): (&str, Map),
     outcome: &mut Outcome,
     mut id: IdBuilder,
 ) -> Result<IdBuilder, QualityError> {
     let rules = match map {
-        Map::Told => rules(&scenario.calls),
-        Map::Learnt => rules(&learn::calls(&scenario.normal)),
-        Map::None => rules(&[]),
+        Map::Told => rules(text, &scenario.calls),
+        Map::Learnt => rules(text, &learn::calls(&scenario.normal)),
+        Map::None => rules(text, &[]),
     };
     let normal = player.play(&rules, Past::of(&[&scenario.normal]))?;
     id = normal.bodies.iter().fold(id, |id, body| id.text(body));
@@ -103,13 +103,13 @@ fn of_scenario(
 }
 
 /// The rule file with a graph in it.
-fn rules(calls: &[(String, String)]) -> String {
+fn rules(text: &str, calls: &[(String, String)]) -> String {
     let mut map: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for (caller, callee) in calls {
         map.entry(caller).or_default().push(callee);
     }
     let told = if map.is_empty() { String::new() } else { format!(", depends_on: {}", json!(map)) };
-    RULES.replace(" MAP }", &format!("{told} }}"))
+    text.replace(" MAP }", &format!("{told} }}"))
 }
 
 /// Days of normal operation in which something could have been found.

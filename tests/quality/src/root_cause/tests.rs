@@ -62,7 +62,7 @@ fn broken_index(service: &str, step: i64) -> f64 {
 
 #[test]
 fn a_fault_below_is_one_incident_with_the_component_that_has_it_as_the_first_suspect() {
-    let recorded = play(&rules(&calls()), broken_index);
+    let recorded = play(&rules(RULES, &calls()), broken_index);
     assert_eq!(opened(&recorded.incidents), 1);
     assert!(fact(&recorded, "suspects").starts_with("index, search, "), "{}", fact(&recorded, "suspects"));
     let reasons = fact(&recorded, "reasons");
@@ -74,20 +74,20 @@ fn a_fault_below_is_one_incident_with_the_component_that_has_it_as_the_first_sus
 
 #[test]
 fn without_a_graph_what_fails_worst_is_the_first_suspect() {
-    let recorded = play(&rules(&[]), broken_index);
+    let recorded = play(&rules(RULES, &[]), broken_index);
     assert_eq!((opened(&recorded.incidents), fact(&recorded, "root")), (1, "index"));
 }
 
 #[test]
 fn one_service_alone_opens_nothing() {
     let payment = |service: &str, step: i64| if service == "payment" && step == NORMAL + 2 { 100.0 } else { 0.0 };
-    let recorded = play(&rules(&calls()), payment);
+    let recorded = play(&rules(RULES, &calls()), payment);
     assert!(recorded.incidents.is_empty());
     assert!(recorded.bodies.iter().any(|body| body.contains("service_slow")), "it is told all the same");
 }
 
 #[test]
 fn the_same_is_recorded_each_time() {
-    let once = play(&rules(&calls()), broken_index);
-    assert_eq!(once.bodies, play(&rules(&calls()), broken_index).bodies);
+    let once = play(&rules(RULES, &calls()), broken_index);
+    assert_eq!(once.bodies, play(&rules(RULES, &calls()), broken_index).bodies);
 }
