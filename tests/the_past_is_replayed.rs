@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use crate::support::{self, Deployment};
+use orion_hostile_plugins::guest::DetectorGuest;
 use orion_lab::{Exporter, Prometheus, ScrapeConfig};
 use serde_json::Value;
 
@@ -103,6 +104,33 @@ fn what_prometheus_remembers_is_recorded_compared_and_explained() {
         past["events"].as_array().unwrap().iter().filter(|it| it["status"] == "resolved").collect();
     assert_eq!(again.len(), 1, "{past}");
     assert_eq!((&again[0]["ts"], &again[0]["labels"]), (&live[0]["ts"], &live[0]["labels"]));
+}
+
+/// Remembers each instant until it is asked for its state, and has room for ten: live it is asked every thirty seconds.
+fn forgetful() -> Vec<u8> {
+    let guest = DetectorGuest {
+        items: "(global $kept (mut i32) (i32.const 0))",
+        observe: "(global.set $kept (i32.add (global.get $kept) (i32.const 1)))
+                  (if (i32.gt_u (global.get $kept) (i32.const 10)) (then unreachable))",
+        checkpoint: "(global.set $kept (i32.const 0))",
+        ..DetectorGuest::default()
+    };
+    guest.named("forgetful")
+}
+
+#[test]
+fn a_replay_asks_plugins_for_their_state_as_often_as_live() {
+    let deployment = Deployment::new("");
+    std::fs::write(deployment.path("plugins/forgetful.wasm"), forgetful()).unwrap();
+    deployment.rule(
+        "quiet.yaml",
+        "groups: [{ name: quiet, interval: 15s, rules: [{ alert: Quiet, expr: 'up == 0', plugin: forgetful }] }]",
+    );
+    let (rules, plugins) = (deployment.path("rules"), deployment.path("plugins"));
+    let folders = ["--rules", rules.to_str().unwrap(), "--plugins", plugins.to_str().unwrap()];
+    let past = replayed(&deployment, &[&RECORDED[..], &["--recorded", RECORDING], &folders].concat());
+    assert_eq!(past["events"], serde_json::json!([]), "nothing happens, and no plugin faults");
+    assert!(past["evaluations"].as_u64().is_some_and(|count| count > 40), "{past:#}");
 }
 
 fn explains(deployment: &Deployment) {

@@ -67,6 +67,11 @@ impl Labels {
         (&self.0.text, &self.0.ends)
     }
 
+    /// Whether something else holds the same set in memory, and it is worth keeping for that.
+    pub fn is_held_elsewhere(&self) -> bool {
+        Arc::strong_count(&self.0) > 1
+    }
+
     /// The identity of the set: equal sets have equal fingerprints, on every machine.
     pub fn fingerprint(&self) -> Fingerprint {
         let mut id = IdBuilder::new("labels");

@@ -26,6 +26,7 @@ pub mod outside;
 mod plugin_state;
 pub mod replay;
 pub mod schedule;
+mod shared_labels;
 pub mod shares;
 pub mod snapshot;
 mod stage;

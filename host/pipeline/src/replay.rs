@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BinaryHeap, HashMap, VecDeque};
 use std::sync::Arc;
 
 use orion_bus::{Loaded, NewRecord, RecordKind};
-use orion_model::{Event, Frame, Labels, Timestamp};
+use orion_model::{Event, Frame, Timestamp};
 use orion_source::{Instants, Source, SourceError};
 
 use crate::brain::decisions_about;
@@ -17,7 +17,8 @@ use crate::draft::NotWritable;
 use crate::guardian::{Desk, Remembered, Share};
 use crate::library::Generation;
 use crate::schedule::Slots;
-use crate::watcher::{Answers, Effort, Evaluating, Group, GroupPlan, Which};
+use crate::shared_labels::SharedLabels;
+use crate::watcher::{Answers, Effort, Evaluating, Group, GroupPlan, Which, next_flush};
 
 /// Samples of answers held at one time, over all queries: a few hundred megabytes of JSON on their way in, a fifth of that
 /// in frames.
@@ -110,8 +111,7 @@ pub struct Replay {
     desk: Desk,
     /// The last position; there are no gaps.
     position: u64,
-    /// Labels of events by their alert, so that all that is remembered of an alert's events is one set.
-    labels: HashMap<u64, Labels>,
+    labels: SharedLabels,
     waiting: Vec<(u64, Event)>,
     counts: ReplayCounts,
 }
@@ -122,6 +122,8 @@ struct Course {
     source: Arc<dyn Source>,
     /// What is known already of the next instants, for each query of the group.
     ahead: Vec<Ahead>,
+    /// When it is written down live though nothing happens.
+    flush_at: Timestamp,
 }
 
 /// Answers to one query, for the next instants.
@@ -150,11 +152,11 @@ impl Replay {
             let group = Group::open(plan, Loaded::default(), settings.from)?;
             due.push(Reverse((first, courses.len())));
             let ahead = (0..group.session_count()).map(|_| Ahead::default()).collect();
-            courses.push(Course { group, source, ahead });
+            courses.push(Course { group, source, ahead, flush_at: next_flush(settings.from) });
         }
         let desk = Desk::open(generation, Share::All, Loaded::default(), settings.from, Remembered::Here)?;
         let counts = ReplayCounts::default();
-        let (position, labels, waiting) = (0, HashMap::new(), Vec::new());
+        let (position, labels, waiting) = (0, SharedLabels::default(), Vec::new());
         Ok(Self { courses, due, to: settings.to, desk, position, labels, waiting, counts })
     }
 
@@ -209,12 +211,7 @@ impl Replay {
 
     /// An event at the last position waits for the correlations.
     fn wait(&mut self, mut event: Event) {
-        let known = self.labels.entry(event.fingerprint.as_u64()).or_insert_with(|| event.labels.clone());
-        if *known == event.labels {
-            event.labels = known.clone();
-        } else {
-            *known = event.labels.clone();
-        }
+        self.labels.share(&mut event);
         self.waiting.push((self.position, event));
     }
 
@@ -260,7 +257,7 @@ impl Course {
         to: Timestamp,
         samples_held: usize,
     ) -> Result<Answers, ReplayError> {
-        let Self { group, source, ahead } = self;
+        let Self { group, source, ahead, .. } = self;
         let slots = group.slots();
         let offset_millis = group.plan().group.query_offset_millis;
         let left = usize::try_from(to.millis_since(instant) / slots.interval_millis()).unwrap_or(usize::MAX);
@@ -307,9 +304,10 @@ impl Course {
         counts.samples += samples as u64;
         let evaluating = Evaluating { instant, edit: None, late: false, which: &Which::All, effort: Effort::Full };
         self.group.compute(evaluating, answers)?;
-        if self.group.is_quiet() {
+        if self.group.is_quiet() && instant < self.flush_at {
             return Ok(Vec::new());
         }
+        self.flush_at = next_flush(instant);
         Ok(self.group.take_records()?)
     }
 }

@@ -6,6 +6,7 @@
 mod absence;
 mod ended;
 mod event;
+mod flush;
 mod group;
 mod health;
 mod outcome;
@@ -21,6 +22,7 @@ mod shadow;
 mod standing;
 
 pub use ended::{EndGroupError, end_stored_group};
+pub use flush::next_flush;
 pub use group::{Answers, Evaluating, Group, Which};
 pub use health::{SOURCES_OWNER, SourceHealth};
 pub use outcome::{HEALTH_ROOM, Outcome, RuleHealth};

@@ -12,6 +12,7 @@ use orion_source::{QuerySession, Source, SourceError};
 use tokio::sync::{Semaphore, watch};
 
 use super::ended::{EndGroupError, end_stored_group, owner_of};
+use super::flush::next_flush;
 use super::group::{Answers, Evaluating, Group, Which};
 use super::health::{HealthError, Report, SourceHealth};
 use super::overtaken::{Overtaken, Step};
@@ -27,11 +28,6 @@ use crate::workers::Workers;
 /// How many queries of one group are under way at once: enough to hide the network, few enough that a group with a
 /// hundred queries does not take all twenty places a Prometheus has.
 const QUERIES_AT_ONCE: usize = 4;
-
-/// How long evaluations in which nothing happened may go uncommitted. They are evaluated again after a crash, with the
-/// same result; committing each would be most of what a quiet rule costs. All groups keep their instants at the same
-/// moments, multiples of this: so they share a transaction and a sync, and the disk of a quiet host wakes once.
-const QUIET_COMMIT_MILLIS: i64 = 30_000;
 
 /// How long answers are waited for once Orion is to end: most come within this time. What is abandoned is asked again
 /// after the next start; a source that hangs must not hold up the end.
@@ -403,11 +399,6 @@ impl Run<'_> {
 /// Which part of a deployment's work a group is.
 fn partition_of(group: &Group) -> Option<Partition> {
     Some(partition_of_group(&group.plan().group.id))
-}
-
-fn next_flush(after: Timestamp) -> Timestamp {
-    let millis = after.as_millis();
-    Timestamp::from_millis(millis - millis.rem_euclid(QUIET_COMMIT_MILLIS) + QUIET_COMMIT_MILLIS)
 }
 
 /// What came of a question.

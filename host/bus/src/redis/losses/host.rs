@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use tokio::sync::watch;
 
 use crate::conformance::commit;
-use crate::redis::core::Core;
+use crate::redis::core::{Core, Trouble};
 use crate::redis::follower::{Follower, take_over};
 use crate::redis::lease::{Held, LeaseSettings, Token};
 use crate::redis::{Place, RedisServer, RedisSettings, Whose};
@@ -85,13 +85,17 @@ impl Host {
     /// Meets a server that is there, whatever it was before.
     pub(super) async fn meet(&self) {
         let mut tries = 3;
-        // A connection may be broken without anybody having noticed.
-        self.core.forget_greeting().await;
-        while let Err(trouble) = self.core.greet().await {
+        while let Err(trouble) = self.greet_anew().await {
             tries -= 1;
             assert!(tries > 0, "{trouble:?}");
             self.wait_no_longer().await;
         }
+    }
+
+    /// Greets once more: a connection may be broken without anybody having noticed.
+    pub(super) async fn greet_anew(&self) -> Result<(), Trouble> {
+        self.core.forget_greeting().await;
+        self.core.greet().await
     }
 
     /// Waits for no other host to fill an empty server.

@@ -80,12 +80,21 @@ impl Scene {
         self.server.command(&["FLUSHALL"]).unwrap();
     }
 
+    /// All meet a server that is there. Those whose files are whole come first, as live where the others give way.
+    async fn meet_all(&self) {
+        for host in &self.hosts {
+            // Whether it came to stand is seen in the next round.
+            let _ = host.greet_anew().await;
+        }
+        for host in &self.hosts {
+            host.meet().await;
+        }
+    }
+
     /// When all is quiet: every event once, in its order, and in every file.
     pub(super) async fn check(&mut self) {
         for _ in 0..3 {
-            for host in &self.hosts {
-                host.meet().await;
-            }
+            self.meet_all().await;
             self.share();
             self.follow_all().await;
             for host in &self.hosts {

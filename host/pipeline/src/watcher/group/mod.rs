@@ -301,10 +301,12 @@ impl Group {
         rules.map(|(index, run)| (run.rule().id.as_str(), which.has(index), run.health()))
     }
 
-    /// What happened since it was last asked, for somebody who keeps no state: a replay.
+    /// What happened since it was last asked, for somebody who keeps no state: a replay. Detectors are asked for theirs all the
+    /// same, as live: what they have to tell would grow in them without end, and one that faults goes on from there.
     pub fn take_records(&mut self) -> Result<Vec<NewRecord>, NotWritable> {
         let mut draft = std::mem::take(&mut self.pending);
         self.write_changes(usize::MAX, &mut draft)?;
+        self.checkpoint()?;
         draft.append(std::mem::take(&mut self.closing));
         Ok(draft.into_records())
     }
