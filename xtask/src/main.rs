@@ -56,8 +56,9 @@ const TASKS: &[Task] = &[
     Task { name: "bench", help: "Measures Orion as it is released, with the arguments given.", run: Run::With(bench) },
     Task {
         name: "quality",
-        help: "Measures how good the anomaly detector is: `--data DIR` names labelled series, which are no part of the repository.\n\
-               Scores beside those of others, false alarms, cost. `--output json` says the same as data.",
+        help: "Measures how good the anomaly detector is, and how well roots of injected faults are found: `--data DIR` names labelled\n\
+               data, which are no part of the repository. Scores beside those of others, false alarms, cost; how often the right\n\
+               component is the first suspect. `--only anomaly` or `root-cause`. `--output json` says the same as data.",
         run: Run::With(quality),
     },
     Task {

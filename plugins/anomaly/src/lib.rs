@@ -35,9 +35,10 @@ impl Detector for Anomaly {
     }
 
     fn observe(&mut self, frame: &Frame<'_>, findings: &mut Findings) {
-        self.0.learn(frame, |_, watched, sample| {
+        self.0.learn(frame, |rules, watched, sample| {
             if let Some(episode) = watched.episode() {
-                findings.emit(finding(episode, sample));
+                let value = if rules.tells_distance { episode.distance() } else { sample.value };
+                findings.emit(finding(episode, sample, value));
             }
         });
     }
@@ -47,7 +48,7 @@ impl Detector for Anomaly {
     }
 }
 
-fn finding(episode: &Episode, sample: Sample<'_>) -> Finding {
+fn finding(episode: &Episode, sample: Sample<'_>, value: f64) -> Finding {
     let (low, high) = episode.usual();
     let one_in = episode.one_in.round();
     let span = |from: i64, to: i64| if from == to { "now".to_owned() } else { format_about(to.saturating_sub(from)) };
@@ -61,7 +62,7 @@ fn finding(episode: &Episode, sample: Sample<'_>) -> Finding {
         format_number(one_in),
         span(episode.since, sample.timestamp),
     );
-    let finding = Finding::new(sample.series().id(), sample.timestamp, sample.value).message(message);
+    let finding = Finding::new(sample.series().id(), sample.timestamp, value).message(message);
     finding
         .score(episode.score)
         .field("fired_by", episode.part.word())

@@ -13,6 +13,9 @@ const RADIUS: f64 = 0.05;
 const SWING_RADIUS: f64 = 0.15;
 const SEASON_RADIUS: f64 = 0.25;
 
+/// Of a series that never moved everything is infinitely far. Farther out than this says nothing more.
+const MOST_RANGES: f64 = 100.0;
+
 /// The parameters, as they are used.
 #[derive(Clone, Copy, Debug)]
 pub struct Rules {
@@ -34,6 +37,8 @@ pub struct Rules {
     pub cooldown_samples: u32,
     /// After how many hours is forgotten what did not come again.
     pub forget_hours: u32,
+    /// Whether the value of a finding is the distance, and not the sample.
+    pub tells_distance: bool,
     minimum: f64,
     minimum_percent: f64,
     /// The width of the range, where it is known.
@@ -70,6 +75,7 @@ impl Rules {
             adapt_after_millis: parameters.millis("adapt_after")?.unwrap_or(7_200_000),
             cooldown_samples: count("cooldown_samples", 100)?,
             forget_hours: u32::try_from(forget_millis / 3_600_000).unwrap_or(u32::MAX).max(1),
+            tells_distance: parameters.text("value")? == Some("distance"),
             minimum: number("minimum_absolute", 0.0)?,
             minimum_percent: number("minimum_relative", 5.0)?,
             width: width(optional("lowest")?, optional("highest")?)?,
@@ -78,12 +84,11 @@ impl Rules {
 
     /// How a part remembers.
     pub const fn manner(&self, part: Part) -> Manner {
-        let (radius, width) = match part {
-            Part::Value | Part::Shift => (RADIUS, self.width),
-            Part::Swing => (SWING_RADIUS, None),
-            Part::Season => (SEASON_RADIUS, None),
+        let width = match part {
+            Part::Value | Part::Shift => self.width,
+            Part::Swing | Part::Season => None,
         };
-        Manner { radius, width, forget_hours: self.forget_hours }
+        Manner { radius: radius_of(part), width, forget_hours: self.forget_hours }
     }
 
     /// Whether a distance from what was seen, with its sign, is on a wanted side and makes a difference to somebody. `size` is
@@ -92,6 +97,21 @@ impl Rules {
         let is_wanted = if distance > 0.0 { self.up } else { self.down };
         is_wanted && distance.abs() >= self.minimum.max(size * self.minimum_percent / 100.0)
     }
+}
+
+/// Which part of its range is near to a part.
+const fn radius_of(part: Part) -> f64 {
+    match part {
+        Part::Value | Part::Shift => RADIUS,
+        Part::Swing => SWING_RADIUS,
+        Part::Season => SEASON_RADIUS,
+    }
+}
+
+/// A distance in widths of the range of which the radius is a part.
+pub fn in_ranges(part: Part, distance: f64, radius: f64) -> f64 {
+    // A series of zeros has no radius, and nothing of it is a number of ranges.
+    if radius > 0.0 { (distance.abs() / radius * radius_of(part)).min(MOST_RANGES) } else { MOST_RANGES }
 }
 
 fn width(lowest: Option<f64>, highest: Option<f64>) -> Result<Option<f64>, Refused> {

@@ -55,6 +55,26 @@ fn a_constant_is_quiet_and_what_leaves_it_is_found_with_what_was_expected() {
 }
 
 #[test]
+fn the_value_is_the_distance_in_ranges_where_the_rule_wants_it() {
+    let told = |given: &[(&str, ParameterValue)], value: f64| {
+        let mut probe = probe(given);
+        // Between 10 and 20, all of it seen.
+        assert_eq!(found(&mut probe, 0..300, |minute| 10.0 + (minute % 11) as f64), []);
+        probe.observe(300 * MINUTE, &[(0, value)])[0].value
+    };
+    let distance = ("value", "distance".into());
+    assert_eq!((told(&[], 60.0), told(std::slice::from_ref(&distance), 60.0)), (60.0, 4.0));
+    // On the scale that is told, where 16 is near to 20, it is less. A series that never moved has no scale: everything is far.
+    let scale = [distance.clone(), ("lowest", 0.0.into()), ("highest", 100.0.into())];
+    assert!((told(&scale, 60.0) - 0.44).abs() < 1e-9);
+    for level in [50.0, 0.0] {
+        let mut probe = probe(std::slice::from_ref(&distance));
+        assert_eq!(found(&mut probe, 0..300, |_| level), []);
+        assert_eq!(probe.observe(300 * MINUTE, &[(0, 80.0)])[0].value, 100.0);
+    }
+}
+
+#[test]
 fn noise_is_quiet_for_weeks_and_a_jump_out_of_it_is_found() {
     let mut probe = probe(&[("warm_up", DAY.into())]);
     let weeks = found(&mut probe, 0..4 * 7 * 1_440, usual);

@@ -4,7 +4,7 @@ use orion_plugin::{Learned, Step};
 
 use crate::memory::{Memory, Novelty};
 use crate::recent::{Recent, SAMPLES};
-use crate::rules::Rules;
+use crate::rules::{Rules, in_ranges};
 use crate::season::{Hours, hour_of};
 
 /// How much the other parts count beside the one that is most surprised: they look at the same samples.
@@ -248,6 +248,11 @@ impl Episode {
     /// The least and the largest that it should have been.
     pub fn usual(&self) -> (f64, f64) {
         (self.expected - self.reach(), self.expected + self.reach())
+    }
+
+    /// How far it is from what was expected, in widths of the range that was seen.
+    pub fn distance(&self) -> f64 {
+        in_ranges(self.part, self.seen - self.expected, self.radius)
     }
 
     /// How far from what was expected it may be: for a season as far as an hour was from its like before, on that side.

@@ -42,9 +42,6 @@ impl Bits {
 impl Map {
     pub(crate) fn read(parameters: &Parameters) -> Result<Self, Refused> {
         let pairs = parameters.pairs("depends_on")?;
-        if pairs.is_empty() {
-            return Err("`depends_on` says what each node needs: `{ radarr: [qbittorrent, prowlarr] }`".into());
-        }
         let mut numbers = BTreeMap::new();
         for name in pairs.iter().flat_map(|(node, needed)| [*node, *needed]) {
             let next = numbers.len();

@@ -1,24 +1,20 @@
-//! Nodes that fail together, and which of them is suspected to be the root.
+//! Nodes that fail together: an incident, or too few of them for one yet.
 
-use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use orion_plugin::pattern::{Few, Gains};
-use orion_plugin::{Severity, Stored, format_instant};
-
-use crate::map::Map;
+use orion_plugin::{Severity, Stored};
 
 /// Alerts of a node whose end is waited for. With more, nobody waits for the further ones.
 const MOST_LIVE: usize = 1_000;
 
-/// Nodes that an incident ranks in words.
-const MOST_SUSPECTS: usize = 5;
-
-/// Nodes that fail together: one needs the other, directly or through others. An incident.
+/// Nodes that fail together. An incident when there are enough of them.
 #[derive(Clone)]
 pub(crate) struct Region {
     /// The group of the events: a region never reaches beyond it.
     pub(crate) scope: Box<str>,
+    /// Whether there is an incident of it.
+    pub(crate) is_said: bool,
     pub(crate) opened: i64,
     pub(crate) severity: Severity,
     pub(crate) events: u64,
@@ -34,10 +30,14 @@ pub(crate) struct Region {
 /// What is known of a node that fails.
 #[derive(Clone)]
 pub(crate) struct Node {
-    onset: i64,
-    severity: Severity,
-    events: u64,
+    pub(crate) onset: i64,
+    pub(crate) severity: Severity,
+    pub(crate) events: u64,
+    /// How badly it fails: the most that an event of it said.
+    pub(crate) weight: f64,
     live: Few<Live>,
+    /// The latest event that was new: time and position.
+    latest: (i64, u64),
     /// The latest thing of one moment.
     occurred: Option<(i64, u64)>,
 }
@@ -58,6 +58,16 @@ pub(crate) struct Blow {
     pub(crate) fingerprint: u64,
     pub(crate) severity: Severity,
     pub(crate) fires: bool,
+    pub(crate) weight: f64,
+}
+
+/// How long regions last.
+#[derive(Clone, Copy)]
+pub(crate) struct Terms {
+    pub(crate) idle_millis: i64,
+    pub(crate) max_millis: i64,
+    /// For how long a node counts that began to fail, while there are too few for an incident.
+    pub(crate) window_millis: i64,
 }
 
 /// What time brings to a region.
@@ -80,6 +90,8 @@ impl Next {
 /// How a region ends.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum End {
+    /// There were never enough for an incident.
+    Forgotten,
     Resolved,
     Idle,
     Aged,
@@ -90,6 +102,7 @@ impl Region {
         let (opened, severity) = (blow.time, blow.severity);
         let mut region = Self {
             scope: scope.into(),
+            is_said: false,
             opened,
             severity,
             events: 0,
@@ -135,11 +148,13 @@ impl Region {
         positions
     }
 
-    /// Bus positions of the alerts that fire and of the latest things of one moment.
-    fn positions(&self) -> Vec<u64> {
+    /// Bus positions of the alerts that fire and of the latest things of one moment; before it is an incident also of what
+    /// was over by then.
+    pub(crate) fn positions(&self) -> Vec<u64> {
         let of_node = |node: &Node| {
             let live: Vec<_> = node.live.iter().map(|live| live.position).collect();
-            live.into_iter().chain(node.occurred.map(|(_, position)| position)).collect::<Vec<_>>()
+            let latest = (!self.is_said).then_some(node.latest.1);
+            live.into_iter().chain(node.occurred.map(|(_, position)| position)).chain(latest).collect::<Vec<_>>()
         };
         let mut positions: Vec<_> = self.nodes.values().flat_map(of_node).collect();
         positions.sort_unstable();
@@ -148,19 +163,24 @@ impl Region {
     }
 
     /// What happens to it if nothing more comes. At one instant what was gained is said first: it is part of what ends.
-    pub(crate) fn next(&self, idle_millis: i64, max_millis: i64) -> Next {
-        let (at, end) = self.end(idle_millis, max_millis);
-        self.gains.due().filter(|due| *due <= at).map_or(Next::End { at, end }, |at| Next::Say { at })
+    pub(crate) fn next(&self, terms: Terms) -> Next {
+        let (at, end) = self.end(terms);
+        let due = self.gains.due().filter(|due| self.is_said && *due <= at);
+        due.map_or(Next::End { at, end }, |at| Next::Say { at })
     }
 
     /// When and how it ends.
-    fn end(&self, idle_millis: i64, max_millis: i64) -> (i64, End) {
-        let aged = self.opened.saturating_add(max_millis);
+    fn end(&self, terms: Terms) -> (i64, End) {
+        if !self.is_said {
+            let latest = self.nodes.values().map(|node| node.latest.0).max().unwrap_or(self.opened);
+            return (latest.saturating_add(terms.window_millis), End::Forgotten);
+        }
+        let aged = self.opened.saturating_add(terms.max_millis);
         if self.nodes.values().any(|node| !node.live.is_empty()) {
             return (aged, End::Aged);
         }
         let occurred = self.nodes.values().filter_map(|node| node.occurred).map(|(time, _)| time).max();
-        let idle = occurred.map(|time| time.saturating_add(idle_millis)).filter(|idle| *idle >= self.resolved);
+        let idle = occurred.map(|time| time.saturating_add(terms.idle_millis)).filter(|idle| *idle >= self.resolved);
         let (quiet, end) = idle.map_or((self.resolved, End::Resolved), |idle| (idle, End::Idle));
         if quiet <= aged { (quiet, end) } else { (aged, End::Aged) }
     }
@@ -177,39 +197,26 @@ impl Region {
         Some((self, positions))
     }
 
-    /// Its nodes, the most suspected first: those below which nothing fails, then what failed first, then the worst, then
-    /// that with most events.
-    pub(crate) fn ranking(&self, map: &Map) -> Vec<&str> {
-        let rank = |name: &str, node: &Node| {
-            let rests_on_failure = self.nodes.keys().any(|other| map.is_below(other, name));
-            (rests_on_failure, node.onset, Reverse(node.severity), Reverse(node.events))
-        };
-        let mut ranked: Vec<_> = self.nodes.iter().map(|(name, node)| (rank(name, node), &**name)).collect();
-        ranked.sort_unstable();
-        ranked.into_iter().map(|(_, name)| name).collect()
+    /// Before it is an incident: lets go of nodes that began to fail too long ago to be of one with what fails now.
+    pub(crate) fn prune(&mut self, time: i64, window_millis: i64) -> Vec<Box<str>> {
+        let is_old = |node: &Node| node.latest.0.saturating_add(window_millis) <= time;
+        let old: Vec<_> = self.nodes.iter().filter(|(_, node)| is_old(node)).map(|(name, _)| name.clone()).collect();
+        old.iter().for_each(|name| drop(self.nodes.remove(name)));
+        if !old.is_empty() {
+            self.count();
+        }
+        old
     }
 
-    /// Why a node stands where it does in the ranking.
-    pub(crate) fn reasons(&self, map: &Map, name: &str) -> String {
-        let Some(node) = self.nodes.get(name) else { return String::new() };
-        let below: Vec<_> = self.nodes.keys().filter(|other| map.is_below(other, name)).map(|other| &**other).collect();
-        let rests = match below.as_slice() {
-            [] => "nothing it needs fails".to_owned(),
-            below => format!("it needs {}", listed(below)),
-        };
-        let above = self.nodes.keys().filter(|other| map.is_below(name, other)).count();
-        let needed =
-            if above > 0 { format!(", {above} of {} others need it", self.nodes.len() - 1) } else { String::new() };
-        let (onset, severity, events) = (format_instant(node.onset), node.severity.as_str(), node.events);
-        format!("{rests}{needed}, failing since {onset}, {severity}, {events} events")
+    /// It is an incident from now on.
+    pub(crate) fn announce(&mut self, time: i64) {
+        (self.is_said, self.opened, self.gains) = (true, time, Gains::default());
     }
 
-    /// The most suspected nodes with their reasons, in one text.
-    pub(crate) fn suspects(&self, map: &Map) -> (String, String) {
-        let ranking = self.ranking(map);
-        let told = |name: &&str| format!("{name}: {}", self.reasons(map, name));
-        let reasons: Vec<_> = ranking.iter().take(MOST_SUSPECTS).map(told).collect();
-        (listed(&ranking), reasons.join("; "))
+    /// How bad it is and how many events it has, by the nodes that are left.
+    fn count(&mut self) {
+        self.severity = self.nodes.values().map(|node| node.severity).max().unwrap_or(self.severity);
+        self.events = self.nodes.values().map(|node| node.events).sum();
     }
 
     /// How many of its nodes fail now.
@@ -218,16 +225,17 @@ impl Region {
     }
 }
 
-/// The first few of some names.
-fn listed(names: &[&str]) -> String {
-    let first = names.iter().take(MOST_SUSPECTS).copied().collect::<Vec<_>>().join(", ");
-    let more = names.len().saturating_sub(MOST_SUSPECTS);
-    if more > 0 { format!("{first} and {more} more") } else { first }
-}
-
 impl Node {
     fn new(blow: Blow) -> Self {
-        Self { onset: blow.time, severity: blow.severity, events: 0, live: Few::None, occurred: None }
+        Self {
+            onset: blow.time,
+            severity: blow.severity,
+            events: 0,
+            weight: 0.0,
+            live: Few::None,
+            latest: (blow.time, blow.position),
+            occurred: None,
+        }
     }
 
     fn fires(&self, fingerprint: u64) -> bool {
@@ -235,8 +243,9 @@ impl Node {
     }
 
     fn strike(&mut self, blow: Blow) -> bool {
-        let Blow { time, position, fingerprint, severity, fires } = blow;
+        let Blow { time, position, fingerprint, severity, fires, weight } = blow;
         self.onset = self.onset.min(time);
+        self.weight = self.weight.max(weight);
         self.severity = self.severity.max(severity);
         if !fires {
             self.occurred = self.occurred.max(Some((time, position)));
@@ -246,6 +255,7 @@ impl Node {
         } else if self.live.len() < MOST_LIVE {
             self.live.push(Live { fingerprint, position, severity });
         }
+        self.latest = self.latest.max((time, position));
         self.events += 1;
         true
     }
@@ -268,7 +278,9 @@ impl Stored for Node {
         self.onset.write(out);
         self.severity.write(out);
         self.events.write(out);
+        self.weight.write(out);
         self.live.write(out);
+        self.latest.write(out);
         self.occurred.write(out);
     }
 
@@ -277,7 +289,9 @@ impl Stored for Node {
             onset: i64::read(from)?,
             severity: Severity::read(from)?,
             events: u64::read(from)?,
+            weight: f64::read(from)?,
             live: Few::read(from)?,
+            latest: Stored::read(from)?,
             occurred: Option::read(from)?,
         })
     }
@@ -286,6 +300,7 @@ impl Stored for Node {
 impl Stored for Region {
     fn write(&self, out: &mut Vec<u8>) {
         self.scope.write(out);
+        self.is_said.write(out);
         self.opened.write(out);
         self.severity.write(out);
         self.events.write(out);
@@ -301,6 +316,7 @@ impl Stored for Region {
     fn read(from: &mut &[u8]) -> Option<Self> {
         let mut region = Self {
             scope: Box::read(from)?,
+            is_said: bool::read(from)?,
             opened: i64::read(from)?,
             severity: Severity::read(from)?,
             events: u64::read(from)?,

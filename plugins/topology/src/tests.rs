@@ -156,9 +156,81 @@ fn groups_are_worlds_of_their_own() {
 }
 
 #[test]
-fn a_map_is_needed() {
+fn a_map_is_needed_unless_time_joins() {
     let refused = CorrelatorProbe::<Topology>::new(&[]).err().unwrap();
     assert!(refused.0.starts_with("`depends_on` says what each node needs"));
+    let by_time = [("joined_by", "time".into())];
+    let mut probe = CorrelatorProbe::<Topology>::new(&by_time).unwrap();
+    let said = probe.tell(0, &[down(0, "elsewhere"), down(1, "grafana")]);
+    assert_eq!((said.len(), fact(&said[0], "suspects")), (1, "elsewhere".to_owned()));
+    assert_eq!(fact(&probe.tick(2 * MINUTE)[0], "suspects"), "elsewhere, grafana");
+}
+
+#[test]
+fn too_few_that_fail_at_one_time_are_no_incident() {
+    let parameters = given(&[("at_least", 2), ("window", 10 * MINUTE)]);
+    let mut probe = CorrelatorProbe::<Topology>::new(&parameters).unwrap();
+    let mut tell = |events: &[ToldEvent]| -> Vec<String> {
+        let said = events.iter().flat_map(|told| probe.tell(told.event.timestamp, std::slice::from_ref(told)));
+        said.map(|change| format!("{} {:?} {:?} {}", change.key, change.kind, change.positions, change.reason))
+            .collect()
+    };
+    // Alone; with one that it has nothing to do with; with one ten minutes later, when it does not count any more.
+    assert_eq!(tell(&[down(0, "vpn"), up(1, "vpn"), down(2, "grafana"), down(10, "prowlarr")]), Vec::<String>::new());
+    // What was over by then counts, and its event is one of the incident.
+    assert_eq!(
+        tell(&[up(11, "prowlarr"), down(19, "sonarr"), up(20, "sonarr")]),
+        ["prowlarr Opened [10, 19] sonarr fails, and 1 more within 10m", "prowlarr Resolved [] all resolved"]
+    );
+}
+
+/// Fails so badly.
+fn by(minute: i64, node: &str, weight: f64) -> ToldEvent {
+    down(minute, node).valued(weight)
+}
+
+/// A shop: the site needs search and payment, search its table; a client needs search.
+fn shop() -> Given {
+    let needs = [("site", "search"), ("site", "payment"), ("client", "search"), ("search", "table")];
+    let pairs = needs.iter().flat_map(|(node, needed)| [(*node).to_owned(), (*needed).to_owned()]).collect();
+    let texts = ("depends_on", ParameterValue::Texts(pairs));
+    vec![texts, ("joined_by", "time".into()), ("at_least", 2_i64.into()), ("weighed", true.into())]
+}
+
+fn suspects(events: &[ToldEvent]) -> (String, String) {
+    let mut probe = CorrelatorProbe::<Topology>::new(&shop()).unwrap();
+    let mut said = probe.tell(0, events);
+    said.extend(probe.tick(60 * MINUTE));
+    let last = said.last().unwrap();
+    (fact(last, "suspects"), fact(last, "reasons"))
+}
+
+#[test]
+fn a_cause_with_its_symptoms_stands_before_what_only_fails_badly() {
+    // Payment fails worse than search. But search explains the site and the client as well.
+    let events = [by(0, "payment", 3.0), by(1, "search", 2.0), by(1, "client", 2.5), by(2, "site", 0.5)];
+    let (names, reasons) = suspects(&events);
+    assert_eq!(names, "search, payment, client, site");
+    let first = "search: fails by 2 and explains 2.5 of client, site, nothing it needs fails, 2 of 3 others need it, \
+                 failing since 1970-01-01T00:01:00Z, error, 1 events";
+    assert!(reasons.starts_with(first), "{reasons}");
+    assert!(reasons.contains("client: fails by 2.5, it needs search, "), "{reasons}");
+}
+
+#[test]
+fn a_trifle_far_below_does_not_stand_before_what_fails_badly() {
+    let (names, _) = suspects(&[by(0, "table", 0.1), by(1, "search", 2.0), by(1, "site", 1.0)]);
+    assert_eq!(names, "search, site, table");
+    // When the table fails as badly it is the table.
+    let (names, _) = suspects(&[by(0, "table", 2.0), by(1, "search", 2.0), by(1, "site", 1.0)]);
+    assert_eq!(names, "table, search, site");
+}
+
+#[test]
+fn an_event_without_a_value_weighs_one_and_no_value_breaks_the_ranking() {
+    let of = |value: f64| suspects(&[by(0, "payment", value), by(1, "search", 1.5)]).0;
+    assert_eq!((of(f64::NAN), of(f64::INFINITY)), ("search, payment".to_owned(), "search, payment".to_owned()));
+    assert_eq!((of(f64::MAX), of(-5.0)), ("payment, search".to_owned(), "search, payment".to_owned()));
 }
 
 const NODES: [&str; 8] = ["radarr", "sonarr", "qbittorrent", "prowlarr", "vpn", "grafana", "prometheus", "x"];
@@ -189,9 +261,13 @@ proptest! {
     #[test]
     fn topology_is_its_model_whatever_the_batches_ticks_and_restarts(
         events in stream(), idle in 1_i64..12, max in 1_i64..60,
+        window in 4_i64..12, least in 1_usize..4, joins_all: bool,
     ) {
-        let (idle, max) = (idle * STEP, max * STEP);
-        let given = given(&[("idle", idle), ("max", max)]);
+        let (idle, max, window) = (idle * STEP, max * STEP, window * STEP);
+        let at_least = i64::try_from(least).unwrap();
+        let mut given = given(&[("idle", idle), ("max", max), ("window", window), ("at_least", at_least)]);
+        given.push(("joined_by", if joins_all { "time" } else { "need" }.into()));
+        let terms = model::Terms { idle, max, window, least, joins_all };
         let end = 400 * STEP;
         let changes = play::<Topology>(&given, STATE_VERSION, &events, end).unwrap();
         let said = stories(changes.clone());
@@ -200,7 +276,7 @@ proptest! {
             (story.outline(), root)
         };
         let outlines: Vec<_> = said.values().flatten().map(outline).collect();
-        prop_assert_eq!(outlines, model::stories(&events, idle, max, end));
+        prop_assert_eq!(outlines, model::stories(&events, terms, end));
         let uncut: Vec<_> = events.into_iter().map(|(told, _)| (told, Cut::Batch)).collect();
         let uncut = play::<Topology>(&given, STATE_VERSION, &uncut, end).unwrap();
         prop_assert_eq!(of_each(changes), of_each(uncut));

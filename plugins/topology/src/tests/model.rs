@@ -7,11 +7,24 @@ use orion_plugin::{Scalar, Severity, Status};
 
 use super::NEEDS;
 
+/// What the correlation says.
+#[derive(Clone, Copy)]
+pub(super) struct Terms {
+    pub(super) idle: i64,
+    pub(super) max: i64,
+    pub(super) window: i64,
+    pub(super) least: usize,
+    pub(super) joins_all: bool,
+}
+
 type Outline = ((i64, Option<i64>, Vec<u64>, Severity), Option<Scalar>);
 
 #[derive(Clone)]
 struct Region {
     key: String,
+    is_said: bool,
+    /// The latest new event of a node.
+    latest: BTreeMap<String, (i64, u64)>,
     opened: i64,
     /// Nodes and the positions of their alerts that fire.
     firing: BTreeMap<String, (u64, Severity)>,
@@ -40,11 +53,44 @@ fn needs(node: &str, other: &str) -> bool {
 }
 
 impl Region {
-    fn end(&self, idle: i64, max: i64) -> (i64, bool) {
+    fn end(&self, terms: Terms) -> (i64, bool) {
+        let Terms { idle, max, .. } = terms;
+        if !self.is_said {
+            return (self.latest.values().map(|(time, _)| *time).max().unwrap() + terms.window, false);
+        }
         let aged = self.opened + max;
         let quiet =
             self.occurred.values().map(|(time, _)| time + idle).max().unwrap_or(self.resolved).max(self.resolved);
         if !self.firing.is_empty() || quiet > aged { (aged, true) } else { (quiet, false) }
+    }
+
+    fn forget(&mut self, node: &str) {
+        self.firing.remove(node);
+        self.occurred.remove(node);
+        self.nodes.remove(node);
+        self.onsets.remove(node);
+        self.severities.remove(node);
+        self.counts.remove(node);
+        self.latest.remove(node);
+    }
+
+    /// Nodes that do not count any more where it is no incident.
+    fn prune(&mut self, time: i64, window: i64) {
+        let old: Vec<_> =
+            self.latest.iter().filter(|(_, (at, _))| at + window <= time).map(|(node, _)| node.clone()).collect();
+        if !self.is_said && !old.is_empty() {
+            old.iter().for_each(|node| self.forget(node));
+            self.severity = *self.severities.values().max().unwrap();
+        }
+    }
+
+    /// What counts now: what is live, the latest things of one moment, and before it is an incident the latest of each node.
+    fn counted(&self) -> Vec<u64> {
+        let live = self.firing.values().map(|(position, _)| *position);
+        let occurred = self.occurred.values().map(|(_, position)| *position);
+        let latest = self.latest.values().filter(|_| !self.is_said).map(|(_, position)| *position);
+        let counted: BTreeSet<_> = live.chain(occurred).chain(latest).collect();
+        counted.into_iter().collect()
     }
 
     fn root(&self) -> String {
@@ -90,18 +136,22 @@ impl Region {
             }
         }
         *count += 1;
+        let latest = self.latest.entry(node.to_owned()).or_insert((event.timestamp, event.position));
+        *latest = (event.timestamp, event.position).max(*latest);
         self.positions.push(event.position);
     }
 }
 
 /// What is to be said, in the order of keys.
-pub(super) fn stories(events: &[(ToldEvent, Cut)], idle: i64, max: i64, end: i64) -> Vec<Outline> {
+pub(super) fn stories(events: &[(ToldEvent, Cut)], terms: Terms, end: i64) -> Vec<Outline> {
     let (mut regions, mut closed): (Vec<Region>, Vec<(String, Outline)>) = (Vec::new(), Vec::new());
     for (told, _) in events {
         let node = told.labels[0].1.clone();
         let time = told.event.timestamp;
         let home = regions.iter().position(|region| region.nodes.contains(&node));
-        let relates = |region: &Region| region.nodes.iter().any(|other| needs(&node, other) || needs(other, &node));
+        let relates = |region: &Region| {
+            terms.joins_all || region.nodes.iter().any(|other| needs(&node, other) || needs(other, &node))
+        };
         let around = |regions: &[Region]| match regions.iter().position(|region| region.nodes.contains(&node)) {
             Some(home) => vec![regions[home].key.clone()],
             None => regions.iter().filter(|region| relates(region)).map(|region| region.key.clone()).collect(),
@@ -109,18 +159,22 @@ pub(super) fn stories(events: &[(ToldEvent, Cut)], idle: i64, max: i64, end: i64
         if told.event.status == Status::Resolved {
             let Some(home) = home else { continue };
             let key = regions[home].key.clone();
-            pass(&mut regions, &mut closed, std::slice::from_ref(&key), time, idle, max);
+            pass(&mut regions, &mut closed, std::slice::from_ref(&key), time, terms);
             let region = regions.iter_mut().find(|region| region.key == key);
             if let Some(region) = region
                 && region.firing.remove(&node).is_some()
             {
                 region.resolved = region.resolved.max(time);
             }
-            pass(&mut regions, &mut closed, &[key], time, idle, max);
+            pass(&mut regions, &mut closed, &[key], time, terms);
             continue;
         }
         let before = around(&regions);
-        pass(&mut regions, &mut closed, &before, time, idle, max);
+        pass(&mut regions, &mut closed, &before, time, terms);
+        regions
+            .iter_mut()
+            .filter(|region| before.contains(&region.key))
+            .for_each(|region| region.prune(time, terms.window));
         let mut touched: Vec<Region> = Vec::new();
         let around = around(&regions);
         regions.retain(|region| {
@@ -128,10 +182,12 @@ pub(super) fn stories(events: &[(ToldEvent, Cut)], idle: i64, max: i64, end: i64
             touched.extend(touches.then(|| region.clone()));
             !touches
         });
-        touched.sort_by_key(|region| (region.opened, region.key.clone()));
+        touched.sort_by_key(|region| (!region.is_said, region.opened, region.key.clone()));
         let mut touched = touched.into_iter();
         let mut region = touched.next().unwrap_or_else(|| Region {
             key: node.clone(),
+            is_said: false,
+            latest: BTreeMap::new(),
             opened: time,
             firing: BTreeMap::new(),
             occurred: BTreeMap::new(),
@@ -144,9 +200,9 @@ pub(super) fn stories(events: &[(ToldEvent, Cut)], idle: i64, max: i64, end: i64
             severity: Severity::Info,
         });
         for other in touched {
-            closed.push(other.outline(Some(time)));
-            let live = other.firing.values().map(|(position, _)| *position);
-            region.positions.extend(live.chain(other.occurred.values().map(|(_, position)| *position)));
+            closed.extend(other.is_said.then(|| other.outline(Some(time))));
+            region.positions.extend(other.counted());
+            region.latest.extend(other.latest);
             region.severity = region.severity.max(other.severity);
             region.resolved = region.resolved.max(other.resolved);
             region.firing.extend(other.firing);
@@ -160,37 +216,31 @@ pub(super) fn stories(events: &[(ToldEvent, Cut)], idle: i64, max: i64, end: i64
             region.key.push('\'');
         }
         region.fires_or_occurs(&node, told);
+        if !region.is_said && region.nodes.len() >= terms.least {
+            (region.positions, region.opened) = (region.counted(), time);
+            region.is_said = true;
+        }
         regions.push(region);
     }
     let all: Vec<_> = regions.iter().map(|region| region.key.clone()).collect();
-    pass(&mut regions, &mut closed, &all, end, idle, max);
-    closed.extend(regions.iter().map(|region| region.outline(None)));
+    pass(&mut regions, &mut closed, &all, end, terms);
+    closed.extend(regions.iter().filter(|region| region.is_said).map(|region| region.outline(None)));
     closed.sort_by(|(a, _), (b, _)| a.cmp(b));
     closed.into_iter().map(|(_, outline)| outline).collect()
 }
 
-fn pass(
-    regions: &mut Vec<Region>,
-    closed: &mut Vec<(String, Outline)>,
-    keys: &[String],
-    until: i64,
-    idle: i64,
-    max: i64,
-) {
+fn pass(regions: &mut Vec<Region>, closed: &mut Vec<(String, Outline)>, keys: &[String], until: i64, terms: Terms) {
     for key in keys {
-        while let Some(index) = regions.iter().position(|region| region.key == *key && region.end(idle, max).0 <= until)
-        {
+        while let Some(index) = regions.iter().position(|region| region.key == *key && region.end(terms).0 <= until) {
             let mut region = regions.remove(index);
-            let (at, aged) = region.end(idle, max);
-            closed.push(region.outline(Some(at)));
+            let (at, aged) = region.end(terms);
+            closed.extend(region.is_said.then(|| region.outline(Some(at))));
             if !aged || region.firing.is_empty() {
                 continue;
             }
             let firing = region.firing.clone();
-            region.nodes.retain(|node| firing.contains_key(node));
-            region.onsets.retain(|node, _| firing.contains_key(node));
-            region.severities.retain(|node, _| firing.contains_key(node));
-            region.counts.retain(|node, _| firing.contains_key(node));
+            let over: Vec<_> = region.nodes.iter().filter(|node| !firing.contains_key(*node)).cloned().collect();
+            over.iter().for_each(|node| region.forget(node));
             region.occurred.clear();
             region.opened = at;
             region.resolved = i64::MIN;
