@@ -20,6 +20,14 @@ pub fn cache() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache")
 }
 
+/// Where programs of Node find packages, before whatever else is set.
+pub fn node_modules() -> OsString {
+    let own = toolchains().join("node/node_modules");
+    let given = std::env::var_os("NODE_PATH").unwrap_or_default();
+    let all: Vec<PathBuf> = std::iter::once(own).chain(std::env::split_paths(&given)).collect();
+    std::env::join_paths(all).unwrap_or(given)
+}
+
 fn toolchains() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/toolchains")
 }

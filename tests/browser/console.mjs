@@ -1,0 +1,176 @@
+// What a person does with the console. `node console.mjs STORY ADDRESS [ARGUMENT…]`; says what was measured, and ends with 0 when
+// everything was as it should be.
+
+import assert from 'node:assert/strict';
+
+import { LOOKS, check, withBrowser, withPage } from './browser.mjs';
+import { between } from './proxy.mjs';
+
+const [DESK] = LOOKS;
+const open = '.row:not(.over)';
+const rows = (page) => page.locator('.row').count();
+
+/** Waits until what is counted is more. */
+async function grows(page, selector, than) {
+  await page.waitForFunction(([one, count]) => document.querySelectorAll(one).length > count, [selector, than]);
+}
+
+/** An outage comes and goes while somebody looks: all of it is there without a reload, and by the keyboard. */
+async function live(browser, base) {
+  await withPage(browser, base, DESK[1], async (page) => {
+    await page.goto(`${base}/`);
+    assert.match(page.url(), /\/console\/$/);
+    await page.locator(`${open} b`, { hasText: 'is out' }).first().waitFor();
+    await page.getByText('Live', { exact: true }).waitFor();
+    const over = await page.locator('.row.over').count();
+    await grows(page, '.row.over', over);
+    await grows(page, '.row', await rows(page));
+    const first = page.locator('.row', { hasText: 'is out' }).first();
+    // What looks like markup is text.
+    assert.match(await first.innerText(), /<script>globalThis.hit=1<\/script>/);
+    assert.match(await first.innerText(), /NO_ACTION — autonomy level N0/);
+    assert.match(await first.locator('time').getAttribute('title'), /^\d{4}-\d\d-\d\dT.*Z \(UTC\)$/);
+    assert.match(await page.title(), /^(\(\d+\) )?Feed · Orion$/);
+    await page.keyboard.press('j');
+    await page.keyboard.press('j');
+    await page.keyboard.press('k');
+    assert.equal(await page.evaluate(() => document.activeElement.className.split(' ')[0]), 'row');
+    const went = await page.evaluate(() => document.activeElement.search);
+    await page.keyboard.press('Enter');
+    await page.locator('.subject h1').waitFor();
+    assert.equal(new URL(page.url()).search, went);
+    for (const tab of ['Timeline', 'Why', 'Audit', 'Raw', 'Evidence']) {
+      await page.getByRole('link', { name: tab, exact: true }).last().click();
+      await page.getByRole('region', { name: tab, exact: true }).waitFor();
+      assert.equal(await page.locator('.subject button, .part button:not(:text("Copy"))').count(), 0, 'nothing there acts');
+    }
+    await page.getByText('Orion has no means to act').waitFor();
+    await page.keyboard.press('Escape');
+    await page.locator('.hero .big').waitFor();
+    await page.keyboard.press('?');
+    await page.getByRole('dialog', { name: 'Help' }).waitFor();
+    await page.keyboard.press('Escape');
+    await page.keyboard.press('/');
+    await page.keyboard.type('no such thing');
+    await page.getByText('No incident passes these filters.').waitFor();
+    assert.match(page.url(), /q=no\+such\+thing/);
+    await page.keyboard.press('Control+k');
+    await page.keyboard.type('TargetDown');
+    await page.getByRole('option', { name: /TargetDown/ }).first().waitFor();
+    await page.keyboard.press('Enter');
+    await page.locator('.subject h1', { hasText: 'TargetDown' }).waitFor();
+  });
+}
+
+/** Every page, in every look, with a file that is refused. */
+async function looks(browser, base) {
+  for (const [name, look] of LOOKS) {
+    await withPage(browser, base, look, async (page) => {
+      await page.goto(`${base}/console/`);
+      const href = await page.locator(open).first().getAttribute('href');
+      await page.locator('#banner .refused', { hasText: 'broken.yaml' }).waitFor();
+      assert.match(await page.locator('#banner .refused').innerText(), /\b1:\d+|line 1/, 'the banner says where');
+      await check(page, `${name}, feed`);
+      for (const [search, shows] of [
+        [href, '.part table'], [`${href}&tab=timeline`, '.lanes'], [`${href}&tab=why`, '.tree'], [`${href}&tab=audit`, '.verdict'], [`${href}&tab=raw`, 'pre'],
+        ['?page=rules', '.row.rule'], ['?page=rule&id=targets.yaml/targets/TargetDown', '.subject'], ['?page=plugins', '.card'],
+        ['?page=audit', '.verdict'], ['?page=audit&kind=decisions', 'tbody .none'], ['?page=system', '.verdict'], ['?page=incident&id=0', '.card'],
+      ]) {
+        if (search.endsWith('id=0')) page.allow('404');
+        await page.goto(`${base}/console/${search}`);
+        await page.locator(shows).first().waitFor();
+        await check(page, `${name}, ${search}`);
+      }
+      await page.locator('.help').click();
+      await check(page, `${name}, help`);
+    });
+  }
+}
+
+/** Ten thousand incidents and two thousand rules. */
+async function crowd(browser, base, incidents, rules) {
+  await withPage(browser, base, DESK[1], async (page) => {
+    await page.goto(`${base}/console/`);
+    await page.locator('.row').first().waitFor();
+    const painted = await page.evaluate(() => performance.getEntriesByName('first-contentful-paint')[0]?.startTime);
+    console.log(`first contentful paint: ${Math.round(painted)} ms`);
+    const searched = await timed(async () => {
+      await page.keyboard.press('/');
+      await page.keyboard.type('service-9876');
+      await page.waitForFunction(() => document.querySelectorAll('.row').length === 1 && document.querySelector('.row').textContent.includes('service-9876'));
+    });
+    console.log(`a search through ${incidents} incidents, typed: ${searched} ms`);
+    await page.getByRole('searchbox').fill('');
+    await grows(page, '.row', 1);
+    const scrolled = await timed(() => page.waitForFunction((all) => {
+      scrollTo(0, document.body.scrollHeight);
+      const last = [...document.querySelectorAll('[role=listitem]')].at(-1);
+      return Number(last?.ariaSetSize) >= all;
+    }, Number(incidents), { polling: 20 }));
+    console.log(`scrolled through ${incidents} incidents: ${scrolled} ms`);
+    const drawn = await rows(page);
+    assert(drawn < 200, `${drawn} rows are drawn at once`);
+    await page.goto(`${base}/console/?page=rules`);
+    const listed = await timed(() => page.getByText(`all ${rules}`, { exact: true }).waitFor());
+    console.log(`${rules} rules listed: ${listed} ms`);
+    assert(await rows(page) < 200);
+    await page.keyboard.press('/');
+    await page.keyboard.type('Rule1234');
+    await page.getByText('all 1', { exact: true }).waitFor();
+    await page.locator('.row').first().click();
+    await page.locator('.subject h1', { hasText: 'Rule1234' }).waitFor();
+  });
+}
+
+async function timed(run) {
+  const began = performance.now();
+  await run();
+  return Math.round(performance.now() - began);
+}
+
+/** Behind a proxy, at a path of its own, over connections that break. */
+async function proxied(browser, base) {
+  const proxy = await between(base, '/watch/orion');
+  await withPage(browser, proxy.url, DESK[1], async (page) => {
+    page.allow('ERR_');
+    await page.goto(`${proxy.url}/`);
+    await page.locator('.row').first().waitFor();
+    await page.getByText('Live', { exact: true }).waitFor();
+    await page.getByRole('link', { name: 'Rules', exact: true }).click();
+    await page.locator('.row.rule').first().waitFor();
+    await page.goBack();
+    await page.locator('.row').first().waitFor();
+    const before = await rows(page);
+    await proxy.close();
+    await page.getByText('Reconnecting', { exact: true }).waitFor();
+    await proxy.open();
+    await page.getByText('Live', { exact: true }).waitFor();
+    await grows(page, '.row', before);
+    assert.match(page.url(), /\/watch\/orion\/console\//);
+  });
+  await proxy.close();
+}
+
+/** Where a token is needed. */
+async function guarded(browser, base, token) {
+  await withPage(browser, base, DESK[1], async (page) => {
+    page.allow('401');
+    await page.goto(`${base}/`);
+    await page.getByLabel('Token').waitFor();
+    await check(page, 'login');
+    await page.getByLabel('Token').fill('nothing that holds');
+    await page.keyboard.press('Enter');
+    await page.getByText('the token does not hold').waitFor();
+    await page.getByLabel('Token').fill(token);
+    await page.getByRole('button', { name: 'Enter' }).click();
+    await page.getByText('Live', { exact: true }).waitFor();
+    await page.getByText('All quiet').waitFor();
+    const kept = await page.evaluate(() => [Object.keys(localStorage), document.cookie]);
+    assert.deepEqual(kept, [[], ''], 'the token is in this tab alone');
+    assert(!page.url().includes(token));
+  });
+}
+
+const stories = { live, looks, crowd, proxied, guarded };
+const [story, base, ...given] = process.argv.slice(2);
+await withBrowser((browser) => stories[story](browser, base, ...given));
