@@ -10,10 +10,12 @@ const [DESK] = LOOKS;
 const open = '.row:not(.over)';
 const rows = (page) => page.locator('.row').count();
 
-/** Waits until what is counted is more. */
-async function grows(page, selector, than) {
-  await page.waitForFunction(([one, count]) => document.querySelectorAll(one).length > count, [selector, than]);
+/** Waits until the list has more than so many entries, drawn or not. */
+async function grows(page, than) {
+  await page.waitForFunction((count) => Number(document.querySelector('[role=listitem]')?.ariaSetSize) > count, than);
 }
+
+const entries = async (page) => Number(await page.locator('[role=listitem]').first().getAttribute('aria-setsize'));
 
 /** An outage comes and goes while somebody looks: all of it is there without a reload, and by the keyboard. */
 async function live(browser, base) {
@@ -22,9 +24,9 @@ async function live(browser, base) {
     assert.match(page.url(), /\/console\/$/);
     await page.locator(`${open} b`, { hasText: 'is out' }).first().waitFor();
     await page.getByText('Live', { exact: true }).waitFor();
-    const over = await page.locator('.row.over').count();
-    await grows(page, '.row.over', over);
-    await grows(page, '.row', await rows(page));
+    const out = await page.locator(open, { hasText: 'is out' }).first().getAttribute('href');
+    await page.locator(`.row.over[href="${out}"]`).waitFor();
+    await grows(page, await entries(page));
     const first = page.locator('.row', { hasText: 'is out' }).first();
     // What looks like markup is text.
     assert.match(await first.innerText(), /<script>globalThis.hit=1<\/script>/);
@@ -101,7 +103,7 @@ async function crowd(browser, base, incidents, rules) {
     });
     console.log(`a search through ${incidents} incidents, typed: ${searched} ms`);
     await page.getByRole('searchbox').fill('');
-    await grows(page, '.row', 1);
+    await grows(page, 1);
     const scrolled = await timed(() => page.waitForFunction((all) => {
       scrollTo(0, document.body.scrollHeight);
       const last = [...document.querySelectorAll('[role=listitem]')].at(-1);
@@ -140,12 +142,12 @@ async function proxied(browser, base) {
     await page.locator('.row.rule').first().waitFor();
     await page.goBack();
     await page.locator('.row').first().waitFor();
-    const before = await rows(page);
+    const before = await entries(page);
     await proxy.close();
     await page.getByText('Reconnecting', { exact: true }).waitFor();
     await proxy.open();
     await page.getByText('Live', { exact: true }).waitFor();
-    await grows(page, '.row', before);
+    await grows(page, before);
     assert.match(page.url(), /\/watch\/orion\/console\//);
   });
   await proxy.close();

@@ -1,15 +1,11 @@
-// A window over the page, which gives the focus back to where it was.
+// A window over the page. When it closes, the browser gives the focus back to where it was.
 
 import { h } from './dom.js';
 
 export function openDialog(label, props, ...children) {
   document.querySelector('dialog[open]')?.close();
-  const before = document.activeElement;
   const dialog = h('dialog', { 'aria-label': label, ...props }, ...children);
-  dialog.addEventListener('close', () => {
-    dialog.remove();
-    before?.focus?.({ preventScroll: true });
-  });
+  dialog.addEventListener('close', () => dialog.remove());
   dialog.addEventListener('click', (event) => event.target === dialog && dialog.close());
   document.body.append(dialog);
   dialog.showModal();

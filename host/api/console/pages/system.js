@@ -27,7 +27,7 @@ export function system(main) {
 
 const well = (isWell, text) => h('span', { class: `verdict ${isWell ? 'holds' : 'broken'}` }, `${isWell ? '✓' : '✗'} ${text}`);
 
-const parts = (health, summary) => h('section', { class: 'card', 'aria-label': 'Parts' },
+const parts = (health, summary) => h('section', { class: 'card', 'aria-label': 'Health' },
   h('p', { class: 'line' }, well(health.status === 'ok', health.status), h('span', { class: 'tag' }, `Orion ${health.version}`), h('span', { class: 'tag' }, `autonomy level ${health.autonomy_level}`),
     h('span', { class: 'tag' }, `up ${durationOf(health.uptime_seconds * 1_000)}`), summary && h('span', { class: 'tag' }, `generation ${summary.generation}`)),
   table('Parts', ['Part', 'State', 'In words'], Object.entries(health.components).map(([name, it]) => [name, well(it.status === 'ok', it.status), it.message])));
