@@ -51,7 +51,6 @@ export function lanes(label, width, { from, to, rows, marks }) {
   const drawn = rows.map((lane, at) => {
     const y = top + at * (row + 18);
     return s('g', null,
-      s('text', { x: left, y: y + 12, class: 'lane-name' }, lane.name),
       s('line', { x1: left, x2: right, y1: y + 34, y2: y + 34, class: 'axis' }),
       lane.bars.map((bar) => s('g', { class: `lane ${bar.severity}` },
         bar.since < bar.from && s('rect', { x: x(bar.since), y: y + 23, width: x(bar.from) - x(bar.since), height: 6, class: 'pending' }),
@@ -63,7 +62,8 @@ export function lanes(label, width, { from, to, rows, marks }) {
     s('path', { d: `M${x(mark.at) - 5} 4h10l-5 9z` }),
     s('title', null, mark.title)));
   return s('svg', { class: 'lanes', width, height: bottom + 22, viewBox: `0 0 ${width} ${bottom + 22}`, role: 'img', 'aria-label': label },
-    axis(from, to, x, top - 6, bottom, Math.max(2, width / 130)), drawn, flags);
+    axis(from, to, x, top - 6, bottom, Math.max(2, width / 130)), drawn, flags,
+    rows.map((lane, at) => s('text', { x: left, y: top + at * (row + 18) + 12, class: 'lane-name' }, lane.name)));
 }
 
 /** Points with a value each: `[{at, value, title, severity}]`. */

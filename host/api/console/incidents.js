@@ -12,8 +12,10 @@ export class Incidents {
   #loading;
   #byId = new Map();
 
-  constructor(filter, changed) {
+  /** `decided`: decisions by the incidents they are about, for all lists: an incident that is over moves from one to another. */
+  constructor(filter, decided, changed) {
     this.filter = filter;
+    this.decided = decided;
     this.changed = changed;
     this.items = [];
     this.isWhole = false;
@@ -56,7 +58,7 @@ export class Incidents {
     }
     // One that belongs below what is loaded comes with its page.
     if (!known && !this.isWhole && record.opened_at < (this.items.at(-1)?.record.opened_at ?? '')) return false;
-    this.#keep({ decision: known?.record.decision, ...record });
+    this.#keep(record);
     return true;
   }
 
@@ -66,6 +68,7 @@ export class Incidents {
   }
 
   #decide(decision) {
+    this.decided.set(decision.incident_id, decision);
     const known = this.#byId.get(decision.incident_id);
     if (known) this.#keep({ ...known.record, decision });
     return Boolean(known);
@@ -81,7 +84,9 @@ export class Incidents {
   }
 
   #keep(record) {
-    this.#byId.set(record.incident_id, { kind: 'incident', record });
+    const id = record.incident_id;
+    if (record.decision) this.decided.set(id, record.decision);
+    this.#byId.set(id, { kind: 'incident', record: { ...record, decision: this.decided.get(id) } });
   }
 
   #order() {

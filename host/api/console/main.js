@@ -24,6 +24,9 @@ const PARENTS = { incident: 'feed', rule: 'rules' };
 /** How often it is asked what runs. */
 const SUMMARY_MILLIS = 5_000;
 
+/** And how soon after something happened. */
+const SOON_MILLIS = 300;
+
 const at = (id) => document.getElementById(id);
 const shell = { summary: undefined, link: 'connecting', params, go, say, refresh };
 let shown;
@@ -134,7 +137,16 @@ function hear(records) {
   const opened = records.filter(({ kind, record }) => kind === 'incident' && record.status === 'opened');
   if (opened.length === 1) say(`New incident, ${opened[0].record.severity}: ${opened[0].record.summary}`);
   if (opened.length > 1) say(`${opened.length} new incidents`);
-  if (records.some(({ kind }) => kind === 'incident')) refresh();
+  if (records.some(({ kind }) => kind === 'incident')) refreshSoon();
+}
+
+let soon;
+/** Once for all records of a moment. */
+function refreshSoon() {
+  soon ??= setTimeout(() => {
+    soon = undefined;
+    refresh();
+  }, SOON_MILLIS);
 }
 
 document.addEventListener('click', (event) => {

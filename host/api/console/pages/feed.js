@@ -19,6 +19,7 @@ const wide = matchMedia('(min-width: 760px)');
 
 export function feed(main, initial, shell) {
   let [params, open, over] = [initial, undefined, undefined];
+  const decided = new Map();
   const [hero, note] = [h('section', { class: 'hero', 'aria-label': 'Now' }), h('p', { class: 'note' })];
   const list = new VirtualList({
     label: 'Incidents',
@@ -33,7 +34,8 @@ export function feed(main, initial, shell) {
     filters(search('Search incidents', params.q, filter('q')),
       choice('Severity', params.severity, [['', 'all'], ...SEVERITIES.map((one) => [one, one])], filter('severity')),
       choice('State', params.state, [['', 'all'], ['open', 'open'], ['resolved', 'resolved']], filter('state')),
-      choice('Opened', params.since, SPANS, filter('since'))),
+      choice('Opened', params.since, SPANS, filter('since')),
+      link({ page: 'audit' }, { class: 'beside' }, 'All events')),
     note, list.element);
 
   function compose() {
@@ -60,7 +62,7 @@ export function feed(main, initial, shell) {
     const wanted = { q: params.q, severity: params.severity, incident_type: params.type, from };
     const nothing = (state) => params.state && params.state !== state;
     const [nextOpen, nextOver] = ['open', 'resolved'].map((state) => {
-      const source = new Incidents({ ...wanted, state }, () => source === open || source === over ? compose() : undefined);
+      const source = new Incidents({ ...wanted, state }, decided, () => source === open || source === over ? compose() : undefined);
       source.isWhole = Boolean(nothing(state));
       return source;
     });
@@ -140,7 +142,7 @@ function activity({ items, next }) {
   const BARS = 60;
   const opened = items.map((it) => [Date.parse(it.opened_at), it.severity]);
   const [first, last] = [Math.min(...opened.map(([at]) => at)), Math.max(...opened.map(([at]) => at), now())];
-  const size = Math.max(60_000, Math.ceil((last - first + 1) / BARS));
+  const size = Math.max(1_000, Math.ceil((last - first + 1) / BARS));
   const buckets = Array.from({ length: BARS }, (_, at) => ({ from: last - (BARS - at) * size, to: last - (BARS - at - 1) * size, counts: {} }));
   for (const [at, word] of opened) {
     const bucket = buckets[Math.max(0, BARS - 1 - Math.floor((last - at) / size))];
@@ -162,9 +164,11 @@ function row(it) {
   return link({ page: 'incident', id: it.incident_id }, { class: `row ${it.severity}${isOver ? ' over' : ''}` },
     severity(it.severity, isOver),
     h('span', { class: 'what' }, h('b', null, it.summary), h('span', { class: 'sub' }, h('span', { class: 'type' }, it.incident_type), labels(it.key))),
-    h('span', { class: 'why' }, it.decision && [h('span', { class: 'none' }, it.decision.decision_type), ` — ${it.decision.reason}`]),
+    h('span', { class: 'why', title: it.decision?.reason }, it.decision && [h('span', { class: 'none' }, it.decision.decision_type), ` — ${briefly(it.decision.reason)}`]),
     h('span', { class: 'events' }, `${it.event_count} ${it.event_count === 1 ? 'event' : 'events'}`),
     h('span', { class: 'length' }, isOver ? h('span', { class: 'unseen' }, 'lasted ') : h('span', { class: 'unseen' }, 'open for '), length),
     h('span', { class: 'opened' }, timeOf(it.opened_at)));
 }
 
+/** What every reason begins with is said in two letters; the whole of it is on hover, and with the incident. */
+const briefly = (reason) => reason.replace(/^autonomy level (N\d): [^;]*; /, '$1; ');

@@ -72,7 +72,7 @@ function head({ incident: it, decisions }) {
       isOver ? ['Lasted', durationOf(Date.parse(it.ts) - Date.parse(it.opened_at))] : ['Open for', ticking(it.opened_at)],
       isOver && ['Resolved', timeOf(it.ts)],
       ['Events', String(it.event_count)],
-      it.previous && ['Before it', link({ page: 'incident', id: it.previous }, null, 'the incident of the same group that closed within the day before')],
+      it.previous && ['Before it', link({ page: 'incident', id: it.previous }, null, 'another of this group')],
     ]),
     h('p', { class: 'decision' }, h('span', { class: 'none' }, decision?.decision_type ?? 'NO_ACTION'), decision ? ` — ${decision.reason}` : '',
       h('span', { class: 'dim' }, 'There is no button here: Orion has no means to act, at any level. What is to be done, people do.')));
