@@ -64,9 +64,11 @@ async function live(browser, base) {
   });
 }
 
-/** Every page, in every look, with a file that is refused. */
+/** Every page, on a desk and as a phone, in the light and in the dark; with a file that is refused. Two of the four looks have every
+ * page, the others those that differ most. */
 async function looks(browser, base) {
-  for (const [name, look] of LOOKS) {
+  for (const [at, [name, look]] of LOOKS.entries()) {
+    const isWhole = at % 3 === 0;
     await withPage(browser, base, look, async (page) => {
       await page.goto(`${base}/console/`);
       const href = await page.locator(open).first().getAttribute('href');
@@ -77,7 +79,7 @@ async function looks(browser, base) {
         [href, '.part table'], [`${href}&tab=timeline`, '.lanes'], [`${href}&tab=why`, '.tree'], [`${href}&tab=audit`, '.verdict'], [`${href}&tab=raw`, 'pre'],
         ['?page=rules', '.row.rule'], ['?page=rule&id=targets.yaml/targets/TargetDown', '.subject'], ['?page=plugins', '.card'],
         ['?page=audit', '.verdict'], ['?page=audit&kind=decisions', 'tbody .none'], ['?page=system', '.verdict'], ['?page=incident&id=0', '.card'],
-      ]) {
+      ].filter((_, page) => isWhole || page % 3 === 0)) {
         if (search.endsWith('id=0')) page.allow('404');
         await page.goto(`${base}/console/${search}`);
         await page.locator(shows).first().waitFor();
