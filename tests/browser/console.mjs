@@ -76,7 +76,7 @@ async function looks(browser, base) {
       assert.match(await page.locator('#banner .refused').innerText(), /\b1:\d+|line 1/, 'the banner says where');
       await check(page, `${name}, feed`);
       for (const [search, shows] of [
-        [href, '.part table'], [`${href}&tab=timeline`, '.lanes'], [`${href}&tab=why`, '.tree'], [`${href}&tab=audit`, '.verdict'], [`${href}&tab=raw`, 'pre'],
+        [href, '.part table'], [`${href}&tab=timeline`, '.lanes'], [`${href}&tab=why`, '.tree'], [`${href}&tab=audit`, '.verdict'], [`${href}&tab=raw`, '.part pre'],
         ['?page=rules', '.row.rule'], ['?page=rule&id=targets.yaml/targets/TargetDown', '.subject'], ['?page=plugins', '.card'],
         ['?page=audit', '.verdict'], ['?page=audit&kind=decisions', 'tbody .none'], ['?page=system', '.verdict'], ['?page=incident&id=0', '.card'],
       ].filter((_, page) => isWhole || page % 3 === 0)) {

@@ -2,7 +2,8 @@
 
 import { get } from './api.js';
 
-const PAGE = 200;
+/** Incidents of the first page, which is waited for, and of those behind it. */
+const [FIRST, MORE] = [100, 500];
 
 const texts = (record) => `${record.incident_type} ${record.summary} ${Object.entries(record.key).flat().join(' ')}`.toLowerCase();
 
@@ -34,7 +35,7 @@ export class Incidents {
 
   async #load() {
     try {
-      const params = { ...this.filter, decisions: true, limit: PAGE, cursor: this.#cursor };
+      const params = { ...this.filter, decisions: true, limit: this.#cursor ? MORE : FIRST, cursor: this.#cursor };
       const page = await get('incidents', params, { signal: this.#abort.signal });
       this.#cursor = page.next;
       this.isWhole = !page.next;

@@ -103,7 +103,15 @@ function drawBanner() {
   put(at('banner'), h('section', { class: 'refused', role: 'alert', 'aria-label': 'Refused files' },
     h('strong', null, refused.length === 1 ? 'An edit is refused. ' : `${refused.length} files are refused. `),
     `Generation ${shell.summary.generation} runs on.`,
-    h('ul', null, refused.map(({ file, reason }) => h('li', null, h('code', null, file), ' ', h('span', { class: 'reason' }, reason))))));
+    h('ul', null, refused.map(refusal))));
+}
+
+/** Where and why in one line; the whole of it, with the line itself, below. */
+function refusal({ file, reason }) {
+  const [first, ...rest] = reason.trim().split('\n');
+  const place = /-->\s*(\S+:\d+:\d+)/.exec(reason)?.[1] ?? file;
+  const line = [h('code', null, place), ' ', first.replace(/^error: /, '')];
+  return h('li', null, rest.length ? h('details', null, h('summary', null, line), h('pre', { tabindex: '0' }, reason.trim())) : line);
 }
 
 /** Asks what runs and what is open. */

@@ -4,6 +4,7 @@ import { address, calm, h, put } from './dom.js';
 import { openDialog } from './dialog.js';
 import { get } from './api.js';
 import { severity } from './severity.js';
+import { timeOf } from './time.js';
 
 const PAGES = [['Feed', {}], ['Feed: open incidents', { state: 'open' }], ['Rules', { page: 'rules' }],
   ['Rules: firing', { page: 'rules', state: 'firing' }], ['Rules: failing', { page: 'rules', state: 'failing' }],
@@ -42,7 +43,7 @@ export function openPalette(shell) {
       get('incidents', { q: text, limit: MOST }).catch(() => none), get('rules', { q: text, limit: MOST }).catch(() => none)]);
     if (turn !== asked) return;
     found = [...pages,
-      ...incidents.items.map((it) => ({ kind: 'incident', title: [severity(it.severity, it.status === 'resolved'), ' ', it.summary],
+      ...incidents.items.map((it) => ({ kind: 'incident', title: [severity(it.severity, it.status === 'resolved'), ' ', it.summary, ' ', h('span', { class: 'dim' }, timeOf(it.opened_at))],
         params: { page: 'incident', id: it.incident_id } })),
       ...rules.items.map((it) => ({ kind: 'rule', title: it.rule, params: { page: 'rule', id: it.rule } }))];
     draw();
