@@ -112,6 +112,13 @@ async function crowd(browser, base, incidents, rules) {
       return Number(last?.ariaSetSize) >= all;
     }, Number(incidents), { polling: 20 }));
     console.log(`scrolled through ${incidents} incidents: ${scrolled} ms`);
+    // Who looks at one and comes back is where they were.
+    const top = await page.evaluate(() => scrollTo(0, 9_000) ?? scrollY);
+    await page.locator('.row').nth(20).click();
+    await page.locator('.subject h1').waitFor();
+    await page.keyboard.press('Escape');
+    await page.locator('.row').first().waitFor();
+    assert(Math.abs(await page.evaluate(() => scrollY) - top) < 200, 'the list is where it was left');
     const drawn = await rows(page);
     assert(drawn < 200, `${drawn} rows are drawn at once`);
     await page.goto(`${base}/console/?page=rules`);

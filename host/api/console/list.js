@@ -14,7 +14,7 @@ export class VirtualList {
   #rows = new Map();
   #options;
 
-  /** `options`: label, height(item), key(item), draw(item), more(). An item that `draw` makes a link of can be walked to. */
+  /** `options`: label, height(item), key(item), isRow(item), draw(item), more(); `top`, where it was scrolled to when it was left. */
   constructor(options) {
     this.#options = options;
     this.element = h('div', { class: 'virtual', role: 'list', 'aria-label': options.label });
@@ -45,6 +45,10 @@ export class VirtualList {
     this.#offsets = new Float64Array(items.length + 1);
     items.forEach((item, at) => (this.#offsets[at + 1] = this.#offsets[at] + this.#options.height(item)));
     this.element.style.height = `${this.#offsets[items.length]}px`;
+    if (items.length > 0 && this.#options.top) {
+      scrollTo(0, this.#options.top);
+      this.#options.top = 0;
+    }
     this.#draw();
   }
 

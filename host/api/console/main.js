@@ -37,8 +37,15 @@ function params() {
 
 /** Goes to a page; `replace` where only a filter changed, so that Back leads to the page before. */
 function go(wanted, replace = false) {
-  history[replace ? 'replaceState' : 'pushState'](null, '', address(wanted));
+  if (replace) history.replaceState(history.state, '', address(wanted));
+  else leave(address(wanted));
   show();
+}
+
+/** To another entry of the history; where this one was scrolled to is kept with it. */
+function leave(search) {
+  history.replaceState({ ...history.state, top: scrollY }, '');
+  history.pushState({ isInside: true }, '', search);
 }
 
 /** Says something to who does not see it. */
@@ -162,10 +169,17 @@ document.addEventListener('click', (event) => {
   if (!anchor || event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
   event.preventDefault();
   const url = new URL(anchor.href);
-  if (url.search !== location.search) history.pushState(null, '', url.search || '?');
+  // Of the parts of one page Back knows nothing: it leads to the page before.
+  if ('replace' in anchor.dataset) history.replaceState(history.state, '', url.search || '?');
+  else if (url.search !== location.search) leave(url.search || '?');
   show();
 });
-addEventListener('popstate', show);
+history.scrollRestoration = 'manual';
+addEventListener('popstate', () => {
+  shell.top = history.state?.top;
+  show();
+  shell.top = undefined;
+});
 
 needsToken.tell = (why) => askForToken(why, () => location.reload());
 listenToKeys({
@@ -175,6 +189,7 @@ listenToKeys({
   search: () => document.querySelector('main input[type=search]')?.focus(),
   back: () => {
     if (document.activeElement?.closest('main input')) document.activeElement.blur();
+    else if (PARENTS[shown.name] && history.state?.isInside) history.back();
     else if (PARENTS[shown.name]) go({ page: PARENTS[shown.name] === 'feed' ? '' : PARENTS[shown.name] });
   },
 });

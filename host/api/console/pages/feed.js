@@ -23,6 +23,7 @@ export function feed(main, initial, shell) {
   const [hero, note] = [h('section', { class: 'hero', 'aria-label': 'Now' }), h('p', { class: 'note' })];
   const list = new VirtualList({
     label: 'Incidents',
+    top: shell.top,
     height: (item) => (item.kind === 'heading' ? 40 : wide.matches ? 46 : 112),
     key: (item) => item.record?.incident_id ?? item.text,
     isRow: (item) => item.kind === 'incident',

@@ -51,7 +51,7 @@ export function incident(main, initial, shell) {
     const focused = main.querySelector('.tabs')?.contains(document.activeElement);
     put(main, head(story),
       h('nav', { class: 'tabs', 'aria-label': 'Parts of the incident' }, TABS.map((one) =>
-        link({ ...kept, tab: one === TABS[0] ? '' : one[0] }, { 'aria-current': one === tab ? 'page' : null }, one[1]))),
+        link({ ...kept, tab: one === TABS[0] ? '' : one[0] }, { 'aria-current': one === tab ? 'page' : null, 'data-replace': true }, one[1]))),
       h('section', { class: 'part', 'aria-label': tab[1] }, tab[2](story, shell)));
     if (focused) main.querySelector('.tabs [aria-current]')?.focus();
   }

@@ -18,6 +18,7 @@ export function rules(main, initial, shell) {
   const [chips, note] = [h('div', { class: 'chips', role: 'group', 'aria-label': 'States' }), h('p', { class: 'note' }, 'Reading the rules …')];
   const list = new VirtualList({
     label: 'Rules',
+    top: shell.top,
     height: (item) => (item.group ? 40 : wide.matches ? 44 : 104),
     key: (item) => item.group ?? item.rule,
     isRow: (item) => !item.group,
@@ -34,9 +35,9 @@ export function rules(main, initial, shell) {
     const found = known.filter((it) => it.text.includes(text));
     const counts = {};
     found.forEach((it) => (counts[it.word] = (counts[it.word] ?? 0) + 1));
-    put(chips, link(changed(params, 'state', ''), { class: 'chip', 'aria-current': params.state ? null : 'true' }, `all ${found.length}`),
+    put(chips, link(changed(params, 'state', ''), { class: 'chip', 'data-replace': true, 'aria-current': params.state ? null : 'true' }, `all ${found.length}`),
       STANDINGS.filter((word) => counts[word] || params.state === word).map((word) =>
-        link(changed(params, 'state', word), { class: 'chip', 'aria-current': params.state === word ? 'true' : null }, standing(word, counts[word] ?? '0'))));
+        link(changed(params, 'state', word), { class: 'chip', 'data-replace': true, 'aria-current': params.state === word ? 'true' : null }, standing(word, counts[word] ?? '0'))));
     const shown = params.state ? found.filter((it) => it.word === params.state) : found;
     const groups = Map.groupBy ? Map.groupBy(shown, (it) => it.told.group) : grouped(shown);
     list.set([...groups].flatMap(([group, of]) => [{ group, count: of.length }, ...of]));
