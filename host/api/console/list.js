@@ -8,6 +8,9 @@ const MARGIN_PIXELS = 600;
 /** When what is below that is about to be seen, more is asked for. */
 const AHEAD_PIXELS = 1_500;
 
+/** By these who looks has the page go elsewhere. */
+const TOUCHES = ['wheel', 'touchstart', 'pointerdown', 'keydown'];
+
 export class VirtualList {
   #items = [];
   #offsets = [0];
@@ -23,6 +26,10 @@ export class VirtualList {
     };
     addEventListener('scroll', this.onScroll, { passive: true });
     addEventListener('resize', this.onScroll, { passive: true });
+    this.stay = () => {
+      this.#options.top = 0;
+    };
+    TOUCHES.forEach((name) => addEventListener(name, this.stay, { passive: true }));
     this.wide = matchMedia('(min-width: 760px)');
     this.onWide = () => this.set(this.#items);
     this.wide.addEventListener('change', this.onWide);
@@ -31,6 +38,7 @@ export class VirtualList {
   end() {
     removeEventListener('scroll', this.onScroll);
     removeEventListener('resize', this.onScroll);
+    TOUCHES.forEach((name) => removeEventListener(name, this.stay));
     this.wide.removeEventListener('change', this.onWide);
     cancelAnimationFrame(this.frame);
   }
@@ -45,11 +53,16 @@ export class VirtualList {
     this.#offsets = new Float64Array(items.length + 1);
     items.forEach((item, at) => (this.#offsets[at + 1] = this.#offsets[at] + this.#options.height(item)));
     this.element.style.height = `${this.#offsets[items.length]}px`;
-    if (items.length > 0 && this.#options.top) {
-      scrollTo(0, this.#options.top);
-      this.#options.top = 0;
-    }
+    this.#return();
     this.#draw();
+  }
+
+  /** To where it was left, as soon as it is long enough; unless who looks has gone elsewhere meanwhile. */
+  #return() {
+    const { top } = this.#options;
+    if (!top) return;
+    scrollTo(0, top);
+    if (scrollY >= top - 1) this.stay();
   }
 
   /** The row that is walked to from where the focus is: the next one, or the one before. */
