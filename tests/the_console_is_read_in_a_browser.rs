@@ -12,10 +12,7 @@ use orion_model::{IdBuilder, Timestamp};
 use serde_json::json;
 
 use crate::support::asked::{ask, get};
-use crate::support::{Deployment, Running, TARGETS};
-
-#[path = "support/toolchains.rs"]
-mod toolchains;
+use crate::support::{Deployment, Running, TARGETS, toolchains};
 
 /// Text that runs where it is taken for markup.
 const SCRIPT: &str = "<script>globalThis.hit=1</script>";
@@ -73,7 +70,7 @@ impl Scene {
         Self { _prometheus: prometheus, deployment, orion, address }
     }
 
-    fn is_read(self, story: &str) {
+    fn show(self, story: &str) {
         read(story, self.address, &[]);
         assert!(self.orion.terminate().success());
         self.deployment.check_promises();
@@ -87,7 +84,6 @@ fn read(story: &str, address: SocketAddr, arguments: &[&str]) {
         .arg(tests.join("browser/console.mjs"))
         .args([story, &format!("http://{address}")])
         .args(arguments)
-        .env("NODE_PATH", toolchains::node_modules())
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
@@ -97,7 +93,7 @@ fn read(story: &str, address: SocketAddr, arguments: &[&str]) {
 
 #[test]
 fn an_outage_comes_and_goes_before_the_eyes_of_who_looks_and_labels_are_text() {
-    Scene::new().is_read("live");
+    Scene::new().show("live");
 }
 
 #[test]
@@ -105,12 +101,12 @@ fn every_page_can_be_read_by_everybody_in_the_light_and_in_the_dark_on_a_desk_an
     let scene = Scene::new();
     scene.deployment.rule("broken.yaml", "groups: 7");
     scene.deployment.wait_until("it to be refused", |_| get(scene.address, "/health").json()["status"] == "degraded");
-    scene.is_read("looks");
+    scene.show("looks");
 }
 
 #[test]
 fn behind_a_proxy_at_a_path_of_its_own_nothing_is_missed_when_connections_break() {
-    Scene::new().is_read("proxied");
+    Scene::new().show("proxied");
 }
 
 #[test]

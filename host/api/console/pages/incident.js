@@ -92,15 +92,15 @@ function evidence(story) {
       timeOf(it.ts), severity(it.severity, it.status === 'resolved'), `${it.event_type} ${it.status}`, value(it),
       it.rule.startsWith('orion/') ? it.rule : link({ page: 'rule', id: it.rule }, null, it.rule), labels(it.labels, ['alertname', 'event_type', 'severity'])])),
     h('h2', null, 'What was asked'),
-    events.filter((it) => it.evidence).map((it) => asked(it)),
+    events.filter((it) => it.evidence).map((it, at) => asked(it, at === 0)),
   ];
 }
 
 const value = (it) => (it.data?.value === undefined ? '' : h('span', { class: 'number', title: String(it.data.value) }, short(Number(it.data.value))));
 
-function asked(it) {
+function asked(it, isOpen) {
   const said = Object.values(it.annotations ?? {}).join(' · ');
-  return h('details', { class: 'asked' },
+  return h('details', { class: 'asked', open: isOpen },
     h('summary', null, timeOf(it.ts), ' ', h('b', null, it.event_type), ` ${it.status} `, h('span', { class: 'dim' }, said)),
     copyable(it.evidence.expr),
     facts([
