@@ -13,10 +13,10 @@ export class Incidents {
   #loading;
   #byId = new Map();
 
-  /** `decided`: decisions by the incidents they are about, for all lists: an incident that is over moves from one to another. */
-  constructor(filter, decided, changed) {
+  /** `told`: the last revision and decision of each incident, for all lists: one that is over moves from one to another. */
+  constructor(filter, told, changed) {
     this.filter = filter;
-    this.decided = decided;
+    this.told = told;
     this.changed = changed;
     this.items = [];
     this.isWhole = false;
@@ -52,6 +52,8 @@ export class Incidents {
   hear({ kind, record }) {
     if (kind === 'decision') return this.#decide(record);
     if (kind !== 'incident') return false;
+    // The list was read after what is heard now was recorded, and knows better.
+    if (record.revision < (this.told.get(record.incident_id)?.revision ?? 0)) return false;
     const known = this.#byId.get(record.incident_id);
     if (!this.#passes(record)) {
       if (known) this.#byId.delete(record.incident_id);
@@ -69,7 +71,7 @@ export class Incidents {
   }
 
   #decide(decision) {
-    this.decided.set(decision.incident_id, decision);
+    this.told.set(decision.incident_id, { ...this.told.get(decision.incident_id), decision });
     const known = this.#byId.get(decision.incident_id);
     if (known) this.#keep({ ...known.record, decision });
     return Boolean(known);
@@ -86,8 +88,10 @@ export class Incidents {
 
   #keep(record) {
     const id = record.incident_id;
-    if (record.decision) this.decided.set(id, record.decision);
-    this.#byId.set(id, { kind: 'incident', record: { ...record, decision: this.decided.get(id) } });
+    const before = this.told.get(id);
+    const told = { revision: Math.max(before?.revision ?? 0, record.revision), decision: record.decision ?? before?.decision };
+    this.told.set(id, told);
+    this.#byId.set(id, { kind: 'incident', record: { ...record, decision: told.decision } });
   }
 
   #order() {

@@ -19,7 +19,7 @@ const wide = matchMedia('(min-width: 760px)');
 
 export function feed(main, initial, shell) {
   let [params, open, over] = [initial, undefined, undefined];
-  const decided = new Map();
+  const told = new Map();
   const [hero, note] = [h('section', { class: 'hero', 'aria-label': 'Now' }), h('p', { class: 'note' })];
   const list = new VirtualList({
     label: 'Incidents',
@@ -56,14 +56,15 @@ export function feed(main, initial, shell) {
     note.textContent = failed ? `The list cannot be read: ${failed.message}` : isEmpty ? 'No incident passes these filters.' : '';
   }
 
-  let reads = 0;
+  let [reads, meanwhile] = [0, []];
   async function read() {
     const turn = ++reads;
+    meanwhile = [];
     const from = SPAN_MILLIS[params.since] && new Date(now() - SPAN_MILLIS[params.since]).toISOString();
     const wanted = { q: params.q, severity: params.severity, incident_type: params.type, from };
     const nothing = (state) => params.state && params.state !== state;
     const [nextOpen, nextOver] = ['open', 'resolved'].map((state) => {
-      const source = new Incidents({ ...wanted, state }, decided, () => source === open || source === over ? compose() : undefined);
+      const source = new Incidents({ ...wanted, state }, told, () => source === open || source === over ? compose() : undefined);
       source.isWhole = Boolean(nothing(state));
       return source;
     });
@@ -72,7 +73,17 @@ export function feed(main, initial, shell) {
     if (turn !== reads) return;
     [open, over].forEach((source) => source?.end());
     [open, over] = [nextOpen, nextOver];
+    // What was heard while the lists were read may be in them or not.
+    take(meanwhile);
+    meanwhile = undefined;
     compose();
+  }
+
+  /** Takes in what was heard; true when it changes what is here. */
+  function take(records) {
+    const isOther = records.map((record) => [open.hear(record), over.hear(record)].some(Boolean)).some(Boolean);
+    if (isOther) [open, over].forEach((source) => source.settle());
+    return isOther;
   }
 
   async function drawHero() {
@@ -106,13 +117,9 @@ export function feed(main, initial, shell) {
       drawHero();
     },
     onRecords(records) {
-      if (!open) return;
       if (records.length > FLOOD) return page.reread();
-      const isOther = records.map((record) => [open.hear(record), over.hear(record)].some(Boolean)).some(Boolean);
-      if (!isOther) return;
-      open.settle();
-      over.settle();
-      compose();
+      meanwhile?.push(...records);
+      if (open && take(records)) compose();
     },
     onSummary(summary) {
       const next = standing(summary);
