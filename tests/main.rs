@@ -49,6 +49,7 @@ mod snapshots_come_back_whole;
 mod support;
 mod the_audit_trail_is_kept;
 mod the_clock_may_be_set;
+mod the_console_is_read_in_a_browser;
 mod the_demonstration_tells_a_story;
 mod the_host_is_asked_over_http;
 mod the_past_is_replayed;
