@@ -8,6 +8,7 @@ pub mod history;
 pub mod mounts;
 pub mod pace;
 pub mod tear;
+pub mod toolchains;
 pub mod twins;
 
 pub use orion_hostile_plugins::guest as guests;
