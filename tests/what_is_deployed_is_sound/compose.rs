@@ -7,7 +7,7 @@ use orion_lab::{RedisOptions, RedisServer};
 use serde_json::Value;
 
 use super::{repository, said, taken, text, tool};
-use crate::support::Deployment;
+use crate::support::{Deployment, toolchains};
 
 const LAB: &str = "deploy/lab/docker-compose.monitoring.yml";
 const ALONE: &str = "deploy/docker/compose.yaml";
@@ -133,7 +133,7 @@ fn the_secrets_of_the_lab_are_made_once_and_let_orion_reach_its_own_keys_alone()
     let kit = Path::new(env!("CARGO_BIN_EXE_orion")).with_file_name("orion-kit");
     std::os::unix::fs::symlink(&kit, folder.path().join("orion-kit")).unwrap();
     assert!(kit.exists(), "{} is not built: build the whole workspace", kit.display());
-    let path = super::toolchains::path(&[folder.path()]);
+    let path = toolchains::path(&[folder.path()]);
     let run = || taken(tool(script.to_str().unwrap()).env("PATH", &path));
     run();
     let read = |name: &str| std::fs::read_to_string(folder.path().join("secrets").join(name)).unwrap();

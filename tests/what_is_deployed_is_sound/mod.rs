@@ -10,11 +10,10 @@ mod image;
 mod manifests;
 mod unit;
 
-#[path = "../support/toolchains.rs"]
-mod toolchains;
-
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+
+use crate::support::toolchains;
 
 /// A file or folder of the repository.
 fn repository(path: &str) -> PathBuf {
