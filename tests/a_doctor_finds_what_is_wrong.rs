@@ -1,5 +1,8 @@
 //! `orion doctor` finds what keeps Orion from working, says how to mend it, and changes nothing.
 
+use std::net::TcpListener;
+use std::os::unix::fs::{PermissionsExt as _, chown};
+use std::process::Output;
 use std::time::Duration;
 
 use orion_lab::{Prometheus, ScrapeConfig};
@@ -16,8 +19,11 @@ fn watched() -> (Prometheus, Deployment) {
 
 /// What fails, each with what is said of it.
 fn failing(deployment: &Deployment, arguments: &[&str]) -> Vec<(String, String)> {
-    let output = deployment.orion(&[&["doctor", "--output", "ndjson"], arguments].concat());
-    let lines = String::from_utf8(output.stdout).unwrap();
+    failing_of(&deployment.orion(&[&["doctor", "--output", "ndjson"], arguments].concat()))
+}
+
+fn failing_of(output: &Output) -> Vec<(String, String)> {
+    let lines = String::from_utf8(output.stdout.clone()).unwrap();
     let checks: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert!(checks.len() > 8, "{lines}\n{}", String::from_utf8_lossy(&output.stderr));
     let failing = checks.iter().filter(|check| check["verdict"] == "fails");
@@ -74,9 +80,10 @@ fn everything_that_is_wrong_is_said_at_once_with_how_to_mend_it() {
     FAILS     redis        1 thing wrong
                            redis://127.0.0.1:9 does not answer: Connection refused (os error 111). Orion goes on by itself when it does
                            → start it, or say where it is with --redis-url (REDIS_URL); a host that runs goes on without it within its outbox
+    not seen  interface    nothing is served: --listen none
     not seen  store        there is none yet; the first start makes it
 
-    4 of 10 checks fail.
+    4 of 11 checks fail.
     ");
 }
 
@@ -103,4 +110,52 @@ fn starts_again_and_again_are_found() {
         found.iter().any(|(name, what)| name == "starts" && what.starts_with("4 starts within ten minutes")),
         "{found:?}"
     );
+}
+
+#[test]
+fn a_port_in_use_is_found_unless_it_is_the_running_orion_that_has_it() {
+    let (mut prometheus, deployment) = watched();
+    let other = TcpListener::bind("127.0.0.1:0").unwrap();
+    let listen = other.local_addr().unwrap().to_string();
+    let found = failing(&deployment, &["--listen", &listen]);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].0 == "interface" && found[0].1.contains(&format!("{listen} is in use")), "{found:?}");
+    drop(other);
+    assert_eq!(failing(&deployment, &["--listen", &listen]), []);
+    let orion = deployment.start_with(&[("ORION_API__LISTEN", &listen)]);
+    deployment.served_ready_at();
+    assert_eq!(failing(&deployment, &["--listen", &listen]), []);
+    prometheus.kill();
+    let is_unready = |found: &[(String, String)]| {
+        found.iter().any(|(name, what)| name == "interface" && what.contains("prometheus"))
+    };
+    deployment.wait_until("what it waits for", |it| is_unready(&failing(it, &["--listen", &listen])));
+    assert!(orion.terminate().success());
+}
+
+#[test]
+fn settings_that_an_address_needs_and_that_are_missing_are_found() {
+    let (_prometheus, deployment) = watched();
+    let found = failing(&deployment, &["--listen", "0.0.0.0:0"]);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].0 == "secrets" && found[0].1.contains("--token-keys"), "{found:?}");
+}
+
+#[test]
+fn what_another_user_left_in_the_memory_folder_is_found() {
+    const USER: u32 = 65532;
+    let deployment = Deployment::new("http://127.0.0.1:9");
+    let orion = deployment.start_as(USER, &[]);
+    deployment.wait_until("the start", |it| !it.attestations().is_empty());
+    assert!(orion.terminate().success());
+    let arguments = ["doctor", "--output", "ndjson"];
+    let of_memory =
+        || failing_of(&deployment.orion_as(USER, &arguments)).into_iter().find(|(name, _)| name == "memory");
+    assert_eq!(of_memory(), None);
+    chown(deployment.path("memory/decisions.jsonl"), Some(0), Some(0)).unwrap();
+    let compiled = deployment.path("memory/compiled");
+    std::fs::set_permissions(&compiled, std::fs::Permissions::from_mode(0o777)).unwrap();
+    let (_, what) = of_memory().unwrap();
+    assert!(what.contains("this user (65532) cannot write decisions.jsonl; others may write to"), "{what}");
+    assert!(what.ends_with("(mode 777), and it holds native code"), "{what}");
 }

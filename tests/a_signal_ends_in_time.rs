@@ -1,4 +1,4 @@
-//! SIGTERM ends Orion in good order and in time, also while its source hangs with a query in hand.
+//! SIGTERM ends Orion in good order and in time, also while its source hangs with a query in hand; SIGHUP ends nothing.
 
 use std::time::Duration;
 
@@ -39,5 +39,19 @@ fn sigterm_at_any_moment_of_the_start_ends_with_zero() {
         std::thread::sleep(Duration::from_millis(millis));
         assert!(orion.terminate().success(), "{millis} ms after its first words");
     }
+    deployment.check_promises();
+}
+
+#[test]
+fn sighup_has_it_look_at_its_rules_and_ends_nothing() {
+    let deployment = Deployment::new("http://127.0.0.1:9");
+    let orion = deployment.start_again();
+    orion.hang_up();
+    let log = |it: &Deployment| std::fs::read_to_string(it.path("orion.log")).unwrap_or_default();
+    deployment.wait_until("the look", |it| log(it).contains("SIGHUP: looking at rules and plugins"));
+    deployment.rule("targets.yaml", TARGETS);
+    orion.hang_up();
+    deployment.wait_until("the rule", |it| it.offset_of("group/targets.yaml/targets").is_some());
+    assert!(orion.terminate().success());
     deployment.check_promises();
 }

@@ -10,10 +10,7 @@ use orion_lab::{Exporter, Prometheus, ScrapeConfig};
 use serde_json::{Value, json};
 
 use crate::support::asked::{ask, connect, get};
-use crate::support::{self, Deployment, Running, TARGETS};
-
-#[path = "support/toolchains.rs"]
-mod toolchains;
+use crate::support::{self, Deployment, Running, TARGETS, toolchains};
 
 /// A deployment that runs and has recorded an outage and its end.
 struct Scene {

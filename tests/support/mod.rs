@@ -8,6 +8,7 @@ pub mod history;
 pub mod mounts;
 pub mod pace;
 pub mod tear;
+pub mod toolchains;
 pub mod twins;
 
 pub use orion_hostile_plugins::guest as guests;
@@ -160,6 +161,11 @@ impl Deployment {
         self.command(arguments).output().unwrap()
     }
 
+    /// The same as the user as whom it was started before.
+    pub fn orion_as(&self, user: u32, arguments: &[&str]) -> Output {
+        self.command_of(&self.path("orion"), arguments).uid(user).gid(user).output().unwrap()
+    }
+
     /// The same in another environment.
     pub fn orion_with(&self, arguments: &[&str], env: &[(&str, &str)]) -> Output {
         self.command(arguments).envs(env.iter().copied()).output().unwrap()
@@ -299,6 +305,11 @@ impl Running {
     /// SIGTERM.
     pub fn signal_to_end(&self) {
         self.signal(rustix::process::Signal::TERM);
+    }
+
+    /// SIGHUP: it is asked to look at rules and plugins.
+    pub fn hang_up(&self) {
+        self.signal(rustix::process::Signal::HUP);
     }
 
     /// SIGSTOP: it stands still, and knows nothing of it.

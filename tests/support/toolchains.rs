@@ -12,12 +12,20 @@ const FOLDERS: [&str; 2] = ["python/bin", "node/node_modules/.bin"];
 /// in it takes most of a minute.
 pub fn give(command: &mut Command) -> &mut Command {
     command.env("PATH", path(&[])).env("ZIG_GLOBAL_CACHE_DIR", toolchains().join("zig-cache"));
-    command.env("XDG_CACHE_HOME", cache())
+    command.env("XDG_CACHE_HOME", cache()).env("NODE_PATH", node_modules())
 }
 
 /// Where they keep it.
 pub fn cache() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache")
+}
+
+/// Where programs of Node find packages, before whatever else is set.
+fn node_modules() -> OsString {
+    let own = toolchains().join("node/node_modules");
+    let given = std::env::var_os("NODE_PATH").unwrap_or_default();
+    let all: Vec<PathBuf> = std::iter::once(own).chain(std::env::split_paths(&given)).collect();
+    std::env::join_paths(all).unwrap_or(given)
 }
 
 fn toolchains() -> PathBuf {

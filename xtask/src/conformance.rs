@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use crate::program::{Failure, cargo, program, root};
-use crate::target;
+use crate::program::{Failure, program, root};
+use crate::released;
 
 /// Corners of the format, each in a file of its own.
 const OWN_RULES: &str = "host/rules/conformance";
@@ -48,8 +48,7 @@ pub fn of_environment() -> Result<(), Failure> {
 
 fn check(folders: &[PathBuf], as_json: bool) -> Result<(), Failure> {
     please_promtool()?;
-    cargo(["build", "--release", "--package", "orion"]).run()?;
-    let orion = target::folder()?.join("release").join("orion");
+    let orion = released::build()?;
     let own = root().join(OWN_RULES);
     let mut sets = Vec::new();
     for folder in std::iter::once(&own).chain(folders) {

@@ -56,7 +56,7 @@ pub fn short() -> Result<(), Failure> {
 
 fn fuzz(targets: &[String], seconds: u64) -> Result<(), Failure> {
     setup::wasm_target()?;
-    let host = host()?;
+    let host = target::host()?;
     let folder = target::folder()?.join("fuzz");
     // With a target that is named, the flags are not used for what runs while building.
     let build =
@@ -104,14 +104,6 @@ fn chosen(name: Option<&str>) -> Result<Vec<String>, Failure> {
             Err(Failure::Missing(format!("there is no target `{name}` to fuzz; there are {}", all.join(", "))))
         }
     }
-}
-
-/// What this machine is called by the compiler.
-fn host() -> Result<String, Failure> {
-    let rustc = program(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
-    let printed = rustc.args(["-vV"]).output()?;
-    let host = printed.lines().find_map(|line| line.strip_prefix("host: ")).map(str::to_owned);
-    host.ok_or_else(|| Failure::NotUnderstood("rustc -vV".to_owned(), "it names no host"))
 }
 
 fn read(arguments: &[String]) -> Result<Fuzzing, Failure> {

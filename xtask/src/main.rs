@@ -6,7 +6,10 @@ mod conformance;
 mod drill;
 mod fuzz;
 mod n0;
+mod package;
 mod program;
+mod release_check;
+mod released;
 mod setup;
 mod target;
 
@@ -86,8 +89,16 @@ const TASKS: &[Task] = &[
         run: Run::Alone(schema),
     },
     Task {
+        name: "static",
+        help: "Builds orion as it is released, one static binary; with a path copies it there.",
+        run: Run::With(released::run),
+    },
+    Task { name: "deb", help: "Builds the package for Debian and Ubuntu around that binary.", run: Run::Alone(package::run) },
+    Task {
         name: "n0",
-        help: "Proves that the released orion cannot start a process: the linked binary imports no call that could.",
+        help: "Proves that the released orion cannot start a process: no call that could is linked into the binary. Then runs it in a
+\
+               root with nothing else in it, and installs, removes and purges the .deb, all in mounts of their own.",
         run: Run::Alone(n0::check),
     },
     Task {

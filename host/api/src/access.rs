@@ -18,8 +18,11 @@ use crate::problem::Problem;
 use crate::tls::Tls;
 use crate::token::{Bearer, check};
 
-/// What anybody may ask anywhere: programs that start and stop Orion have no token.
-const FREE: [&str; 2] = ["/-/healthy", "/-/ready"];
+/// What anybody may ask anywhere: programs that start and stop Orion have no token, and the console asks for one on a page that has
+/// to be there first. Its files are those of every build and tell nothing of a deployment.
+fn is_free(path: &str) -> bool {
+    matches!(path, "/-/healthy" | "/-/ready" | "/" | "/console") || path.starts_with("/console/")
+}
 
 /// How an interface is guarded.
 #[derive(Clone, Default)]
@@ -122,7 +125,7 @@ impl Guard {
                 return Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, what).retry_after(wait).into());
             }
         }
-        if FREE.contains(&request.uri().path()) {
+        if is_free(request.uri().path()) {
             return Ok(None);
         }
         match (token_of(request.headers()), &self.keys) {
@@ -217,6 +220,16 @@ mod tests {
         assert_eq!(missing(&empty), Err(vec![NO_KEYS]));
         assert_eq!(missing(&Access { token_keys: Some(keys()), ..Access::default() }), Err(vec![NO_TLS]));
         assert_eq!(missing(&Access { token_keys: Some(keys()), ..plain }), Ok(()));
+    }
+
+    #[test]
+    fn free_are_the_probes_and_the_files_of_the_console_and_nothing_beside_them() {
+        for free in ["/-/healthy", "/-/ready", "/", "/console", "/console/", "/console/0123/main.js"] {
+            assert!(is_free(free), "{free}");
+        }
+        for guarded in ["", "/health", "/metrics", "/consoles", "/api/v1/summary", "/api/v1/../../console/", "//"] {
+            assert!(!is_free(guarded), "{guarded}");
+        }
     }
 
     #[test]

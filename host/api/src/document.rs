@@ -42,18 +42,27 @@ struct Tag(HeaderValue);
 
 impl IntoResponse for Document {
     fn into_response(self) -> Response {
-        let hash = blake3::hash(self.0.as_bytes()).to_hex();
-        let digits = hash.get(..TAG_DIGITS).unwrap_or_default();
+        let tag = tag_of(self.0.as_bytes());
         let kind = (header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         // May be kept, and has to be asked for again.
         let keep = (header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-        let mut response = ([kind, keep], self.0).into_response();
-        if let Ok(tag) = HeaderValue::from_str(&format!("\"{digits}\"")) {
-            response.headers_mut().insert(header::ETAG, tag.clone());
-            response.extensions_mut().insert(Tag(tag));
-        }
-        response
+        tagged(([kind, keep], self.0).into_response(), tag)
     }
+}
+
+/// The tag of what is told.
+pub(crate) fn tag_of(told: &[u8]) -> Option<HeaderValue> {
+    let hash = blake3::hash(told).to_hex();
+    HeaderValue::from_str(&format!("\"{}\"", hash.get(..TAG_DIGITS)?)).ok()
+}
+
+/// An answer that need not be told again to who has it.
+pub(crate) fn tagged(mut response: Response, tag: Option<HeaderValue>) -> Response {
+    if let Some(tag) = tag {
+        response.headers_mut().insert(header::ETAG, tag.clone());
+        response.extensions_mut().insert(Tag(tag));
+    }
+    response
 }
 
 /// Answers in no more than the head when the asker has what would be told.

@@ -37,10 +37,13 @@ pub(crate) struct IncidentFilter {
     state: Option<Standing>,
     severity: Option<Severity>,
     incident_type: Option<String>,
-    /// What is looked for in summary and group.
+    /// What is looked for in type, summary and group.
     q: Option<String>,
     from: Option<Timestamp>,
     to: Option<Timestamp>,
+    /// Each with the last decision about it.
+    #[serde(default)]
+    decisions: bool,
 }
 
 impl IncidentFilter {
@@ -54,11 +57,12 @@ impl IncidentFilter {
     }
 }
 
-/// An incident of a page: its age, and where its last revision lies.
+/// An incident of a page: its age, and where its last revision lies and the last decision about it, if that is asked for.
 #[derive(Clone, Copy)]
 struct Line {
     age: Age,
     position: u64,
+    decision: Option<u64>,
 }
 
 /// `GET /api/v1/incidents`
@@ -73,7 +77,11 @@ pub(crate) async fn list(
     let lines: Vec<Line> = {
         let register = followed.register().ok_or_else(still_reading)?;
         let found = register.newest(before).filter(|known| filter.passes(known));
-        let line = |known: &Known| Some(Line { age: (known.opened_at, known.id), position: known.last_position()? });
+        let decided = |known: &Known| known.decisions.last().copied().filter(|_| filter.decisions);
+        let line = |known: &Known| {
+            let age = (known.opened_at, known.id);
+            Some(Line { age, position: known.last_position()?, decision: decided(known) })
+        };
         // One more tells whether there is a next page.
         found.filter_map(line).take(limit + 1).collect()
     };
@@ -86,12 +94,21 @@ fn page(reader: &mut Reader, lines: &[Line], limit: usize) -> Result<Document, o
     for line in lines {
         // A record that is kept no more is left out.
         let entries: Vec<Entry> = reader.read_at(&[line.position])?;
-        if entries.iter().any(|entry| !page.add(&item(entry))) {
+        let decision = line.decision.map(|position| reader.read_at(&[position])).transpose()?.unwrap_or_default();
+        if entries.iter().any(|entry| !page.add(&with_decision(item(entry), decision.first()))) {
             return Ok(page.end(last.map(cursor_of)));
         }
         last = Some(line.age);
     }
     Ok(page.end(None))
+}
+
+/// An item with the decision about it, where there is one.
+fn with_decision(item: String, decision: Option<&Entry>) -> String {
+    match (decision, item.strip_suffix('}')) {
+        (Some(decision), Some(open)) => format!("{open},\"decision\":{}}}", decision.body),
+        _ => item,
+    }
 }
 
 /// `GET /api/v1/incidents/{id}`

@@ -10,6 +10,7 @@
 mod access;
 mod audits;
 mod clients;
+mod console;
 mod deployment;
 mod desk;
 mod document;

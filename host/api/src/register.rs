@@ -25,7 +25,7 @@ pub struct Known {
     pub status: IncidentStatus,
     /// When it opened.
     pub opened_at: Timestamp,
-    /// One line for a person, and the group it is about: what is searched.
+    /// Its type, one line for a person, and the group it is about: what is searched.
     text: String,
     /// Positions of its revisions, in order.
     pub revisions: Vec<u64>,
@@ -44,7 +44,7 @@ impl Known {
         self.revisions.last().copied()
     }
 
-    /// Whether its summary or its group has this in it, in upper or lower case.
+    /// Whether its type, its summary or its group has this in it, in upper or lower case.
     pub(crate) fn mentions(&self, lower_case: &str) -> bool {
         self.text.contains(lower_case)
     }
@@ -108,7 +108,7 @@ impl Register {
     }
 
     fn note_revision(&mut self, position: u64, revision: Incident) {
-        let text = format!("{} {}", revision.summary, revision.key).to_lowercase();
+        let text = format!("{} {} {}", revision.incident_type, revision.summary, revision.key).to_lowercase();
         let known = self.known.entry(revision.incident_id).or_insert_with(|| Known {
             id: revision.incident_id,
             incident_type: revision.incident_type,

@@ -6,6 +6,7 @@ use axum::Router;
 use axum::middleware::from_fn;
 use axum::routing::{MethodRouter, get};
 
+use crate::console;
 use crate::desk::Desk;
 use crate::document::unless_known;
 use crate::problem::Problem;
@@ -34,13 +35,25 @@ fn routes() -> [(&'static str, MethodRouter<Arc<Desk>>); 17] {
     ]
 }
 
+/// Pages for people. They are not part of what is described for programs.
+fn pages() -> [(&'static str, MethodRouter<Arc<Desk>>); 4] {
+    [
+        ("/", get(console::lead_there)),
+        ("/console", get(console::lead_there)),
+        ("/console/", get(console::page)),
+        ("/console/{version}/{*name}", get(console::file)),
+    ]
+}
+
 /// All of it.
 pub(crate) fn router(desk: Arc<Desk>) -> Router {
-    let paths = routes().into_iter().fold(Router::new(), |router, (path, answer)| router.route(path, answer));
+    let paths =
+        routes().into_iter().chain(pages()).fold(Router::new(), |router, (path, answer)| router.route(path, answer));
     paths
         .fallback(Problem::no_such_path)
         .method_not_allowed_fallback(Problem::only_reading)
         .layer(from_fn(unless_known))
+        .layer(from_fn(console::guarded))
         .with_state(desk)
 }
 

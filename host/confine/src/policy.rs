@@ -26,6 +26,10 @@ const RESOLVER_FILES: [&str; 6] =
 /// Its modules for other ways to find one are libraries that it loads when they are first needed.
 const LIBRARIES: [&str; 4] = ["/lib", "/lib64", "/usr/lib", "/usr/lib64"];
 
+/// A static binary has files and name servers in itself. A module for another way would bring a second C library into the process, of
+/// another version than its own, and that crashes.
+const LOADS_MODULES: bool = !cfg!(target_feature = "crt-static");
+
 /// How names become addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -80,7 +84,9 @@ impl Policy {
         for file in RESOLVER_FILES {
             self.read.extend(paths::that_keep_readable(Path::new(file)));
         }
-        self.read.extend(LIBRARIES.map(PathBuf::from));
+        if LOADS_MODULES {
+            self.read.extend(LIBRARIES.map(PathBuf::from));
+        }
         if needed != Resolution::Files {
             self.connect.insert(DNS_PORT);
         }

@@ -18,8 +18,9 @@ impl Serving {
     pub fn start(listener: Option<Listener>, access: Access, clock: Arc<dyn Clock>) -> Result<Self, Failure> {
         let Some(listener) = listener else { return Ok(Self(None)) };
         let address = listener.address();
+        let scheme = if access.tls.is_some() { "https" } else { "http" };
         let server = Server::start(listener, access, clock).map_err(Failure::configuration)?;
-        tracing::info!(%address, "serving HTTP");
+        tracing::info!(%address, console = %format!("{scheme}://{address}/console/"), "serving HTTP");
         Ok(Self(Some(server)))
     }
 

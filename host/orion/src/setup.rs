@@ -17,6 +17,7 @@ use orion_pipeline::watcher::WatcherSettings;
 use orion_sandbox::{Limits, Sandbox, Settings};
 use orion_source::Source;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::Notify;
 
 use crate::cli::{Failure, RuleArgs};
 use crate::shipped;
@@ -192,8 +193,6 @@ pub struct Signals {
 impl Signals {
     /// Begins to listen. Needs a runtime.
     pub fn catch() -> Result<Self, Failure> {
-        let listen =
-            |kind| signal(kind).map_err(|error| Failure::Configuration(format!("signals cannot be caught: {error}")));
         Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
     }
 
@@ -204,4 +203,28 @@ impl Signals {
             _ = self.interrupt.recv() => tracing::info!("SIGINT: finishing what is in hand"),
         }
     }
+}
+
+/// SIGHUP, with which a supervisor asks for a reload, caught from the moment this exists. Only of what supervisors run: in a terminal it
+/// means that the terminal is gone.
+pub struct Hangups(Signal);
+
+impl Hangups {
+    /// Begins to listen. Needs a runtime.
+    pub fn catch() -> Result<Self, Failure> {
+        Ok(Self(listen(SignalKind::hangup())?))
+    }
+
+    /// Has the folders looked at with each that comes, for ever.
+    pub async fn look(mut self, look: &Notify) {
+        while self.0.recv().await.is_some() {
+            tracing::info!("SIGHUP: looking at rules and plugins");
+            look.notify_one();
+        }
+        std::future::pending().await
+    }
+}
+
+fn listen(kind: SignalKind) -> Result<Signal, Failure> {
+    signal(kind).map_err(|error| Failure::Configuration(format!("signals cannot be caught: {error}")))
 }

@@ -92,6 +92,7 @@ impl Host for Told {
         let refused: Vec<Value> =
             files.refused.iter().map(|(file, why)| json!({ "file": file, "reason": why })).collect();
         Map::from_iter([
+            ("time".to_owned(), json!(self.observer.now())),
             ("generation".to_owned(), generation.number.into()),
             ("groups".to_owned(), generation.groups.len().into()),
             ("rules".to_owned(), rules.into()),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use orion_metrics::{FamilyType, Text};
+use orion_model::Timestamp;
 use orion_sandbox::Plugin;
 use tokio::sync::{Mutex, watch};
 
@@ -43,6 +44,11 @@ pub struct ShelvedPlugin {
 }
 
 impl Observer {
+    /// The time by which is observed: that of a recording, while one is played.
+    pub fn now(&self) -> Timestamp {
+        self.context.clock.now()
+    }
+
     /// What runs.
     pub fn generation(&self) -> Arc<Generation> {
         self.generation.borrow().clone()

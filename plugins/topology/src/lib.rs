@@ -172,8 +172,13 @@ impl Topology {
     fn begin(&mut self, scope: &str, node: &str, blow: Blow) {
         self.make_room(blow.time);
         let mut key = if scope.is_empty() { node.to_owned() } else { format!("{scope} {node}") };
-        // A region is called after its first node also when that has recovered and fails again elsewhere.
-        while self.regions.get(&key).is_some() {
+        // A region is called after its first node also when that has recovered and fails again elsewhere; but one whose time is over is in
+        // nobody's way, whether a tick has ended it already or not.
+        loop {
+            self.end_until(&key, blow.time);
+            if self.regions.get(&key).is_none() {
+                break;
+            }
             key.push('\'');
         }
         self.homes.insert((scope.into(), node.into()), key.as_str().into());

@@ -1,6 +1,6 @@
 //! What the bus and its tasks share, and the way of a commit.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -56,6 +56,8 @@ pub(super) struct Core {
     follow_from: AtomicU64,
     seen: AtomicU64,
     mirrored: AtomicU64,
+    /// Whether what the log says of owners is kept aside.
+    owners_are_staged: AtomicBool,
 }
 
 /// Why a commit did not come to stand.
@@ -89,6 +91,7 @@ impl Core {
             link,
             keys: Keys::of(&settings.prefix),
             seen: AtomicU64::new(cursor.position.max(greeted.is_whole_at())),
+            owners_are_staged: AtomicBool::new(greeted.is_staged),
             greeted: tokio::sync::Mutex::new(greeted),
             intake: Intake::default(),
             outbox: tokio::sync::Mutex::default(),
@@ -187,6 +190,16 @@ impl Core {
 
     pub(super) fn has_mirrored(&self, position: u64) {
         self.mirrored.fetch_max(position, Ordering::Relaxed);
+    }
+
+    /// Whether what the log says of owners is kept aside.
+    pub(super) fn are_owners_staged(&self) -> bool {
+        self.owners_are_staged.load(Ordering::Relaxed)
+    }
+
+    /// What the log says of owners is kept aside from here on, or no more. Nothing is taken over meanwhile.
+    pub(super) fn stages_owners(&self, are_staged: bool) {
+        self.owners_are_staged.store(are_staged, Ordering::Relaxed);
     }
 
     /// The server lost what it had behind some position up to this one.

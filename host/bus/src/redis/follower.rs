@@ -306,7 +306,7 @@ fn replicated(core: &Core, entries: Vec<LogEntry>, last: EntryId) -> Vec<Replica
     let mut commits: Vec<_> = entries
         .into_iter()
         .map(|entry| Replicated {
-            owner: core.local_name(&entry.owner).map(str::to_owned),
+            owner: core.local_name(&entry.owner).map(|owner| core.name_in_file(owner)),
             offset: entry.offset,
             records: entry.records,
             state: entry.state,

@@ -2,19 +2,23 @@
 -- others may: that is a break.
 --
 -- KEYS  meta, log, breaks, log that was brought
--- ARGV  1 the position behind which it goes on, or behind the server's time in microseconds where that is more: whoever filled a
---       server before, and from whatever, used other positions; '0' when it is new; 2 its lineage; 3 up to which position the host held everything; 4 up
---       to which position the log was not brought; then the breaks of before that the host knows
+-- ARGV  1 the highest position the host knows of: it goes on at the server's time in microseconds, so that whoever filled a server
+--       before, and from whatever, used other positions; '' when it is new; 2 its lineage; 3 up to which position the host held
+--       everything; 4 up to which position the log was not brought; 5 how many positions are left out where the clock is behind; then
+--       the breaks of before that the host knows
 local meta, log, breaks, brought = unpack(KEYS)
 local time = redis.call('TIME')
 local founded = time[1] .. '.' .. time[2]
 local run = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)') .. '/' .. founded
-local seq = ARGV[1]
-if seq ~= '0' then seq = string.format('%.0f', math.max(tonumber(seq), tonumber(time[1]) * 1000000 + tonumber(time[2]))) end
+local seq = '0'
+if ARGV[1] ~= '' then
+  local last, micros = tonumber(ARGV[1]), tonumber(time[1]) * 1000000 + tonumber(time[2])
+  seq = string.format('%.0f', micros > last and micros or last + tonumber(ARGV[5]))
+end
 if redis.call('HSETNX', meta, 'lineage', ARGV[2]) == 1 then
   redis.call('HSET', meta, 'run', run, 'founded', founded, 'seq', seq, 'trimmed', ARGV[4])
   if redis.call('EXISTS', brought) == 1 then redis.call('RENAME', brought, log) end
-  for at = 5, #ARGV do redis.call('RPUSH', breaks, ARGV[at]) end
+  for at = 6, #ARGV do redis.call('RPUSH', breaks, ARGV[at]) end
   if seq ~= '0' then redis.call('RPUSH', breaks, run .. ' ' .. ARGV[3] .. ' ' .. seq .. ' filled') end
   -- Whoever follows the log learns from it how far there is nothing to come.
   redis.call('XADD', log, seq .. '-1', 'o', '@/')

@@ -13,7 +13,7 @@ use super::core::{ANSWER_MILLIS, Core, Trouble, away, escaped};
 use super::greeting::{Greeted, Hello, LEFT_OUT_POSITIONS};
 use super::history::History;
 use super::pack::{Unplaced, pack};
-use super::restoring::{Break, RESTORED_OWNER};
+use super::restoring::RESTORED_OWNER;
 use super::script::{REMEMBERED_IDS, eval};
 use super::wire::EntryId;
 use crate::Bus as _;
@@ -87,19 +87,23 @@ impl Core {
         // First: after a crash in the middle this host has to know that the deployment is its own.
         self.keep(greeted).await.map_err(Trouble::Refused)?;
         self.clear_server().await.map_err(|error| away(&error))?;
-        let history = History::of(&self.mirror).await.map_err(Trouble::Refused)?;
-        let read_from = self.found_owners().await?;
         let held = self.mirrored().max(*self.mirror.appended().borrow());
-        self.found_ids(&history, &greeted.open_breaks()).await?;
+        let survived = greeted.lacks_nothing_until(held);
+        // Owners that go with less than the file holds are brought with that: the rest comes behind them.
+        let until = if greeted.is_staged { survived } else { held };
+        let history = History::until(&self.mirror, until).await.map_err(Trouble::Refused)?;
+        let read_from = self.found_owners().await?;
+        self.found_ids(&history).await?;
         let kept_from = self.mirror.before_newest(FOUNDED_RECORDS).await.map_err(Trouble::Refused)?;
         let after = read_from.map_or(kept_from, |position| position.min(kept_from));
-        self.found_log(&history, after, &greeted.open_breaks()).await?;
+        self.found_log(&history, after).await?;
         // A host that has taken over nothing yet is no new deployment: others hold what has those positions.
-        let seq = if is_new && held == 0 { 0 } else { held.max(self.seen()) + LEFT_OUT_POSITIONS };
+        let last = if is_new && held == 0 { String::new() } else { held.max(self.seen()).to_string() };
         let keys = [&self.keys.meta, &self.keys.log, &self.keys.breaks, &self.keys.founded_log];
         let mut command = eval(include_str!("found.lua"), &keys);
-        command.arg(seq).arg(&lineage).arg(held).arg(after);
-        for one in &greeted.breaks {
+        command.arg(last).arg(&lineage).arg(survived).arg(after).arg(LEFT_OUT_POSITIONS);
+        // Whoever has followed the log behind another loss follows again what this host brings.
+        for one in greeted.breaks_of_owners() {
             command.arg(one.to_string());
         }
         let founded: RedisResult<Value> = command.query_async(&mut self.link.clone()).await;
@@ -147,7 +151,7 @@ impl Core {
     /// Brings the owners; the position behind which one of them has yet to read.
     async fn found_owners(&self) -> Result<Option<u64>, Trouble> {
         let mut read_from = None;
-        for (owner, place) in self.mirrored_owners().await? {
+        for (owner, place) in self.mirrored_owners().await.map_err(Trouble::Refused)? {
             let loaded = self.mirror.load(&owner).await.map_err(Trouble::Refused)?;
             let Some(offset) = loaded.offset else { continue };
             if place.reads_log {
@@ -177,18 +181,17 @@ impl Core {
         redis::cmd("HSET").arg(&self.keys.owners).arg(name).arg(offset).query_async(&mut link).await
     }
 
-    /// Brings the ids of what was recorded, so that nothing of it comes twice; but for what this host has yet to give back.
-    async fn found_ids(&self, history: &History, open: &[Break]) -> Result<(), Trouble> {
+    /// Brings the ids of what was recorded, so that nothing of it comes twice.
+    async fn found_ids(&self, history: &History) -> Result<(), Trouble> {
         let mut after = self.mirror.before_newest(REMEMBERED_IDS).await.map_err(Trouble::Refused)?;
         while let Some((last, ids)) = history.ids(after, IDS_BATCH).await.map_err(Trouble::Refused)? {
             after = last;
             let mut remember = redis::cmd("SADD");
             remember.arg(&self.keys.ids[0]);
-            let known: Vec<_> = ids.iter().filter(|(position, _)| !is_lost(open, *position)).collect();
-            for (_, id) in &known {
+            for (_, id) in &ids {
                 remember.arg(id.as_bytes().as_slice());
             }
-            if !known.is_empty() {
+            if !ids.is_empty() {
                 remember.query_async::<()>(&mut self.link.clone()).await.map_err(|error| away(&error))?;
             }
         }
@@ -196,12 +199,11 @@ impl Core {
     }
 
     /// Brings the records behind a position, at their positions.
-    async fn found_log(&self, history: &History, mut after: u64, open: &[Break]) -> Result<(), Trouble> {
+    async fn found_log(&self, history: &History, mut after: u64) -> Result<(), Trouble> {
         loop {
             let entries = history.read(after, BATCH).await.map_err(Trouble::Refused)?;
             let Some(last) = entries.last() else { return Ok(()) };
             after = last.seq;
-            let entries: Vec<_> = entries.into_iter().filter(|entry| !is_lost(open, entry.seq)).collect();
             // The records of an entry have positions without a gap.
             for run in entries.chunk_by(|one, next| one.seq + 1 == next.seq) {
                 self.found_entry(run).await.map_err(|error| away(&error))?;
@@ -219,9 +221,4 @@ impl Core {
         }
         append.query_async::<()>(&mut self.link.clone()).await
     }
-}
-
-/// Whether what stands there is lost and not given back yet.
-fn is_lost(open: &[Break], position: u64) -> bool {
-    open.iter().any(|one| one.took(position))
 }

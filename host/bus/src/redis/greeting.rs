@@ -19,7 +19,7 @@ use crate::error::BusError;
 use crate::record::{Commit, StateChange};
 use crate::{Bus as _, SqliteBus};
 
-/// Positions that are left out after a server lost something: more than it can have lost.
+/// Positions that are left out after a server lost something where its clock is behind those it gave: more than it can have lost.
 pub(super) const LEFT_OUT_POSITIONS: u64 = 1_000_000;
 
 /// Owner, in the host's own file, of what is known of the server.
@@ -33,6 +33,10 @@ const BREAKS_KEY: &[u8] = b"breaks";
 
 const WHOLE_AT_KEY: &[u8] = b"whole_at";
 
+const WHOLE_UNTIL_KEY: &[u8] = b"whole_until";
+
+const STAGED_KEY: &[u8] = b"staged";
+
 /// What is known of the server.
 #[derive(Debug, Default)]
 pub(super) struct Greeted {
@@ -44,6 +48,11 @@ pub(super) struct Greeted {
     whole_run: Option<String>,
     /// Up to where the file has to follow the log for `run` to be that one.
     whole_at: Option<u64>,
+    /// How far the file held the log when it was whole last; of no meaning while it is.
+    whole_until: u64,
+    /// Whether what was taken over of owners, and what the log says of them since, is kept aside: it follows from records that the
+    /// file does not hold yet ([`super::owners`]).
+    pub(super) is_staged: bool,
     /// The deployment that this host is part of.
     pub(super) lineage: Option<String>,
     /// Every loss that is known. Whoever fills an empty server tells it of those of before: a host that was away has yet to
@@ -69,6 +78,8 @@ impl Greeted {
             whole_run: run,
             lineage: text(LINEAGE_KEY),
             whole_at: text(WHOLE_AT_KEY).and_then(|position| position.parse().ok()).filter(|position| *position > 0),
+            whole_until: text(WHOLE_UNTIL_KEY).and_then(|position| position.parse().ok()).unwrap_or(0),
+            is_staged: text(STAGED_KEY).is_some_and(|staged| staged == "1"),
             breaks: text(BREAKS_KEY).unwrap_or_default().lines().filter_map(Break::read).collect(),
             gives_way_for: GIVE_WAY,
             offset: loaded.offset,
@@ -76,14 +87,26 @@ impl Greeted {
         })
     }
 
-    /// The losses of before that are not over.
-    pub(super) fn open_breaks(&self) -> Vec<Break> {
-        breaks_since(self.whole_run.as_deref(), &self.breaks)
-    }
-
     /// Up to where this host's file has yet to follow the log to be as the log has it.
     pub(super) fn is_whole_at(&self) -> u64 {
         self.whole_at.unwrap_or(0)
+    }
+
+    /// Up to where the file surely lacks nothing of the log, when it holds it up to some position.
+    pub(super) fn lacks_nothing_until(&self, mirrored: u64) -> u64 {
+        if self.whole_at.is_some() { self.whole_until } else { mirrored }
+    }
+
+    /// The losses that are part of what the file has of owners.
+    pub(super) fn breaks_of_owners(&self) -> &[Break] {
+        let unknown = if self.is_staged { breaks_since(self.whole_run.as_deref(), &self.breaks).len() } else { 0 };
+        self.breaks.get(..self.breaks.len() - unknown).unwrap_or_default()
+    }
+
+    /// The file is not whole from here on, and what comes of owners is kept aside or not.
+    fn is_torn(&mut self, mirrored: u64, whole_at: u64, is_staged: bool) {
+        self.whole_until = self.lacks_nothing_until(mirrored);
+        (self.whole_at, self.is_staged) = (Some(whole_at), is_staged);
     }
 
     fn kept(&self) -> Commit {
@@ -94,6 +117,8 @@ impl Greeted {
             (RUN_KEY, self.whole_run.clone()),
             (BREAKS_KEY, Some(breaks)),
             (WHOLE_AT_KEY, Some(self.is_whole_at().to_string())),
+            (WHOLE_UNTIL_KEY, Some(self.whole_until.to_string())),
+            (STAGED_KEY, Some(u8::from(self.is_staged).to_string())),
         ];
         Commit {
             owner: RUN_OWNER.to_owned(),
@@ -141,7 +166,7 @@ impl Core {
                 }
             }
         };
-        self.join(&greeted, &known).await?;
+        self.join(&mut greeted, &known).await?;
         make_known(&self.link).await.map_err(|error| away(&error))?;
         self.has_met(&known.run, known.last_seq);
         if greeted.run.as_ref() != Some(&known.run) {
@@ -158,20 +183,20 @@ impl Core {
         let _still = self.intake.still().await?;
         if greeted.lineage.is_some() {
             self.forget_tail_until(known.last_seq);
-            // Whatever else the server lacked, the founder has brought.
             let lost = match is_founder {
-                true => greeted.open_breaks(),
+                // As of when its file was whole it has brought everything.
+                true => known.breaks.last().cloned().into_iter().collect(),
                 false => breaks_since(greeted.whole_run.as_deref(), &known.breaks),
             };
             // First: what is given back follows from it.
             self.bring_own_owners().await?;
             self.give_back(&lost).await?;
-            if !is_founder {
-                // Known before it is so, also to the next process: from here on owners may be further than the records here, but no
-                // further than this.
-                greeted.whole_at = Some(self.seen() + LEFT_OUT_POSITIONS);
+            if is_founder {
+                // The server has of owners what the file has.
+                greeted.is_torn(self.mirrored(), self.seen() + LEFT_OUT_POSITIONS, false);
                 self.keep(greeted).await.map_err(Trouble::Refused)?;
-                self.take_over_owners(&lost).await?;
+            } else {
+                self.take_over_owners(greeted, &lost).await?;
             }
         }
         // Losses that the server knows nothing of: it was filled by a host that knew nothing of them, and what that one had followed in
@@ -182,24 +207,26 @@ impl Core {
             self.follow_again_from(parted);
         }
         (greeted.run, greeted.lineage, greeted.breaks) = (Some(known.run), Some(known.lineage), known.breaks);
-        greeted.whole_at = Some(self.seen());
+        greeted.is_torn(self.mirrored(), self.seen(), greeted.is_staged);
         self.keep(greeted).await.map_err(Trouble::Refused)
     }
 
-    async fn take_over_owners(&self, lost: &[Break]) -> Result<(), Trouble> {
-        if lost.iter().any(|one| one.is_filled) {
+    async fn take_over_owners(&self, greeted: &mut Greeted, lost: &[Break]) -> Result<(), Trouble> {
+        let is_filled = lost.iter().any(|one| one.is_filled);
+        // Of commits without records some may be lost though their position is not. What is kept aside is of the server as it was.
+        let copies = is_filled || greeted.is_staged || lost.iter().any(|one| self.mirrored() >= one.survived);
+        // Known before it is so, also to the next process.
+        greeted.is_torn(self.mirrored(), self.seen() + LEFT_OUT_POSITIONS, copies);
+        self.keep(greeted).await.map_err(Trouble::Refused)?;
+        if is_filled {
             self.bring_missing_owners().await?;
         }
-        // Of commits without records some may be lost though their position is not.
-        match lost.iter().any(|one| one.is_filled || self.mirrored() >= one.survived) {
-            true => self.copy_owners().await,
-            false => Ok(()),
-        }
+        if copies { self.copy_owners().await } else { Ok(()) }
     }
 
     /// Makes sure that this host's file is part of the deployment, and holds every owner: from the log alone it would learn
     /// only what changes from now on.
-    async fn join(&self, greeted: &Greeted, known: &Known) -> Result<(), Trouble> {
+    async fn join(&self, greeted: &mut Greeted, known: &Known) -> Result<(), Trouble> {
         let is_new = greeted.lineage.is_none();
         let is_foreign = match &greeted.lineage {
             Some(lineage) => *lineage != known.lineage,
@@ -217,6 +244,9 @@ impl Core {
             );
         }
         if is_new || known.trimmed > self.mirrored() {
+            let _still = self.intake.still().await?;
+            greeted.is_torn(self.mirrored(), self.seen(), true);
+            self.keep_as_it_is(greeted).await.map_err(Trouble::Refused)?;
             self.copy_owners().await?;
             self.has_mirrored(known.trimmed);
         }
@@ -251,13 +281,21 @@ impl Core {
     /// Notes in the host's own file what is known, and that the last loss is over if it is.
     pub(super) async fn keep(&self, greeted: &mut Greeted) -> Result<(), BusError> {
         if greeted.whole_at.is_some_and(|position| self.mirrored() >= position) {
-            greeted.whole_at = None;
+            if greeted.is_staged {
+                self.adopt_staged().await?;
+            }
+            (greeted.whole_at, greeted.is_staged) = (None, false);
             greeted.whole_run.clone_from(&greeted.run);
         }
+        self.keep_as_it_is(greeted).await
+    }
+
+    async fn keep_as_it_is(&self, greeted: &mut Greeted) -> Result<(), BusError> {
         let kept = greeted.kept();
         let offset = kept.offset;
         self.mirror.commit(kept).await?;
         greeted.offset = Some(offset);
+        self.stages_owners(greeted.is_staged);
         Ok(())
     }
 

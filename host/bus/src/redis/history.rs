@@ -22,19 +22,26 @@ pub(super) struct History {
     moved: BTreeMap<u64, u64>,
     /// The positions in the file of records that stand elsewhere in Redis.
     left: BTreeSet<u64>,
+    /// Nothing behind this position.
+    until: u64,
 }
 
 impl History {
     /// As the file has it.
     pub(super) async fn of(mirror: &Arc<SqliteBus>) -> Result<Self, BusError> {
+        Self::until(mirror, u64::MAX).await
+    }
+
+    /// As the file had it when it had followed the log up to a position.
+    pub(super) async fn until(mirror: &Arc<SqliteBus>, until: u64) -> Result<Self, BusError> {
         let state = mirror.load(MOVED_OWNER).await?.state;
-        let places: BTreeMap<u64, u64> =
-            state.iter().filter_map(|(key, value)| Some((position(key)?, position(value)?))).collect();
+        let places = state.iter().filter_map(|(key, value)| Some((position(key)?, position(value)?)));
+        let places: BTreeMap<u64, u64> = places.filter(|(there, _)| *there <= until).collect();
         // In order of positions: the last one stays.
         let last: BTreeMap<u64, u64> = places.iter().map(|(there, here)| (*here, *there)).collect();
         let left = last.keys().copied().collect();
         let moved = last.into_iter().map(|(here, there)| (there, here)).collect();
-        Ok(Self { mirror: mirror.clone(), places, moved, left })
+        Ok(Self { mirror: mirror.clone(), places, moved, left, until })
     }
 
     /// Up to `max` records behind a position, in order.
@@ -45,7 +52,11 @@ impl History {
             let entries = self.mirror.read(from, max).await?;
             let Some(last) = entries.last() else { break };
             from = last.seq;
-            found.extend(entries.into_iter().filter(|entry| !self.left.contains(&entry.seq)));
+            let is_here = |entry: &Entry| entry.seq <= self.until && !self.left.contains(&entry.seq);
+            found.extend(entries.into_iter().filter(is_here));
+            if from >= self.until {
+                break;
+            }
         }
         let (there, here): (Vec<u64>, Vec<u64>) =
             self.moved.range(after.saturating_add(1)..).take(max).map(|(there, here)| (*there, *here)).unzip();
@@ -73,7 +84,7 @@ impl History {
         let ids = self.mirror.ids(after, max).await?;
         let Some((last, _)) = ids.last().copied() else { return Ok(None) };
         let placed = ids.into_iter().map(|(here, id)| (there.get(&here).copied().unwrap_or(here), id));
-        Ok(Some((last, placed.collect())))
+        Ok(Some((last, placed.filter(|(there, _)| *there <= self.until).collect())))
     }
 }
 

@@ -43,9 +43,9 @@ pub fn demo(args: &DemoArgs) -> Result<ExitCode, Failure> {
         Access::default().check(listener.address()).map_err(Failure::configuration)?;
     }
     let serves = listener.as_ref().map(Listener::address);
-    let at = serves.map_or_else(|| "nothing".to_owned(), |address| format!("http://{address}/health"));
+    let at = serves.map_or_else(|| "nothing".to_owned(), |address| format!("http://{address}/console/"));
     output::print(&format!(
-        "{}\nrules    {} (edit one: it is live when saved)\nrecords  {}\nserves   {at}\n\n",
+        "{}\nrules    {} (edit one: it is live when saved)\nrecords  {}\nconsole  {at}\n\n",
         scene.introduction,
         rules.rules.display(),
         memory_dir.display()

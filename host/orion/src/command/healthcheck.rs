@@ -45,7 +45,7 @@ pub fn healthcheck(args: &HealthcheckArgs) -> Result<ExitCode, Failure> {
 }
 
 /// Who serves at every address is asked at the one of this machine.
-fn reachable(address: SocketAddr) -> SocketAddr {
+pub fn reachable(address: SocketAddr) -> SocketAddr {
     let ip = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
@@ -55,7 +55,7 @@ fn reachable(address: SocketAddr) -> SocketAddr {
 }
 
 /// Whether the answer is 200, and its text.
-fn ask(address: SocketAddr, path: &str, timeout: Duration) -> std::io::Result<(bool, String)> {
+pub fn ask(address: SocketAddr, path: &str, timeout: Duration) -> std::io::Result<(bool, String)> {
     let mut stream = TcpStream::connect_timeout(&address, timeout)?;
     stream.set_read_timeout(Some(timeout))?;
     stream.set_write_timeout(Some(timeout))?;

@@ -10,9 +10,9 @@ use orion_source::{Destination, Prometheus};
 use crate::cli::{Failure, RunArgs};
 use crate::confinement;
 use crate::serving::Serving;
-use crate::setup::{self, Pipeline, Plan, Signals};
+use crate::setup::{self, Hangups, Pipeline, Plan, Signals};
 
-/// Runs until SIGTERM or SIGINT.
+/// Runs until SIGTERM or SIGINT. SIGHUP has it look at rules and plugins at once.
 pub fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
     let source = args.watch.prometheus.source(args.watch.prometheus_timeout)?;
     let memory_dir = args.data.memory_dir();
@@ -41,7 +41,7 @@ pub fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
         remembers: args.deployment.remembers(),
     };
     setup::runtime()?.block_on(async {
-        let mut signals = Signals::catch()?;
+        let (mut signals, hangups) = (Signals::catch()?, Hangups::catch()?);
         tracing::info!(
             version = env!("CARGO_PKG_VERSION"),
             autonomy_level = "N0",
@@ -53,8 +53,12 @@ pub fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
         let serving = Serving::start(listener, access, plan.clock.clone())?;
         let pipeline = Pipeline::start(plan).await?;
         serving.speak_for(&pipeline, &attestation);
+        let look = pipeline.engine.look();
         let end = async {
-            signals.received().await;
+            tokio::select! {
+                () = signals.received() => {}
+                () = hangups.look(&look) => {}
+            }
             serving.end().await;
         };
         setup::close(pipeline.run_until(end).await?)

@@ -1,5 +1,6 @@
 //! The folders: what may be read, what may be written, and whether there is room.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use orion_pipeline::library::{check, read_rule_file, rule_files};
@@ -7,7 +8,7 @@ use rustix::fs::{Access, access, statvfs};
 use serde_json::json;
 
 use crate::cli::RunArgs;
-use crate::finding::{Check, Fault, counted};
+use crate::finding::{Check, Fault, counted, some_of};
 use crate::{rule_set, setup};
 
 /// Room on the disk below which it is time to do something: some days of a busy deployment.
@@ -82,6 +83,7 @@ pub fn memory(memory: &Path) -> Check {
     let (uid, facts) = (rustix::process::geteuid().as_raw(), json!({ "folder": memory }));
     let place = existing(memory);
     let failures = match access(&place, Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK) {
+        Ok(()) if place == memory => not_writable(memory, uid).into_iter().chain(writable_by_others(memory)).collect(),
         Ok(()) => Vec::new(),
         Err(why) => {
             let mend = format!("`chown --recursive {uid} {}`, or run it as the user whose it is", place.display());
@@ -94,6 +96,37 @@ pub fn memory(memory: &Path) -> Check {
         false => format!("{} is not there yet and can be made by this user ({uid})", memory.display()),
     };
     Check::of(NAME, said, failures, facts)
+}
+
+/// What lies in the memory folder and is not this user's to write. One command that root ran there is enough for it.
+fn not_writable(memory: &Path, uid: u32) -> Option<Fault> {
+    let inside = |folder: &Path| -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        entries.map(|entry| entry.path()).collect()
+    };
+    let top = inside(memory);
+    let below = top.iter().filter(|path| path.is_dir()).flat_map(|folder| inside(folder));
+    let all = top.iter().cloned().chain(below);
+    let foreign = all.filter(|path| access(path, Access::READ_OK | Access::WRITE_OK).is_err());
+    let mut names: Vec<String> =
+        foreign.map(|path| path.strip_prefix(memory).unwrap_or(&path).display().to_string()).collect();
+    names.sort();
+    (!names.is_empty()).then(|| {
+        let what = format!("in {} this user ({uid}) cannot write {}", memory.display(), some_of(&names));
+        Fault::new(what, format!("`chown --recursive {uid} {}`, with Orion stopped", memory.display()))
+    })
+}
+
+/// Whether others may write where compiled plugins lie, which are native code: a start refuses that.
+fn writable_by_others(memory: &Path) -> Option<Fault> {
+    const BY_OTHERS: u32 = 0o022;
+    let compiled = memory.join("compiled");
+    let mode = compiled.metadata().ok()?.permissions().mode();
+    (mode & BY_OTHERS != 0).then(|| {
+        let what =
+            format!("others may write to {} (mode {:03o}), and it holds native code", compiled.display(), mode & 0o777);
+        Fault::new(what, format!("`chmod 700 {}`", compiled.display()))
+    })
 }
 
 /// Room on the disk of the memory folder.

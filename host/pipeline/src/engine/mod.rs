@@ -14,7 +14,7 @@ use orion_bus::{Bus, BusError};
 use orion_model::Clock;
 use orion_sandbox::Sandbox;
 use orion_source::Source;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use self::groups::Groups;
 use self::stages::{StageContext, Stages};
@@ -91,6 +91,8 @@ pub struct Engine {
     generation: watch::Sender<Arc<Generation>>,
     files: watch::Sender<Arc<Files>>,
     stages: Stages,
+    /// Told when somebody wants the folders looked at now.
+    asked: Arc<Notify>,
 }
 
 impl Engine {
@@ -154,6 +156,7 @@ impl Engine {
             files,
             stages: Stages::start(stages, remembers.then(|| parts.library.memory_dir.clone()), parts.archive),
             library_settings: parts.library,
+            asked: Arc::default(),
         };
         engine.apply(first).await?;
         engine.library.iter_mut().for_each(Library::have_ended);
@@ -186,9 +189,14 @@ impl Engine {
         self.context.evaluations.subscribe()
     }
 
+    /// Whoever tells it has the folders looked at now, while edits are followed.
+    pub fn look(&self) -> Arc<Notify> {
+        self.asked.clone()
+    }
+
     /// Takes edits of rules and plugins as they come. Returns only on an error that no edit can mend.
     pub async fn follow_edits(&mut self) -> Result<(), EngineError> {
-        let mut watch = FolderWatch::start(&self.library_settings.dirs());
+        let mut watch = FolderWatch::start(&self.library_settings.dirs(), self.asked.clone());
         loop {
             let shares = self.shares.changed();
             let is_work_another = match &self.library {

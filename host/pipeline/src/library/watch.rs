@@ -1,14 +1,15 @@
-//! Tells when a folder may have changed: file events, settled, and a slow poll because watches get lost.
+//! Tells when a folder may have changed: file events, settled, a slow poll because watches get lost, and whoever asks for a look.
 //!
 //! An event only says "look again"; what changed is found by content. So a missed, doubled or misleading event costs
 //! nothing but time.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use notify::event::{AccessKind, AccessMode, EventKind};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 /// How long a folder must be quiet after a change: an editor's save is a burst of renames and writes, and reading in
 /// the middle of it would refuse a half-written file.
@@ -26,11 +27,12 @@ pub struct FolderWatch {
     dirs: Vec<PathBuf>,
     watcher: Option<RecommendedWatcher>,
     changes: mpsc::Receiver<()>,
+    asked: Arc<Notify>,
 }
 
 impl FolderWatch {
-    /// Begins to watch. Where the system cannot, the poll remains.
-    pub fn start(dirs: &[PathBuf]) -> Self {
+    /// Begins to watch. Where the system cannot, the poll remains, and whoever asks.
+    pub fn start(dirs: &[PathBuf], asked: Arc<Notify>) -> Self {
         // One place: that something changed is all there is to say, however often.
         let (sender, changes) = mpsc::channel(1);
         let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
@@ -46,7 +48,7 @@ impl FolderWatch {
                 None
             }
         };
-        let mut watch = Self { dirs: dirs.to_vec(), watcher, changes };
+        let mut watch = Self { dirs: dirs.to_vec(), watcher, changes, asked };
         watch.renew();
         watch
     }
@@ -64,9 +66,11 @@ impl FolderWatch {
     /// Waits until it is time to look again.
     pub async fn changed(&mut self) {
         let poll = Duration::from_millis(POLL_MILLIS);
-        match tokio::time::timeout(poll, next(&mut self.changes, self.watcher.is_some())).await {
-            Ok(()) => self.settled().await,
-            Err(_) => self.renew(),
+        tokio::select! {
+            () = next(&mut self.changes, self.watcher.is_some()) => self.settled().await,
+            // Who asks has saved already.
+            () = self.asked.notified() => self.renew(),
+            () = tokio::time::sleep(poll) => self.renew(),
         }
     }
 
@@ -103,7 +107,7 @@ mod tests {
     #[tokio::test]
     async fn a_burst_of_saves_is_one_change_and_reading_is_none() {
         let dir = tempfile::tempdir().unwrap();
-        let mut watch = FolderWatch::start(&[dir.path().to_owned()]);
+        let mut watch = FolderWatch::start(&[dir.path().to_owned()], Arc::default());
         for save in 0..50 {
             std::fs::write(dir.path().join("a.yaml"), save.to_string()).unwrap();
         }
@@ -111,5 +115,16 @@ mod tests {
         assert_eq!(std::fs::read(dir.path().join("a.yaml")).unwrap(), b"49");
         let quiet = tokio::time::timeout(Duration::from_millis(SETTLE_MILLIS * 2), watch.changed()).await;
         assert!(quiet.is_err(), "the burst was told twice, or reading counted as a change");
+    }
+
+    #[tokio::test]
+    async fn who_asks_for_a_look_does_not_wait_for_the_poll_and_is_given_one() {
+        let asked = Arc::new(Notify::new());
+        let mut watch = FolderWatch::start(&[], asked.clone());
+        asked.notify_one();
+        let soon = Duration::from_millis(POLL_MILLIS / 2);
+        assert!(tokio::time::timeout(soon, watch.changed()).await.is_ok(), "nobody looked");
+        let quiet = tokio::time::timeout(Duration::from_millis(SETTLE_MILLIS), watch.changed()).await;
+        assert!(quiet.is_err(), "asked once is looked once");
     }
 }

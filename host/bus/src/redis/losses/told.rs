@@ -183,3 +183,21 @@ async fn what_follows_from_what_another_host_has_yet_to_give_back_does_not_come_
     scene.hosts[1].core.forget_greeting().await;
     scene.check().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_knows_of_owners_what_goes_with_the_records_that_it_holds() {
+    let mut scene = Scene::new(&["one", "two"]).await;
+    scene.observe(0).await;
+    // Nobody's file holds it. The second host fills the server and the first one gives it back, and takes over whose step it was.
+    scene.empty();
+    scene.hosts[1].meet().await;
+    scene.hosts[0].meet().await;
+    scene.share();
+    // Killed before its file holds the event; then the server has it no more either. The group has not said it.
+    scene.hosts[0].restart().await;
+    scene.empty();
+    scene.share();
+    scene.hosts[0].meet().await;
+    assert_eq!(scene.hosts[0].core.load("a").await.unwrap().offset, None);
+    scene.check().await;
+}
