@@ -118,8 +118,8 @@ impl Measured {
     /// One document: that of the detector, with what was measured besides by its name.
     fn to_json(&self) -> Value {
         let mut document = self.anomaly.as_ref().map_or(json!({}), Report::to_json);
-        if let Some(root_cause) = &self.root_cause {
-            document["root_cause"] = root_cause.to_json();
+        if let (Some(root_cause), Some(fields)) = (&self.root_cause, document.as_object_mut()) {
+            fields.insert("root_cause".to_owned(), root_cause.to_json());
         }
         document
     }

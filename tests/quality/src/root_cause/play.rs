@@ -55,7 +55,7 @@ impl Player {
     pub fn play(&self, rules: &str, past: Past) -> Result<Recorded, QualityError> {
         let defaults = Defaults { interval_millis: STEP_MILLIS, sources: BTreeSet::from([SOURCE.to_owned()]) };
         let checked = check("services.yaml", rules, &self.shelf, &defaults);
-        let accepted = checked.accepted.ok_or_else(|| QualityError::Wrong(checked.report))?;
+        let accepted = checked.accepted.ok_or(QualityError::Wrong(checked.report))?;
         let generation = Accepted::generation([&accepted]);
         let settings = ReplaySettings {
             from: Timestamp::from_millis(past.span.0),
