@@ -37,7 +37,7 @@ pub enum Failure {
     Refused(usize),
     /// The deployed binary could act.
     #[error(
-        "orion imports what starts processes: {0}. Find who brought it in with \
+        "orion holds what starts processes: {0}. Find who brought it in with \
          `cargo tree --package orion --edges normal` and take it out: the deployed orion only observes"
     )]
     Acts(String),
