@@ -1,6 +1,7 @@
 //! What the build server checks: the quick and frequent failures first, the test runner's summary last.
 
 use crate::program::{Failure, cargo};
+use crate::released::Build;
 use crate::{conformance, fuzz, n0, setup};
 
 /// Compiled in for tests only: points at which they let orion crash.
@@ -16,7 +17,7 @@ pub fn everything() -> Result<(), Failure> {
     document.env("RUSTDOCFLAGS", "--deny warnings").run()?;
     setup::cargo_deny()?;
     cargo(["deny", "check", "bans", "licenses", "sources"]).run()?;
-    n0::check()?;
+    n0::check_built(Build::Checked)?;
     conformance::of_environment()?;
     fuzz::short()?;
     run_tests()

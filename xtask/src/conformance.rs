@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use crate::program::{Failure, program, root};
-use crate::released;
+use crate::released::{self, Build};
 
 /// Corners of the format, each in a file of its own.
 const OWN_RULES: &str = "host/rules/conformance";
@@ -32,7 +32,7 @@ pub fn run(arguments: &[String]) -> Result<(), Failure> {
             _ => return Err(Failure::UnexpectedArgument("conformance", argument.to_owned())),
         }
     }
-    check(&folders, as_json)
+    check(&folders, as_json, Build::Released)
 }
 
 /// With the folder that the build server names. Without one the own files alone are checked, which is said.
@@ -43,12 +43,12 @@ pub fn of_environment() -> Result<(), Failure> {
             "NOT CHECKED: public rule files. {PUBLIC_RULES_VARIABLE} names no folder of them; only {OWN_RULES} is checked."
         );
     }
-    check(&named.map(PathBuf::from).into_iter().collect::<Vec<_>>(), false)
+    check(&named.map(PathBuf::from).into_iter().collect::<Vec<_>>(), false, Build::Checked)
 }
 
-fn check(folders: &[PathBuf], as_json: bool) -> Result<(), Failure> {
+fn check(folders: &[PathBuf], as_json: bool, how: Build) -> Result<(), Failure> {
     please_promtool()?;
-    let orion = released::build()?;
+    let orion = released::build(how)?;
     let own = root().join(OWN_RULES);
     let mut sets = Vec::new();
     for folder in std::iter::once(&own).chain(folders) {

@@ -7,6 +7,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::program::{Failure, cargo, program, root};
+use crate::released::Build;
 use crate::{setup, target};
 
 /// Where libFuzzer sees which code an input reaches, and what it was compared with.
@@ -46,23 +47,23 @@ struct Fuzzing {
 pub fn run(arguments: &[String]) -> Result<(), Failure> {
     let fuzzing = read(arguments)?;
     let targets = chosen(fuzzing.target.as_deref())?;
-    fuzz(&targets, fuzzing.seconds)
+    fuzz(&targets, fuzzing.seconds, Build::Released)
 }
 
 /// A short run of every target.
 pub fn short() -> Result<(), Failure> {
-    fuzz(&chosen(None)?, SHORT_SECONDS)
+    fuzz(&chosen(None)?, SHORT_SECONDS, Build::Checked)
 }
 
-fn fuzz(targets: &[String], seconds: u64) -> Result<(), Failure> {
+fn fuzz(targets: &[String], seconds: u64, how: Build) -> Result<(), Failure> {
     setup::wasm_target()?;
     let host = target::host()?;
     let folder = target::folder()?.join("fuzz");
     // With a target that is named, the flags are not used for what runs while building.
     let build =
-        cargo(["build", "--release", "--locked", "--manifest-path", MANIFEST, "--target", &host, "--target-dir"]);
-    build.args([&folder]).env("RUSTFLAGS", FLAGS).run()?;
-    let binary = folder.join(host).join("release").join(BINARY);
+        cargo(["build", "--profile", how.profile(), "--locked", "--manifest-path", MANIFEST, "--target", &host]);
+    build.args(["--target-dir"]).args([&folder]).env("RUSTFLAGS", FLAGS).run()?;
+    let binary = folder.join(host).join(how.profile()).join(BINARY);
     targets.iter().try_for_each(|name| fuzz_one(&binary, &folder, name, seconds))
 }
 

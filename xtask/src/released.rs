@@ -5,12 +5,33 @@ use std::path::{Path, PathBuf};
 use crate::program::{Failure, cargo};
 use crate::target;
 
+/// How much of it is optimised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Build {
+    /// As it is released.
+    Released,
+    /// The same code, in a third of the time: enough to see what is in it and whether it runs, which is what the build server asks. What
+    /// an optimisation leaves out is still in it.
+    Checked,
+}
+
+impl Build {
+    /// The profile of cargo.
+    pub const fn profile(self) -> &'static str {
+        match self {
+            Self::Released => "release",
+            Self::Checked => "checked",
+        }
+    }
+}
+
 /// Builds it and says where it is. With the target named, what runs during the build is not linked statically: macros cannot be.
-pub fn build() -> Result<PathBuf, Failure> {
-    let host = target::host()?;
+pub fn build(how: Build) -> Result<PathBuf, Failure> {
+    let (host, profile) = (target::host()?, how.profile());
     let flags = format!("target.{host}.rustflags=[\"-C\", \"target-feature=+crt-static\"]");
-    cargo(["build", "--release", "--locked", "--package", "orion", "--target", &host, "--config", &flags]).run()?;
-    Ok(target::folder()?.join(host).join("release").join("orion"))
+    let built = cargo(["build", "--profile", profile, "--locked", "--package", "orion", "--target", &host]);
+    built.args(["--config", &flags]).run()?;
+    Ok(target::folder()?.join(host).join(profile).join("orion"))
 }
 
 /// `cargo xtask static [FILE]`: builds it, and copies it there.
@@ -19,7 +40,7 @@ pub fn run(arguments: &[String]) -> Result<(), Failure> {
         return Err(Failure::UnexpectedArgument("static", second.clone()));
     }
     crate::setup::wasm_target()?;
-    let orion = build()?;
+    let orion = build(Build::Released)?;
     match arguments.first() {
         Some(file) => copied(&orion, Path::new(file)),
         None => {
