@@ -212,7 +212,11 @@ pub(super) fn stories(events: &[(ToldEvent, Cut)], terms: Terms, end: i64) -> Ve
             region.severities.extend(other.severities);
             region.counts.extend(other.counts);
         }
-        while regions.iter().any(|other| other.key == region.key) {
+        loop {
+            pass(&mut regions, &mut closed, std::slice::from_ref(&region.key), time, terms);
+            if regions.iter().all(|other| other.key != region.key) {
+                break;
+            }
             region.key.push('\'');
         }
         region.fires_or_occurs(&node, told);
