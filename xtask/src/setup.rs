@@ -125,10 +125,16 @@ fn node_toolchains() -> Result<(), Failure> {
                 .to_owned(),
         ));
     }
-    // All of them, each time: npm takes away what it is not asked for.
+    // All of them, into a folder without any: npm takes away what it is not asked for, and over what is there it loses some of what it is.
     let wanted: Vec<_> = NODE_TOOLCHAINS.iter().map(|(package, version)| format!("{package}@{version}")).collect();
     eprintln!("Tests need {}; installing into {}.", wanted.join(", "), folder.display());
-    std::fs::create_dir_all(&folder).map_err(|why| Failure::NotWritten(folder.display().to_string(), why))?;
+    let emptied = || {
+        if folder.exists() {
+            std::fs::remove_dir_all(&folder)?;
+        }
+        std::fs::create_dir_all(&folder)
+    };
+    emptied().map_err(|why| Failure::NotWritten(folder.display().to_string(), why))?;
     let quiet = ["install", "--no-audit", "--no-fund", "--silent", "--no-save", "--prefix"];
     program("npm").args(quiet).args([&folder]).args(&wanted).run()
 }
