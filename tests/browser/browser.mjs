@@ -47,7 +47,12 @@ export async function withPage(browser, base, look, use) {
   page.on('request', (request) => request.url().startsWith(new URL(base).origin) || wrong.push(`asked elsewhere: ${request.url()}`));
   page.allow = (text) => allowed.push(text);
   try {
-    await use(page);
+    try {
+      await use(page);
+    } catch (error) {
+      console.error([page.url(), ...wrong, await page.evaluate(() => document.body.innerText).catch(String)].join('\n'));
+      throw error;
+    }
     assert.equal(await page.evaluate(() => globalThis.hit), undefined, 'a text of the data ran');
     assert.deepEqual(wrong, []);
   } finally {

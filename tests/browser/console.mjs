@@ -8,6 +8,9 @@ import { between } from './proxy.mjs';
 
 const [DESK] = LOOKS;
 const open = '.row:not(.over)';
+
+/** A whole id: the beginning of one would do, and might be that of an incident. */
+const NOBODY = '0'.repeat(32);
 const rows = (page) => page.locator('.row').count();
 
 /** Waits until the list has more than so many entries, drawn or not. */
@@ -77,9 +80,9 @@ async function looks(browser, base) {
       for (const [search, shows] of [
         [href, '.part table'], [`${href}&tab=timeline`, '.lanes'], [`${href}&tab=why`, '.tree'], [`${href}&tab=audit`, '.verdict'], [`${href}&tab=raw`, '.part pre'],
         ['?page=rules', '.row.rule'], ['?page=rule&id=targets.yaml/targets/TargetDown', '.subject'], ['?page=plugins', '.card'],
-        ['?page=audit', '.verdict'], ['?page=audit&kind=decisions', 'tbody .none'], ['?page=system', '.verdict'], ['?page=incident&id=0', '.card'],
+        ['?page=audit', '.verdict'], ['?page=audit&kind=decisions', 'tbody .none'], ['?page=system', '.verdict'], [`?page=incident&id=${NOBODY}`, '.card'],
       ].filter((_, page) => isWhole || page % 3 === 0)) {
-        if (search.endsWith('id=0')) page.allow('404');
+        if (search.endsWith(NOBODY)) page.allow('404');
         await page.goto(`${base}/console/${search}`);
         await page.locator(shows).first().waitFor();
         await check(page, `${name}, ${search}`);
@@ -113,10 +116,15 @@ async function crowd(browser, base, incidents, rules) {
     console.log(`scrolled through ${incidents} incidents: ${scrolled} ms`);
     // Who looks at one and comes back is where they were.
     await page.evaluate(() => scrollTo(0, 9_000));
-    const seen = page.locator('.row').nth(20);
-    await seen.scrollIntoViewIfNeeded();
-    const top = await page.evaluate(() => scrollY);
-    await seen.click();
+    // In one step: rows are drawn anew while the list is scrolled.
+    const clicks = () => {
+      const isSeen = (row) => row.getBoundingClientRect().top > innerHeight / 4 && row.getBoundingClientRect().bottom < innerHeight;
+      const seen = [...document.querySelectorAll('.row')].find(isSeen);
+      const top = scrollY;
+      seen?.click();
+      return seen && { top };
+    };
+    const { top } = await (await page.waitForFunction(clicks)).jsonValue();
     await page.locator('.subject h1').waitFor();
     await page.keyboard.press('Escape');
     await page.waitForFunction((there) => Math.abs(scrollY - there) < innerHeight / 2, top);

@@ -44,8 +44,10 @@ pub(super) fn writer(folder: &Path) -> Writer {
 pub(super) fn group_of(writer: &mut Writer, works: Vec<Work>) -> (Vec<Work>, Vec<Result<Committed, BusError>>) {
     let mut jobs: Vec<_> = works.into_iter().map(job).collect();
     let (mut done, mut outcomes) = (Vec::new(), Vec::new());
+    // As many in one transaction as there may be, however slow the disk.
+    let until = Instant::now() + Duration::from_secs(3_600);
     while !jobs.is_empty() {
-        let some = writer.commit_group(&mut jobs, || None);
+        let some = writer.commit_group(&mut jobs, || None, until);
         done.extend(jobs.drain(..some.len()).map(|job| job.work));
         outcomes.extend(some);
     }

@@ -92,7 +92,8 @@ impl Writer {
     pub(super) fn run(mut self, mut jobs: mpsc::Receiver<Job>, appended: &watch::Sender<u64>) -> Result<(), BusError> {
         let mut queue = Vec::new();
         while !queue.is_empty() || jobs.blocking_recv_many(&mut queue, MAX_GROUP_COMMITS) > 0 {
-            let outcomes = self.commit_group(&mut queue, || jobs.try_recv().ok());
+            let until = Instant::now() + Duration::from_millis(MAX_GROUP_MILLIS);
+            let outcomes = self.commit_group(&mut queue, || jobs.try_recv().ok(), until);
             appended.send_if_modified(|seq| std::mem::replace(seq, self.last_seq()) != self.last_seq());
             let mut has_forgotten = false;
             for (job, outcome) in queue.drain(..outcomes.len()).zip(outcomes) {
@@ -111,8 +112,13 @@ impl Writer {
     /// Commits the first jobs in one transaction, as many as the time allows, and tells what became of each. Those that come meanwhile are
     /// taken behind them: who was answered a moment ago comes again while the first of them is at work. A conflict concerns its own commit
     /// alone. A failure of the store concerns all jobs and leaves nothing of any.
-    pub(super) fn commit_group(&mut self, jobs: &mut Vec<Job>, come: impl FnMut() -> Option<Job>) -> Vec<Outcome> {
-        match self.transact(jobs, come, Instant::now() + Duration::from_millis(MAX_GROUP_MILLIS)) {
+    pub(super) fn commit_group(
+        &mut self,
+        jobs: &mut Vec<Job>,
+        come: impl FnMut() -> Option<Job>,
+        until: Instant,
+    ) -> Vec<Outcome> {
+        match self.transact(jobs, come, until) {
             Ok((outcomes, last_seq)) => {
                 self.last_seq = last_seq;
                 self.ids.keep();
