@@ -9,7 +9,7 @@
 //! A region of fewer than `at_least` nodes that began to fail within `window` is no incident yet, and forgotten when no more
 //! come: one of many things does something unusual all the time, and two at once seldom.
 //!
-//! How suspects are ranked stands in [`suspects`]. A cause that comes late changes the root of an open incident, which is said. After the
+//! How suspects are ranked stands in `suspects.rs`. A cause that comes late changes the root of an open incident, which is said. After the
 //! end it opens an incident of its own; nothing is opened again.
 
 mod map;
