@@ -62,7 +62,10 @@ fn python_toolchains() -> Result<(), Failure> {
     let folder = crate::program::root().join("target/toolchains/python");
     let python = folder.join("bin/python3");
     let is_there = |(package, version): &(&str, &str)| {
-        let asks = format!("import importlib.metadata as m; raise SystemExit(m.version('{package}') != '{version}')");
+        // Some write a `v` before it.
+        let asks = format!(
+            "import importlib.metadata as m; raise SystemExit(m.version('{package}').lstrip('v') != '{version}')"
+        );
         program(&python).args(["-c", &asks]).succeeds()
     };
     let missing: Vec<_> = PYTHON_TOOLCHAINS.iter().filter(|toolchain| !is_there(toolchain)).collect();
