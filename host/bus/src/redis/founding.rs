@@ -50,7 +50,8 @@ impl Core {
             .query_async::<Option<String>>(&mut link)
             .await
             .map_err(|error| away(&error))?;
-        if lock.is_none() {
+        // A lock of its own is one that this host left behind when it was killed.
+        if lock.is_none() && !self.holds_founding().await.map_err(|error| away(&error))? {
             // The other host is at it; for a new deployment that is a moment.
             tokio::time::sleep(Duration::from_millis(ANSWER_MILLIS / 10)).await;
             return Err(Trouble::Away("another host is filling it".to_owned()));
@@ -64,6 +65,12 @@ impl Core {
         let is_founder = founded?;
         unlocked.map_err(|error| away(&error))?;
         Ok(is_founder)
+    }
+
+    async fn holds_founding(&self) -> RedisResult<bool> {
+        let holder: Option<String> =
+            redis::cmd("GET").arg(&self.keys.founding).query_async(&mut self.link.clone()).await?;
+        Ok(holder.as_deref() == Some(self.node()))
     }
 
     /// A file that has yet to follow the log behind the last loss has owners that are further on than its records. Another host's may
