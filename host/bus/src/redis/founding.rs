@@ -67,10 +67,14 @@ impl Core {
         Ok(is_founder)
     }
 
+    /// Whether the lock is this host's; then for as long as a new one.
     async fn holds_founding(&self) -> RedisResult<bool> {
-        let holder: Option<String> =
-            redis::cmd("GET").arg(&self.keys.founding).query_async(&mut self.link.clone()).await?;
-        Ok(holder.as_deref() == Some(self.node()))
+        let mut link = self.link.clone();
+        let holder: Option<String> = redis::cmd("GET").arg(&self.keys.founding).query_async(&mut link).await?;
+        if holder.as_deref() != Some(self.node()) {
+            return Ok(false);
+        }
+        redis::cmd("PEXPIRE").arg(&self.keys.founding).arg(FOUNDING_MILLIS).query_async(&mut link).await
     }
 
     /// A file that has yet to follow the log behind the last loss has owners that are further on than its records. Another host's may

@@ -201,3 +201,16 @@ async fn a_file_knows_of_owners_what_goes_with_the_records_that_it_holds() {
     assert_eq!(scene.hosts[0].core.load("a").await.unwrap().offset, None);
     scene.check().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_host_that_was_killed_while_it_filled_a_server_fills_it_at_once_and_another_one_waits() {
+    let mut scene = Scene::new(&["one", "two"]).await;
+    scene.observe(0).await;
+    scene.follow_all().await;
+    scene.empty();
+    scene.server.command(&["SET", "{orion}:founding", "one", "PX", "60000"]).unwrap();
+    scene.hosts[1].greet_anew().await.unwrap_err();
+    scene.hosts[0].restart().await;
+    scene.hosts[0].greet_anew().await.unwrap();
+    scene.check().await;
+}
