@@ -245,7 +245,7 @@ impl Core {
         let mut is_first_loss = true;
         for _ in 0..MOST_GREETINGS {
             self.greet().await?;
-            match script::load(&self.link, &self.keys, &name).await {
+            match script::load(&self.link, &self.keys, &name, &self.met()).await {
                 Ok(Some((offset, state))) => return Ok(Loaded { offset, state }),
                 Ok(None) => self.forget_greeting().await,
                 Err(error) if is_no_script(&error) => self.forget_greeting().await,

@@ -196,7 +196,7 @@ impl Core {
                 greeted.is_torn(self.mirrored(), self.seen() + LEFT_OUT_POSITIONS, false);
                 self.keep(greeted).await.map_err(Trouble::Refused)?;
             } else {
-                self.take_over_owners(greeted, &lost).await?;
+                self.take_over_owners(greeted, &lost, &known.run).await?;
             }
         }
         // Losses that the server knows nothing of: it was filled by a host that knew nothing of them, and what that one had followed in
@@ -211,7 +211,7 @@ impl Core {
         self.keep(greeted).await.map_err(Trouble::Refused)
     }
 
-    async fn take_over_owners(&self, greeted: &mut Greeted, lost: &[Break]) -> Result<(), Trouble> {
+    async fn take_over_owners(&self, greeted: &mut Greeted, lost: &[Break], run: &str) -> Result<(), Trouble> {
         let is_filled = lost.iter().any(|one| one.is_filled);
         // Of commits without records some may be lost though their position is not. What is kept aside is of the server as it was.
         let copies = is_filled || greeted.is_staged || lost.iter().any(|one| self.mirrored() >= one.survived);
@@ -221,7 +221,7 @@ impl Core {
         if is_filled {
             self.bring_missing_owners().await?;
         }
-        if copies { self.copy_owners().await } else { Ok(()) }
+        if copies { self.copy_owners(run).await } else { Ok(()) }
     }
 
     /// Makes sure that this host's file is part of the deployment, and holds every owner: from the log alone it would learn
@@ -247,7 +247,7 @@ impl Core {
             let _still = self.intake.still().await?;
             greeted.is_torn(self.mirrored(), self.seen(), true);
             self.keep_as_it_is(greeted).await.map_err(Trouble::Refused)?;
-            self.copy_owners().await?;
+            self.copy_owners(&known.run).await?;
             self.has_mirrored(known.trimmed);
         }
         Ok(())

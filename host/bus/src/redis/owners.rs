@@ -7,7 +7,7 @@
 use redis::{RedisResult, Value};
 
 use super::core::{Core, Trouble, away};
-use super::script::{eval, load_unknown};
+use super::script::{eval, load_unknown, names};
 use super::{Place, REDIS_OWNERS, Whose};
 use crate::error::BusError;
 use crate::record::{Loaded, Replicated, StateChange};
@@ -20,18 +20,18 @@ impl Core {
     /// Keeps aside what the server has of owners, where the file is not where the log goes on from: it knows less, or what the server
     /// has lost. From the log alone it would learn only what changes from now on, and a host that brought the rest to the next
     /// empty server would bring what never was.
-    pub(super) async fn copy_owners(&self) -> Result<(), Trouble> {
-        let names: Vec<String> = redis::cmd("HKEYS")
-            .arg(&self.keys.owners)
-            .query_async(&mut self.link.clone())
-            .await
-            .map_err(|error| away(&error))?;
+    ///
+    /// All of it is of one server process, `run`. One that is emptied meanwhile has no owners, and one that another host has filled has those
+    /// which that one knew: taken for what there is they would be all that is left.
+    pub(super) async fn copy_owners(&self, run: &str) -> Result<(), Trouble> {
+        let lost = || Trouble::Away("it lost everything while owners were taken over from it".to_owned());
+        let names = names(&self.link, &self.keys, run).await.map_err(|error| away(&error))?.ok_or_else(lost)?;
         let before = self.mirror.owners(STAGED_OWNERS).await.map_err(Trouble::Refused)?;
         self.mirror.disown(before).await.map_err(Trouble::Refused)?;
         for name in names {
             let Some(owner) = self.local_name(&name) else { continue };
-            let loaded = load_unknown(&self.link, &self.keys, &name).await.map_err(|error| away(&error))?;
-            let Some((Some(offset), state)) = loaded else { continue };
+            let loaded = load_unknown(&self.link, &self.keys, &name, run).await.map_err(|error| away(&error))?;
+            let (Some(offset), state) = loaded.ok_or_else(lost)? else { continue };
             let copied = all_of(self.name_in_file(owner), offset, state);
             self.mirror.replicate(vec![copied]).await.map_err(Trouble::Refused)?;
         }

@@ -111,26 +111,39 @@ fn verdict(answer: Vec<Value>) -> RedisResult<Verdict> {
     })
 }
 
-/// An owner's offset and state; `None` where no deployment lives.
+/// An owner's offset and state; `None` where the server is not, or not any more, what it was when it was asked.
 pub(super) type Stored = Option<(Option<i64>, Vec<(Vec<u8>, Vec<u8>)>)>;
 
-/// Loads an owner.
-pub(super) async fn load(link: &Link, keys: &Keys, owner: &str) -> RedisResult<Stored> {
-    load_by(evalsha(&LOAD, &[&keys.meta, &keys.owners, &keys.state(owner)]), link, owner).await
+/// Loads an owner from this server process.
+pub(super) async fn load(link: &Link, keys: &Keys, owner: &str, run: &str) -> RedisResult<Stored> {
+    load_by(evalsha(&LOAD, &[&keys.meta, &keys.owners, &keys.state(owner)]), link, owner, run).await
 }
 
 /// The same, from a server that does not know the scripts yet.
-pub(super) async fn load_unknown(link: &Link, keys: &Keys, owner: &str) -> RedisResult<Stored> {
-    load_by(eval(include_str!("load.lua"), &[&keys.meta, &keys.owners, &keys.state(owner)]), link, owner).await
+pub(super) async fn load_unknown(link: &Link, keys: &Keys, owner: &str, run: &str) -> RedisResult<Stored> {
+    load_by(eval(include_str!("load.lua"), &[&keys.meta, &keys.owners, &keys.state(owner)]), link, owner, run).await
 }
 
-async fn load_by(mut command: Cmd, link: &Link, owner: &str) -> RedisResult<Stored> {
-    let answer: Vec<Value> = command.arg(owner).query_async(&mut link.clone()).await?;
+/// The names of all owners of this server process; `None` like [`Stored`].
+pub(super) async fn names(link: &Link, keys: &Keys, run: &str) -> RedisResult<Option<Vec<String>>> {
+    let mut command = eval(include_str!("names.lua"), &[&keys.meta, &keys.owners]);
+    let answer: Vec<Value> = command.arg(run).query_async(&mut link.clone()).await?;
+    let mut parts = answer.into_iter();
+    let mut next = || parts.next().unwrap_or(Value::Nil);
+    match String::from_redis_value(next())?.as_str() {
+        "OK" => Ok(Some(Vec::from_redis_value(next())?)),
+        "OTHER" => Ok(None),
+        _ => Err(unexpected("names of owners")),
+    }
+}
+
+async fn load_by(mut command: Cmd, link: &Link, owner: &str, run: &str) -> RedisResult<Stored> {
+    let answer: Vec<Value> = command.arg(owner).arg(run).query_async(&mut link.clone()).await?;
     let mut parts = answer.into_iter();
     let mut next = || parts.next().unwrap_or(Value::Nil);
     match String::from_redis_value(next())?.as_str() {
         "OK" => {}
-        "EMPTY" => return Ok(None),
+        "EMPTY" | "OTHER" => return Ok(None),
         _ => return Err(unexpected("an owner")),
     }
     let offset = String::from_redis_value(next())?;

@@ -6,6 +6,7 @@ use super::host::event_of;
 use super::scene::Scene;
 use crate::StateChange;
 use crate::conformance::commit;
+use crate::redis::core::Trouble;
 use crate::redis::follower::take_over;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -212,5 +213,40 @@ async fn a_host_that_was_killed_while_it_filled_a_server_fills_it_at_once_and_an
     scene.hosts[1].greet_anew().await.unwrap_err();
     scene.hosts[0].restart().await;
     scene.hosts[0].greet_anew().await.unwrap();
+    scene.check().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_owner_that_another_host_did_not_know_when_it_filled_the_server_does_not_begin_anew() {
+    let mut scene = Scene::new(&["one", "two"]).await;
+    scene.observe(0).await;
+    scene.follow_all().await;
+    // The first host never hears of this owner.
+    scene.observe(1).await;
+    scene.hosts[1].follow().await;
+    scene.empty();
+    scene.hosts[0].core.forget_greeting().await;
+    scene.hosts[0].core.greet().await.unwrap();
+    scene.share();
+    // The connection of the second one did not break, so nothing has told it of the loss.
+    assert!(scene.hosts[1].core.load("b").await.unwrap().offset.is_some());
+    scene.check().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn owners_are_taken_over_from_what_was_greeted_or_not_at_all() {
+    let mut scene = Scene::new(&["one", "two"]).await;
+    scene.observe(0).await;
+    scene.observe(1).await;
+    scene.follow_all().await;
+    let greeted = scene.hosts[1].core.met();
+    scene.hosts[1].core.copy_owners(&greeted).await.unwrap();
+    scene.empty();
+    assert!(matches!(scene.hosts[1].core.copy_owners(&greeted).await, Err(Trouble::Away(_))));
+    scene.hosts[0].core.forget_greeting().await;
+    scene.hosts[0].core.greet().await.unwrap();
+    scene.share();
+    assert!(matches!(scene.hosts[1].core.copy_owners(&greeted).await, Err(Trouble::Away(_))));
+    scene.hosts[1].core.forget_greeting().await;
     scene.check().await;
 }
