@@ -22,6 +22,9 @@ use crate::{Bus as _, SqliteBus};
 /// Positions that are left out after a server lost something where its clock is behind those it gave: more than it can have lost.
 pub(super) const LEFT_OUT_POSITIONS: u64 = 1_000_000;
 
+/// The file is not whole before what is taken over from the server is there, wherever the log goes on meanwhile.
+pub(super) const NOT_BEFORE_TAKEN_OVER: u64 = u64::MAX;
+
 /// Owner, in the host's own file, of what is known of the server.
 const RUN_OWNER: &str = "redis/run";
 
@@ -104,7 +107,7 @@ impl Greeted {
     }
 
     /// The file is not whole from here on, and what comes of owners is kept aside or not.
-    fn is_torn(&mut self, mirrored: u64, whole_at: u64, is_staged: bool) {
+    pub(super) fn is_torn(&mut self, mirrored: u64, whole_at: u64, is_staged: bool) {
         self.whole_until = self.lacks_nothing_until(mirrored);
         (self.whole_at, self.is_staged) = (Some(whole_at), is_staged);
     }
@@ -169,7 +172,7 @@ impl Core {
         self.join(&mut greeted, &known).await?;
         make_known(&self.link).await.map_err(|error| away(&error))?;
         self.has_met(&known.run, known.last_seq);
-        if greeted.run.as_ref() != Some(&known.run) {
+        if greeted.run.as_ref() != Some(&known.run) || greeted.whole_at == Some(NOT_BEFORE_TAKEN_OVER) {
             self.make_good(&mut greeted, known, is_founder).await?;
         }
         greeted.connection = Some(number);
@@ -193,7 +196,7 @@ impl Core {
             self.give_back(&lost).await?;
             if is_founder {
                 // The server has of owners what the file has.
-                greeted.is_torn(self.mirrored(), self.seen() + LEFT_OUT_POSITIONS, false);
+                greeted.is_torn(self.mirrored(), NOT_BEFORE_TAKEN_OVER, false);
                 self.keep(greeted).await.map_err(Trouble::Refused)?;
             } else {
                 self.take_over_owners(greeted, &lost, &known.run).await?;
@@ -216,7 +219,7 @@ impl Core {
         // Of commits without records some may be lost though their position is not. What is kept aside is of the server as it was.
         let copies = is_filled || greeted.is_staged || lost.iter().any(|one| self.mirrored() >= one.survived);
         // Known before it is so, also to the next process.
-        greeted.is_torn(self.mirrored(), self.seen() + LEFT_OUT_POSITIONS, copies);
+        greeted.is_torn(self.mirrored(), NOT_BEFORE_TAKEN_OVER, copies);
         self.keep(greeted).await.map_err(Trouble::Refused)?;
         if is_filled {
             self.bring_missing_owners().await?;
@@ -245,9 +248,10 @@ impl Core {
         }
         if is_new || known.trimmed > self.mirrored() {
             let _still = self.intake.still().await?;
-            greeted.is_torn(self.mirrored(), self.seen(), true);
-            self.keep_as_it_is(greeted).await.map_err(Trouble::Refused)?;
+            greeted.is_torn(self.mirrored(), NOT_BEFORE_TAKEN_OVER, true);
+            self.keep(greeted).await.map_err(Trouble::Refused)?;
             self.copy_owners(&known.run).await?;
+            greeted.is_torn(self.mirrored(), self.seen(), true);
             self.has_mirrored(known.trimmed);
         }
         Ok(())

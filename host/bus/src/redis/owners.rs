@@ -50,6 +50,10 @@ impl Core {
     /// The file holds the records: what was kept aside of owners is what they are.
     pub(super) async fn adopt_staged(&self) -> Result<(), BusError> {
         let staged = self.mirror.owners(STAGED_OWNERS).await?;
+        // It was done, and a crash came before that was noted. Nothing kept aside does not mean that there is nothing.
+        if staged.is_empty() {
+            return Ok(());
+        }
         let mut adopted = Vec::new();
         for name in &staged {
             let Loaded { offset: Some(offset), state } = self.mirror.load(name).await? else { continue };

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use super::host::event_of;
 use super::scene::Scene;
-use crate::StateChange;
 use crate::conformance::commit;
 use crate::redis::core::Trouble;
 use crate::redis::follower::take_over;
+use crate::redis::greeting::{LEFT_OUT_POSITIONS, NOT_BEFORE_TAKEN_OVER};
+use crate::{Bus as _, StateChange};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_given_back_is_unread_for_who_has_not_read_it_also_at_the_next_empty_server() {
@@ -249,4 +250,28 @@ async fn owners_are_taken_over_from_what_was_greeted_or_not_at_all() {
     assert!(matches!(scene.hosts[1].core.copy_owners(&greeted).await, Err(Trouble::Away(_))));
     scene.hosts[1].core.forget_greeting().await;
     scene.check().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_takeover_that_broke_off_is_not_over_because_the_log_goes_on_and_one_that_is_done_is_not_done_again() {
+    let mut scene = Scene::new(&["one", "two"]).await;
+    scene.observe(0).await;
+    scene.observe(1).await;
+    scene.follow_all().await;
+    let host = &scene.hosts[1];
+    let owners = || async { host.file.owners("").await.unwrap().len() };
+    let before = owners().await;
+    {
+        // The answers stayed away before the first owner was there.
+        let mut greeted = host.core.greeted.lock().await;
+        greeted.is_torn(host.core.mirrored(), NOT_BEFORE_TAKEN_OVER, true);
+        host.core.keep(&mut greeted).await.unwrap();
+    }
+    host.core.has_mirrored(host.core.seen() + 10 * LEFT_OUT_POSITIONS);
+    host.core.settle_when_whole().await.unwrap();
+    assert_eq!(owners().await, before);
+    // Of a takeover that was done a crash left nothing but that it was to be done.
+    host.core.greeted.lock().await.is_torn(host.core.mirrored(), host.core.mirrored(), true);
+    host.core.settle_when_whole().await.unwrap();
+    assert_eq!(owners().await, before);
 }
