@@ -145,6 +145,13 @@ fn a_deployment_moves_to_redis_and_back_with_everything_it_knows() {
     assert_eq!((&node["node"], &node["live"], &node["partitions"]), (&"one".into(), &true.into(), &129.into()));
     let partitions = || String::from_utf8(host.orion(&["get", "partitions", "--redis-url", &url]).stdout).unwrap();
     assert!(partitions().contains(r#""owners":["group/targets.yaml/targets"]"#), "{}", partitions());
+    let locks = String::from_utf8(host.orion(&["get", "locks", "--redis-url", &url]).stdout).unwrap();
+    let locks: Vec<Value> = locks.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(locks.len(), 129);
+    let is_held = |lock: &Value| {
+        lock["holder"] == "one" && lock["epoch"].as_u64() >= Some(1) && lock["ends_in_millis"].as_i64() > Some(0)
+    };
+    assert!(locks.iter().all(is_held), "{locks:?}");
     host.wait_until("a partition that is busy", |_| {
         let values = partitions().lines().map(|line| serde_json::from_str::<Value>(line).unwrap()).collect::<Vec<_>>();
         values.iter().any(|it| it["busy"].as_f64().is_some_and(|ratio| ratio > 0.0 && ratio < 1.0))

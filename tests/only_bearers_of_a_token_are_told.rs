@@ -135,6 +135,7 @@ fn over_tls_it_is_the_same_and_without_it_nothing_is_told() {
     let ask = |token: Option<&str>| over_tls(address, &certificates.authority(), token).status;
     deployment.wait_until("it to answer", |_| ask(Some(&issued)) == 200);
     assert_eq!(ask(None), 401);
+    check_commands(&deployment, address, &issued, &certificates);
     let mut plain = connect(address);
     plain.write_all(b"GET /-/healthy HTTP/1.0\r\n\r\n").unwrap();
     let mut said = Vec::new();
@@ -142,6 +143,35 @@ fn over_tls_it_is_the_same_and_without_it_nothing_is_told() {
     let _ = plain.read_to_end(&mut said);
     assert!(!said.starts_with(b"HTTP"), "{}", String::from_utf8_lossy(&said));
     assert!(orion.terminate().success());
+}
+
+/// Commands reach it with what they are told of certificates and tokens, and not without.
+fn check_commands(deployment: &Deployment, address: SocketAddr, issued: &str, certificates: &Certificates) {
+    let run = |arguments: &[&str]| {
+        let output = deployment.orion(arguments);
+        let said = [output.stdout.as_slice(), &output.stderr].concat();
+        (output.status.code(), String::from_utf8(said).unwrap())
+    };
+    let listen = address.to_string();
+    let healthy = run(&["healthcheck", "--ready", "--listen", &listen]);
+    assert_eq!(healthy.0, Some(0), "{}", healthy.1);
+    let authority = certificates.authority().to_str().unwrap().to_owned();
+    let (code, said) = run(&["healthcheck", "--listen", &listen, "--tls-certificate", &authority]);
+    assert!(code == Some(1) && said.contains("another certificate is shown"), "{said}");
+    std::fs::write(deployment.path("token"), format!("{issued}\n")).unwrap();
+    let url = format!("https://localhost:{}", address.port());
+    let top = ["top", "--once", "--output", "json", "--url", &url];
+    let shown = run(&[&top[..], &["--ca", &authority, "--token-file", "token"]].concat());
+    assert!(shown.0 == Some(0) && shown.1.contains("\"autonomy_level\""), "{}", shown.1);
+    for (arguments, why) in [
+        (&["--ca", authority.as_str()][..], "--token-file or ORION_API_TOKEN_FILE"),
+        (&["--token-file", "token"], "certificate"),
+        (&["--ca", "token", "--token-file", "token"], "it holds no certificate"),
+        (&["--ca", &authority, "--token-file", "gone"], "--token-file gone"),
+    ] {
+        let (code, said) = run(&[&top[..], arguments].concat());
+        assert!(code == Some(3) && said.contains(why) && !said.contains(issued), "{arguments:?}: {said}");
+    }
 }
 
 /// What a client is told that trusts this authority and nobody else.

@@ -136,6 +136,7 @@ fn the_interface_tells_what_the_commands_tell() {
     assert_eq!(story["events"].as_array().unwrap().len(), 1, "{story}");
     assert_eq!(scene.get("/api/v1/nodes")["items"], scene.orion(&["get", "nodes"]));
     assert_eq!(scene.get("/api/v1/partitions")["items"], scene.orion(&["get", "partitions"]));
+    assert_eq!(scene.get("/api/v1/locks")["items"], scene.orion(&["get", "locks"]));
     assert_eq!(scene.get("/api/v1/audit"), scene.orion(&["audit", "verify"]));
     let rules = scene.get("/api/v1/rules");
     let standing = &scene.orion(&["rule", "list"])[0];

@@ -8,18 +8,41 @@ use crate::setup;
 #[derive(Debug, PartialEq, Eq)]
 struct Kind {
     name: &'static str,
-    /// The test.
-    test: &'static str,
+    /// Where the test is, and which.
+    test: [&'static str; 2],
     /// What there is a number of: the argument and the variable that say it, and how many are many.
     counted: (&'static str, &'static str, u64),
 }
 
-const KINDS: [Kind; 4] = [
-    Kind { name: "reload", test: "a_thousand_edits_lose_nothing::", counted: ("--edits", "ORION_DRILL_EDITS", 1_000) },
-    Kind { name: "crash", test: "a_thousand_crashes_lose_nothing::", counted: ("--kills", "ORION_DRILL_KILLS", 1_000) },
-    Kind { name: "faults", test: "a_day_of_faults_loses_nothing::hosts_that_share", counted: MINUTES_OF_A_DAY },
-    Kind { name: "faults-embedded", test: "a_day_of_faults_loses_nothing::a_host_with", counted: MINUTES_OF_A_DAY },
+const KINDS: [Kind; 5] = [
+    Kind {
+        name: "reload",
+        test: [BEHAVIOUR, "a_thousand_edits_lose_nothing::"],
+        counted: ("--edits", "ORION_DRILL_EDITS", 1_000),
+    },
+    Kind {
+        name: "crash",
+        test: [BEHAVIOUR, "a_thousand_crashes_lose_nothing::"],
+        counted: ("--kills", "ORION_DRILL_KILLS", 1_000),
+    },
+    Kind {
+        name: "faults",
+        test: [BEHAVIOUR, "a_day_of_faults_loses_nothing::hosts_that_share"],
+        counted: MINUTES_OF_A_DAY,
+    },
+    Kind {
+        name: "faults-embedded",
+        test: [BEHAVIOUR, "a_day_of_faults_loses_nothing::a_host_with"],
+        counted: MINUTES_OF_A_DAY,
+    },
+    Kind {
+        name: "leases",
+        test: ["--lib", "lease::exploration::all_of_it_may_happen"],
+        counted: ("--lives", "ORION_DRILL_LIVES", 7),
+    },
 ];
+
+const BEHAVIOUR: &str = "--test=behaviour";
 
 const MINUTES_OF_A_DAY: (&str, &str, u64) = ("--minutes", "ORION_DRILL_MINUTES", 1_440);
 
@@ -37,8 +60,8 @@ struct Drill {
 pub fn run(arguments: &[String]) -> Result<(), Failure> {
     let Drill { kind, times, seed } = read(arguments, clock_seed())?;
     setup::lab()?;
-    let test =
-        ["test", "--workspace", "--features", CRASH_POINTS, "--test", "behaviour", kind.test, "--", "--nocapture"];
+    let [place, name] = kind.test;
+    let test = ["test", "--workspace", "--features", CRASH_POINTS, place, name, "--", "--nocapture"];
     let test = cargo(test).env(kind.counted.1, &times.to_string());
     test.env(SEED_VARIABLE, &seed.to_string()).run()
 }
@@ -86,6 +109,7 @@ mod tests {
         assert_eq!(asked(&["reload", "--seed", "3", "--edits", "50"]), Ok(("reload", 50, 3)));
         assert_eq!(asked(&["crash", "--kills", "9"]), Ok(("crash", 9, 7)));
         assert_eq!(asked(&["faults"]), Ok(("faults", 1_440, 7)));
+        assert_eq!(asked(&["leases", "--lives", "2"]), Ok(("leases", 2, 7)));
         assert_eq!(asked(&["faults-embedded", "--minutes", "60"]), Ok(("faults-embedded", 60, 7)));
         let wrong: [(&[&str], &str); 4] = [
             (&["flood"], "`flood`"),

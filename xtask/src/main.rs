@@ -66,8 +66,8 @@ const TASKS: &[Task] = &[
         help: "`drill reload` makes a thousand edits of every kind while there is traffic and prints how soon they were live;\n\
                `drill crash` kills Orion a thousand times at moments drawn by chance, tears its files in between, and compares what\n\
                is recorded with an Orion that nobody killed; `drill faults` and `drill faults-embedded` do a day of simulated time in which\n\
-               whatever can go wrong does, on a Redis and alone. `--edits N`, `--kills N` and `--minutes N` make another number, `--seed N` the same ones\n\
-               again. The tests do a few of each.",
+               whatever can go wrong does, on a Redis and alone; `drill leases` looks at every order of events of two hosts with more faults in one life.\n\
+               `--edits N`, `--kills N`, `--minutes N` and `--lives N` make another number, `--seed N` the same ones again. The tests do a few of each.",
         run: Run::With(drill::run),
     },
     Task {

@@ -74,6 +74,15 @@ pub(crate) async fn partitions(
     Document::of(&json!({ "items": partitions }))
 }
 
+/// `GET /api/v1/locks`
+pub(crate) async fn locks(
+    State(desk): State<Arc<Desk>>,
+    Asked(Nothing {}): Asked<Nothing>,
+) -> Result<Document, Problem> {
+    let locks = desk.host_or_problem()?.locks().await.map_err(|error| unreadable(&error))?;
+    Document::of(&json!({ "items": locks }))
+}
+
 /// `GET /api/v1/summary`
 pub(crate) async fn summary(
     State(desk): State<Arc<Desk>>,

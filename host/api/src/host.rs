@@ -42,6 +42,9 @@ pub trait Host: Send + Sync {
     /// Partitions of the deployment's work.
     async fn partitions(&self) -> Result<Vec<Value>, BusError>;
 
+    /// What one host alone may have at a time, and who has it.
+    async fn locks(&self) -> Result<Vec<Value>, BusError>;
+
     /// How far each stage has read, and what cannot be written.
     async fn persistence(&self) -> Map<String, Value>;
 

@@ -13,7 +13,7 @@ use crate::problem::Problem;
 use crate::{deployment, health, incidents, metrics, openapi, records, stream};
 
 /// All there is, each with the path as the description has it.
-fn routes() -> [(&'static str, MethodRouter<Arc<Desk>>); 17] {
+fn routes() -> [(&'static str, MethodRouter<Arc<Desk>>); 18] {
     [
         ("/-/healthy", get(health::live)),
         ("/-/ready", get(health::ready)),
@@ -29,6 +29,7 @@ fn routes() -> [(&'static str, MethodRouter<Arc<Desk>>); 17] {
         ("/api/v1/plugins", get(deployment::plugins)),
         ("/api/v1/nodes", get(deployment::nodes)),
         ("/api/v1/partitions", get(deployment::partitions)),
+        ("/api/v1/locks", get(deployment::locks)),
         ("/api/v1/persistence", get(deployment::persistence)),
         ("/api/v1/audit", get(deployment::audit)),
         ("/api/v1/stream", get(stream::listen)),

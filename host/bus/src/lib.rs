@@ -27,7 +27,7 @@ pub use redis::lease::{
 };
 pub use redis::{
     BadAuthorities, BadRedisUrl, ForeignEntry, HOSTS_OWNERS, Place, PlainStreams, REDIS_OWNERS, RedisBus, RedisServer,
-    RedisSettings, Survey, SurveyedNode, SurveyedPartition, Whose, survey,
+    RedisSettings, Survey, SurveyedLock, SurveyedNode, SurveyedPartition, Whose, survey,
 };
 pub use sqlite::{
     DATABASE_FILE, FolderLock, LOCK_FILE, Ownership, Reader, SqliteBus, check_whole, copy_database, create_memory_dir,

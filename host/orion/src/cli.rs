@@ -19,6 +19,7 @@ use crate::command::record::RecordArgs;
 use crate::command::replay::ReplayArgs;
 use crate::command::rule::RuleCommandArgs;
 use crate::command::snapshot::SnapshotArgs;
+use crate::command::top::TopArgs;
 use crate::deployment::DeploymentArgs;
 use crate::keep::KeepArgs;
 use crate::settings::CONFIG_VARIABLE;
@@ -76,6 +77,8 @@ pub enum Command {
     Demo(DemoArgs),
     /// Print what was recorded last, and go on with --follow
     Tail(TailArgs),
+    /// Show what a running Orion does, live: open incidents, rules that fail, fire or take long, plugins
+    Top(TopArgs),
     /// Look at incidents
     Incident(IncidentArgs),
     /// Look at plugins

@@ -11,10 +11,12 @@ mod doctor;
 mod export;
 mod feed;
 mod finding;
+mod itself;
 mod keep;
 mod log;
 mod output;
 mod past;
+mod remote;
 mod rule_set;
 mod serving;
 mod settings;
@@ -76,6 +78,7 @@ fn run(command: Command, places: &Places, settings: &Settings) -> Result<ExitCod
         Command::Schema(args) => command::schema::schema(&args),
         Command::Demo(args) => command::demo::demo(&args),
         Command::Tail(args) => command::tail::tail(&args),
+        Command::Top(args) => command::top::top(&args),
         Command::Incident(args) => command::incident::incident(&args),
         Command::Plugin(args) => command::plugin::plugin(&args),
         Command::Migrate(args) => command::migrate::migrate(&args),

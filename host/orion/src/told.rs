@@ -17,7 +17,7 @@ use orion_pipeline::watcher::{GROUP_OWNERS, Outcome, RulePlan, Standing, standin
 use serde_json::{Map, Value, json};
 use tokio::sync::watch;
 
-use crate::command::get::{Busy, alone_value, node_value, partition_value};
+use crate::command::get::{Busy, alone_value, folder_lock_value, lock_value, node_value, partition_value};
 
 /// Alerts that are told of one rule. How many there are is told in any case.
 const MAX_ALERTS: usize = 100;
@@ -181,6 +181,16 @@ impl Host for Told {
         let survey = survey(&shared.server, &shared.prefix, shares::place).await?;
         let busy = Busy::of(&survey.nodes);
         Ok(survey.partitions.iter().map(|partition| partition_value(partition, &busy)).collect())
+    }
+
+    async fn locks(&self) -> Result<Vec<Value>, BusError> {
+        match &self.shared {
+            Some(shared) => {
+                let survey = survey(&shared.server, &shared.prefix, shares::place).await?;
+                Ok(survey.locks.iter().map(lock_value).collect())
+            }
+            None => Ok(vec![folder_lock_value(&format!("process {}", std::process::id()))]),
+        }
     }
 
     async fn persistence(&self) -> Map<String, Value> {

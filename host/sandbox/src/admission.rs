@@ -4,7 +4,7 @@
 //! exactly one function, `emit`.
 
 use orion_model::{CONTRACT, Digest, Kind, Manifest};
-use serde::Serialize;
+use serde::{Deserialize, Deserializer, Serialize};
 use sha2::Digest as _;
 use wasmparser::component_types::{ComponentAnyTypeId, ComponentEntityType, ComponentInstanceTypeId};
 use wasmparser::types::Types;
@@ -15,8 +15,11 @@ use crate::fault::LoadError;
 use crate::limits::Limits;
 use crate::workload::Workload;
 
+/// One of the contracts that there are. Not written out in the field: what is read would have to live as long as it.
+type ContractName = &'static str;
+
 /// What was proven about a plugin's bytes.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Certificate {
     /// sha256 of the bytes.
     pub digest: Digest,
@@ -25,11 +28,20 @@ pub struct Certificate {
     /// What the plugin says of itself.
     pub manifest: Manifest,
     /// The contract it was checked against.
-    pub contract: &'static str,
+    #[serde(deserialize_with = "contract")]
+    pub contract: ContractName,
     /// Every function it can call: its world's `emit`, or nothing.
     pub imports: Vec<String>,
     /// What it exports.
     pub exports: Vec<String>,
+}
+
+/// There is one contract, and what was checked against another one counts for nothing.
+fn contract<'de, D: Deserializer<'de>>(deserializer: D) -> Result<&'static str, D::Error> {
+    match String::deserialize(deserializer)? {
+        contract if contract == CONTRACT => Ok(CONTRACT),
+        other => Err(serde::de::Error::custom(format!("contract {other}"))),
+    }
 }
 
 /// The names that a kind's world knows.

@@ -3,17 +3,15 @@
 //!
 //! There should be one per process. Two advisories were about types confused between engines.
 
-use std::path::Path;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use wasmparser::WasmFeatures;
-use wasmtime::{Cache, CacheConfig, Config, OperatorCost};
+use wasmtime::{Config, OperatorCost};
 
 use crate::fault::SandboxError;
 use crate::limits::Limits;
-use crate::plugin::Settings;
 
 /// The longest time between two movements of the clock of deadlines. A call that runs on is ended within a tenth of a second
 /// after its deadline: one of these at most, and the rest is for a thread that wakes up late, ten milliseconds on a busy machine.
@@ -40,15 +38,12 @@ pub(crate) enum Metering {
 }
 
 impl Engine {
-    pub(crate) fn new(settings: Settings, metering: Metering) -> Result<Self, SandboxError> {
-        let mut config = config(&settings.limits, metering);
-        if let Some(dir) = &settings.cache_dir {
-            config.cache(Some(open_cache(dir)?));
-        }
-        let wasm = wasmtime::Engine::new(&config).map_err(|error| SandboxError::Engine(format!("{error:#}")))?;
-        let pace = Pace::of(settings.limits.call_millis);
+    pub(crate) fn new(limits: Limits, metering: Metering) -> Result<Self, SandboxError> {
+        let wasm = wasmtime::Engine::new(&config(&limits, metering))
+            .map_err(|error| SandboxError::Engine(format!("{error:#}")))?;
+        let pace = Pace::of(limits.call_millis);
         let ticker = Ticker::start(wasm.clone(), pace)?;
-        Ok(Self { wasm, limits: settings.limits, metering, pace, _ticker: ticker })
+        Ok(Self { wasm, limits, metering, pace, _ticker: ticker })
     }
 
     /// Ticks until a call has to be over.
@@ -119,35 +114,6 @@ fn config(limits: &Limits, metering: Metering) -> Config {
 /// as long as its fuel is meant to last.
 const fn costs() -> OperatorCost {
     OperatorCost { MemoryGrow: 100, TableGrow: 100, RefFunc: 20, DataDrop: 20, ElemDrop: 20, ..OperatorCost::new() }
-}
-
-fn open_cache(dir: &Path) -> Result<Cache, SandboxError> {
-    let refused = |why: String| SandboxError::Cache { dir: dir.to_owned(), why };
-    make_private(dir).map_err(refused)?;
-    let absolute = dir.canonicalize().map_err(|error| refused(error.to_string()))?;
-    let mut config = CacheConfig::new();
-    config.with_directory(absolute);
-    Cache::new(config).map_err(|error| refused(format!("{error:#}")))
-}
-
-/// Compiled plugins are native code that is run as it is found: whoever may write here may do anything.
-#[cfg(unix)]
-fn make_private(dir: &Path) -> Result<(), String> {
-    use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
-
-    const WRITABLE_BY_OTHERS: u32 = 0o022;
-    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir);
-    made.map_err(|error| error.to_string())?;
-    let mode = std::fs::metadata(dir).map_err(|error| error.to_string())?.permissions().mode();
-    if mode & WRITABLE_BY_OTHERS != 0 {
-        return Err(format!("others may write there (mode {:03o}), and it holds native code; chmod 700", mode & 0o777));
-    }
-    Ok(())
-}
-
-#[cfg(not(unix))]
-fn make_private(dir: &Path) -> Result<(), String> {
-    std::fs::create_dir_all(dir).map_err(|error| error.to_string())
 }
 
 /// The thread that advances the epochs; it ends with the engine.

@@ -9,6 +9,7 @@
 
 mod admission;
 mod batch;
+mod compiled;
 mod correlator;
 mod detector;
 mod emit;

@@ -11,6 +11,7 @@ use orion_model::{Digest, Kind, Manifest};
 use wasmtime::component::{Component, HasSelf, Linker};
 
 use crate::admission::{self, Certificate};
+use crate::compiled::CompiledPlugins;
 use crate::correlator::Correlator;
 use crate::detector::Detector;
 use crate::emit::{ChangeBox, FindingBox};
@@ -37,6 +38,7 @@ pub struct Settings {
 /// The engine that plugins run in. One per process.
 pub struct Sandbox {
     engine: Arc<Engine>,
+    compiled: Option<CompiledPlugins>,
     detectors: Linker<Room<FindingBox>>,
     correlators: Linker<Room<ChangeBox>>,
 }
@@ -54,14 +56,17 @@ impl Sandbox {
     }
 
     fn with(settings: Settings, metering: Metering) -> Result<Self, SandboxError> {
-        let engine = Arc::new(Engine::new(settings, metering)?);
+        let Settings { cache_dir, limits } = settings;
+        let engine = Arc::new(Engine::new(limits, metering)?);
+        let open = |dir: PathBuf| CompiledPlugins::open(&dir, &engine.wasm, &engine.limits);
+        let compiled = cache_dir.map(open).transpose()?;
         let failed = |error: wasmtime::Error| SandboxError::Engine(format!("{error:#}"));
         // These two lines are all that a plugin can reach.
         let mut detectors = Linker::<Room<FindingBox>>::new(&engine.wasm);
         findings::add_to_linker::<_, HasSelf<FindingBox>>(&mut detectors, |room| &mut room.outbox).map_err(failed)?;
         let mut correlators = Linker::<Room<ChangeBox>>::new(&engine.wasm);
         incidents::add_to_linker::<_, HasSelf<ChangeBox>>(&mut correlators, |room| &mut room.outbox).map_err(failed)?;
-        Ok(Self { engine, detectors, correlators })
+        Ok(Self { engine, compiled, detectors, correlators })
     }
 
     /// Checks a plugin without compiling it: size, manifest, validity, and that it imports `emit` alone.
@@ -70,13 +75,11 @@ impl Sandbox {
     }
 
     /// Checks and compiles a plugin, and starts it once. Compiling takes half a millisecond per kB, so this belongs on a
-    /// thread of its own; from the cache it is a millisecond or two.
+    /// thread of its own; one that was checked and compiled before is ready in a few milliseconds.
     pub fn load(&self, bytes: &[u8]) -> Result<Plugin, LoadError> {
         let began = Instant::now();
-        let certificate = self.inspect(bytes)?;
-        let compile = |error: wasmtime::Error| LoadError::compile(&error);
+        let (certificate, component) = self.component(bytes)?;
         let world = |error: wasmtime::Error| LoadError::world(&error);
-        let component = Component::from_binary(&self.engine.wasm, bytes).map_err(compile)?;
         let code = match certificate.manifest.kind {
             Kind::Detector => {
                 let linked = self.detectors.instantiate_pre(&component).map_err(world)?;
@@ -97,6 +100,24 @@ impl Sandbox {
         plugin.start_once()?;
         plugin.meter().load_seconds.set(began.elapsed().as_secs_f64());
         Ok(plugin)
+    }
+
+    /// From what is kept, or checked and compiled now.
+    fn component(&self, bytes: &[u8]) -> Result<(Certificate, Component), LoadError> {
+        let Some(compiled) = &self.compiled else { return self.compile(bytes) };
+        let name = compiled.name(bytes);
+        if let Some(found) = compiled.find(&self.engine.wasm, &name) {
+            return Ok(found);
+        }
+        let (certificate, component) = self.compile(bytes)?;
+        compiled.keep(&name, &certificate, &component);
+        Ok((certificate, component))
+    }
+
+    fn compile(&self, bytes: &[u8]) -> Result<(Certificate, Component), LoadError> {
+        let certificate = self.inspect(bytes)?;
+        let component = Component::from_binary(&self.engine.wasm, bytes).map_err(|error| LoadError::compile(&error))?;
+        Ok((certificate, component))
     }
 }
 

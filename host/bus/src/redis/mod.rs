@@ -49,7 +49,7 @@ use self::lease::{LeaseSettings, Leases};
 use self::link::Link;
 pub use self::server::{BadRedisUrl, RedisServer};
 pub use self::streams::{ForeignEntry, PlainStreams};
-pub use self::survey::{Survey, SurveyedNode, SurveyedPartition, survey};
+pub use self::survey::{Survey, SurveyedLock, SurveyedNode, SurveyedPartition, survey};
 pub use self::tls::BadAuthorities;
 use crate::error::BusError;
 use crate::partition::Partition;

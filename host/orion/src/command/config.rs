@@ -1,5 +1,6 @@
 //! `orion config`: what counts and where it comes from, what is wrong with settings files, and one to begin with.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -10,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use crate::cli::{Cli, EXIT_CONFIGURATION, Failure, Output};
 use crate::output::{columns, form, print, print_list};
-use crate::settings::{Key, Places, Settings, keys};
+use crate::settings::{COMMANDS, Key, Places, Settings, keys};
 
 /// Arguments of `orion config`.
 #[derive(Args)]
@@ -63,14 +64,17 @@ pub fn config(args: &ConfigArgs, places: &Places, settings: &Settings) -> Result
 
 fn show(output: Option<Output>, settings: &Settings) -> Result<(), Failure> {
     refuse(settings)?;
-    let command = settings.applied(Cli::command());
-    let known = keys(&command);
-    // Whatever a variable holds that its flag would refuse is said as the flag would say it.
-    let matches = command.try_get_matches_from(["orion", "run"]).map_err(|error| {
-        Failure::Configuration(error.to_string().trim_start_matches("error: ").trim_end().to_owned())
-    })?;
-    let run = matches.subcommand_matches("run").unwrap_or(&matches);
-    let items: Vec<Value> = known.iter().map(|key| shown(key, run, settings)).collect();
+    let cli = settings.applied(Cli::command());
+    let known = keys(&cli);
+    let read = |command: &'static str| {
+        // Whatever a variable holds that its flag would refuse is said as the flag would say it.
+        let matches = cli.clone().try_get_matches_from(["orion", command]).map_err(|error| {
+            Failure::Configuration(error.to_string().trim_start_matches("error: ").trim_end().to_owned())
+        })?;
+        Ok((command, matches.subcommand_matches(command).unwrap_or(&matches).clone()))
+    };
+    let matches: BTreeMap<&str, ArgMatches> = COMMANDS.into_iter().map(read).collect::<Result<_, Failure>>()?;
+    let items = known.iter().filter_map(|key| Some(shown(key, matches.get(key.command)?, settings))).collect();
     print_list(form(output), items, |items| {
         let text = |item: &Value, member: &str| item.get(member).and_then(Value::as_str).unwrap_or("").to_owned();
         let rows: Vec<Vec<String>> =

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use orion_bus::{Ownership, Survey, SurveyedNode, SurveyedPartition, ownership, survey};
+use orion_bus::{Ownership, Survey, SurveyedLock, SurveyedNode, SurveyedPartition, ownership, survey};
 use orion_pipeline::shares;
 use serde_json::{Value, json};
 
@@ -35,6 +35,8 @@ pub enum GetCommand {
         #[arg(long)]
         all: bool,
     },
+    /// List what one host alone may have at a time, who has it, and until when
+    Locks(WhereArgs),
 }
 
 /// Which deployment, and how the list looks.
@@ -49,7 +51,7 @@ pub struct WhereArgs {
     pub output: Option<Output>,
 }
 
-/// Runs `nodes` or `partitions`.
+/// Runs `nodes`, `partitions` or `locks`.
 pub fn get(args: &GetArgs) -> Result<ExitCode, Failure> {
     match &args.command {
         GetCommand::Nodes(at) => match look(at)? {
@@ -65,6 +67,13 @@ pub fn get(args: &GetArgs) -> Result<ExitCode, Failure> {
             let busy = Busy::of(&nodes);
             let values = partitions.iter().map(|partition| partition_value(partition, &busy)).collect();
             print_list(form(at.output), values, |_| partition_table(&partitions, &busy))?;
+        }
+        GetCommand::Locks(at) => {
+            let values = match look(at)? {
+                Some(survey) => survey.locks.iter().map(lock_value).collect(),
+                None => folder_lock(&at.data.memory_dir())?,
+            };
+            print_list(form(at.output), values, lock_table)?;
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -97,6 +106,43 @@ fn print_alone(at: &WhereArgs) -> Result<(), Failure> {
 /// The one host of a folder.
 pub fn alone_value(state: &str, pid: Option<u32>, memory_dir: &Path) -> Value {
     json!({ "alone": true, "state": state, "pid": pid, "memory": memory_dir })
+}
+
+/// The lock of a folder of records, if a process has it.
+fn folder_lock(memory_dir: &Path) -> Result<Vec<Value>, Failure> {
+    Ok(match ownership(memory_dir).map_err(Failure::configuration)? {
+        Ownership::Process(pid) => vec![folder_lock_value(&format!("process {pid}"))],
+        Ownership::Elsewhere => vec![folder_lock_value("a process elsewhere")],
+        Ownership::Nobody => Vec::new(),
+    })
+}
+
+/// The lock of the one host of a folder. It ends with its process.
+pub fn folder_lock_value(holder: &str) -> Value {
+    json!({ "lock": "folder", "holder": holder, "epoch": null, "ends_in_millis": null })
+}
+
+/// Something that one host alone may have.
+pub fn lock_value(lock: &SurveyedLock) -> Value {
+    json!({ "lock": lock.name, "holder": lock.holder, "epoch": lock.epoch, "ends_in_millis": lock.ends_in_millis })
+}
+
+fn lock_table(locks: &[Value]) -> String {
+    if locks.is_empty() {
+        return "nothing is locked\n".to_owned();
+    }
+    let row = |lock: &Value| {
+        let text = |name: &str| lock.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let number = |name: &str| lock.get(name).and_then(Value::as_i64);
+        let epoch = number("epoch").map_or_else(String::new, |epoch| epoch.to_string());
+        let ends = match number("ends_in_millis") {
+            None => "with its process".to_owned(),
+            Some(0) => "over".to_owned(),
+            Some(millis) => format!("in {}", span(millis)),
+        };
+        vec![text("lock"), text("holder"), epoch, ends]
+    };
+    columns(&["LOCK", "HOLDER", "EPOCH", "ENDS UNLESS RENEWED"], &locks.iter().map(row).collect::<Vec<_>>())
 }
 
 /// A host among others.

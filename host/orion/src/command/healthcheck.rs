@@ -1,7 +1,6 @@
 //! `orion healthcheck`: asks a running Orion whether it lives, for images in which there is nothing else that could.
 
-use std::io::{Read, Write};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -9,16 +8,17 @@ use clap::Args;
 use orion_api::Listen;
 
 use crate::cli::{EXIT_DOES_NOT_HOLD, Failure, ListenArgs, duration};
+use crate::itself::Itself;
 use crate::output::print;
-
-/// More than an answer about health ever has.
-const MAX_ANSWER_BYTES: u64 = 64 * 1024;
 
 /// Arguments of `orion healthcheck`.
 #[derive(Args)]
 pub struct HealthcheckArgs {
     #[command(flatten)]
     pub listen: ListenArgs,
+    /// Certificate that Orion shows over TLS, in PEM, where it serves with one
+    #[arg(long, value_name = "FILE", env = "ORION_API__TLS_CERTIFICATE")]
+    pub tls_certificate: Option<PathBuf>,
     /// Ask whether it observes and records, not only whether it lives
     #[arg(long)]
     pub ready: bool,
@@ -33,37 +33,13 @@ pub fn healthcheck(args: &HealthcheckArgs) -> Result<ExitCode, Failure> {
         let what = "with `--listen none` nothing is served that could be asked; serve at a loopback address".to_owned();
         return Err(Failure::Configuration(what));
     };
-    let address = reachable(address);
     let path = if args.ready { "/-/ready" } else { "/-/healthy" };
     let timeout = Duration::from_millis(u64::try_from(args.timeout).unwrap_or(u64::MAX));
-    let (is_well, said) = match ask(address, path, timeout) {
+    let orion = Itself::at(address, args.tls_certificate.as_deref(), timeout)?;
+    let (is_well, said) = match orion.ask(path) {
         Ok(answer) => answer,
-        Err(error) => (false, format!("http://{address}{path} does not answer: {error}\n")),
+        Err(error) => (false, format!("{} does not answer: {error}\n", orion.shown(path))),
     };
     print(&said)?;
     Ok(if is_well { ExitCode::SUCCESS } else { ExitCode::from(EXIT_DOES_NOT_HOLD) })
-}
-
-/// Who serves at every address is asked at the one of this machine.
-pub fn reachable(address: SocketAddr) -> SocketAddr {
-    let ip = match address.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        ip => ip,
-    };
-    SocketAddr::new(ip, address.port())
-}
-
-/// Whether the answer is 200, and its text.
-pub fn ask(address: SocketAddr, path: &str, timeout: Duration) -> std::io::Result<(bool, String)> {
-    let mut stream = TcpStream::connect_timeout(&address, timeout)?;
-    stream.set_read_timeout(Some(timeout))?;
-    stream.set_write_timeout(Some(timeout))?;
-    stream.write_all(format!("GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n").as_bytes())?;
-    let mut answer = Vec::new();
-    stream.take(MAX_ANSWER_BYTES).read_to_end(&mut answer)?;
-    let answer = String::from_utf8_lossy(&answer);
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
-    let is_well = head.split_whitespace().nth(1) == Some("200");
-    Ok((is_well, body.to_owned()))
 }

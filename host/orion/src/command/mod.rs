@@ -19,4 +19,5 @@ pub mod run;
 pub mod schema;
 pub mod snapshot;
 pub mod tail;
+pub mod top;
 pub mod verify;

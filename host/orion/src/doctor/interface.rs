@@ -8,8 +8,8 @@ use orion_api::{Listen, ListenError};
 use orion_bus::{Ownership, ownership};
 use serde_json::json;
 
-use crate::command::healthcheck::{ask, reachable};
 use crate::finding::{Check, Fault};
+use crate::itself::Itself;
 
 const NAME: &str = "interface";
 
@@ -17,7 +17,7 @@ const NAME: &str = "interface";
 const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
 
 /// Whether a start could serve there. To find out it serves there for a moment, and answers nobody.
-pub fn check(listen: Listen, memory: &Path) -> Check {
+pub fn check(listen: Listen, certificate: Option<&Path>, memory: &Path) -> Check {
     let Listen::At(address) = listen else {
         return Check::not_seen(NAME, "nothing is served: --listen none".to_owned(), json!({}));
     };
@@ -29,7 +29,7 @@ pub fn check(listen: Listen, memory: &Path) -> Check {
             Check::not_seen(NAME, said, facts)
         }
         Ok(_) => Check::of(NAME, format!("{address} is free"), Vec::new(), facts),
-        Err(ListenError::InUse { .. }) if runs => running(address),
+        Err(ListenError::InUse { .. }) if runs => running(address, certificate),
         Err(why) => {
             let mend = "a start would end here with the same words";
             Check::of(NAME, String::new(), vec![Fault::new(why.to_string(), mend)], facts)
@@ -38,9 +38,14 @@ pub fn check(listen: Listen, memory: &Path) -> Check {
 }
 
 /// What the Orion that runs says of itself.
-fn running(address: SocketAddr) -> Check {
+fn running(address: SocketAddr, certificate: Option<&Path>) -> Check {
     let facts = json!({ "address": address.to_string() });
-    match ask(reachable(address), "/-/ready", ANSWERS_WITHIN) {
+    let orion = match Itself::at(address, certificate, ANSWERS_WITHIN) {
+        Ok(orion) => orion,
+        // What is wrong with the certificate is said where secrets are looked at.
+        Err(why) => return Check::not_seen(NAME, format!("what has {address} is not asked: {why}"), facts),
+    };
+    match orion.ask("/-/ready") {
         Ok((true, _)) => Check::of(NAME, format!("Orion answers at {address} and is ready"), Vec::new(), facts),
         Ok((false, said)) if said.trim().is_empty() => {
             let why = format!("what has {address} answers nothing that can be read here, as one that speaks TLS does");

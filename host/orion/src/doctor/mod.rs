@@ -22,7 +22,7 @@ pub fn examine(args: &RunArgs, settings: &Settings, now: Timestamp) -> Result<Ve
     let mut checks = vec![files(settings), secrets(args), confinement(args.confinement.confinement)];
     checks.extend([folders::plugins(args), folders::rules(args), folders::memory(&memory), folders::room(&memory)]);
     checks.extend([servers::prometheus(args)?, servers::redis(args)?]);
-    checks.push(interface::check(args.listen.listen, &memory));
+    checks.push(interface::check(args.listen.listen, args.access.tls_certificate.as_deref(), &memory));
     checks.extend(store::checks(&memory, now));
     Ok(checks)
 }

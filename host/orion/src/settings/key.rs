@@ -1,4 +1,4 @@
-//! What can be set: the flags of `orion run` that have a variable.
+//! What can be set: the flags of `orion run`, and of `orion top` for who asks a host elsewhere, that have a variable.
 
 use clap::{Arg, Command};
 
@@ -10,9 +10,14 @@ pub struct Key {
     pub name: String,
     /// Its variable.
     pub variable: String,
-    /// Its flag.
+    /// A command that has its flag.
+    pub command: &'static str,
+    /// The flag.
     pub argument: Arg,
 }
+
+/// Together these have every flag that can be set.
+pub const COMMANDS: [&str; 2] = ["run", "top"];
 
 /// The name in a settings file of what a variable sets: in lower case, without `ORION_`, and a section in the place of `__`. The plain
 /// names of servers, such as `PROMETHEUS_URL`, belong to the section of their server.
@@ -26,14 +31,16 @@ pub fn key_of(variable: &str) -> String {
 
 /// Everything that can be set, in the order of the names.
 pub fn keys(cli: &Command) -> Vec<Key> {
-    let run = cli.find_subcommand("run");
-    let arguments = cli.get_arguments().chain(run.into_iter().flat_map(Command::get_arguments));
-    let key = |argument: &Arg| {
+    let of_all = cli.get_arguments().map(|argument| (COMMANDS[0], argument));
+    let of_one = COMMANDS.into_iter().filter_map(|name| Some((name, cli.find_subcommand(name)?)));
+    let of_one = of_one.flat_map(|(name, command)| command.get_arguments().map(move |argument| (name, argument)));
+    let key = |(command, argument): (&'static str, &Arg)| {
         let variable = argument.get_env()?.to_str().filter(|variable| *variable != CONFIG_VARIABLE)?.to_owned();
-        Some(Key { name: key_of(&variable), variable, argument: argument.clone() })
+        Some(Key { name: key_of(&variable), variable, command, argument: argument.clone() })
     };
-    let mut keys: Vec<_> = arguments.filter_map(key).collect();
+    let mut keys: Vec<_> = of_all.chain(of_one).filter_map(key).collect();
     keys.sort_by(|one, other| one.name.cmp(&other.name));
+    keys.dedup_by(|one, other| one.name == other.name);
     keys
 }
 
@@ -85,9 +92,9 @@ mod tests {
         }
     }
 
-    /// So that one list of them is the whole: what a file sets for another command is set for `run`, too.
+    /// So that one list of them is the whole: what a file sets for one command is set for all that have it.
     #[test]
-    fn every_variable_of_a_command_is_one_of_run() {
+    fn every_variable_of_a_command_can_stand_in_a_file() {
         fn variables(command: &Command, found: &mut BTreeSet<String>) {
             found.extend(command.get_arguments().filter_map(|it| Some(it.get_env()?.to_str()?.to_owned())));
             command.get_subcommands().for_each(|command| variables(command, found));

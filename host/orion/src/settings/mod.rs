@@ -15,7 +15,7 @@ use clap::{Arg, Command, ValueHint};
 use orion_rules::Setting;
 
 pub use file::SettingsFile;
-pub use key::{Key, key_of, keys};
+pub use key::{COMMANDS, Key, key_of, keys};
 
 /// What every settings file is called.
 const FILE_NAME: &str = "orion.yaml";

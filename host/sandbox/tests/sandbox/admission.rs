@@ -1,5 +1,7 @@
 //! What passes the door, what does not, and what is said about it.
 
+use std::path::{Path, PathBuf};
+
 use crate::guests::*;
 use orion_model::Manifest;
 use orion_sandbox::{Correlator, Detector, Fault, Limits, Plugin, Sandbox, SandboxError, Settings};
@@ -198,23 +200,74 @@ fn a_plugin_of_the_other_kind_says_so() {
 }
 
 #[test]
-fn compiled_plugins_are_kept_and_found_again_in_a_folder_that_only_we_may_write() {
+fn what_was_compiled_is_kept_and_found_again_with_all_that_was_proven() {
     let dir = tempfile::tempdir().unwrap();
     let cache_dir = dir.path().join("deep").join("compiled");
-    let open = || Sandbox::new(Settings { cache_dir: Some(cache_dir.clone()), ..Settings::default() });
-    let bytes = DetectorGuest::default().component();
-    open().unwrap().load(&bytes).unwrap();
-    let files = || walk(&cache_dir);
-    let before = files();
-    assert!(before > 0);
-    open().unwrap().load(&bytes).unwrap();
-    assert_eq!(files(), before);
+    let open = || Sandbox::new(Settings { cache_dir: Some(cache_dir.clone()), ..Settings::default() }).unwrap();
+    let plugins = orion_standard_plugins::STANDARD;
+    let load = |sandbox: &Sandbox| plugins.iter().map(|it| sandbox.load(it.component).unwrap()).collect::<Vec<_>>();
+    let certificates = |plugins: &[Plugin]| plugins.iter().map(|it| it.certificate().clone()).collect::<Vec<_>>();
+    let compiled = certificates(&load(&open()));
+    let before = files(&cache_dir);
+    assert_eq!(before.len(), 2 * plugins.len());
+    let sandbox = open();
+    let found = load(&sandbox);
+    assert_eq!(certificates(&found), compiled);
+    assert_eq!(compiled[0], sandbox.inspect(plugins[0].component).unwrap());
+    assert_eq!(files(&cache_dir), before);
 }
 
-fn walk(dir: &std::path::Path) -> usize {
-    let entries = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
-    // Besides the code, wasmtime keeps a small file of statistics for each.
-    entries.map(|path| if path.is_dir() { walk(&path) } else { usize::from(path.extension().is_none()) }).sum()
+#[test]
+fn what_a_crash_left_half_done_is_compiled_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let open = || Sandbox::new(Settings { cache_dir: Some(dir.path().to_owned()), ..Settings::default() }).unwrap();
+    let bytes = DetectorGuest::default().component();
+    open().load(&bytes).unwrap();
+    let whole = files(dir.path());
+    let spoil = |spoil: &dyn Fn(&Path)| {
+        whole.iter().for_each(|(path, _)| spoil(path));
+        open().load(&bytes).unwrap().detector().unwrap();
+        assert_eq!(files(dir.path()), whole);
+    };
+    spoil(&|path| std::fs::File::options().write(true).open(path).unwrap().set_len(100).unwrap());
+    let is = |path: &Path, kind: &str| path.extension().is_some_and(|it| it == kind);
+    spoil(&|path| {
+        if is(path, "code") {
+            std::fs::remove_file(path).unwrap();
+        }
+    });
+    spoil(&|path| {
+        if is(path, "json") {
+            std::fs::write(path, "{}").unwrap();
+        }
+    });
+    // Of the right length, and nothing that wasmtime wrote.
+    spoil(&|path| std::fs::write(path, vec![0; std::fs::metadata(path).unwrap().len() as usize]).unwrap());
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_any_more_keeps_no_plugin_from_running() {
+    let dir = tempfile::tempdir().unwrap();
+    let cache_dir = dir.path().join("compiled");
+    let sandbox = Sandbox::new(Settings { cache_dir: Some(cache_dir.clone()), ..Settings::default() }).unwrap();
+    std::fs::remove_dir_all(&cache_dir).unwrap();
+    sandbox.load(&DetectorGuest::default().component()).unwrap().detector().unwrap();
+}
+
+#[test]
+fn what_the_door_refuses_is_not_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let sandbox = Sandbox::new(Settings { cache_dir: Some(dir.path().to_owned()), ..Settings::default() }).unwrap();
+    sandbox.load(b"none").unwrap_err();
+    assert_eq!(files(dir.path()), []);
+}
+
+/// What lies in a folder, and how long it is.
+fn files(dir: &Path) -> Vec<(PathBuf, u64)> {
+    let file = |entry: std::fs::DirEntry| (entry.path(), entry.metadata().unwrap().len());
+    let mut files: Vec<_> = std::fs::read_dir(dir).unwrap().map(|entry| file(entry.unwrap())).collect();
+    files.sort();
+    files
 }
 
 #[cfg(unix)]

@@ -50,16 +50,22 @@ fn a_server_may_forget_what_it_did_last() {
     is_safe(Faults { drains: 1, forgets: 1, ..NONE });
 }
 
+/// More faults in one life, the quickest to look at first. A test looks at the first of them, `cargo xtask drill leases` at all.
+const LIVES: [Faults; 7] = [
+    Faults { crashes: 1, drains: 1, ..NONE },
+    Faults { crashes: 1, forgets: 1, ..NONE },
+    Faults { timeouts: 1, crashes: 1, ..NONE },
+    Faults { timeouts: 1, drains: 1, expiries: 1, ..NONE },
+    Faults { timeouts: 2, expiries: 1, ..NONE },
+    Faults { timeouts: 1, expiries: 2, ..NONE },
+    Faults { timeouts: 1, expiries: 1, forgets: 1, ..NONE },
+];
+
 #[test]
-#[ignore = "some minutes: the same with one fault more, for who changes the protocol"]
 fn all_of_it_may_happen_in_one_life() {
-    is_safe(Faults { timeouts: 2, expiries: 1, ..NONE });
-    is_safe(Faults { timeouts: 1, expiries: 2, ..NONE });
-    is_safe(Faults { timeouts: 1, crashes: 1, ..NONE });
-    is_safe(Faults { timeouts: 1, drains: 1, expiries: 1, ..NONE });
-    is_safe(Faults { crashes: 1, drains: 1, ..NONE });
-    is_safe(Faults { crashes: 1, forgets: 1, ..NONE });
-    is_safe(Faults { timeouts: 1, expiries: 1, forgets: 1, ..NONE });
+    let asked = std::env::var("ORION_DRILL_LIVES").ok();
+    let lives = asked.map_or(1, |number| number.parse().unwrap());
+    LIVES.into_iter().take(lives).for_each(is_safe);
 }
 
 #[test]
