@@ -11,6 +11,7 @@ mod doctor;
 mod export;
 mod feed;
 mod finding;
+mod hooks;
 mod keep;
 mod log;
 mod output;
