@@ -131,7 +131,8 @@ impl Hooks {
     }
 
     pub(crate) fn write(&self, text: &mut Text) {
-        let numbers: [(&'static str, &str, fn(&HookMeters) -> u64); 4] = [
+        type Number = fn(&HookMeters) -> u64;
+        let numbers: [(&'static str, &str, Number); 4] = [
             ("orion_webhook_received_total", "Deliveries that came to a hook.", |it| it.received.get()),
             ("orion_webhook_accepted_total", "Events that were delivered and are recorded.", |it| it.recorded.get()),
             ("orion_webhook_duplicate_total", "Events that were delivered and were recorded already.", |it| {

@@ -17,6 +17,9 @@ const NO_TIME: &str = "0001-01-01T";
 const OF_ALL: [&str; 8] =
     ["receiver", "groupKey", "groupLabels", "externalURL", "truncatedAlerts", "orgId", "title", "state"];
 
+/// Bytes of each of these. They are kept with every alert: a delivery with a thousand of them would become a thousand times as large.
+const MAX_OF_ALL_BYTES: usize = 1024;
+
 /// The label that holds the name of a metric; no part of an alert's identity.
 const METRIC_NAME: &str = "__name__";
 
@@ -33,8 +36,8 @@ pub(super) fn read(hook: &Hook, body: &Value, now: Timestamp) -> Result<Read, No
     if alerts.len() > MAX_EVENTS {
         return Err(NotTaken::TooMany(alerts.len()));
     }
-    let of_all: Map<String, Value> =
-        OF_ALL.iter().filter_map(|name| Some(((*name).to_owned(), body.get(*name)?.clone()))).collect();
+    let short = |name: &&str| Some(((*name).to_owned(), body.get(*name)?.clone())).filter(|(_, value)| is_short(value));
+    let of_all: Map<String, Value> = OF_ALL.iter().filter_map(short).collect();
     let mut read = Read::default();
     for alert in alerts {
         match event_of(hook, alert, &of_all, now) {
@@ -49,6 +52,10 @@ pub(super) fn read(hook: &Hook, body: &Value, now: Timestamp) -> Result<Read, No
         Some(why) if read.events.is_empty() => Err(NotTaken::NoEvent(why)),
         _ => Ok(read),
     }
+}
+
+fn is_short(value: &Value) -> bool {
+    value.to_string().len() <= MAX_OF_ALL_BYTES
 }
 
 fn event_of(hook: &Hook, alert: &Value, of_all: &Map<String, Value>, now: Timestamp) -> Result<Event, NoEvent> {

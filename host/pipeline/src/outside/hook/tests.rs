@@ -179,6 +179,20 @@ fn grafana_says_values_and_places_besides() {
     assert!(!event.data.contains_key("message"), "it repeats what each alert says");
 }
 
+#[test]
+fn what_is_said_of_all_alerts_is_kept_with_each_up_to_a_kilobyte() {
+    let kept = |bytes: usize| {
+        let mut body = notification(&json!([alert("firing", BEGAN, OPEN)]));
+        body["groupKey"] = "x".repeat(bytes - 2).into();
+        let read = read_json(HookKind::Alertmanager, &body).unwrap();
+        let told = &read.events[0].data["notification"];
+        assert_eq!(told["receiver"], "orion");
+        told.get("groupKey").is_some()
+    };
+    assert!(kept(1_024));
+    assert!(!kept(1_025));
+}
+
 fn cloud_event() -> Value {
     json!({
         "specversion": "1.0", "id": "A-1", "source": "/ci/build", "type": "com.example.build.failed", "subject": "main",

@@ -1,20 +1,26 @@
 //! A client of the interface that keeps its connection, and knows how long each answer took.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 use crate::error::{BenchError, require};
+
+/// From how many addresses is asked.
+const ADDRESSES: usize = 16;
 
 /// A connection.
 pub struct Client(BufReader<TcpStream>);
 
 impl Client {
-    /// Connects.
-    pub async fn connect(address: SocketAddr) -> Result<Self, BenchError> {
-        let stream = TcpStream::connect(address).await.map_err(BenchError::failed("connect"))?;
+    /// Connects, from one of some addresses of this machine: each may ask so much a second.
+    pub async fn connect(address: SocketAddr, number: usize) -> Result<Self, BenchError> {
+        let last = u8::try_from(1 + number % ADDRESSES).unwrap_or(1);
+        let socket = TcpSocket::new_v4().map_err(BenchError::failed("make a socket"))?;
+        socket.bind((Ipv4Addr::new(127, 0, 0, last), 0).into()).map_err(BenchError::failed("take an address"))?;
+        let stream = socket.connect(address).await.map_err(BenchError::failed("connect"))?;
         stream.set_nodelay(true).map_err(BenchError::failed("set the connection up"))?;
         Ok(Self(BufReader::new(stream)))
     }

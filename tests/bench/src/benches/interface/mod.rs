@@ -27,11 +27,11 @@ const MOST_SCRAPE_MILLIS: f64 = 20.0;
 const SENDERS: usize = 64;
 
 /// How long is delivered, and how long is asked.
-const SECONDS: u64 = 5;
+const SECONDS: usize = 5;
 
 /// Requests a second, by how many.
-const REQUESTS: u64 = 1_000;
-const ASKERS: u64 = 20;
+const REQUESTS: usize = 1_000;
+const ASKERS: usize = 20;
 
 const LISTENERS: usize = 500;
 
@@ -73,7 +73,7 @@ fn start(deployment: &Deployment) -> Result<(Running, SocketAddr), BenchError> {
     let orion = deployment.start_with(&variables)?;
     let runtime = tokio::runtime::Runtime::new().map_err(BenchError::failed("start threads"))?;
     let is_ready = || {
-        let asked = async { Client::connect(address).await?.get("/-/ready").await };
+        let asked = async { Client::connect(address, 0).await?.get("/-/ready").await };
         Ok(runtime.block_on(asked).is_ok())
     };
     deployment.explained(wait_until("it to be ready", PATIENCE, Duration::from_millis(50), is_ready))?;
@@ -99,11 +99,11 @@ fn notification(name: &str) -> String {
 
 async fn deliveries(address: SocketAddr) -> Result<Vec<Figure>, BenchError> {
     let began = Instant::now();
-    let end = began + Duration::from_secs(SECONDS);
+    let end = began + Duration::from_secs(SECONDS as u64);
     let mut senders = JoinSet::new();
     for sender in 0..SENDERS {
         senders.spawn(async move {
-            let (mut client, mut took) = (Client::connect(address).await?, Vec::new());
+            let (mut client, mut took) = (Client::connect(address, sender).await?, Vec::new());
             while Instant::now() < end {
                 let body = notification(&format!("{sender}-{}", took.len()));
                 took.push(client.post("/hooks/bench", &body).await?);
@@ -126,11 +126,11 @@ async fn requests(address: SocketAddr) -> Result<Figure, BenchError> {
     let mut askers = JoinSet::new();
     for asker in 0..ASKERS {
         askers.spawn(async move {
-            let (mut client, mut took) = (Client::connect(address).await?, Vec::new());
+            let (mut client, mut took) = (Client::connect(address, asker).await?, Vec::new());
             for request in 0..each {
-                let due = began + Duration::from_micros(1_000_000 * (request * ASKERS + asker) / REQUESTS);
+                let due = began + Duration::from_secs_f64((request * ASKERS + asker) as f64 / REQUESTS as f64);
                 tokio::time::sleep_until(due.into()).await;
-                let target = TARGETS.iter().cycle().nth(usize::try_from(request % 3).unwrap_or_default());
+                let target = TARGETS.iter().cycle().nth(request);
                 client.get(target.unwrap_or(&"/health")).await?;
                 took.push(due.elapsed());
             }
@@ -146,12 +146,12 @@ async fn requests(address: SocketAddr) -> Result<Figure, BenchError> {
 
 async fn listeners(address: SocketAddr) -> Result<Figure, BenchError> {
     let mut listening = Vec::new();
-    for _ in 0..LISTENERS {
-        let mut client = Client::connect(address).await?;
+    for listener in 0..LISTENERS {
+        let mut client = Client::connect(address, listener).await?;
         client.listen().await?;
         listening.push(client);
     }
-    let (mut sender, mut took) = (Client::connect(address).await?, Vec::new());
+    let (mut sender, mut took) = (Client::connect(address, 0).await?, Vec::new());
     for record in 0..HEARD {
         let name = format!("heard-{record}.");
         let mut hearing = JoinSet::new();
@@ -173,7 +173,7 @@ async fn listeners(address: SocketAddr) -> Result<Figure, BenchError> {
 }
 
 async fn scrapes(address: SocketAddr) -> Result<Figure, BenchError> {
-    let (mut client, mut took) = (Client::connect(address).await?, Vec::new());
+    let (mut client, mut took) = (Client::connect(address, 0).await?, Vec::new());
     for _ in 0..SCRAPES {
         took.push(client.get("/metrics").await?);
     }
