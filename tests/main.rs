@@ -55,6 +55,7 @@ mod the_host_is_asked_over_http;
 mod the_past_is_replayed;
 mod the_process_confines_itself;
 mod top_shows_what_runs;
+mod webhooks_are_kept;
 mod what_is_absent_is_found;
 mod what_is_deployed_is_sound;
 mod what_is_old_goes_where_hosts_share;

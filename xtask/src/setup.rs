@@ -9,8 +9,9 @@ const WASM_TARGET: &str = "wasm32-unknown-unknown";
 
 /// Programs the lab starts, and the Debian package that holds each. Some packages start their servers, too: tests do not speak to
 /// those, they have their own on other ports.
-const SERVERS: [(&str, &str); 4] = [
+const SERVERS: [(&str, &str); 5] = [
     ("prometheus", "prometheus"),
+    ("prometheus-alertmanager", "prometheus-alertmanager"),
     ("prometheus-node-exporter", "prometheus-node-exporter"),
     ("redis-server", "redis-server"),
     ("docker-registry", "docker-registry"),
@@ -173,8 +174,8 @@ fn programs(wanted: &[(&'static str, &'static str)]) -> Result<(), Failure> {
         let packages = missing.join(" ");
         Failure::Missing(format!(
             "tests run real servers, a real browser and what reads deployments, and these are missing: {packages}. On Debian \
-             and Ubuntu: `sudo apt-get install {packages}`; elsewhere install Prometheus, node_exporter, Redis, the distribution \
-             registry, systemd and Chromium so that the programs `prometheus`, `prometheus-node-exporter`, `redis-server`, \
+             and Ubuntu: `sudo apt-get install {packages}`; elsewhere install Prometheus, Alertmanager, node_exporter, Redis, the distribution \
+             registry, systemd and Chromium so that the programs `prometheus`, `prometheus-alertmanager`, `prometheus-node-exporter`, `redis-server`, \
              `docker-registry`, `systemd-analyze` and `chromium` are on the PATH"
         ))
     };

@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use axum::http::{HeaderMap, Request, StatusCode, header};
 use orion_metrics::{Counter, FamilyType, Text};
-use orion_model::Clock;
+use orion_model::{Clock, Timestamp};
 use orion_trust::Keyring;
 
 use crate::clients::{Admission, Clients, Failed, network_of};
@@ -22,6 +22,11 @@ use crate::token::{Bearer, check};
 /// to be there first. Its files are those of every build and tell nothing of a deployment.
 fn is_free(path: &str) -> bool {
     matches!(path, "/-/healthy" | "/-/ready" | "/" | "/console") || path.starts_with("/console/")
+}
+
+/// Where programs deliver, each with a secret of the hook instead of a token.
+fn is_hook(path: &str) -> bool {
+    path.starts_with("/hooks/")
 }
 
 /// How an interface is guarded.
@@ -109,7 +114,12 @@ impl Guard {
         }
     }
 
-    /// Lets a request in, with who it is where it says so.
+    /// The time by which tokens and signatures are checked.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Lets a request in, with who it is where it says so. Who delivers to a hook says it there.
     pub(crate) fn admit<B>(&self, peer: SocketAddr, request: &Request<B>) -> Result<Option<Bearer>, Refused> {
         let now = Instant::now();
         match self.clients.admit(peer.ip(), now) {
@@ -125,7 +135,7 @@ impl Guard {
                 return Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, what).retry_after(wait).into());
             }
         }
-        if is_free(request.uri().path()) {
+        if is_free(request.uri().path()) || is_hook(request.uri().path()) {
             return Ok(None);
         }
         match (token_of(request.headers()), &self.keys) {
@@ -155,6 +165,33 @@ impl Guard {
         let what = "without a token Orion answers here to its address and to `localhost` alone, so that no web page of others reads \
                     along: ask for one of those, or have what stands in front of Orion send that as `Host`";
         Err(Problem::new(StatusCode::MISDIRECTED_REQUEST, what).into())
+    }
+
+    /// Where whoever is on this machine may deliver, no web page may: a browser that comes from one says so, and the name it asks for is
+    /// the page's.
+    pub(crate) fn on_this_machine(&self, headers: &HeaderMap) -> Result<(), Refused> {
+        if headers.contains_key(header::ORIGIN) {
+            self.count("foreign_name");
+            let what = "this hook has no secret, and takes nothing from web pages: leave `Origin` out, or give the hook a secret";
+            return Err(Problem::new(StatusCode::FORBIDDEN, what).into());
+        }
+        self.reached_by_own_name(headers).map(drop)
+    }
+
+    /// What is said of a hook that is not there. Who has to know a secret is not told which there are.
+    pub(crate) fn no_such_hook(&self) -> Problem {
+        match self.needs_token {
+            true => Problem::new(StatusCode::UNAUTHORIZED, "a hook is delivered to by who knows its secret"),
+            false => Problem::new(
+                StatusCode::NOT_FOUND,
+                "there is no hook of this name: /api/v1/summary names those there are",
+            ),
+        }
+    }
+
+    /// Somebody showed a hook what does not hold.
+    pub(crate) fn failed_at_hook(&self, peer: SocketAddr, why: &str) -> Refused {
+        self.failed(peer, Instant::now(), why.to_owned())
     }
 
     fn failed(&self, peer: SocketAddr, now: Instant, why: String) -> Refused {

@@ -102,6 +102,7 @@ pub(crate) async fn summary(
         ("status".to_owned(), health.status().into()),
         ("position".to_owned(), followed.position().into()),
         ("incidents".to_owned(), incidents.unwrap_or_default()),
+        ("hooks".to_owned(), desk.hooks.summary()),
     ]);
     summary.extend(host.running());
     Document::of(&summary)

@@ -9,6 +9,7 @@ use tokio::sync::{Semaphore, watch};
 use crate::access::Guard;
 use crate::audits::Audits;
 use crate::follow::{Followed, follow};
+use crate::hook::{Hook, Hooks, room};
 use crate::host::Host;
 use crate::metrics::ServerMeters;
 use crate::problem::Problem;
@@ -23,6 +24,9 @@ pub(crate) struct Desk {
     began_at: Timestamp,
     pub(crate) meters: ServerMeters,
     pub(crate) guard: Guard,
+    pub(crate) hooks: Hooks,
+    /// For bodies that are delivered.
+    pub(crate) room: Semaphore,
     listeners: Arc<Semaphore>,
     down: watch::Sender<bool>,
 }
@@ -37,13 +41,15 @@ struct Guest {
 }
 
 impl Desk {
-    pub(crate) fn new(guard: Guard, clock: &dyn Clock) -> Self {
+    pub(crate) fn new(guard: Guard, hooks: Vec<Hook>, clock: &dyn Clock) -> Self {
         Self {
             guest: RwLock::new(None),
             began: Instant::now(),
             began_at: clock.now(),
             meters: ServerMeters::default(),
             guard,
+            hooks: Hooks::new(hooks),
+            room: room(),
             listeners: Arc::new(Semaphore::new(MAX_LISTENERS)),
             down: watch::Sender::new(false),
         }

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use tokio::sync::watch;
 
 use crate::health::Health;
+use crate::hook::{Delivery, NotTaken, Taken};
 
 /// A host that observes. Nothing that is asked here changes what it observes or what it does.
 #[async_trait]
@@ -50,6 +51,10 @@ pub trait Host: Send + Sync {
 
     /// Records that a client failed to say who it is too often, and is not heard for a while.
     async fn record_lock_out(&self, client: IpAddr, why: String);
+
+    /// Takes what a program delivers to a hook, and returns when it is recorded. It is an observation like any other: nothing that is
+    /// told changes what runs or what is observed.
+    async fn take(&self, delivery: Delivery) -> Result<Taken, NotTaken>;
 
     /// What checks every line of the audit trail against the store.
     fn audit(&self) -> Audit;

@@ -1,6 +1,6 @@
-//! The HTTP interface of the host: health, metrics and records, to be read.
+//! The HTTP interface of the host: health, metrics and records, to be read, and hooks, at which programs deliver what they observed.
 //!
-//! It changes nothing of what is observed and nothing of what is recorded: every endpoint is a GET. What it tells it asks of a
+//! It changes nothing of what is observed: every endpoint is a GET, but the hooks, at which something more is recorded. What it tells it asks of a
 //! [`Host`], so it knows nothing of sandboxes, rules or sources, and it serves from the moment the process starts, also
 //! while there is nothing to tell yet.
 //!
@@ -16,6 +16,7 @@ mod desk;
 mod document;
 mod follow;
 mod health;
+mod hook;
 mod host;
 mod incidents;
 mod listen;
@@ -37,6 +38,7 @@ mod token;
 
 pub use access::{Access, MissingAccess};
 pub use health::{Component, Health};
+pub use hook::{BadSecret, Delivery, Hook, NotTaken, OpenHooks, Secret, Taken};
 pub use host::{Audit, Host, RulePage};
 pub use listen::{DEFAULT_LISTEN, InvalidListen, Listen, ListenError, Listener};
 pub use register::{Age, Found, Known, Register};

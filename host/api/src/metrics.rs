@@ -59,5 +59,6 @@ pub(crate) async fn scrape(State(desk): State<Arc<Desk>>, headers: HeaderMap) ->
     }
     desk.meters.write(&mut text);
     desk.guard.write(&mut text);
+    desk.hooks.write(&mut text);
     ([(header::CONTENT_TYPE, content_type_for(accept))], text.into_string()).into_response()
 }

@@ -20,6 +20,12 @@ impl Problem {
         Self { status, detail: detail.into(), retry_after_seconds: None }
     }
 
+    /// What it is answered with.
+    #[cfg(test)]
+    pub(crate) const fn status(&self) -> StatusCode {
+        self.status
+    }
+
     /// It may be otherwise after so long.
     pub(crate) fn retry_after(self, wait: Duration) -> Self {
         // A part of a second is one: whoever comes too early is refused again.

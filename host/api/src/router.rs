@@ -4,16 +4,16 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::middleware::from_fn;
-use axum::routing::{MethodRouter, get};
+use axum::routing::{MethodRouter, get, post};
 
 use crate::console;
 use crate::desk::Desk;
 use crate::document::unless_known;
 use crate::problem::Problem;
-use crate::{deployment, health, incidents, metrics, openapi, records, stream};
+use crate::{deployment, health, hook, incidents, metrics, openapi, records, stream};
 
 /// All there is, each with the path as the description has it.
-fn routes() -> [(&'static str, MethodRouter<Arc<Desk>>); 18] {
+fn routes() -> [(&'static str, MethodRouter<Arc<Desk>>); 19] {
     [
         ("/-/healthy", get(health::live)),
         ("/-/ready", get(health::ready)),
@@ -33,6 +33,7 @@ fn routes() -> [(&'static str, MethodRouter<Arc<Desk>>); 18] {
         ("/api/v1/persistence", get(deployment::persistence)),
         ("/api/v1/audit", get(deployment::audit)),
         ("/api/v1/stream", get(stream::listen)),
+        ("/hooks/{name}", post(hook::take).fallback(hook::only_delivered)),
     ]
 }
 

@@ -24,6 +24,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::access::{Access, Guard, Refused};
 use crate::desk::Desk;
+use crate::hook::{Hook, Peer};
 use crate::host::Host;
 use crate::listen::Listener;
 use crate::patience::Patient;
@@ -69,10 +70,10 @@ pub struct Server {
 impl Server {
     /// Begins to serve. There is nobody yet to speak for: until [`Self::speak_for`] everything but liveness answers that Orion is
     /// starting.
-    pub fn start(listener: Listener, access: Access, clock: Arc<dyn Clock>) -> io::Result<Self> {
+    pub fn start(listener: Listener, access: Access, hooks: Vec<Hook>, clock: Arc<dyn Clock>) -> io::Result<Self> {
         let acceptor = access.tls.as_ref().map(Tls::acceptor);
         let guard = Guard::new(access, listener.address(), clock.clone());
-        let desk = Arc::new(Desk::new(guard, &*clock));
+        let desk = Arc::new(Desk::new(guard, hooks, &*clock));
         let socket = TcpListener::from_std(listener.into_socket())?;
         let task = tokio::spawn(accept(socket, acceptor, desk.clone()));
         Ok(Self { desk, task })
@@ -149,8 +150,9 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(stream: S, ca
     let Caller { peer, router, desk } = caller;
     let mut down = desk.down();
     let stream = TokioIo::new(stream);
-    let service = service_fn(move |request: Request<Incoming>| {
+    let service = service_fn(move |mut request: Request<Incoming>| {
         let (router, desk) = (router.clone(), desk.clone());
+        request.extensions_mut().insert(Peer(peer));
         async move {
             let admitted = desk.guard.admit(peer, &request);
             let answer = match admitted {
@@ -175,7 +177,7 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(stream: S, ca
 }
 
 /// Says why, and has it recorded when it is for a while.
-async fn refuse(desk: &Desk, refused: Refused) -> Response {
+pub(crate) async fn refuse(desk: &Desk, refused: Refused) -> Response {
     if let (Some((client, why)), Some(host)) = (refused.locked_out, desk.host()) {
         tracing::warn!(%client, "locked out of the HTTP interface: {why}");
         host.record_lock_out(client, why).await;
@@ -193,7 +195,7 @@ fn protocol() -> http1::Builder {
     protocol
 }
 
-/// One request. Bodies are not read: nothing here takes any.
+/// One request. Its body is read where something is delivered, and nowhere else.
 async fn answer(router: Router, request: Request<Incoming>) -> Response {
     let answer = TowerToHyperService::new(router).call(request.map(Body::new));
     match tokio::time::timeout(Duration::from_secs(ANSWER_SECONDS), answer).await {

@@ -21,6 +21,7 @@ use crate::command::rule::RuleCommandArgs;
 use crate::command::snapshot::SnapshotArgs;
 use crate::command::top::TopArgs;
 use crate::deployment::DeploymentArgs;
+use crate::hooks::HookArgs;
 use crate::keep::KeepArgs;
 use crate::settings::CONFIG_VARIABLE;
 use crate::source::PrometheusArgs;
@@ -213,6 +214,8 @@ pub struct RunArgs {
     pub listen: ListenArgs,
     #[command(flatten)]
     pub access: AccessArgs,
+    #[command(flatten)]
+    pub hooks: HookArgs,
     #[command(flatten)]
     pub confinement: ConfinementArgs,
 }

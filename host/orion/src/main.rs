@@ -11,6 +11,7 @@ mod doctor;
 mod export;
 mod feed;
 mod finding;
+mod hooks;
 mod itself;
 mod keep;
 mod log;

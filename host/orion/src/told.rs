@@ -7,11 +7,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use async_trait::async_trait;
-use orion_api::{Audit, Component, Health, Host, RulePage};
+use orion_api::{Audit, Component, Delivery, Health, Host, NotTaken, RulePage, Taken};
 use orion_bus::{BusError, Reader, RedisBus, RedisServer, Role, survey};
 use orion_metrics::{FamilyType, Text};
 use orion_pipeline::memory;
 use orion_pipeline::observer::Observer;
+use orion_pipeline::outside::hook::{self, Hooks};
 use orion_pipeline::shares::{self, BusyPartitions};
 use orion_pipeline::watcher::{GROUP_OWNERS, Outcome, RulePlan, Standing, standings};
 use serde_json::{Map, Value, json};
@@ -30,6 +31,8 @@ pub struct Told {
     pub memory_dir: PathBuf,
     /// The last position of its own file.
     pub appended: watch::Receiver<u64>,
+    /// What takes what is delivered to it.
+    pub hooks: Hooks,
     /// The deployment that it shares, if it does.
     pub shared: Option<Shared>,
     /// Whether the confinement is whole, and in words.
@@ -212,12 +215,31 @@ impl Host for Told {
         }
     }
 
+    async fn take(&self, delivery: Delivery) -> Result<Taken, NotTaken> {
+        let Delivery { hook, content_type, attributes, signature, body } = delivery;
+        let delivery = hook::Delivery { hook, content_type, attributes, signature, body };
+        let hook::Taken { recorded, known, put_aside, reason } =
+            self.hooks.take(delivery).await.map_err(|why| not_taken(&why))?;
+        Ok(Taken { recorded, known, put_aside, reason })
+    }
+
     fn audit(&self) -> Audit {
         let memory_dir = self.memory_dir.clone();
         Box::new(move |reader| {
             let found = memory::audit(&memory_dir, reader, true, None).map_err(|error| error.to_string())?;
             Ok(json!(found))
         })
+    }
+}
+
+fn not_taken(why: &hook::NotTaken) -> NotTaken {
+    let said = why.to_string();
+    match why {
+        hook::NotTaken::NoHook | hook::NotTaken::Malformed(_) => NotTaken::Malformed(said),
+        hook::NotTaken::TooMany(_) => NotTaken::TooLarge(said),
+        hook::NotTaken::NoEvent(_) => NotTaken::NoEvent(said),
+        hook::NotTaken::Replayed => NotTaken::Replayed(said),
+        hook::NotTaken::NotNow(_) => NotTaken::NotNow(said),
     }
 }
 

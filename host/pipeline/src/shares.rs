@@ -28,7 +28,8 @@ const LAST_RECORDS_MILLIS: u64 = 5_000;
 
 const LOOK_MILLIS: u64 = 10;
 
-/// Whose work an owner of the pipeline is. What is not listed is about the process: its own rules and faults.
+/// Whose work an owner of the pipeline is. What is not listed is about the process: its own rules and faults, and
+/// what is delivered to it.
 pub fn place(owner: &str) -> Place {
     if let Some(group) = owner.strip_prefix(GROUP_OWNERS) {
         return Place { whose: Whose::Holder(partition_of_group(group)), reads_log: false };
@@ -247,7 +248,7 @@ mod tests {
         assert_eq!(place_of("outside/out"), (Some("brain:00".to_owned()), true));
         assert_eq!(place_of("outside/in"), (Some("brain:00".to_owned()), false));
         assert_eq!(place_of("sources"), (Some("all".to_owned()), false), "hosts say of one outage that it is one");
-        for own in ["library", "process", "store"] {
+        for own in ["library", "process", "store", "outside/hook/07"] {
             assert_eq!(place_of(own), (None, false));
         }
     }

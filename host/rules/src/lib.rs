@@ -5,7 +5,7 @@
 //! listed at once, each with its line, so that a person edits once and not once per mistake.
 //!
 //! The way of a text: [`parse_file`] → a tree with spans → groups and correlations checked key by key → [`RuleFile`].
-//! A settings file goes the same way, as far as its keys and places: [`parse_settings`].
+//! A settings file goes the same way, as far as its keys and places: [`parse_settings`]; a file of hooks is read with [`parse_hooks`].
 //! The pipeline then asks [`EventMatcher`], [`write_group_key`] and [`Template`] at run time.
 
 mod alert;
@@ -18,6 +18,7 @@ mod expr;
 mod file;
 mod group;
 mod group_by;
+mod hooks;
 mod key;
 mod keys;
 mod match_check;
@@ -41,6 +42,7 @@ pub use diagnostic::{Diagnostic, Level, Span, render};
 pub use event_type::default_event_type;
 pub use file::{Parsed, parse_file};
 pub use group_by::{GroupName, write_group_key};
+pub use hooks::{HookSetting, MAX_HOOKS, parse_hooks};
 pub use matcher::EventMatcher;
 pub use rule::{AlertRule, Correlation, Group, IncidentSpec, NoData, OnEmpty, RuleFile};
 pub use schema::schema;

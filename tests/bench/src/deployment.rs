@@ -104,6 +104,11 @@ impl Deployment {
         Ok(now)
     }
 
+    /// Writes a file into its folder.
+    pub fn file(&self, name: &str, text: &str) -> Result<(), BenchError> {
+        std::fs::write(self.folder.path().join(name), text).map_err(BenchError::failed(format!("write {name}")))
+    }
+
     /// All rule files that ship.
     pub fn shipped_rules(&self) -> Result<(), BenchError> {
         let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../rules");

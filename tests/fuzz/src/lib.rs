@@ -12,6 +12,7 @@ mod corpus;
 mod emit;
 mod event;
 mod guest;
+mod hook;
 mod mutation;
 mod recording;
 mod rule_file;
@@ -31,8 +32,8 @@ pub struct Target {
     pub run: fn(&[u8]),
 }
 
-/// All of them. Loki's answers and webhooks come with those sources.
-pub static TARGETS: [Target; 8] = [
+/// All of them. Loki's answers come with that source.
+pub static TARGETS: [Target; 9] = [
     Target { name: "rule_file", about: "a rule file, with its queries and templates", run: rule_file::run },
     Target { name: "answer", about: "answers to one query, one after the other", run: answer::instants },
     Target { name: "answer_range", about: "answers about many instants", run: answer::range },
@@ -40,6 +41,7 @@ pub static TARGETS: [Target; 8] = [
     Target { name: "component", about: "a plugin file", run: component::run },
     Target { name: "emit_finding", about: "what a detector says, bit by bit", run: emit::finding },
     Target { name: "emit_change", about: "what a correlator says, bit by bit", run: emit::change },
+    Target { name: "hook", about: "what is delivered to a hook", run: hook::run },
     Target { name: "recording", about: "a recording of a source", run: recording::run },
 ];
 

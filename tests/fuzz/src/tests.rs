@@ -67,6 +67,11 @@ fn nothing_a_correlator_says_passes_the_limits() {
 }
 
 #[test]
+fn nothing_delivered_brings_a_hook_down() {
+    replay("hook", CHANGES);
+}
+
+#[test]
 fn no_recording_brings_the_reader_down() {
     replay("recording", CHANGES);
 }

@@ -1,7 +1,7 @@
 //! Real servers for tests, the demo recording and benches.
 //!
 //! Orion is tested against the programs it meets in the field and not against imitations of them: [`Prometheus`],
-//! [`NodeExporter`], [`RedisServer`] and [`Registry`] are the real binaries, started on free loopback ports. What the field's *applications* do is played
+//! [`Alertmanager`], [`NodeExporter`], [`RedisServer`] and [`Registry`] are the real binaries, started on free loopback ports. What the field's *applications* do is played
 //! by [`Exporter`]s whose metrics a test sets, and by the [`MediaStack`] made of them. Two more servers look at the other
 //! side: [`RecordingProxy`] remembers every request that passes, so that a test can prove that Orion only reads, and
 //! [`MisbehavingServer`] gives the answers that no healthy server gives. An [`AnsweringServer`] says of each instant the same,
@@ -9,6 +9,7 @@
 //!
 //! Everything dies with the value that stands for it. The deployed `orion` links nothing of this crate.
 
+mod alertmanager;
 mod answering;
 mod certificate;
 mod error;
@@ -28,6 +29,7 @@ mod tcp_proxy;
 mod web;
 mod written;
 
+pub use alertmanager::Alertmanager;
 pub use answering::{Answer, Answered, AnsweringServer, Question};
 pub use certificate::Certificates;
 pub use error::LabError;

@@ -16,6 +16,7 @@ use tokio::sync::watch;
 
 use super::incident::{list_table, read_incidents};
 use crate::cli::{DataArgs, DemoArgs, Failure, Output, PluginFolderArgs, RuleArgs};
+use crate::hooks::Hooks;
 use crate::serving::Serving;
 use crate::setup::{self, Pipeline, Plan, Signals};
 use crate::source::PROMETHEUS;
@@ -85,7 +86,7 @@ async fn show(
     confinement::say(confined);
     let clock = plan.clock.clone();
     // By its own clock: that of a recording begins when it is first looked at, and nothing has started yet.
-    let serving = Serving::start(listener, Access::default(), Arc::new(SystemClock))?;
+    let serving = Serving::start(listener, Access::default(), Hooks::default(), Arc::new(SystemClock))?;
     let pipeline = Pipeline::start(plan).await?;
     serving.speak_for(&pipeline, confined);
     let (done, is_done) = watch::channel(false);

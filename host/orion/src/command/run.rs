@@ -19,6 +19,7 @@ pub fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
     // The key lies where a confined process reads nothing.
     let archive = args.keep.settings()?;
     let redis = args.deployment.settings(&args.data.data)?;
+    let hooks = args.hooks.read(args.listen.listen)?;
     let (listener, access) = args.access.open(args.listen.listen)?;
     // No thread runs yet: on most kernels one that did would stay as it is.
     let attestation = confinement::confine(
@@ -50,7 +51,7 @@ pub fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
             "Orion observes; people act"
         );
         confinement::say(&attestation);
-        let serving = Serving::start(listener, access, plan.clock.clone())?;
+        let serving = Serving::start(listener, access, hooks, plan.clock.clone())?;
         let pipeline = Pipeline::start(plan).await?;
         serving.speak_for(&pipeline, &attestation);
         let look = pipeline.engine.look();

@@ -54,7 +54,8 @@ fn secrets(args: &RunArgs) -> Check {
     let of_redis = args.deployment.settings(&args.data.data).err();
     let of_trail = args.keep.settings().err();
     let of_interface = args.access.check(args.listen.listen).err();
-    let failures: Vec<Fault> = [of_prometheus, of_redis, of_trail, of_interface]
+    let of_hooks = args.hooks.read(args.listen.listen).err();
+    let failures: Vec<Fault> = [of_prometheus, of_redis, of_trail, of_interface, of_hooks]
         .into_iter()
         .flatten()
         .map(|failure| Fault::new(failure.to_string(), "a start would end here with the same words"))

@@ -23,6 +23,7 @@ use crate::attestation::{Attestation, AttestationError};
 use crate::library::{FolderWatch, Generation, Library, LibraryError, LibrarySettings, SETTLE_MILLIS};
 use crate::meters::Meters;
 use crate::observer::{Files, Observer};
+use crate::outside::hook::{Hook, Hooks};
 use crate::shares::{Look, Shares, partition_of_group};
 use crate::store_watch::StoreWatch;
 use crate::watcher::{EndGroupError, SourceHealth, WatcherContext, WatcherSettings, end_stored_group};
@@ -173,6 +174,11 @@ impl Engine {
             files: self.files.subscribe(),
             lock_outs: Arc::default(),
         }
+    }
+
+    /// Takes what programs deliver to these hooks. It holds on to the bus, so it has to be gone before that is closed.
+    pub fn hooks(&self, hooks: Vec<Hook>, own: &dyn Bus) -> Hooks {
+        Hooks::new(hooks, self.store.clone(), own, self.context.clock.clone())
     }
 
     /// Tells whoever looks how the files are.

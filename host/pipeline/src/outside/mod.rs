@@ -3,8 +3,12 @@
 //!
 //! One host of a deployment does this, whoever holds the decisions. A record is published once, and an entry of others becomes
 //! one event: its id follows from its place in the stream.
+//!
+//! Programs that deliver over HTTP do it at a [`hook`], to any host.
 
 mod entry;
+mod fields;
+pub mod hook;
 
 use std::borrow::Cow;
 use std::sync::Arc;

@@ -13,6 +13,7 @@ mod four_stages;
 mod grouping;
 mod hundred_rules;
 mod idle;
+mod interface;
 mod languages;
 mod live_keys;
 mod many_hosts;
@@ -45,7 +46,7 @@ pub struct Bench {
 }
 
 /// All of them.
-pub static ALL: [Bench; 23] = [
+pub static ALL: [Bench; 24] = [
     Bench { name: "columns", about: "samples from the host into a detector", run: columns::run },
     Bench {
         name: "threshold_vs_native",
@@ -116,6 +117,7 @@ pub static ALL: [Bench; 23] = [
         run: containment::run,
     },
     Bench { name: "state_handover", about: "an edit of what remembers a mebibyte", run: state_handover::run },
+    Bench { name: "interface", about: "deliveries, requests, listeners and scrapes over HTTP", run: interface::run },
     Bench { name: "idle", about: "memory, start and edits with all shipped rules", run: idle::run },
 ];
 
