@@ -165,6 +165,14 @@ impl Shares {
         }
     }
 
+    /// What this host is called among others; empty when it is alone.
+    pub(crate) fn node(&self) -> String {
+        match self {
+            Self::All { .. } => String::new(),
+            Self::Among(among) => among.bus.node().to_owned(),
+        }
+    }
+
     /// Begins to tell other hosts how far this one has come, and whoever looks how busy it is.
     pub(crate) fn tell(&mut self, watermark: &Arc<Watermark>, workers: &Arc<Workers>, clock: &Arc<dyn Clock>) {
         let Self::Among(among) = self else { return };

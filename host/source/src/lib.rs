@@ -1,4 +1,4 @@
-//! What Orion reads. The only room of the house that speaks to Prometheus, or to a recording of it.
+//! What Orion reads. The only room of the house that speaks to Prometheus and Loki, or to a recording of them.
 //!
 //! A [`Source`] answers one query at one instant with a [`Frame`]. What it learns about the series of a query stays in
 //! the query's [`QuerySession`], so that a series met before costs one comparison of bytes and no parsing. Whatever
@@ -9,6 +9,7 @@
 mod decode;
 mod error;
 mod known;
+mod loki;
 mod prometheus;
 mod recording;
 mod session;
@@ -18,11 +19,14 @@ use orion_model::{Frame, Timestamp};
 
 pub use decode::{AnswerLimits, Instants, decode, decode_range};
 pub use error::SourceError;
-pub use prometheus::{Alerting, Credentials, Destination, Prometheus, PrometheusSettings, QUERY_ENDPOINTS};
+pub use loki::Loki;
+pub use prometheus::{
+    Alerting, Credentials, Destination, LOKI_ENDPOINTS, Prometheus, PrometheusSettings, QUERY_ENDPOINTS,
+};
 pub use recording::{Recording, RecordingError, RecordingSource, RecordingWriter};
 pub use session::{QuerySession, SERIES_KEPT_UNSEEN_MILLIS};
 
-/// Something that answers queries: Prometheus, or a recording of it.
+/// Something that answers queries: Prometheus, Loki, or a recording of them.
 #[async_trait]
 pub trait Source: Send + Sync {
     /// What rule files call it.

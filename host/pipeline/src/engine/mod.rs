@@ -4,6 +4,7 @@
 //! and ends. So after an orderly end Memory holds everything, and a start goes on exactly there.
 
 mod groups;
+mod logs;
 mod stages;
 
 use std::collections::BTreeMap;
@@ -14,13 +15,15 @@ use orion_bus::{Bus, BusError};
 use orion_model::Clock;
 use orion_sandbox::Sandbox;
 use orion_source::Source;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 
 use self::groups::Groups;
+use self::logs::Logs;
 use self::stages::{StageContext, Stages};
 use crate::archive::ArchiveSettings;
 use crate::attestation::{Attestation, AttestationError};
 use crate::library::{FolderWatch, Generation, Library, LibraryError, LibrarySettings, SETTLE_MILLIS};
+use crate::logs::{LogContext, MAX_OPEN_FILES};
 use crate::meters::Meters;
 use crate::observer::{Files, Observer};
 use crate::shares::{Look, Shares, partition_of_group};
@@ -88,6 +91,7 @@ pub struct Engine {
     library_settings: LibrarySettings,
     shares: Shares,
     groups: Groups,
+    logs: Logs,
     generation: watch::Sender<Arc<Generation>>,
     files: watch::Sender<Arc<Files>>,
     stages: Stages,
@@ -121,6 +125,7 @@ impl Engine {
         // what the groups are about to catch up on.
         let mine = first.groups.keys().filter(|id| shares.has(partition_of_group(id)));
         mine.for_each(|id| watermark.expect(id));
+        Logs::expect(&watermark, first.logs.keys().cloned());
         let workers = Workers::new(parts.workers);
         let (generation, live) = watch::channel(Arc::new(first.clone()));
         let context = Arc::new(WatcherContext {
@@ -135,6 +140,16 @@ impl Engine {
             evaluations: watch::Sender::new(0),
         });
         shares.tell(&watermark, &context.workers, &clock);
+        let log_dirs = parts.library.defaults.log_dirs.clone().unwrap_or_default();
+        let logs = LogContext {
+            bus: bus.clone(),
+            clock: clock.clone(),
+            meters: meters.clone(),
+            // Without links, as the paths of files are compared with them.
+            dirs: log_dirs.iter().map(|dir| dir.canonicalize().unwrap_or_else(|_| dir.clone())).collect(),
+            node: shares.node(),
+            open: Arc::new(Semaphore::new(MAX_OPEN_FILES)),
+        };
         let stages = StageContext {
             bus,
             own,
@@ -152,6 +167,7 @@ impl Engine {
             library: Some(library),
             shares,
             groups: Groups::default(),
+            logs: Logs::new(logs, watermark),
             generation,
             files,
             stages: Stages::start(stages, remembers.then(|| parts.library.memory_dir.clone()), parts.archive),
@@ -264,8 +280,11 @@ impl Engine {
         let new =
             generation.groups.keys().filter(|id| self.shares.has(partition_of_group(id)) && !self.groups.runs(id));
         new.for_each(|id| self.context.watermark.expect(id));
-        self.generation.send_replace(Arc::new(generation));
+        Logs::expect(&self.context.watermark, self.logs.new_ones(&generation.logs).into_iter());
+        let generation = Arc::new(generation);
+        self.generation.send_replace(generation.clone());
         self.share_out().await;
+        self.logs.follow(&generation.logs, generation.number).await;
         Ok(())
     }
 
@@ -287,7 +306,7 @@ impl Engine {
     /// Finishes what is in hand, commits, and ends every stage in order.
     pub async fn shut_down(mut self) {
         self.shares.tell_no_more().await;
-        self.groups.shut_down().await;
+        tokio::join!(self.groups.shut_down(), self.logs.shut_down());
         self.stages.shut_down(&self.shares).await;
     }
 }

@@ -20,11 +20,11 @@ const MAX_TYPE_BYTES: usize = 100;
 
 /// How long before it was written an entry may have happened: as far back as Orion itself evaluates what it missed, so that a program
 /// which was cut off can catch up. Incidents of a time before that are over, and it would open new ones about it.
-const MOST_LATE_MILLIS: i64 = 3_600_000;
+pub(crate) const MOST_LATE_MILLIS: i64 = 3_600_000;
 
 /// How long after it was written, by a clock that is ahead of the server's. Time is that of the events: one of next year would end
 /// whatever is open as if a year had passed.
-const MOST_AHEAD_MILLIS: i64 = 60_000;
+pub(crate) const MOST_AHEAD_MILLIS: i64 = 60_000;
 
 /// Who is named as the source where the entry names none.
 const SOURCE: &str = "outside";

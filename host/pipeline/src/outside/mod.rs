@@ -16,6 +16,7 @@ use serde::de::{IgnoredAny, MapAccess, Visitor};
 use tokio::sync::watch;
 
 use self::entry::event_of;
+pub(crate) use self::entry::{MOST_AHEAD_MILLIS, MOST_LATE_MILLIS};
 use crate::draft::Draft;
 use crate::stage::{BATCH, QUIET_ENTRIES, StageError, StageLoop};
 

@@ -265,6 +265,8 @@ enum ResultKind {
     Scalar,
     Matrix,
     Text,
+    /// Lines of logs, which only Loki has.
+    Streams,
 }
 
 impl ResultKind {
@@ -274,6 +276,7 @@ impl ResultKind {
             "scalar" => Ok(Self::Scalar),
             "matrix" => Ok(Self::Matrix),
             "string" => Ok(Self::Text),
+            "streams" => Ok(Self::Streams),
             _ => Err(Fault::shape("an unknown `resultType`", text.at())),
         }
     }
@@ -285,6 +288,7 @@ impl ResultKind {
             Self::Scalar => "scalar",
             Self::Matrix => "matrix",
             Self::Text => "string",
+            Self::Streams => "streams",
         };
         Fault::Refused(SourceError::NotAVector { result_type: result_type.to_owned() })
     }
