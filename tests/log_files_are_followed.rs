@@ -7,6 +7,8 @@ use std::io::Write as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::PathBuf;
 
+use orion_model::Clock as _;
+use orion_pipeline::clock::SystemClock;
 use serde_json::Value;
 
 use crate::support::Deployment;
@@ -42,7 +44,7 @@ fn deployment(rules: &str) -> Deployment {
 
 /// Begins to follow, so that everything from here on is seen.
 fn begins(deployment: &Deployment) {
-    deployment.wait_until("the first look", |it| it.offset_of("logs/app.yaml/app-errors").is_some());
+    deployment.wait_until("the first look", |it| it.offset_of("logs/app.yaml/logs/app-errors").is_some());
 }
 
 fn log(deployment: &Deployment, name: &str) -> PathBuf {
@@ -87,7 +89,7 @@ fn lines_are_events_and_incidents_through_rotation_and_truncation() {
     assert!(orion.terminate().success());
     assert_eq!(found(&deployment), ["one", "two", "three", "4", "five"]);
     let event = &deployment.events_of("app_errors", "occurred")[0];
-    assert_eq!((&event["rule"], &event["source"]), (&Value::from("app.yaml/app-errors"), &Value::from("files")));
+    assert_eq!((&event["rule"], &event["source"]), (&Value::from("app.yaml/logs/app-errors"), &Value::from("files")));
     assert_eq!(event["data"]["message"], "ERROR one");
     deployment.check_promises();
 }
@@ -111,10 +113,13 @@ fn lines_that_belong_together_are_one_event() {
 #[test]
 fn a_crash_in_the_middle_loses_nothing_and_doubles_nothing() {
     const LINES: usize = 3_000;
-    for at in ["logs::before_commit:2", "logs::after_commit:2", "logs::before_commit:3"] {
+    for at in ["logs::before_commit:3", "logs::after_commit:3", "logs::before_commit:4"] {
         let deployment = deployment(ERRORS);
         let mut orion = deployment.start_with(&[("ORION_CRASH_AT", at)]);
         begins(&deployment);
+        // One that nobody had seen before it was rotated would be nobody's.
+        write(&deployment, "app.log", "ERROR first\n");
+        wait_for(&deployment, 1);
         // In two pieces, so that there are several commits; the last line is whole only after the crash.
         let lines = |from, to| (from..to).map(|n| format!("ERROR {n}\n")).collect::<String>();
         write(&deployment, "app.log", &lines(0, LINES / 2));
@@ -125,14 +130,14 @@ fn a_crash_in_the_middle_loses_nothing_and_doubles_nothing() {
         std::fs::rename(log(&deployment, "app.log"), log(&deployment, "app.log.1")).unwrap();
         write(&deployment, "app.log", "ERROR new\n");
         let orion = deployment.start_again();
-        wait_for(&deployment, LINES + 2);
+        wait_for(&deployment, LINES + 3);
         orion.kill();
         let orion = deployment.start_again();
         write(&deployment, "app.log", "ERROR end\n");
-        wait_for(&deployment, LINES + 3);
+        wait_for(&deployment, LINES + 4);
         assert!(orion.terminate().success());
         let found = found(&deployment);
-        assert_eq!((found.len(), found.iter().collect::<BTreeSet<_>>().len()), (LINES + 3, LINES + 3), "{at}");
+        assert_eq!((found.len(), found.iter().collect::<BTreeSet<_>>().len()), (LINES + 4, LINES + 4), "{at}");
         deployment.check_promises();
     }
 }
@@ -155,7 +160,7 @@ fn an_edit_is_live_and_positions_stay() {
     deployment.rule("app.yaml", "groups: []\n");
     deployment.wait_until("the end of the entry", |it| {
         let mut store = orion_bus::SqliteBus::open_read_only(&it.path("memory")).unwrap();
-        store.load("logs/app.yaml/app-errors").unwrap().state.is_empty()
+        store.load("logs/app.yaml/logs/app-errors").unwrap().state.is_empty()
     });
     assert!(orion.terminate().success());
     assert_eq!(found(&deployment).iter().filter(|what| *what == "one").count(), 1);
@@ -218,7 +223,10 @@ fn nothing_is_read_outside_of_the_folders_and_nothing_is_written_in_them() {
 fn a_flood_is_counted_and_not_recorded() {
     const LINES: usize = 1_000_000;
     let deployment = deployment(&ERRORS.replace("limit: 0", "limit: 50"));
-    let orion = deployment.start();
+    // By a clock of which a minute is over in three seconds.
+    let clock = deployment.path("clock");
+    std::fs::write(&clock, format!("0 20 {}", SystemClock.now().as_millis())).unwrap();
+    let orion = deployment.start_with(&[("ORION_CLOCK_FILE", clock.to_str().unwrap())]);
     begins(&deployment);
     write(&deployment, "app.log", &"ERROR flood\n".repeat(LINES));
     // Said when the minute is over.

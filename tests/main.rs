@@ -30,6 +30,7 @@ mod edits_are_live_without_a_restart;
 mod every_attack_is_contained;
 mod log_files_are_followed;
 mod loki_is_asked;
+mod loki_lines_are_events;
 mod many_hosts_share_the_work;
 mod metrics_are_read_by_prometheus;
 mod missing_data_is_not_recovery;

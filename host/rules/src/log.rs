@@ -13,6 +13,7 @@ use crate::key::{Form, Key, key, names_of};
 use crate::keys::{Fields, Text, nearest, text_of, texts_of};
 use crate::log_entry::{LineMatch, LogEntry, LogFormat, LogSource, Multiline, Pattern};
 use crate::log_time::{FORMATS, LogTime, TimeFormat};
+use crate::logql;
 use crate::template::Template;
 use crate::tree::{Node, Value};
 
@@ -20,9 +21,11 @@ const FORMAT_WORDS: [&str; 3] = ["text", "json", "logfmt"];
 const FROM_WORDS: [&str; 2] = ["end", "start"];
 
 /// What an item of `logs:` may have.
-pub(crate) const KEYS: [Key; 13] = [
+pub(crate) const KEYS: [Key; 15] = [
     key("id", Form::Text, "Name of the entry, unique within the file. Positions in files are kept under it."),
     key("files", Form::Texts, "Patterns of paths, absolute or below each folder of logs: `nginx/*.log`."),
+    key("loki", Form::Text, "In the place of files: a query in LogQL for lines that Loki has."),
+    key("delay", Form::Duration, "How long lines may be on their way to Loki; without it 5s."),
     key(
         "from",
         Form::Word(&FROM_WORDS),
@@ -73,16 +76,22 @@ const MOST_PATTERNS: usize = 32;
 pub(crate) fn read<'n>(checker: &mut Checker<'_, '_>, node: &'n Node, ids: &mut BTreeSet<&'n str>) -> Option<LogEntry> {
     let fields = Fields::known(&mut checker.report, node, "an entry of `logs`", &names_of(&KEYS))?;
     let id = id(checker, &fields, ids);
-    let from = files(checker, &fields);
+    let from = from(checker, &fields);
+    let is_of_files = fields.get("loki").is_none();
     let format = format(checker, &fields);
-    let matches = matches(checker, &fields, format);
+    let matches = match fields.get("match") {
+        // The query says which lines are meant.
+        None if !is_of_files => Some(Vec::new()),
+        _ => matches(checker, &fields, format),
+    };
     let multiline = match fields.get("multiline") {
         Some(node) => multiline(checker, node).map(Some),
         None => Some(None),
     };
     let event_type = event_type(checker, &fields, id);
     let severity = severity(checker, &fields);
-    let captured = captured(matches.as_deref(), format);
+    // Labels of a stream are there beside what is captured.
+    let captured = captured(matches.as_deref().filter(|_| is_of_files), format);
     let labels = templates(checker, &fields, LABELS, captured.as_ref());
     let annotations = templates(checker, &fields, ANNOTATIONS, captured.as_ref());
     let data = data(checker, &fields, format);
@@ -93,7 +102,7 @@ pub(crate) fn read<'n>(checker: &mut Checker<'_, '_>, node: &'n Node, ids: &mut 
     };
     let id = id?.as_str();
     Some(LogEntry {
-        id: checker.unique_id(format!("{}/{id}", checker.name)),
+        id: checker.unique_id(format!("{}/logs/{id}", checker.name)),
         from: from?,
         format,
         matches: matches?,
@@ -128,6 +137,32 @@ fn id<'n>(checker: &mut Checker<'_, '_>, fields: &Fields<'n>, ids: &mut BTreeSet
     Some(id)
 }
 
+/// Lines may be on their way to Loki for so long.
+const DEFAULT_DELAY_MILLIS: i64 = 5_000;
+/// What comes later is not waited for by anybody.
+const MOST_DELAY_MILLIS: i64 = 600_000;
+
+/// Where the lines come from: files, or Loki.
+fn from(checker: &mut Checker<'_, '_>, fields: &Fields<'_>) -> Option<LogSource> {
+    let Some(text) = fields.text(&mut checker.report, "loki") else {
+        if let Some(delay) = fields.key("delay") {
+            checker.report.error(&delay.bytes, "`delay` is about lines from Loki").label("no `loki`");
+        }
+        return files(checker, fields);
+    };
+    for key in ["files", "from", "multiline"].into_iter().filter_map(|key| fields.key(key)) {
+        checker.report.error(&key.bytes, "this key is for files, and `loki` stands beside it");
+    }
+    logql::check_lines(checker, text);
+    let delay_millis = fields.duration(&mut checker.report, "delay").unwrap_or(DEFAULT_DELAY_MILLIS);
+    if delay_millis > MOST_DELAY_MILLIS {
+        let at = fields.get("delay").map_or(&fields.bytes, |node| &node.bytes);
+        checker.report.error(at, "`delay` is up to 10m");
+        return None;
+    }
+    Some(LogSource::Loki { query: text.as_str().trim().to_owned(), delay_millis })
+}
+
 fn files(checker: &mut Checker<'_, '_>, fields: &Fields<'_>) -> Option<LogSource> {
     let from_start = word(checker, fields, "from", &FROM_WORDS).is_some_and(|word| word == "start");
     let Some(node) = fields.get("files") else {
@@ -135,7 +170,7 @@ fn files(checker: &mut Checker<'_, '_>, fields: &Fields<'_>) -> Option<LogSource
             .report
             .error(&fields.bytes, "an entry of `logs` needs `files`")
             .label("no `files`")
-            .help("say which files it reads: `files: nginx/*.log`, or a list of such");
+            .help("say which files it reads: `files: nginx/*.log`, or a list of such; or `loki:` with a query");
         return None;
     };
     let texts = texts_of(&mut checker.report, node, "a pattern of `files`");

@@ -8,7 +8,7 @@ use crate::template::Template;
 /// One entry of `logs:`. Every line that it matches is an event.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LogEntry {
-    /// `file/id`.
+    /// `file/logs/id`.
     pub id: String,
     /// Where the lines come from.
     pub from: LogSource,
@@ -45,6 +45,13 @@ pub enum LogSource {
         patterns: Vec<String>,
         /// Whether a file that is there at first is read from its beginning.
         from_start: bool,
+    },
+    /// Streams that Loki has.
+    Loki {
+        /// Which of them, in LogQL.
+        query: String,
+        /// How long lines may be on their way to it.
+        delay_millis: i64,
     },
 }
 

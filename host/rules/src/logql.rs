@@ -19,6 +19,19 @@ pub(crate) fn check(checker: &mut Checker<'_, '_>, text: Text<'_>) -> Facts {
     Facts::unknown()
 }
 
+/// Says what cannot be right of a query for lines.
+pub(crate) fn check_lines(checker: &mut Checker<'_, '_>, text: Text<'_>) {
+    let query = text.as_str().trim();
+    if !query.starts_with('{') {
+        checker
+            .report
+            .error(text.bytes(), "this query gives no lines of logs")
+            .help("begin with the streams: `{app=\"web\"} |= \"error\"`; numbers are for rules, with `source: loki`");
+    } else if let Some(open) = unclosed(query) {
+        checker.report.error(text.bytes(), format!("this query has a `{open}` that is not closed"));
+    }
+}
+
 /// The innermost bracket or quotation mark that is not closed.
 fn unclosed(query: &str) -> Option<char> {
     let mut open = Vec::new();

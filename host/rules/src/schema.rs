@@ -79,7 +79,9 @@ fn rule(plugins: &BTreeMap<&str, &Manifest>) -> Value {
 
 /// An entry of `logs`.
 fn log_entry(plugins: &BTreeMap<&str, &Manifest>) -> Value {
-    mapping(&log::KEYS, &["id", "files", "match"], plugins)
+    let mut entry = mapping(&log::KEYS, &["id"], plugins);
+    add(&mut entry, "anyOf", json!([{ "required": ["files", "match"] }, { "required": ["loki"] }]));
+    entry
 }
 
 fn resource(plugins: &BTreeMap<&str, &Manifest>) -> Value {

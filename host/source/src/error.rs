@@ -120,6 +120,14 @@ pub enum SourceError {
         /// `matrix`, `string`, `streams`, …
         result_type: String,
     },
+    /// Numbers where lines are wanted.
+    #[error(
+        "the query gives a {result_type}, and lines of logs are wanted: begin with the streams, as {{app=\"web\"}}"
+    )]
+    NotStreams {
+        /// `vector`, `matrix`, …
+        result_type: String,
+    },
     /// A native histogram where a number must stand.
     #[error(
         "series {series} is a native histogram, which has no single value: use histogram_quantile, histogram_count, \
@@ -169,6 +177,7 @@ impl SourceError {
             Self::TooLarge { .. }
             | Self::TooManySeries { .. }
             | Self::NotAVector { .. }
+            | Self::NotStreams { .. }
             | Self::NativeHistogram { .. }
             | Self::DuplicateSeries { .. }
             | Self::NotRecorded { .. } => true,
@@ -191,6 +200,7 @@ impl SourceError {
             Self::Api { .. } => "api",
             Self::UnexpectedShape { .. } => "unexpected_shape",
             Self::NotAVector { .. } => "not_a_vector",
+            Self::NotStreams { .. } => "not_streams",
             Self::NativeHistogram { .. } => "native_histogram",
             Self::DuplicateSeries { .. } => "duplicate_series",
             Self::NotRecorded { .. } => "not_recorded",

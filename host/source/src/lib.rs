@@ -17,7 +17,7 @@ mod session;
 use async_trait::async_trait;
 use orion_model::{Frame, Timestamp};
 
-pub use decode::{AnswerLimits, Instants, decode, decode_range};
+pub use decode::{AnswerLimits, Instants, StreamLine, decode, decode_range};
 pub use error::SourceError;
 pub use loki::Loki;
 pub use prometheus::{
@@ -25,6 +25,19 @@ pub use prometheus::{
 };
 pub use recording::{Recording, RecordingError, RecordingSource, RecordingWriter};
 pub use session::{QuerySession, SERIES_KEPT_UNSEEN_MILLIS};
+
+/// Which lines of log streams are asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Lines<'a> {
+    /// A query for lines.
+    pub query: &'a str,
+    /// The first time, in nanoseconds since 1970.
+    pub from_nanos: i64,
+    /// The first time behind them.
+    pub until_nanos: i64,
+    /// Most of them; the oldest are given.
+    pub limit: usize,
+}
 
 /// Something that answers queries: Prometheus, Loki, or a recording of them.
 #[async_trait]
@@ -44,5 +57,10 @@ pub trait Source: Send + Sync {
             frames.push(self.query(session, instant).await?);
         }
         Ok(frames)
+    }
+
+    /// Lines of log streams, in the order of their times.
+    async fn lines(&self, _lines: Lines<'_>) -> Result<Vec<StreamLine>, SourceError> {
+        Err(SourceError::Misconfigured { name: self.name().to_owned(), why: "it has no lines of logs".to_owned() })
     }
 }

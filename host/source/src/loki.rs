@@ -1,4 +1,4 @@
-//! Loki, asked what LogQL makes of logs: metric queries, whose answers are those of Prometheus to the last brace.
+//! Loki, asked what LogQL makes of logs: metric queries, whose answers are those of Prometheus to the last brace, and lines.
 //!
 //! The only requests that leave here are a GET of the two query endpoints. What Loki adds to an answer (statistics) is passed over.
 
@@ -6,11 +6,11 @@ use async_trait::async_trait;
 use orion_model::{Frame, Timestamp};
 use reqwest::header::{HeaderMap, HeaderValue};
 
-use crate::Source;
-use crate::decode::Instants;
+use crate::decode::{Instants, StreamLine};
 use crate::error::SourceError;
 use crate::prometheus::{Destination, Dialect, Prometheus, PrometheusSettings};
 use crate::session::QuerySession;
+use crate::{Lines, Source};
 
 /// Says whose logs are meant, where a Loki has those of several.
 const TENANT_HEADER: &str = "x-scope-orgid";
@@ -62,5 +62,9 @@ impl Source for Loki {
 
     async fn query_range(&self, session: &mut QuerySession, instants: Instants) -> Result<Vec<Frame>, SourceError> {
         self.0.query_range(session, instants).await
+    }
+
+    async fn lines(&self, lines: Lines<'_>) -> Result<Vec<StreamLine>, SourceError> {
+        self.0.lines_of_streams(lines).await
     }
 }

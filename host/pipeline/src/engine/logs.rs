@@ -7,13 +7,18 @@ use futures_util::future::join_all;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::logs::{EndLogError, LOG_OWNERS, LogCommand, LogContext, LogPlan, end_stored_log, owner_of, run_log};
+use crate::logs::{
+    EndLogError, LOG_OWNERS, LogCommand, LogContext, LogPlan, STREAM_OWNERS, end_stored_log, owner_of, run_log,
+    run_stream,
+};
+use crate::shares::{Shares, partition_of_group};
+use crate::watcher::WatcherContext;
 use crate::watermark::Watermark;
 
 /// Entries by their ids.
 pub(super) struct Logs {
     context: Arc<LogContext>,
-    watermark: Arc<Watermark>,
+    watcher: Arc<WatcherContext>,
     running: BTreeMap<String, Running>,
     /// Those that end by themselves.
     ending: BTreeMap<String, JoinHandle<()>>,
@@ -23,14 +28,15 @@ pub(super) struct Logs {
 struct Running {
     commands: watch::Sender<LogCommand>,
     task: JoinHandle<()>,
+    is_of_files: bool,
 }
 
 impl Logs {
     /// None that run yet.
-    pub(super) fn new(context: LogContext, watermark: Arc<Watermark>) -> Self {
+    pub(super) fn new(context: LogContext, watcher: Arc<WatcherContext>) -> Self {
         Self {
             context: Arc::new(context),
-            watermark,
+            watcher,
             running: BTreeMap::new(),
             ending: BTreeMap::new(),
             down: watch::Sender::default(),
@@ -38,40 +44,59 @@ impl Logs {
     }
 
     /// Before the Guardian learns of the generation: what was written while nobody looked is about to be said.
-    pub(super) fn expect(watermark: &Watermark, ids: impl Iterator<Item = String>) {
-        ids.for_each(|id| watermark.expect(&owner_of(&id)));
+    pub(super) fn expect<'a>(watermark: &Watermark, plans: impl Iterator<Item = &'a LogPlan>) {
+        plans.filter(|plan| plan.is_of_files()).for_each(|plan| watermark.expect(&owner_of(&plan.entry.id)));
     }
 
-    /// Ids of this generation that do not run yet.
-    pub(super) fn new_ones(&self, plans: &BTreeMap<String, LogPlan>) -> Vec<String> {
-        plans.keys().filter(|id| !self.running.contains_key(*id)).cloned().collect()
+    /// Entries of this generation that do not run yet.
+    pub(super) fn new_ones<'a>(&self, plans: &'a BTreeMap<String, LogPlan>) -> impl Iterator<Item = &'a LogPlan> {
+        plans.iter().filter(|(id, _)| !self.running.contains_key(*id)).map(|(_, plan)| plan)
     }
 
-    /// Runs these entries and no others.
-    pub(super) async fn follow(&mut self, plans: &BTreeMap<String, LogPlan>, generation: u64) {
+    /// Runs those of these entries that are this host's, and no others. Returns when what others are to go on with is committed.
+    pub(super) async fn share_out(&mut self, plans: &BTreeMap<String, LogPlan>, generation: u64, shares: &Shares) {
         self.ending.retain(|_, task| !task.is_finished());
-        for (id, Running { commands, task }) in self.running.extract_if(.., |id, _| !plans.contains_key(id)) {
+        let is_mine = |id: &str, plan: &LogPlan| plan.is_of_files() || shares.has(partition_of_group(id));
+        for (id, Running { commands, task, .. }) in self.running.extract_if(.., |id, _| !plans.contains_key(id)) {
             commands.send_replace(LogCommand::Forget);
             self.ending.insert(id, task);
         }
-        for (id, plan) in plans {
+        let is_lost = |id: &String, running: &mut Running| {
+            plans.get(id).is_some_and(|plan| !is_mine(id, plan) || plan.is_of_files() != running.is_of_files)
+        };
+        let lost = self.running.extract_if(.., is_lost).map(|(_, Running { commands, task, .. })| {
+            // Without its sender an entry ends.
+            drop(commands);
+            task
+        });
+        join_all(lost.collect::<Vec<_>>()).await;
+        for (id, plan) in plans.iter().filter(|(id, plan)| is_mine(id, plan)) {
             match self.running.get(id) {
                 Some(running) => drop(running.commands.send_replace(LogCommand::Follow(plan.clone()))),
                 None => self.start(id, plan),
             }
         }
-        if let Err(error) = self.end_stored(plans, generation).await {
+        if let Err(error) = self.end_stored(plans, generation, shares).await {
             // Found again with the next generation, and at the next start.
             tracing::warn!("what is known of logs that are in no rule file any more is kept for now: {error}");
         }
     }
 
     /// Entries that went while nothing ran.
-    async fn end_stored(&self, plans: &BTreeMap<String, LogPlan>, generation: u64) -> Result<(), EndLogError> {
-        for owner in self.context.bus.owners(LOG_OWNERS).await? {
-            let id = owner.strip_prefix(LOG_OWNERS).unwrap_or_default();
-            if !plans.contains_key(id) && !self.ending.contains_key(id) {
-                end_stored_log(&*self.context.bus, &owner, self.context.clock.now(), generation).await?;
+    async fn end_stored(
+        &self,
+        plans: &BTreeMap<String, LogPlan>,
+        generation: u64,
+        shares: &Shares,
+    ) -> Result<(), EndLogError> {
+        for prefix in [LOG_OWNERS, STREAM_OWNERS] {
+            for owner in self.context.bus.owners(prefix).await? {
+                let id = owner.strip_prefix(prefix).unwrap_or_default();
+                let is_mine = prefix == LOG_OWNERS || shares.has(partition_of_group(id));
+                let is_wanted = plans.get(id).is_some_and(|plan| plan.is_of_files() == (prefix == LOG_OWNERS));
+                if is_mine && !is_wanted && !self.ending.contains_key(id) {
+                    end_stored_log(&*self.context.bus, &owner, self.context.clock.now(), generation).await?;
+                }
             }
         }
         Ok(())
@@ -79,9 +104,13 @@ impl Logs {
 
     fn start(&mut self, id: &str, plan: &LogPlan) {
         let (commands, read) = watch::channel(LogCommand::Follow(plan.clone()));
-        let (context, watermark) = (self.context.clone(), self.watermark.clone());
-        let task = tokio::spawn(run_log(context, watermark, read, self.down.subscribe()));
-        self.running.insert(id.to_owned(), Running { commands, task });
+        let (context, watcher, down) = (self.context.clone(), self.watcher.clone(), self.down.subscribe());
+        let is_of_files = plan.is_of_files();
+        let task = match is_of_files {
+            true => tokio::spawn(run_log(context, watcher.watermark.clone(), read, down)),
+            false => tokio::spawn(run_stream(context, watcher, read, down)),
+        };
+        self.running.insert(id.to_owned(), Running { commands, task, is_of_files });
     }
 
     /// Ends all of them. Returns when what they had in hand is committed.

@@ -125,7 +125,7 @@ impl Engine {
         // what the groups are about to catch up on.
         let mine = first.groups.keys().filter(|id| shares.has(partition_of_group(id)));
         mine.for_each(|id| watermark.expect(id));
-        Logs::expect(&watermark, first.logs.keys().cloned());
+        Logs::expect(&watermark, first.logs.values());
         let workers = Workers::new(parts.workers);
         let (generation, live) = watch::channel(Arc::new(first.clone()));
         let context = Arc::new(WatcherContext {
@@ -141,7 +141,7 @@ impl Engine {
         });
         shares.tell(&watermark, &context.workers, &clock);
         let log_dirs = parts.library.defaults.log_dirs.clone().unwrap_or_default();
-        let logs = LogContext {
+        let logs_context = LogContext {
             bus: bus.clone(),
             clock: clock.clone(),
             meters: meters.clone(),
@@ -161,13 +161,14 @@ impl Engine {
             generation: live,
         };
         let files = watch::Sender::default();
+        let logs = Logs::new(logs_context, context.clone());
         let mut engine = Self {
             store,
             context,
             library: Some(library),
             shares,
             groups: Groups::default(),
-            logs: Logs::new(logs, watermark),
+            logs,
             generation,
             files,
             stages: Stages::start(stages, remembers.then(|| parts.library.memory_dir.clone()), parts.archive),
@@ -280,11 +281,9 @@ impl Engine {
         let new =
             generation.groups.keys().filter(|id| self.shares.has(partition_of_group(id)) && !self.groups.runs(id));
         new.for_each(|id| self.context.watermark.expect(id));
-        Logs::expect(&self.context.watermark, self.logs.new_ones(&generation.logs).into_iter());
-        let generation = Arc::new(generation);
-        self.generation.send_replace(generation.clone());
+        Logs::expect(&self.context.watermark, self.logs.new_ones(&generation.logs));
+        self.generation.send_replace(Arc::new(generation));
         self.share_out().await;
-        self.logs.follow(&generation.logs, generation.number).await;
         Ok(())
     }
 
@@ -300,6 +299,7 @@ impl Engine {
         for (id, plan) in mine {
             self.groups.run(&self.context, id, plan);
         }
+        self.logs.share_out(&live.logs, live.number, &self.shares).await;
         self.shares.done(look).await;
     }
 

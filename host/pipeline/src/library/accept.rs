@@ -112,6 +112,7 @@ impl Accepted {
         }
         let outside = file.logs.iter().flat_map(|entry| outside_files(entry, defaults));
         problems.extend(outside);
+        problems.extend(file.logs.iter().filter_map(|entry| without_loki(entry, defaults)));
         if !problems.is_empty() {
             return Err(problems);
         }
@@ -201,7 +202,10 @@ fn unknown_source(group: &Group, defaults: &Defaults) -> Diagnostic {
 
 /// Files that no folder of logs holds would never be read.
 fn outside_files<'a>(entry: &'a LogEntry, defaults: &'a Defaults) -> impl Iterator<Item = Diagnostic> + 'a {
-    let LogSource::Files { patterns, .. } = &entry.from;
+    let patterns: &[String] = match &entry.from {
+        LogSource::Files { patterns, .. } => patterns,
+        LogSource::Loki { .. } => &[],
+    };
     let dirs = defaults.log_dirs.as_deref();
     let is_outside = move |pattern: &&String| {
         let folder = folder_of(pattern);
@@ -219,6 +223,15 @@ fn outside_files<'a>(entry: &'a LogEntry, defaults: &'a Defaults) -> impl Iterat
         };
         problem(message, Some(help))
     })
+}
+
+/// Lines that nobody can be asked for.
+fn without_loki(entry: &LogEntry, defaults: &Defaults) -> Option<Diagnostic> {
+    let is_there = defaults.sources.contains(crate::logs::LOKI);
+    let wants_it = matches!(entry.from, LogSource::Loki { .. });
+    let message = format!("the entry `{}` in line {} asks Loki, which is not configured", entry.id, entry.line);
+    let help = "say where it is with --loki-url (LOKI_URL)".to_owned();
+    (wants_it && !is_there).then(|| problem(message, Some(help)))
 }
 
 fn problem(message: String, help: Option<String>) -> Diagnostic {

@@ -23,6 +23,8 @@ pub(super) struct Origin {
     pub(super) place: Map<String, Value>,
     /// When.
     pub(super) read_at: Timestamp,
+    /// When it was written, where that is known beside what it says.
+    pub(super) written: Option<Timestamp>,
     /// The live generation.
     pub(super) generation: u64,
 }
@@ -39,7 +41,7 @@ pub(super) fn event_of(entry: &LogEntry, text: &str, fields: &Fields, origin: Or
     for (name, value) in chosen.chain(&fields.captured) {
         data.entry(name.clone()).or_insert_with(|| value.as_str().into());
     }
-    let ts = time(entry, fields, origin.read_at, &mut data);
+    let ts = time(entry, fields, origin.read_at, origin.written, &mut data);
     Event {
         event_id: origin.id,
         event_type: entry.event_type.clone(),
@@ -90,17 +92,23 @@ fn one(template: &Template, known: &Labels) -> String {
 
 /// When it happened. Time is that of the events: one that is far from now would end what is open, or open what is over, so such a line
 /// counts as of when it was read, and says beside it what stood there.
-fn time(entry: &LogEntry, fields: &Fields, read_at: Timestamp, data: &mut Map<String, Value>) -> Timestamp {
-    let Some((said, written)) = entry.time.as_ref().and_then(|time| Some((time, fields.get(&time.field)?))) else {
-        return read_at;
-    };
+fn time(
+    entry: &LogEntry,
+    fields: &Fields,
+    read_at: Timestamp,
+    written: Option<Timestamp>,
+    data: &mut Map<String, Value>,
+) -> Timestamp {
     let is_near = |at: &Timestamp| {
         let age = read_at.millis_since(*at);
         (-MOST_AHEAD_MILLIS..=MOST_LATE_MILLIS).contains(&age)
     };
-    let at = said.read(written);
+    let Some((said, text)) = entry.time.as_ref().and_then(|time| Some((time, fields.get(&time.field)?))) else {
+        return written.filter(is_near).unwrap_or(read_at);
+    };
+    let at = said.read(text);
     at.filter(is_near).unwrap_or_else(|| {
-        data.insert("written_at".to_owned(), written.into());
+        data.insert("written_at".to_owned(), text.into());
         read_at
     })
 }

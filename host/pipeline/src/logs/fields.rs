@@ -64,6 +64,13 @@ pub(super) fn matched(entry: &LogEntry, text: &str) -> Option<Fields> {
     Some(fields)
 }
 
+/// Labels of the stream that a line is of are fields of it, where it has no other of that name.
+pub(super) fn with_labels(fields: &mut Fields, labels: &BTreeMap<String, String>) {
+    for (name, value) in labels.iter().take(MAX_FIELDS) {
+        fields.own.entry(name.clone()).or_insert_with(|| shortened(value, MAX_VALUE_BYTES).to_owned());
+    }
+}
+
 /// As much of a text as has room, whole characters.
 pub(super) fn shortened(text: &str, max_bytes: usize) -> &str {
     if text.len() <= max_bytes {

@@ -14,6 +14,7 @@ mod limiter;
 mod look;
 mod position;
 mod run;
+mod stream;
 mod tail;
 #[cfg(test)]
 mod tests;
@@ -23,15 +24,19 @@ use std::sync::Arc;
 
 use orion_bus::Bus;
 use orion_model::Clock;
-use orion_rules::LogEntry;
+use orion_rules::{LogEntry, LogSource};
 use tokio::sync::Semaphore;
 
 pub(crate) use self::look::folder_of;
 pub(crate) use self::run::{EndLogError, end_stored_log, run_log};
+pub(crate) use self::stream::{SOURCE as LOKI, run_stream};
 use crate::meters::Meters;
 
-/// What owners of entries are called: `logs/FILE/ID`. Files are of the host that has them, and so are these owners.
+/// What owners of entries are called: `logs/FILE/logs/ID`. Files are of the host that has them, and so are these owners.
 pub const LOG_OWNERS: &str = "logs/";
+
+/// What owners of entries are called whose lines Loki has: `streams/FILE/ID`. Of hosts that share a deployment one reads them.
+pub const STREAM_OWNERS: &str = "streams/";
 
 /// What events from files have as their source.
 pub const SOURCE: &str = "files";
@@ -73,4 +78,16 @@ pub(crate) enum LogCommand {
 /// The state owner of an entry.
 pub(crate) fn owner_of(id: &str) -> String {
     format!("{LOG_OWNERS}{id}")
+}
+
+/// The same of an entry whose lines Loki has.
+pub(crate) fn stream_owner_of(id: &str) -> String {
+    format!("{STREAM_OWNERS}{id}")
+}
+
+impl LogPlan {
+    /// Whether its lines are in files of this host.
+    pub(crate) fn is_of_files(&self) -> bool {
+        matches!(self.entry.from, LogSource::Files { .. })
+    }
 }

@@ -41,7 +41,8 @@ pub(crate) async fn run_log(
     let mut stage = StageLoop::new("logs", context.bus.appended(), shutdown.clone());
     let mut task = Task { context, watermark, id, meter, plan, tail: Tail::default(), shutdown };
     while let Err(error) = task.follow(&mut commands, &mut stage).await {
-        if !stage.retry(&error).await {
+        // Whoever told it to end does not wait for a store that is away; what it knew is ended later.
+        if commands.has_changed().is_err() || !stage.retry(&error).await {
             break;
         }
     }

@@ -211,7 +211,7 @@ impl Tail {
     /// Which files there are now, and what became of those that were.
     fn look(&mut self, work: &mut Work<'_>) {
         let plan = work.plan;
-        let LogSource::Files { patterns, from_start } = &plan.entry.from;
+        let LogSource::Files { patterns, from_start } = &plan.entry.from else { return };
         let Look { found, troubles, is_whole } = look::look(patterns, &work.context.dirs);
         work.troubles = troubles;
         let digest = patterns.iter().fold(IdBuilder::new("log-patterns"), |id, pattern| id.text(pattern)).finish();
@@ -533,7 +533,7 @@ impl Followed {
             place.insert("node".to_owned(), work.context.node.as_str().into());
         }
         let (read_at, generation) = (work.now, plan.generation);
-        let origin = Origin { id: event_id.finish(), source: SOURCE, place, read_at, generation };
+        let origin = Origin { id: event_id.finish(), source: SOURCE, place, read_at, written: None, generation };
         work.draft.event(&event_of(&plan.entry, &record.text, &fields, origin))?;
         work.meter.events.increase();
         work.events += 1;

@@ -9,6 +9,7 @@ mod fault;
 mod matrix;
 mod number;
 mod scan;
+mod streams;
 mod vector;
 
 use orion_model::{Frame, Timestamp};
@@ -21,6 +22,8 @@ use scan::{Cursor, Text};
 use vector::Samples;
 
 pub(crate) use fault::excerpt;
+pub use streams::StreamLine;
+pub(crate) use streams::decode_streams;
 
 /// Warnings are for people; a thousand of them are an attack on the audit trail.
 const MAX_WARNINGS: usize = 32;

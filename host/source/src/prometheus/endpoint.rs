@@ -9,6 +9,7 @@ use percent_encoding::percent_decode_str;
 use url::Url;
 
 use super::{Credentials, Destination};
+use crate::Lines;
 use crate::decode::Instants;
 
 /// Longer addresses go into the body of a POST: proxies refuse request lines from 4 to 8 KiB on, some from 2.
@@ -162,6 +163,20 @@ impl Endpoint {
         let step = seconds(instants.step_millis.unsigned_abs());
         let (start, end) = (instants.first.as_prometheus(), instants.last().as_prometheus());
         self.call_to(&self.range_url, expr, &[("start", start), ("end", end), ("step", step)], timeout_millis)
+    }
+
+    /// How to ask for lines: the oldest first.
+    pub(super) fn lines_call(&self, lines: Lines<'_>) -> Call {
+        let form = url::form_urlencoded::Serializer::new(String::new())
+            .append_pair("query", lines.query)
+            .append_pair("start", &lines.from_nanos.to_string())
+            .append_pair("end", &lines.until_nanos.to_string())
+            .append_pair("limit", &lines.limit.to_string())
+            .append_pair("direction", "forward")
+            .finish();
+        let mut url = self.range_url.clone();
+        url.set_query(Some(&form));
+        Call::Get(url)
     }
 
     fn call_to(&self, url: &Url, expr: &str, at: &[(&str, String)], timeout_millis: u64) -> Call {

@@ -20,10 +20,10 @@ use reqwest::redirect::Policy;
 use reqwest::{Client, RequestBuilder, Response, StatusCode};
 use url::Url;
 
-use crate::Source;
-use crate::decode::{AnswerLimits, Instants, decode, decode_range, excerpt, too_large};
+use crate::decode::{AnswerLimits, Instants, StreamLine, decode, decode_range, decode_streams, excerpt, too_large};
 use crate::error::SourceError;
 use crate::session::QuerySession;
+use crate::{Lines, Source};
 pub use alerting::Alerting;
 pub(crate) use endpoint::Dialect;
 use endpoint::{Call, Endpoint};
@@ -158,6 +158,14 @@ impl Prometheus {
     /// The address, without credentials.
     pub fn address(&self) -> &str {
         self.endpoint.shown()
+    }
+
+    /// Lines of log streams, which only Loki has.
+    pub(crate) async fn lines_of_streams(&self, lines: Lines<'_>) -> Result<Vec<StreamLine>, SourceError> {
+        let instant = Timestamp::from_millis(lines.until_nanos / 1_000_000);
+        let call = self.endpoint.lines_call(lines);
+        let body = self.answer(&call, &mut QuerySession::new(lines.query), instant).await?;
+        decode_streams(&body)
     }
 
     async fn ask(&self, call: &Call) -> Result<Response, SourceError> {
