@@ -223,8 +223,9 @@ fn nothing_is_read_outside_of_the_folders_and_nothing_is_written_in_them() {
 fn a_flood_is_counted_and_not_recorded() {
     const LINES: usize = 1_000_000;
     let deployment = deployment(&ERRORS.replace("limit: 0", "limit: 50"));
-    // By a clock of which a minute is over in three seconds.
-    let clock = deployment.path("clock");
+    // By a clock of which a minute is over in three seconds, where a confined process can read it.
+    let clock = deployment.path("memory/.clock");
+    std::fs::create_dir(deployment.path("memory")).unwrap();
     std::fs::write(&clock, format!("0 20 {}", SystemClock.now().as_millis())).unwrap();
     let orion = deployment.start_with(&[("ORION_CLOCK_FILE", clock.to_str().unwrap())]);
     begins(&deployment);

@@ -127,3 +127,42 @@ fn text_of(bytes: &[u8]) -> Cow<'_, str> {
     let bytes = bytes.strip_suffix(b"\r").unwrap_or(bytes);
     String::from_utf8_lossy(bytes)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_piece_is_cut_into_the_same_lines_wherever_it_is_torn(
+            lines in proptest::collection::vec("[a-z\u{e9}\u{0}]{0,8}", 0..20), at in any::<prop::sample::Index>(),
+        ) {
+            let bytes: Vec<u8> = lines.iter().flat_map(|line| format!("{line}\n").into_bytes()).collect();
+            let torn = if bytes.is_empty() { 0 } else { at.index(bytes.len()) };
+            let mut found = Vec::new();
+            let mut position = 0;
+            for end in [torn, bytes.len()] {
+                let mut cutter = Cutter::new(&bytes[position..end], false, Flush::default(), None);
+                while let Some(record) = cutter.next_record() {
+                    found.push(record.text.into_owned());
+                }
+                position += cutter.position().0;
+            }
+            prop_assert_eq!(found, lines);
+        }
+
+        #[test]
+        fn whatever_a_file_holds_cutting_it_ends(bytes in any::<Vec<u8>>(), records in any::<bool>(), lines in any::<bool>(), skips in any::<bool>()) {
+            let mut cutter = Cutter::new(&bytes, skips, Flush { records, lines }, None);
+            let mut last = 0;
+            while let Some(record) = cutter.next_record() {
+                prop_assert!(record.start >= last && cutter.position().0 > record.start);
+                last = cutter.position().0;
+            }
+            prop_assert!(cutter.position().0 <= bytes.len());
+            prop_assert!(!lines || cutter.position().0 == bytes.len());
+        }
+    }
+}

@@ -10,6 +10,7 @@
 mod cutter;
 mod event;
 mod fields;
+mod followed;
 mod limiter;
 mod look;
 mod position;
@@ -18,6 +19,7 @@ mod stream;
 mod tail;
 #[cfg(test)]
 mod tests;
+mod work;
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -9,14 +9,16 @@ use std::sync::Arc;
 use orion_bus::{NewRecord, SqliteBus, StateChange};
 use orion_model::{Clock, Event, Manifest, Timestamp};
 use orion_rules::{PluginCatalog, parse_file};
-use proptest::prelude::*;
 use tokio::sync::Semaphore;
 
-use super::cutter::{Cutter, Flush, MAX_LINE_BYTES};
-use super::tail::{GONE_MILLIS, Tail};
+use super::cutter::MAX_LINE_BYTES;
+use super::followed::GONE_MILLIS;
+use super::tail::Tail;
 use super::{LogContext, LogPlan, MAX_OPEN_FILES};
 use crate::clock::SystemClock;
 use crate::meters::{LogMeter, Meters};
+
+mod story;
 
 struct NoPlugins;
 
@@ -340,102 +342,4 @@ fn what_a_line_says_is_in_its_event() {
     scene.look();
     let event = &scene.of_type("login_failed")[1];
     assert_eq!((event.ts.as_millis(), &event.data["written_at"]), (scene.now, &"1".into()));
-}
-
-/// What happens to a log.
-#[derive(Clone, Debug)]
-enum Happens {
-    Written(usize),
-    Half,
-    Rotated,
-    Looked,
-    /// Read, and gone before it was committed.
-    Lost,
-    Crashed,
-}
-
-fn happens() -> impl Strategy<Value = Happens> {
-    prop_oneof![
-        4 => (1_usize..5).prop_map(Happens::Written),
-        1 => Just(Happens::Half),
-        1 => Just(Happens::Rotated),
-        3 => Just(Happens::Looked),
-        2 => Just(Happens::Lost),
-        1 => Just(Happens::Crashed),
-    ]
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
-
-    #[test]
-    fn every_line_is_one_event_whatever_happens_to_the_file_and_to_the_process(story in proptest::collection::vec(happens(), 1..40)) {
-        let mut scene = Scene::new(ALL);
-        scene.look();
-        let (mut lines, mut rotations) = (0, 0);
-        for one in story {
-            match one {
-                Happens::Written(count) => {
-                    for _ in 0..count {
-                        scene.write("app.log", &format!("line {lines}\n"));
-                        lines += 1;
-                    }
-                }
-                Happens::Half => {
-                    scene.write("app.log", &format!("line {lines}"));
-                    scene.look();
-                    scene.write("app.log", "\n");
-                    lines += 1;
-                }
-                Happens::Rotated if scene.path("app.log").exists() => {
-                    // As logrotate does, seldom enough for everybody who looks.
-                    scene.look();
-                    scene.rename("app.log", &format!("app.log.{rotations}"));
-                    rotations += 1;
-                    scene.look();
-                }
-                Happens::Rotated => {}
-                Happens::Looked => scene.look(),
-                Happens::Lost => {
-                    scene.now += 1_000;
-                    scene.step(false);
-                    scene.crash();
-                }
-                Happens::Crashed => scene.crash(),
-            }
-        }
-        scene.look();
-        let expected: Vec<String> = (0..lines).map(|line| format!("line {line}")).collect();
-        prop_assert_eq!(scene.messages(), expected);
-    }
-
-    #[test]
-    fn a_piece_is_cut_into_the_same_lines_wherever_it_is_torn(
-        lines in proptest::collection::vec("[a-z\u{e9}\u{0}]{0,8}", 0..20), at in any::<prop::sample::Index>(),
-    ) {
-        let bytes: Vec<u8> = lines.iter().flat_map(|line| format!("{line}\n").into_bytes()).collect();
-        let torn = if bytes.is_empty() { 0 } else { at.index(bytes.len()) };
-        let mut found = Vec::new();
-        let mut position = 0;
-        for end in [torn, bytes.len()] {
-            let mut cutter = Cutter::new(&bytes[position..end], false, Flush::default(), None);
-            while let Some(record) = cutter.next_record() {
-                found.push(record.text.into_owned());
-            }
-            position += cutter.position().0;
-        }
-        prop_assert_eq!(found, lines);
-    }
-
-    #[test]
-    fn whatever_a_file_holds_cutting_it_ends(bytes in any::<Vec<u8>>(), records in any::<bool>(), lines in any::<bool>(), skips in any::<bool>()) {
-        let mut cutter = Cutter::new(&bytes, skips, Flush { records, lines }, None);
-        let mut last = 0;
-        while let Some(record) = cutter.next_record() {
-            prop_assert!(record.start >= last && cutter.position().0 > record.start);
-            last = cutter.position().0;
-        }
-        prop_assert!(cutter.position().0 <= bytes.len());
-        prop_assert!(!lines || cutter.position().0 == bytes.len());
-    }
 }
