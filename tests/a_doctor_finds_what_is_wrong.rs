@@ -77,13 +77,14 @@ fn everything_that_is_wrong_is_said_at_once_with_how_to_mend_it() {
                            FOLDER/file cannot be written by this user (0): Permission denied (os error 13)
                            → `chown --recursive 0 FOLDER/file`, or run it as the user whose it is
     not seen  prometheus   not asked: see secrets
+    not seen  loki         none: no rule can ask the source `loki`
     FAILS     redis        1 thing wrong
                            redis://127.0.0.1:9 does not answer: Connection refused (os error 111). Orion goes on by itself when it does
                            → start it, or say where it is with --redis-url (REDIS_URL); a host that runs goes on without it within its outbox
     not seen  interface    nothing is served: --listen none
     not seen  store        there is none yet; the first start makes it
 
-    4 of 11 checks fail.
+    4 of 12 checks fail.
     ");
 }
 

@@ -56,7 +56,7 @@ impl Orion {
             standard.map(|plugin| StandardPlugin { name: plugin.name, component: plugin.component }).collect();
         let shelf = Shelf::of_standard(&sandbox, &standard).unwrap();
         let sources = BTreeSet::from(["prometheus".to_owned()]);
-        Self { shelf, defaults: Defaults { interval_millis: INTERVAL_MILLIS, sources } }
+        Self { shelf, defaults: Defaults { interval_millis: INTERVAL_MILLIS, sources, log_dirs: None } }
     }
 
     /// Evaluates rules over series, from 1970 on.

@@ -33,7 +33,7 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 pub const LONG_PATIENCE: Duration = Duration::from_secs(240);
 
 /// How variables that `orion` reads begin.
-const SETTING_PREFIXES: [&str; 3] = ["ORION_", "PROMETHEUS_", "REDIS_"];
+const SETTING_PREFIXES: [&str; 4] = ["ORION_", "PROMETHEUS_", "LOKI_", "REDIS_"];
 
 /// Watches `up` of every target once a second, and makes one incident per service.
 pub const TARGETS: &str = r#"

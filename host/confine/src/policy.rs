@@ -68,6 +68,11 @@ impl Policy {
         self.read.extend(paths::that_keep_readable(dir));
     }
 
+    /// May read the folder that is there now, and nothing around it: what lies beside logs is nobody's business.
+    pub fn read_this_folder(&mut self, dir: &Path) {
+        self.read.insert(dir.canonicalize().unwrap_or_else(|_| dir.to_owned()));
+    }
+
     /// May write a folder. It has to exist when the process is confined.
     pub fn write_folder(&mut self, dir: &Path) {
         self.write.insert(std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned()));

@@ -24,7 +24,7 @@ use crate::deployment::DeploymentArgs;
 use crate::hooks::HookArgs;
 use crate::keep::KeepArgs;
 use crate::settings::CONFIG_VARIABLE;
-use crate::source::PrometheusArgs;
+use crate::source::{LOKI, LokiArgs, PROMETHEUS, PrometheusArgs};
 
 /// What was verified is not as promised.
 pub const EXIT_DOES_NOT_HOLD: u8 = 1;
@@ -123,6 +123,9 @@ pub struct RuleArgs {
     pub rules: PathBuf,
     #[command(flatten)]
     pub plugins: PluginFolderArgs,
+    /// Folders of log files that entries of `logs` may read, and nothing else may
+    #[arg(long, value_name = "DIR", value_delimiter = ',', env = "ORION_LOGS__DIRS")]
+    pub logs: Vec<PathBuf>,
 }
 
 /// Where plugins come from, and who has to vouch for them.
@@ -175,6 +178,8 @@ pub enum Confinement {
 pub struct WatchArgs {
     #[command(flatten)]
     pub prometheus: PrometheusArgs,
+    #[command(flatten)]
+    pub loki: LokiArgs,
     /// Time between two evaluations of a group that says nothing of it
     #[arg(long, value_name = "DURATION", default_value = "15s", value_parser = duration, env = "ORION_POLL_INTERVAL")]
     pub poll_interval: i64,
@@ -184,9 +189,20 @@ pub struct WatchArgs {
     /// How long Prometheus has to answer
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration, env = "ORION_PROMETHEUS__TIMEOUT")]
     pub prometheus_timeout: i64,
+    /// How long Loki has to answer
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration, env = "ORION_LOKI__TIMEOUT")]
+    pub loki_timeout: i64,
     /// How much Orion may do by itself: N0, it observes; there is no other level
     #[arg(long, value_name = "LEVEL", default_value = "N0", env = "ORION_AUTONOMY_LEVEL", value_parser = autonomy)]
     pub autonomy_level: AutonomyLevel,
+}
+
+impl WatchArgs {
+    /// The names of what is asked.
+    pub fn sources(&self) -> Vec<&'static str> {
+        let loki = self.loki.is_named().then_some(LOKI);
+        std::iter::once(PROMETHEUS).chain(loki).collect()
+    }
 }
 
 /// Where the HTTP interface is served.
@@ -346,6 +362,8 @@ pub struct VerifyArgs {
     /// How long Prometheus has to answer
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration, env = "ORION_PROMETHEUS__TIMEOUT")]
     pub prometheus_timeout: i64,
+    #[command(flatten)]
+    pub loki: LokiArgs,
     /// Do not ask Prometheus whether it alerts by itself
     #[arg(long)]
     pub offline: bool,

@@ -9,7 +9,7 @@ use orion_source::Destination;
 
 use crate::cli::{Confinement, Failure, RuleArgs};
 
-/// Confines this process to reading rules and plugins, writing the memory folder, connecting to these and answering who connects to
+/// Confines this process to reading rules, plugins and logs, writing the memory folder, connecting to these and answering who connects to
 /// the one socket that it has opened. To be called before the first thread is started.
 ///
 /// Certificate authorities are not among what may be read: the source has read them when it was made.
@@ -30,6 +30,7 @@ pub fn confine(
     if let Some(keys) = &rules.plugins.trusted_keys {
         policy.read_folder(keys);
     }
+    rules.logs.iter().for_each(|dir| policy.read_this_folder(dir));
     policy.write_folder(memory_dir);
     for destination in destinations {
         policy.connect(&destination.host, destination.port);

@@ -1,6 +1,5 @@
 //! What the commands that look into the past have in common: which span, from where, and how it goes.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -11,7 +10,7 @@ use orion_pipeline::clock::SystemClock;
 use orion_source::{Recording, RecordingSource, Source};
 
 use crate::cli::{Failure, duration};
-use crate::source::{PROMETHEUS, PrometheusArgs};
+use crate::source::{LOKI, LokiArgs, PROMETHEUS, PrometheusArgs, Sources};
 
 /// Which part of the past.
 #[derive(Args, Clone, Copy)]
@@ -72,7 +71,9 @@ pub fn moment(text: &str) -> Result<Moment, String> {
 pub struct MemoryArgs {
     #[command(flatten)]
     pub prometheus: PrometheusArgs,
-    /// How long Prometheus has for one answer; answers about the past are long
+    #[command(flatten)]
+    pub loki: LokiArgs,
+    /// How long a source has for one answer; answers about the past are long
     #[arg(long, value_name = "DURATION", default_value = "2m", value_parser = duration)]
     pub prometheus_timeout: i64,
     /// Time between two evaluations of a group that says nothing of it
@@ -81,19 +82,24 @@ pub struct MemoryArgs {
 }
 
 impl MemoryArgs {
-    /// Prometheus, by the name rule files use.
-    pub fn prometheus(&self) -> Result<BTreeMap<String, Arc<dyn Source>>, Failure> {
+    /// The sources that remember it.
+    pub fn live(&self) -> Result<Sources, Failure> {
         let source: Arc<dyn Source> = self.prometheus.source(self.prometheus_timeout)?;
-        Ok(BTreeMap::from([(PROMETHEUS.to_owned(), source)]))
+        let mut sources = Sources::from([(PROMETHEUS.to_owned(), source)]);
+        if let Some(loki) = self.loki.source(self.prometheus_timeout)? {
+            sources.insert(LOKI.to_owned(), loki);
+        }
+        Ok(sources)
     }
 
-    /// A recording where one is named, Prometheus otherwise.
-    pub fn sources(&self, recorded: Option<&PathBuf>) -> Result<BTreeMap<String, Arc<dyn Source>>, Failure> {
-        let Some(path) = recorded else { return self.prometheus() };
+    /// A recording where one is named, the sources otherwise.
+    pub fn sources(&self, recorded: Option<&PathBuf>) -> Result<Sources, Failure> {
+        let Some(path) = recorded else { return self.live() };
         let recording = Recording::open(path).map_err(Failure::configuration)?;
         let lookback_millis = recording.interval_millis();
         let source: Arc<dyn Source> = Arc::new(RecordingSource::new(recording, lookback_millis));
-        Ok(BTreeMap::from([(PROMETHEUS.to_owned(), source)]))
+        // A recording has answers by their queries, and hardly one is a query of both.
+        Ok([PROMETHEUS, LOKI].map(|name| (name.to_owned(), source.clone())).into())
     }
 }
 

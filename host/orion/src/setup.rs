@@ -1,6 +1,5 @@
 //! Puts a pipeline together from arguments, and takes it apart in time.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,13 +14,12 @@ use orion_pipeline::library::{Defaults, LibrarySettings};
 use orion_pipeline::shares::Shares;
 use orion_pipeline::watcher::WatcherSettings;
 use orion_sandbox::{Limits, Sandbox, Settings};
-use orion_source::Source;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
 
 use crate::cli::{Failure, RuleArgs};
 use crate::shipped;
-use crate::source::PROMETHEUS;
+use crate::source::{LOKI, PROMETHEUS, Sources};
 use crate::told::Shared;
 
 /// After a signal everything is committed within this time, or given up: the next start goes on from what was
@@ -53,9 +51,21 @@ pub fn sandbox(memory_dir: Option<&Path>) -> Result<Sandbox, Failure> {
     Sandbox::new(Settings { cache_dir, limits: Limits::default() }).map_err(Failure::configuration)
 }
 
-/// What a rule file may leave out.
+/// What a rule file may leave out, and what it may name for somebody who runs nothing of it.
 pub fn defaults(interval_millis: i64) -> Defaults {
-    Defaults { interval_millis, sources: BTreeSet::from([PROMETHEUS.to_owned()]) }
+    let sources = [PROMETHEUS, LOKI].map(str::to_owned).into();
+    Defaults { interval_millis, sources, log_dirs: None }
+}
+
+/// The same where rules run: with these sources, and logs in these folders.
+pub fn defaults_of_run<'a>(
+    interval_millis: i64,
+    sources: impl Iterator<Item = &'a str>,
+    log_dirs: &[PathBuf],
+) -> Defaults {
+    let absolute = |dir: &PathBuf| std::path::absolute(dir).unwrap_or_else(|_| dir.clone());
+    let log_dirs = Some(log_dirs.iter().map(absolute).collect());
+    Defaults { interval_millis, sources: sources.map(str::to_owned).collect(), log_dirs }
 }
 
 /// Everything a pipeline needs besides the bus.
@@ -65,7 +75,7 @@ pub struct Plan {
     /// Where records go.
     pub memory_dir: PathBuf,
     /// What is asked.
-    pub source: Arc<dyn Source>,
+    pub sources: Sources,
     /// The one clock.
     pub clock: Arc<dyn Clock>,
     /// Time between instants where nothing is said.
@@ -115,7 +125,6 @@ impl Pipeline {
             shares,
             remembers: plan.remembers,
             sandbox,
-            sources: BTreeMap::from([(PROMETHEUS.to_owned(), plan.source)]),
             clock: plan.clock,
             library: LibrarySettings {
                 rules_dir: plan.rules.rules,
@@ -124,8 +133,13 @@ impl Pipeline {
                 memory_dir: plan.memory_dir,
                 builtin_rules: shipped::BUILTIN_RULES,
                 standard_plugins: shipped::standard_plugins(),
-                defaults: defaults(plan.interval_millis),
+                defaults: defaults_of_run(
+                    plan.interval_millis,
+                    plan.sources.keys().map(String::as_str),
+                    &plan.rules.logs,
+                ),
             },
+            sources: plan.sources,
             watcher: WatcherSettings { catch_up_millis: plan.catch_up_millis },
             archive: plan.archive,
             workers: workers(),

@@ -62,6 +62,7 @@ impl Host for Told {
             ("sources", self.sources().await),
             ("store", self.store().await),
             ("rules", self.files()),
+            ("logs", self.logs()),
             ("confinement", Component::helpful(is_confined, confinement)),
         ];
         let redis = self.shared.as_ref().map(|shared| ("redis", shared.health()));
@@ -100,6 +101,7 @@ impl Host for Told {
             ("groups".to_owned(), generation.groups.len().into()),
             ("rules".to_owned(), rules.into()),
             ("correlations".to_owned(), generation.correlations.len().into()),
+            ("logs".to_owned(), generation.logs.len().into()),
             ("refused".to_owned(), refused.into()),
         ])
     }
@@ -286,6 +288,19 @@ impl Told {
         match said.is_empty() {
             true => Component::needed(true, "records can be written"),
             false => Component::needed(false, said.join("; ")),
+        }
+    }
+
+    fn logs(&self) -> Component {
+        let troubled = self.observer.meters().troubled_logs();
+        let entries = self.observer.generation().logs.len();
+        let said: Vec<String> = troubled.iter().map(|(id, files)| format!("{id} ({files})")).collect();
+        match troubled.is_empty() {
+            true => Component::helpful(true, format!("{entries} followed")),
+            false => Component::helpful(
+                false,
+                format!("{entries} followed; with files that cannot be read: {}", said.join(", ")),
+            ),
         }
     }
 

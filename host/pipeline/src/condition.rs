@@ -50,6 +50,12 @@ pub mod kind {
     pub const PLUGIN_REFUSED: &str = "plugin_refused";
     /// Somebody failed to say who it is too often, and is not heard by the HTTP interface for a while.
     pub const API_CLIENT_LOCKED_OUT: &str = "api_client_locked_out";
+    /// A log cannot be read, or not all that an entry means.
+    pub const LOG_UNREADABLE: &str = "log_unreadable";
+    /// Of a log a line is longer than is taken.
+    pub const LOG_LINE_CUT: &str = "log_line_cut";
+    /// More lines of a log matched than its entry may make events of.
+    pub const LOG_EVENTS_LEFT_OUT: &str = "log_events_left_out";
     /// What the process took away from itself when it started. For the record: it happens at every start, and no rule that
     /// ships reads it.
     pub const CONFINEMENT_ATTESTED: &str = "confinement_attested";

@@ -14,6 +14,7 @@ use tokio::sync::watch;
 
 use crate::brain::BRAIN_OWNER;
 use crate::guardian::{GUARDIAN_OWNERS, Share};
+use crate::logs::STREAM_OWNERS;
 use crate::observer::Observer;
 use crate::outside::{IN_OWNER, OUT_OWNER};
 use crate::watcher::{GROUP_OWNERS, SOURCES_OWNER};
@@ -33,6 +34,9 @@ const LOOK_MILLIS: u64 = 10;
 pub fn place(owner: &str) -> Place {
     if let Some(group) = owner.strip_prefix(GROUP_OWNERS) {
         return Place { whose: Whose::Holder(partition_of_group(group)), reads_log: false };
+    }
+    if let Some(entry) = owner.strip_prefix(STREAM_OWNERS) {
+        return Place { whose: Whose::Holder(partition_of_group(entry)), reads_log: false };
     }
     if let Some(partition) = Share::partition_of(owner) {
         return Place { whose: Whose::Holder(partition), reads_log: true };
@@ -166,6 +170,14 @@ impl Shares {
         }
     }
 
+    /// What this host is called among others; empty when it is alone.
+    pub(crate) fn node(&self) -> String {
+        match self {
+            Self::All { .. } => String::new(),
+            Self::Among(among) => among.bus.node().to_owned(),
+        }
+    }
+
     /// Begins to tell other hosts how far this one has come, and whoever looks how busy it is.
     pub(crate) fn tell(&mut self, watermark: &Arc<Watermark>, workers: &Arc<Workers>, clock: &Arc<dyn Clock>) {
         let Self::Among(among) = self else { return };
@@ -243,6 +255,8 @@ mod tests {
         };
         assert_eq!(place_of("group/media").0, Some(partition_of_group("media").to_string()));
         assert!(!place_of("group/media").1, "observing goes on without Redis");
+        assert_eq!(place_of("streams/app.yaml/errors").0, Some(partition_of_group("app.yaml/errors").to_string()));
+        assert_eq!(place_of("logs/app.yaml/errors"), (None, false), "files are of the host that has them");
         assert_eq!(place_of("guardian/guardian:07"), (Some("guardian:07".to_owned()), true));
         assert_eq!(place_of("brain"), (Some("brain:00".to_owned()), true));
         assert_eq!(place_of("outside/out"), (Some("brain:00".to_owned()), true));

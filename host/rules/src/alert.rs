@@ -6,9 +6,10 @@ use orion_model::Kind;
 
 use crate::checker::Checker;
 use crate::expr::{self, Facts, Names};
-use crate::group::{ANNOTATIONS, DEFAULT_SOURCE, Inherited, LABELS, labels};
+use crate::group::{ANNOTATIONS, DEFAULT_SOURCE, Inherited, LABELS, LOKI_SOURCE, labels};
 use crate::key::{Form, Key, key, names_of};
 use crate::keys::{Fields, Text, nearest};
+use crate::logql;
 use crate::parameters::Chosen;
 use crate::rule::{AlertRule, NoData, OnEmpty};
 use crate::template::Template;
@@ -20,7 +21,11 @@ pub(crate) const DEFAULT_PLUGIN: &str = "threshold";
 /// What an item of `rules:` may have.
 pub(crate) const KEYS: [Key; 12] = [
     key("alert", Form::Text, "Name of the alert."),
-    key("expr", Form::Text, "The query, in PromQL. Every series of its answer goes to the detector."),
+    key(
+        "expr",
+        Form::Text,
+        "The query, in PromQL, or in LogQL for the source `loki`. Every series of its answer goes to the detector.",
+    ),
     key("for", Form::Duration, "How long a finding must be there before it fires."),
     key("keep_firing_for", Form::Duration, "How long it fires on after the finding is gone."),
     key(
@@ -83,7 +88,10 @@ pub(crate) fn read(checker: &mut Checker<'_, '_>, node: &Node, inherited: &Inher
     }
     let name = required(checker, &fields, "alert");
     let expr = required(checker, &fields, "expr");
-    let facts = expr.map(|expr| expr::check(checker, expr, inherited.source == DEFAULT_SOURCE));
+    let facts = expr.map(|expr| match inherited.source.as_str() {
+        LOKI_SOURCE => logql::check(checker, expr),
+        source => expr::check(checker, expr, source == DEFAULT_SOURCE),
+    });
     let for_millis = fields.duration(&mut checker.report, "for").unwrap_or(0);
     let keep_firing_for_millis = fields.duration(&mut checker.report, "keep_firing_for").unwrap_or(0);
     let found = facts.as_ref().map_or(&Names::Any, |facts| &facts.labels);

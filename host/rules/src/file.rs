@@ -10,17 +10,19 @@ use crate::checker::Checker;
 use crate::diagnostic::Diagnostic;
 use crate::key::{Form, Key, key, names_of};
 use crate::keys::{Fields, nearest, text_of};
+use crate::log_entry::LogEntry;
 use crate::rule::{Correlation, Group, RuleFile};
 use crate::tree::{self, Node};
-use crate::{correlation, group, sigma};
+use crate::{correlation, group, log, sigma};
 
 /// The Kubernetes resource that holds rules under `spec`.
 pub(crate) const PROMETHEUS_RULE: &str = "PrometheusRule";
 
 /// What a rule file may have.
-pub(crate) const KEYS: [Key; 2] = [
+pub(crate) const KEYS: [Key; 3] = [
     key("groups", Form::ListOf("group"), "Groups of alerting rules, as Prometheus has them."),
     key("correlations", Form::ListOf("correlation"), "Which events make which incidents."),
+    key("logs", Form::ListOf("log"), "Which lines of which logs are events."),
 ];
 
 /// What a Kubernetes resource of rules may have.
@@ -73,6 +75,7 @@ pub fn parse_file(name: &str, text: &str, catalog: &dyn PluginCatalog) -> Parsed
         digest: Digest::from_bytes(Sha256::digest(text.as_bytes()).into()),
         groups: contents.groups,
         correlations: contents.correlations,
+        logs: contents.logs,
         recording_rules: checker.recording_rules,
     });
     Parsed { file, diagnostics: checker.report.finish() }
@@ -84,8 +87,10 @@ fn log_rules(checker: &mut Checker<'_, '_>, documents: &[Node]) {
     let mut rules = documents.iter().filter(is_log_rule);
     let Some(first) = rules.next() else { return };
     let message = match rules.count() {
-        0 => "this Sigma rule is not evaluated: Orion reads no logs".to_owned(),
-        more => format!("{} Sigma rules of this file are not evaluated: Orion reads no logs", more + 1),
+        0 => "this Sigma rule is not evaluated: Orion reads logs by entries of `logs`".to_owned(),
+        more => {
+            format!("{} Sigma rules of this file are not evaluated: Orion reads logs by entries of `logs`", more + 1)
+        }
     };
     let help = "an alert whose `event_type` is the name of the rule takes its place in correlations";
     let first_line = checker.report.source.line_bytes(checker.report.source.line(first.bytes.start));
@@ -97,13 +102,15 @@ fn log_rules(checker: &mut Checker<'_, '_>, documents: &[Node]) {
 struct Contents<'n> {
     groups: Vec<Group>,
     correlations: Vec<Correlation>,
+    logs: Vec<LogEntry>,
     group_names: BTreeSet<&'n str>,
     correlation_names: BTreeSet<&'n str>,
+    log_ids: BTreeSet<&'n str>,
 }
 
 impl<'n> Contents<'n> {
     fn is_empty(&self) -> bool {
-        self.groups.is_empty() && self.correlations.is_empty()
+        self.groups.is_empty() && self.correlations.is_empty() && self.logs.is_empty()
     }
 
     /// Only Kubernetes resources have a `kind`.
@@ -141,6 +148,9 @@ impl<'n> Contents<'n> {
         }
         for correlation in fields.list(&mut checker.report, "correlations") {
             self.correlations.extend(correlation::read(checker, correlation, &mut self.correlation_names));
+        }
+        for entry in fields.list(&mut checker.report, "logs") {
+            self.logs.extend(log::read(checker, entry, &mut self.log_ids));
         }
     }
 

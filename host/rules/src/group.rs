@@ -17,6 +17,9 @@ use crate::tree::{Node, Value};
 /// The source a group asks when it names none.
 pub(crate) const DEFAULT_SOURCE: &str = "prometheus";
 
+/// The source that is asked in LogQL.
+pub(crate) const LOKI_SOURCE: &str = "loki";
+
 /// What messages call the labels of a rule or group.
 pub(crate) const LABELS: &str = "`labels`";
 
@@ -30,7 +33,7 @@ pub(crate) const KEYS: [Key; 7] = [
     key("query_offset", Form::Duration, "How far before the instant the data is asked for."),
     key("limit", Form::Count, "Most alerts that one rule may have; 0 or less is no limit."),
     key("labels", Form::Templates, "Templates laid under the labels of each rule."),
-    key("source", Form::Text, "The source that is asked; `prometheus` unless something else is said."),
+    key("source", Form::Text, "The source that is asked; `prometheus`, or `loki` for queries in LogQL."),
     key("rules", Form::ListOf("rule"), "The rules, evaluated at one instant."),
 ];
 
@@ -62,6 +65,10 @@ pub(crate) fn read<'n>(checker: &mut Checker<'_, '_>, node: &'n Node, names: &mu
     let query_offset_millis = fields.duration(&mut checker.report, "query_offset").unwrap_or(0);
     let limit = limit(checker, &fields);
     let source = fields.text(&mut checker.report, "source");
+    if let Some(source) = source.filter(|source| source.as_str() == LOKI_SOURCE) {
+        let message = "the queries of this group are LogQL, which only Loki itself checks";
+        checker.report.note(source.bytes(), message);
+    }
     let labels = fields.get("labels").map(|node| labels(checker, node, LABELS, &Names::Any)).unwrap_or_default();
     let inherited = Inherited {
         id: checker.unique_id(format!("{}/{}", checker.name, name.unwrap_or_default())),

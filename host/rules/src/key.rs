@@ -30,6 +30,8 @@ pub(crate) enum Form {
     Templates,
     /// Names to what a field of an event must be.
     Conditions,
+    /// What a line has to hold: a text, or one for each of some fields.
+    LineMatch,
     /// The name of a plugin.
     Plugin(Kind),
     /// What the plugin takes.

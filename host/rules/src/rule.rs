@@ -3,6 +3,7 @@
 use orion_model::{Digest, Parameter, Severity};
 
 use crate::group_by::GroupName;
+use crate::log_entry::LogEntry;
 use crate::matcher::EventMatcher;
 use crate::template::Template;
 
@@ -17,6 +18,8 @@ pub struct RuleFile {
     pub groups: Vec<Group>,
     /// Correlations, in file order.
     pub correlations: Vec<Correlation>,
+    /// Which lines of which logs are events, in file order.
+    pub logs: Vec<LogEntry>,
     /// How many recording rules were read and left alone.
     pub recording_rules: usize,
 }

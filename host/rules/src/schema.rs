@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use crate::key::{Form, Key};
 use crate::keys::FOREIGN_PREFIX;
-use crate::{alert, correlation, file, group, sigma};
+use crate::{alert, correlation, file, group, log, sigma};
 
 /// Units from large to small, each once; `0` needs none.
 const DURATION_PATTERN: &str = "^(0|([0-9]+y)?([0-9]+w)?([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?)$";
@@ -55,6 +55,9 @@ fn definitions(plugins: &BTreeMap<&str, &Manifest>) -> Value {
         ),
     );
     define("incident", mapping(&correlation::INCIDENT_KEYS, &["type"], plugins));
+    define("log", log_entry(plugins));
+    define("multiline", mapping(&log::MULTILINE_KEYS, &["start"], plugins));
+    define("log_time", mapping(&log::TIME_KEYS, &["field"], plugins));
     define("resource", resource(plugins));
     define("spec", mapping(&file::SPEC_KEYS, &[], plugins));
     define("sigma", sigma_document(plugins));
@@ -72,6 +75,13 @@ fn rule(plugins: &BTreeMap<&str, &Manifest>) -> Value {
     add(&mut rule, "then", json!({ "not": { "required": ["alert"] } }));
     add(&mut rule, "else", json!({ "required": ["alert", "expr"] }));
     rule
+}
+
+/// An entry of `logs`.
+fn log_entry(plugins: &BTreeMap<&str, &Manifest>) -> Value {
+    let mut entry = mapping(&log::KEYS, &["id"], plugins);
+    add(&mut entry, "anyOf", json!([{ "required": ["files", "match"] }, { "required": ["loki"] }]));
+    entry
 }
 
 fn resource(plugins: &BTreeMap<&str, &Manifest>) -> Value {
@@ -139,6 +149,10 @@ fn value_of(key: &Key, optional: bool, plugins: &BTreeMap<&str, &Manifest>) -> V
             let mut map = types(&["object"]);
             add(&mut map, "additionalProperties", texts());
             map
+        }
+        Form::LineMatch => {
+            let of_fields = json!({ "type": "object", "additionalProperties": { "type": SCALAR } });
+            or_nothing(json!({ "anyOf": [{ "type": SCALAR }, of_fields] }))
         }
         Form::Plugin(kind) => {
             let names: Vec<&str> =

@@ -9,8 +9,10 @@ use orion_model::Severity;
 use crate::diagnostic::{Diagnostic, Level, Report};
 use crate::event_type::default_event_type;
 use crate::keys::nearest;
+use crate::log_entry::LogEntry;
 use crate::matcher::{Condition, EventMatcher};
 use crate::rule::{AlertRule, Correlation, Group, RuleFile};
+use crate::template::Template;
 
 /// The detector whose findings have the severity of their rule.
 const WITHOUT_SEVERITY: &str = "threshold";
@@ -87,6 +89,7 @@ fn unreachable_correlations(files: &[SetFile<'_>], own: &RuleFile, reports: &mut
     let own_types = own.correlations.iter().flat_map(|correlation| correlation.matcher.event_types());
     let mut events: Vec<Event<'_>> = own_types.map(Event::of_orion).collect();
     events.extend(files.iter().flat_map(|file| alerts(file.file)).map(|(group, rule)| Event::of_alert(group, rule)));
+    events.extend(files.iter().flat_map(|file| &file.file.logs).map(Event::of_log));
     // Rules by the hundred make events of the same few kinds.
     events.sort_unstable();
     events.dedup();
@@ -166,6 +169,16 @@ impl<'a> Event<'a> {
         known.insert("rule", rule.id.clone());
         known.insert("source", group.source.clone());
         Self { known, severity, is_alert: true }
+    }
+
+    fn of_log(entry: &'a LogEntry) -> Self {
+        let mut known = BTreeMap::from([("event_type", entry.event_type.clone()), ("rule", entry.id.clone())]);
+        let fixed = |(name, template): &'a (String, Template)| {
+            Some((name.as_str(), template.is_static().filter(|text| !text.is_empty())?.to_owned()))
+        };
+        known.extend(entry.labels.iter().filter_map(fixed));
+        let severity = entry.severity.is_static().and_then(|word| word.parse().ok());
+        Self { known, severity, is_alert: false }
     }
 
     fn event_type(&self) -> Option<&str> {

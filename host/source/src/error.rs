@@ -111,13 +111,21 @@ pub enum SourceError {
         /// What stands there.
         excerpt: String,
     },
-    /// A matrix or a string.
+    /// A matrix, a string, or lines of logs.
     #[error(
         "the query gives a {result_type}, and a rule needs an instant vector or a scalar{}",
-        if result_type == "matrix" { ": put the range into a function, such as rate(…[5m])" } else { "" }
+        not_a_vector_advice(result_type)
     )]
     NotAVector {
-        /// `matrix`, `string`, …
+        /// `matrix`, `string`, `streams`, …
+        result_type: String,
+    },
+    /// Numbers where lines are wanted.
+    #[error(
+        "the query gives a {result_type}, and lines of logs are wanted: begin with the streams, as {{app=\"web\"}}"
+    )]
+    NotStreams {
+        /// `vector`, `matrix`, …
         result_type: String,
     },
     /// A native histogram where a number must stand.
@@ -169,6 +177,7 @@ impl SourceError {
             Self::TooLarge { .. }
             | Self::TooManySeries { .. }
             | Self::NotAVector { .. }
+            | Self::NotStreams { .. }
             | Self::NativeHistogram { .. }
             | Self::DuplicateSeries { .. }
             | Self::NotRecorded { .. } => true,
@@ -191,11 +200,20 @@ impl SourceError {
             Self::Api { .. } => "api",
             Self::UnexpectedShape { .. } => "unexpected_shape",
             Self::NotAVector { .. } => "not_a_vector",
+            Self::NotStreams { .. } => "not_streams",
             Self::NativeHistogram { .. } => "native_histogram",
             Self::DuplicateSeries { .. } => "duplicate_series",
             Self::NotRecorded { .. } => "not_recorded",
             Self::OutsideRecording { .. } => "outside_recording",
         }
+    }
+}
+
+fn not_a_vector_advice(result_type: &str) -> &'static str {
+    match result_type {
+        "matrix" => ": put the range into a function, such as rate(…[5m])",
+        "streams" => ", and these are lines of logs: count them, as in sum by (job) (count_over_time(…[5m]))",
+        _ => "",
     }
 }
 

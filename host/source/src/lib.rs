@@ -1,4 +1,4 @@
-//! What Orion reads. The only room of the house that speaks to Prometheus, or to a recording of it.
+//! What Orion reads. The only room of the house that speaks to Prometheus and Loki, or to a recording of them.
 //!
 //! A [`Source`] answers one query at one instant with a [`Frame`]. What it learns about the series of a query stays in
 //! the query's [`QuerySession`], so that a series met before costs one comparison of bytes and no parsing. Whatever
@@ -9,6 +9,7 @@
 mod decode;
 mod error;
 mod known;
+mod loki;
 mod prometheus;
 mod recording;
 mod session;
@@ -16,13 +17,29 @@ mod session;
 use async_trait::async_trait;
 use orion_model::{Frame, Timestamp};
 
-pub use decode::{AnswerLimits, Instants, decode, decode_range};
+pub use decode::{AnswerLimits, Instants, StreamLine, decode, decode_range};
 pub use error::SourceError;
-pub use prometheus::{Alerting, Credentials, Destination, Prometheus, PrometheusSettings, QUERY_ENDPOINTS};
+pub use loki::Loki;
+pub use prometheus::{
+    Alerting, Credentials, Destination, LOKI_ENDPOINTS, Prometheus, PrometheusSettings, QUERY_ENDPOINTS,
+};
 pub use recording::{Recording, RecordingError, RecordingSource, RecordingWriter};
 pub use session::{QuerySession, SERIES_KEPT_UNSEEN_MILLIS};
 
-/// Something that answers queries: Prometheus, or a recording of it.
+/// Which lines of log streams are asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Lines<'a> {
+    /// A query for lines.
+    pub query: &'a str,
+    /// The first time, in nanoseconds since 1970.
+    pub from_nanos: i64,
+    /// The first time behind them.
+    pub until_nanos: i64,
+    /// Most of them; the oldest are given.
+    pub limit: usize,
+}
+
+/// Something that answers queries: Prometheus, Loki, or a recording of them.
 #[async_trait]
 pub trait Source: Send + Sync {
     /// What rule files call it.
@@ -40,5 +57,10 @@ pub trait Source: Send + Sync {
             frames.push(self.query(session, instant).await?);
         }
         Ok(frames)
+    }
+
+    /// Lines of log streams, in the order of their times.
+    async fn lines(&self, _lines: Lines<'_>) -> Result<Vec<StreamLine>, SourceError> {
+        Err(SourceError::Misconfigured { name: self.name().to_owned(), why: "it has no lines of logs".to_owned() })
     }
 }

@@ -129,7 +129,11 @@ impl Stages {
                 memory_dir,
                 builtin_rules: &[],
                 standard_plugins: standard.collect(),
-                defaults: Defaults { interval_millis: 60_000, sources: BTreeSet::from([SOURCE.to_owned()]) },
+                defaults: Defaults {
+                    interval_millis: 60_000,
+                    sources: BTreeSet::from([SOURCE.to_owned()]),
+                    log_dirs: None,
+                },
             },
             watcher: WatcherSettings::default(),
             workers: std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get),

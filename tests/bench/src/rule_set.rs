@@ -24,7 +24,8 @@ pub fn shelf(sandbox: &Arc<Sandbox>) -> Result<Shelf, BenchError> {
 
 /// The generation that a rule file makes.
 pub fn generation(shelf: &Shelf, text: &str) -> Result<Generation, BenchError> {
-    let defaults = Defaults { interval_millis: INTERVAL_MILLIS, sources: BTreeSet::from([SOURCE.to_owned()]) };
+    let defaults =
+        Defaults { interval_millis: INTERVAL_MILLIS, sources: BTreeSet::from([SOURCE.to_owned()]), log_dirs: None };
     let checked = check("bench.yaml", text, shelf, &defaults);
     let refused = || BenchError::Failed { what: "accept the rules".to_owned(), why: checked.report.clone() };
     Ok(Accepted::generation([&checked.accepted.ok_or_else(refused)?]))

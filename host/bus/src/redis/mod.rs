@@ -122,6 +122,11 @@ impl RedisBus {
         Ok(Self { core, leases, down, tasks })
     }
 
+    /// What this host is called in the deployment.
+    pub fn node(&self) -> &str {
+        self.core.node()
+    }
+
     /// Who does which work.
     pub fn leases(&self) -> &Leases {
         &self.leases

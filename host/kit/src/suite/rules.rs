@@ -55,7 +55,7 @@ impl Rules {
         // Who may run on a deployment is no question at an author's desk.
         shelf.add_folder(&sandbox, plugins_dir, &Gate::open())?;
         let sources = BTreeSet::from([SOURCE.to_owned()]);
-        Ok(Self { shelf, defaults: Defaults { interval_millis: DEFAULT_INTERVAL_MILLIS, sources } })
+        Ok(Self { shelf, defaults: Defaults { interval_millis: DEFAULT_INTERVAL_MILLIS, sources, log_dirs: None } })
     }
 
     /// The rule files of a suite. The error is a report for a person.

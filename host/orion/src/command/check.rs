@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use crate::cli::{CheckArgs, EXIT_BAD_RULE, Failure};
 use crate::output::{form, print_list};
+use crate::source::{LOKI, PROMETHEUS};
 use crate::{rule_set, setup, shipped};
 
 /// Checks files and folders. Exits with 0 when all would be accepted, and with `--strict` only without a warning.
@@ -25,7 +26,7 @@ pub fn check(args: &CheckArgs) -> Result<ExitCode, Failure> {
         return Err(Failure::Configuration("no rule file (*.yaml, *.yml) is there".to_owned()));
     }
     let shelf = rule_set::shelf(&args.rules.plugins)?;
-    let judged = judge_all(&files, &shelf);
+    let judged = judge_all(&files, &shelf, &args.rules.logs);
     let mut checked: Vec<(&Path, Checked)> = files.iter().map(|file| file.path.as_path()).zip(judged).collect();
     // A single file may be one of many; a folder is what `orion run` would run.
     judge_together(&mut checked, paths.iter().any(|path| path.is_dir()), &shelf);
@@ -67,8 +68,12 @@ fn files_at(path: &Path) -> Result<Vec<PathBuf>, Failure> {
 }
 
 /// Every file by itself, on all cores, in the order of the files.
-fn judge_all(files: &[RuleText], shelf: &Shelf) -> Vec<Checked> {
-    let defaults = setup::defaults(DEFAULT_INTERVAL_MILLIS);
+fn judge_all(files: &[RuleText], shelf: &Shelf, logs: &[PathBuf]) -> Vec<Checked> {
+    // Rules are checked where no logs are, too.
+    let defaults = match logs {
+        [] => setup::defaults(DEFAULT_INTERVAL_MILLIS),
+        logs => setup::defaults_of_run(DEFAULT_INTERVAL_MILLIS, [PROMETHEUS, LOKI].into_iter(), logs),
+    };
     let next = AtomicUsize::new(0);
     let work = || {
         let mut done = Vec::new();

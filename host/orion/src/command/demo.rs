@@ -19,7 +19,7 @@ use crate::cli::{DataArgs, DemoArgs, Failure, Output, PluginFolderArgs, RuleArgs
 use crate::hooks::Hooks;
 use crate::serving::Serving;
 use crate::setup::{self, Pipeline, Plan, Signals};
-use crate::source::PROMETHEUS;
+use crate::source::{PROMETHEUS, Sources};
 use crate::{confinement, feed, output, shipped};
 
 /// How long the last evaluations, and what follows from them, are given after the recording has ended.
@@ -59,7 +59,7 @@ pub fn demo(args: &DemoArgs) -> Result<ExitCode, Failure> {
     let plan = Plan {
         rules,
         memory_dir: memory_dir.clone(),
-        source: scene.source,
+        sources: Sources::from([(PROMETHEUS.to_owned(), scene.source)]),
         clock: scene.clock.clone(),
         interval_millis: scene.interval_millis,
         catch_up_millis: args.watch.catch_up,
@@ -181,7 +181,8 @@ fn write_rules(data: &Path) -> Result<RuleArgs, Failure> {
         let path = rules.join(name);
         std::fs::write(&path, text).map_err(failed(&path))?;
     }
-    Ok(RuleArgs { rules, plugins: PluginFolderArgs { plugins: data.join("plugins"), trusted_keys: None } })
+    let plugins = PluginFolderArgs { plugins: data.join("plugins"), trusted_keys: None };
+    Ok(RuleArgs { rules, plugins, logs: Vec::new() })
 }
 
 /// Only names a new folder; nothing that is recorded depends on it.

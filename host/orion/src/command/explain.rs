@@ -6,7 +6,6 @@
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use clap::Args;
 use orion_bus::{NewRecord, RecordKind, SqliteBus};
@@ -24,6 +23,7 @@ use super::rule::read_standings;
 use crate::cli::{DataArgs, Failure, Output, RuleArgs};
 use crate::output::{form, print_value};
 use crate::past::MemoryArgs;
+use crate::source::LOKI;
 use crate::{rule_set, setup};
 
 /// Records read at once.
@@ -221,7 +221,7 @@ fn evaluate_again(args: &ExplainArgs, defined: &Defined, subject: &Subject) -> R
     let to = subject.instant();
     let before = rule.for_millis + rule.keep_firing_for_millis + INSTANTS_BEFORE * plan.slots.interval_millis();
     let settings = ReplaySettings { from: to.plus_millis(-before), to, pace: Pace::AsLive };
-    let sources: BTreeMap<String, Arc<dyn orion_source::Source>> = args.memory.prometheus()?;
+    let sources = args.memory.live()?;
     let mut trace = Trace { rule: &rule.id, again: Again { steps: Vec::new(), said: Vec::new() } };
     let replay = Replay::new(generation, &sources, settings).map_err(Failure::configuration)?;
     setup::runtime()?.block_on(replay.run(&mut trace)).map_err(Failure::configuration)?;
@@ -295,7 +295,7 @@ fn event_text(event: &Event, incidents: &[Incident], decisions: &[Decision]) -> 
             ("answer", evidence.input_id.to_string()),
             ("detector", format!("{} {} ({})", evidence.plugin, evidence.plugin_digest, evidence.contract)),
             ("fuel", evidence.fuel.to_string()),
-            ("ask again", curl(&evidence.expr, evidence.instant)),
+            ("ask again", curl(&event.source, &evidence.expr, evidence.instant)),
         ]));
     }
     text.push_str("\nwhat followed\n");
@@ -423,9 +423,13 @@ fn state_of(alert: &ActiveAlert) -> &'static str {
 }
 
 /// A line for a shell that asks the same; only the address is left to whoever uses it.
-fn curl(expr: &str, instant: Timestamp) -> String {
+fn curl(source: &str, expr: &str, instant: Timestamp) -> String {
+    let path = match source {
+        LOKI => "$LOKI_URL/loki/api/v1/query",
+        _ => "$PROMETHEUS_URL/api/v1/query",
+    };
     let query = utf8_percent_encode(expr.trim(), NON_ALPHANUMERIC);
-    format!("curl \"$PROMETHEUS_URL/api/v1/query?query={query}&time={}\"", instant.as_prometheus())
+    format!("curl \"{path}?query={query}&time={}\"", instant.as_prometheus())
 }
 
 #[cfg(test)]
@@ -434,7 +438,7 @@ mod tests {
 
     #[test]
     fn a_line_for_a_shell_holds_any_query() {
-        let line = curl("up{job=\"a b\"} == 0", Timestamp::from_millis(1_500));
+        let line = curl("prometheus", "up{job=\"a b\"} == 0", Timestamp::from_millis(1_500));
         assert_eq!(
             line,
             "curl \"$PROMETHEUS_URL/api/v1/query?query=up%7Bjob%3D%22a%20b%22%7D%20%3D%3D%200&time=1.500\""

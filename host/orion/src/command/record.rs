@@ -1,4 +1,4 @@
-//! `orion record`: writes down what Prometheus remembers of the rules' queries, so that a replay needs no Prometheus.
+//! `orion record`: writes down what sources remember of the rules' queries, so that a replay needs no Prometheus.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -39,7 +39,7 @@ pub struct RecordArgs {
 pub fn record(args: &RecordArgs) -> Result<ExitCode, Failure> {
     let (from, to) = args.span.resolve()?;
     let generation = rule_set::load(&args.rules.rules, &args.rules.plugins, args.memory.poll_interval)?;
-    let sources = args.memory.prometheus()?;
+    let sources = args.memory.live()?;
     let questions = questions(&generation, from, to);
     let longest = questions.iter().map(|question| question.instants.step_millis).max().unwrap_or(1);
     let mut writer = RecordingWriter::new(&args.out, "record", longest);

@@ -1,38 +1,45 @@
 //! `orion run`: observe until told to stop.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use orion_api::Listener;
 use orion_bus::RedisSettings;
 use orion_pipeline::clock;
-use orion_source::{Destination, Prometheus};
+use orion_source::{Destination, Source};
 
 use crate::cli::{Failure, RunArgs};
 use crate::confinement;
 use crate::serving::Serving;
 use crate::setup::{self, Hangups, Pipeline, Plan, Signals};
+use crate::source::{LOKI, PROMETHEUS, Sources};
 
 /// Runs until SIGTERM or SIGINT. SIGHUP has it look at rules and plugins at once.
 pub fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
-    let source = args.watch.prometheus.source(args.watch.prometheus_timeout)?;
+    let prometheus = args.watch.prometheus.source(args.watch.prometheus_timeout)?;
+    let loki = args.watch.loki.source(args.watch.loki_timeout)?;
+    let asked = std::iter::once(prometheus.destination()).chain(loki.as_ref().map(|loki| loki.destination()));
     let memory_dir = args.data.memory_dir();
     // The key lies where a confined process reads nothing.
     let archive = args.keep.settings()?;
     let redis = args.deployment.settings(&args.data.data)?;
     let hooks = args.hooks.read(args.listen.listen)?;
+    let destinations: Vec<Destination> = asked.chain(destinations(redis.as_ref())).collect();
     let (listener, access) = args.access.open(args.listen.listen)?;
     // No thread runs yet: on most kernels one that did would stay as it is.
     let attestation = confinement::confine(
         args.confinement.confinement,
         &args.rules,
         &memory_dir,
-        &destinations(&source, &redis),
+        &destinations,
         listener.as_ref().map(Listener::address),
     )?;
+    let mut sources = Sources::from([(PROMETHEUS.to_owned(), prometheus as Arc<dyn Source>)]);
+    sources.extend(loki.map(|loki| (LOKI.to_owned(), loki as Arc<dyn Source>)));
     let plan = Plan {
         rules: args.rules.clone(),
         memory_dir,
-        source,
+        sources,
         clock: clock::deployed(),
         interval_millis: args.watch.poll_interval,
         catch_up_millis: args.watch.catch_up,
@@ -67,9 +74,9 @@ pub fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// What is connected to: the source, and Redis where hosts meet. Sentinels and members of a Cluster lead to others of its servers.
-fn destinations(source: &Prometheus, redis: &Option<RedisSettings>) -> Vec<Destination> {
-    let servers = redis.iter().map(|redis| &redis.server);
+/// What is connected to besides the sources: Redis, where hosts meet. Sentinels and members of a Cluster lead to others of its servers.
+fn destinations(redis: Option<&RedisSettings>) -> Vec<Destination> {
+    let servers = redis.into_iter().map(|redis| &redis.server);
     let destinations = servers.flat_map(|server| {
         let ports = server.ports();
         let at = move |host: &String| {
@@ -78,5 +85,5 @@ fn destinations(source: &Prometheus, redis: &Option<RedisSettings>) -> Vec<Desti
         };
         server.hosts().iter().flat_map(|(host, _)| at(host)).collect::<Vec<_>>()
     });
-    std::iter::once(source.destination()).chain(destinations).collect()
+    destinations.collect()
 }

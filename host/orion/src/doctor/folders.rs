@@ -58,7 +58,7 @@ pub fn rules(args: &RunArgs) -> Check {
         let why = "not judged: the plugins that they may name do not load".to_owned();
         return Check::not_seen(NAME, why, facts(files.len()));
     };
-    let defaults = setup::defaults(args.watch.poll_interval);
+    let defaults = setup::defaults_of_run(args.watch.poll_interval, args.watch.sources().into_iter(), &args.rules.logs);
     let is_refused = |path: &&PathBuf| {
         let text = read_rule_file(path);
         text.map_or(true, |text| check(&path.display().to_string(), &text, &shelf, &defaults).accepted.is_none())

@@ -21,7 +21,7 @@ pub fn examine(args: &RunArgs, settings: &Settings, now: Timestamp) -> Result<Ve
     let memory = args.data.memory_dir();
     let mut checks = vec![files(settings), secrets(args), confinement(args.confinement.confinement)];
     checks.extend([folders::plugins(args), folders::rules(args), folders::memory(&memory), folders::room(&memory)]);
-    checks.extend([servers::prometheus(args)?, servers::redis(args)?]);
+    checks.extend([servers::prometheus(args)?, servers::loki(args)?, servers::redis(args)?]);
     checks.push(interface::check(args.listen.listen, args.access.tls_certificate.as_deref(), &memory));
     checks.extend(store::checks(&memory, now));
     Ok(checks)
@@ -51,11 +51,12 @@ fn files(settings: &Settings) -> Check {
 /// The files that hold secrets.
 fn secrets(args: &RunArgs) -> Check {
     let of_prometheus = args.watch.prometheus.source(args.watch.prometheus_timeout).err();
+    let of_loki = args.watch.loki.source(args.watch.loki_timeout).err();
     let of_redis = args.deployment.settings(&args.data.data).err();
     let of_trail = args.keep.settings().err();
     let of_interface = args.access.check(args.listen.listen).err();
     let of_hooks = args.hooks.read(args.listen.listen).err();
-    let failures: Vec<Fault> = [of_prometheus, of_redis, of_trail, of_interface, of_hooks]
+    let failures: Vec<Fault> = [of_prometheus, of_loki, of_redis, of_trail, of_interface, of_hooks]
         .into_iter()
         .flatten()
         .map(|failure| Fault::new(failure.to_string(), "a start would end here with the same words"))

@@ -27,6 +27,22 @@ pub fn prometheus(args: &RunArgs) -> Result<Check, Failure> {
     Ok(Check::of(NAME, format!("{address} answers"), failures, json!({ "address": address })))
 }
 
+/// Whether Loki answers a query, where there is one.
+pub fn loki(args: &RunArgs) -> Result<Check, Failure> {
+    const NAME: &str = "loki";
+    let source = match args.watch.loki.source(args.watch.loki_timeout) {
+        Ok(Some(source)) => source,
+        Ok(None) => return Ok(Check::not_seen(NAME, "none: no rule can ask the source `loki`".to_owned(), json!({}))),
+        Err(_) => return Ok(Check::not_seen(NAME, "not asked: see secrets".to_owned(), json!({}))),
+    };
+    let (address, mut session) = (source.address().to_owned(), QuerySession::new(QUERY));
+    let answer = setup::runtime()?.block_on(source.query(&mut session, SystemClock.now()));
+    let mend = "start it, or say where it is with --loki-url (LOKI_URL), and whose logs are meant with --loki-tenant; Orion runs without \
+                it, says so, and catches up";
+    let failures = answer.err().map(|why| Fault::new(why.to_string(), mend)).into_iter().collect();
+    Ok(Check::of(NAME, format!("{address} answers"), failures, json!({ "address": address })))
+}
+
 /// Whether the Redis where hosts meet answers, and who is there.
 pub fn redis(args: &RunArgs) -> Result<Check, Failure> {
     const NAME: &str = "redis";

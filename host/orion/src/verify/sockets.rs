@@ -78,19 +78,27 @@ fn sockets(process: &Path) -> std::io::Result<Vec<Socket>> {
     Ok(sockets)
 }
 
-/// Whether the process has connections to the source and no other.
+/// Whether the process has connections to its sources and no other.
 pub fn senders(ownership: Ownership, args: &VerifyArgs) -> Result<Check, Failure> {
     const NAME: &str = "senders";
     let source = args.prometheus.source(args.prometheus_timeout)?;
+    let loki = args.loki.source(args.prometheus_timeout)?;
     let requests: Vec<String> = orion_source::QUERY_ENDPOINTS
         .iter()
         .map(|endpoint| format!("GET or POST {}{endpoint}", source.address()))
         .collect();
-    let paths = json!([
-        { "what": "the source `prometheus`", "requests": requests },
-        { "what": "the bus", "file": args.data.memory_dir().join(orion_bus::DATABASE_FILE), "requests": [] },
-        { "what": "the interface, which is asked and asks nobody", "address": args.listen.listen.to_string(), "requests": [] },
+    let of_loki = loki.as_ref().map(|loki| {
+        let requests: Vec<String> =
+            orion_source::LOKI_ENDPOINTS.iter().map(|endpoint| format!("GET {}{endpoint}", loki.address())).collect();
+        json!({ "what": "the source `loki`", "requests": requests })
+    });
+    let of_prometheus = json!({ "what": "the source `prometheus`", "requests": requests });
+    let mut paths: Vec<_> = std::iter::once(of_prometheus).chain(of_loki).collect();
+    paths.extend([
+        json!({ "what": "the bus", "file": args.data.memory_dir().join(orion_bus::DATABASE_FILE), "requests": [] }),
+        json!({ "what": "the interface, which is asked and asks nobody", "address": args.listen.listen.to_string(), "requests": [] }),
     ]);
+    let paths = json!(paths);
     let by_code = "queries to the source; the bus is a file, and the interface only answers";
     let pid = match ownership {
         Ownership::Process(pid) => pid,
@@ -105,7 +113,9 @@ pub fn senders(ownership: Ownership, args: &VerifyArgs) -> Result<Check, Failure
     };
     match sockets(Path::new(&format!("/proc/{pid}"))) {
         Ok(sockets) => {
-            let failures = judge(&sockets, source.destination().port, args.listen.listen);
+            let ports: Vec<u16> =
+                std::iter::once(source.destination().port).chain(loki.map(|loki| loki.destination().port)).collect();
+            let failures = judge(&sockets, &ports, args.listen.listen);
             let said = format!("{by_code}; process {pid} has {}", counted(sockets.len(), "TCP socket"));
             let shown: Vec<String> = sockets.iter().map(|it| format!("{} → {}", it.local, it.remote)).collect();
             Ok(Check::of(NAME, said, failures, json!({ "paths": paths, "sockets": shown })))
@@ -119,8 +129,8 @@ pub fn senders(ownership: Ownership, args: &VerifyArgs) -> Result<Check, Failure
     }
 }
 
-/// What listens elsewhere than the interface, and what is connected to another port than the source's and did not come in there.
-fn judge(sockets: &[Socket], port: u16, listen: Listen) -> Vec<Fault> {
+/// What listens elsewhere than the interface, and what is connected to another port than the sources' and did not come in there.
+fn judge(sockets: &[Socket], ports: &[u16], listen: Listen) -> Vec<Fault> {
     let mut failures = Vec::new();
     // A port that was free when it started is one that nobody knows.
     let is_served = |local: SocketAddr| match listen {
@@ -142,10 +152,11 @@ fn judge(sockets: &[Socket], port: u16, listen: Listen) -> Vec<Fault> {
                 "name the address that it was started with (--listen, ORION_API__LISTEN); if that is it, find out what listens: \
                  `ss -tlnp`",
             ));
-        } else if socket.remote.port() != port {
+        } else if !ports.contains(&socket.remote.port()) {
+            let known: Vec<String> = ports.iter().map(u16::to_string).collect();
             failures.push(Fault::new(
-                format!("the process is connected to {}, and its source is at port {port}", socket.remote),
-                "name the address that it was started with (--prometheus-url, PROMETHEUS_URL); if that is it, find out what \
+                format!("the process is connected to {}, and what it asks is at port {}", socket.remote, known.join(", ")),
+                "name the addresses that it was started with (--prometheus-url, --loki-url); if that is it, find out what \
                  connects: `ss -tnp`",
             ));
         }
@@ -179,9 +190,9 @@ mod tests {
             state,
             inode: 1,
         };
-        let judge = |socket| judge(&[socket], 9090, Listen::Nowhere);
+        let judge = |socket| judge(&[socket], &[9090], Listen::Nowhere);
         assert_eq!(judge(socket("10.0.0.1:9090", 1)), []);
-        insta::assert_snapshot!(judge(socket("10.0.0.1:6379", 1))[0].what, @"the process is connected to 10.0.0.1:6379, and its source is at port 9090");
+        insta::assert_snapshot!(judge(socket("10.0.0.1:6379", 1))[0].what, @"the process is connected to 10.0.0.1:6379, and what it asks is at port 9090");
         insta::assert_snapshot!(judge(socket("0.0.0.0:0", LISTENING))[0].what, @"the process listens at 127.0.0.1:40000, and its interface is at none");
     }
 
@@ -196,10 +207,10 @@ mod tests {
         let interface = socket("127.0.0.1:9600", "0.0.0.0:0", LISTENING);
         let guest = socket("127.0.0.1:9600", "127.0.0.1:51000", 1);
         for listen in ["127.0.0.1:9600", "127.0.0.1:0"] {
-            assert_eq!(judge(&[interface, guest], 9090, listen.parse().unwrap()), [], "{listen}");
+            assert_eq!(judge(&[interface, guest], &[9090], listen.parse().unwrap()), [], "{listen}");
         }
         for listen in ["127.0.0.1:9601", "10.0.0.1:9600", "none"] {
-            assert_eq!(judge(&[interface, guest], 9090, listen.parse().unwrap()).len(), 2, "{listen}");
+            assert_eq!(judge(&[interface, guest], &[9090], listen.parse().unwrap()).len(), 2, "{listen}");
         }
     }
 

@@ -4,6 +4,7 @@
 //! and ends. So after an orderly end Memory holds everything, and a start goes on exactly there.
 
 mod groups;
+mod logs;
 mod stages;
 
 use std::collections::BTreeMap;
@@ -14,13 +15,15 @@ use orion_bus::{Bus, BusError};
 use orion_model::Clock;
 use orion_sandbox::Sandbox;
 use orion_source::Source;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 
 use self::groups::Groups;
+use self::logs::Logs;
 use self::stages::{StageContext, Stages};
 use crate::archive::ArchiveSettings;
 use crate::attestation::{Attestation, AttestationError};
 use crate::library::{FolderWatch, Generation, Library, LibraryError, LibrarySettings, SETTLE_MILLIS};
+use crate::logs::{LogContext, MAX_OPEN_FILES};
 use crate::meters::Meters;
 use crate::observer::{Files, Observer};
 use crate::outside::hook::{Hook, Hooks};
@@ -89,6 +92,7 @@ pub struct Engine {
     library_settings: LibrarySettings,
     shares: Shares,
     groups: Groups,
+    logs: Logs,
     generation: watch::Sender<Arc<Generation>>,
     files: watch::Sender<Arc<Files>>,
     stages: Stages,
@@ -122,6 +126,7 @@ impl Engine {
         // what the groups are about to catch up on.
         let mine = first.groups.keys().filter(|id| shares.has(partition_of_group(id)));
         mine.for_each(|id| watermark.expect(id));
+        Logs::expect(&watermark, first.logs.values());
         let workers = Workers::new(parts.workers);
         let (generation, live) = watch::channel(Arc::new(first.clone()));
         let context = Arc::new(WatcherContext {
@@ -136,6 +141,16 @@ impl Engine {
             evaluations: watch::Sender::new(0),
         });
         shares.tell(&watermark, &context.workers, &clock);
+        let log_dirs = parts.library.defaults.log_dirs.clone().unwrap_or_default();
+        let logs_context = LogContext {
+            bus: bus.clone(),
+            clock: clock.clone(),
+            meters: meters.clone(),
+            // Without links, as the paths of files are compared with them.
+            dirs: log_dirs.iter().map(|dir| dir.canonicalize().unwrap_or_else(|_| dir.clone())).collect(),
+            node: shares.node(),
+            open: Arc::new(Semaphore::new(MAX_OPEN_FILES)),
+        };
         let stages = StageContext {
             bus,
             own,
@@ -147,12 +162,14 @@ impl Engine {
             generation: live,
         };
         let files = watch::Sender::default();
+        let logs = Logs::new(logs_context, context.clone());
         let mut engine = Self {
             store,
             context,
             library: Some(library),
             shares,
             groups: Groups::default(),
+            logs,
             generation,
             files,
             stages: Stages::start(stages, remembers.then(|| parts.library.memory_dir.clone()), parts.archive),
@@ -270,6 +287,7 @@ impl Engine {
         let new =
             generation.groups.keys().filter(|id| self.shares.has(partition_of_group(id)) && !self.groups.runs(id));
         new.for_each(|id| self.context.watermark.expect(id));
+        Logs::expect(&self.context.watermark, self.logs.new_ones(&generation.logs));
         self.generation.send_replace(Arc::new(generation));
         self.share_out().await;
         Ok(())
@@ -287,13 +305,14 @@ impl Engine {
         for (id, plan) in mine {
             self.groups.run(&self.context, id, plan);
         }
+        self.logs.share_out(&live.logs, live.number, &self.shares).await;
         self.shares.done(look).await;
     }
 
     /// Finishes what is in hand, commits, and ends every stage in order.
     pub async fn shut_down(mut self) {
         self.shares.tell_no_more().await;
-        self.groups.shut_down().await;
+        tokio::join!(self.groups.shut_down(), self.logs.shut_down());
         self.stages.shut_down(&self.shares).await;
     }
 }

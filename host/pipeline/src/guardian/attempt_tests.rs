@@ -55,7 +55,8 @@ fn generation() -> Generation {
     let mut shelf = Shelf::default();
     shelf.put(None, sandbox.load(grouping.component).unwrap());
     shelf.put(None, sandbox.load(&picky).unwrap());
-    let defaults = Defaults { interval_millis: 15_000, sources: BTreeSet::from(["prometheus".to_owned()]) };
+    let defaults =
+        Defaults { interval_millis: 15_000, sources: BTreeSet::from(["prometheus".to_owned()]), log_dirs: None };
     let checked = check("f.yaml", RULES, &shelf, &defaults);
     Accepted::generation([&checked.accepted.unwrap_or_else(|| panic!("{}", checked.report))])
 }

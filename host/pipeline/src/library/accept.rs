@@ -4,13 +4,15 @@
 //! with the rule's parameters once.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use orion_rules::{Correlation, Diagnostic, Group, Level, RuleFile, parse_file, render};
+use orion_rules::{Correlation, Diagnostic, Group, Level, LogEntry, LogSource, RuleFile, parse_file, render};
 use orion_sandbox::Plugin;
 
 use super::Generation;
 use super::shelf::Shelf;
+use crate::logs::{LogPlan, folder_of};
 use crate::schedule::Slots;
 use crate::watcher::GroupPlan;
 
@@ -21,6 +23,8 @@ pub struct Defaults {
     pub interval_millis: i64,
     /// Names of the sources there are.
     pub sources: BTreeSet<String>,
+    /// Folders of logs; none where nobody reads any, and whatever files are named is taken.
+    pub log_dirs: Option<Vec<PathBuf>>,
 }
 
 /// A file that can run.
@@ -106,6 +110,9 @@ impl Accepted {
             correlations
                 .extend(plugins.into_iter().map(|plugin| CorrelationPlan { correlation: correlation.clone(), plugin }));
         }
+        let outside = file.logs.iter().flat_map(|entry| outside_files(entry, defaults));
+        problems.extend(outside);
+        problems.extend(file.logs.iter().filter_map(|entry| without_loki(entry, defaults)));
         if !problems.is_empty() {
             return Err(problems);
         }
@@ -124,7 +131,11 @@ impl Accepted {
     pub fn counts(&self) -> String {
         let counted = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
         let rules = self.file.groups.iter().map(|group| group.rules.len()).sum();
-        format!("{}, {}", counted(rules, "rule"), counted(self.correlations.len(), "correlation"))
+        let logs = match self.file.logs.len() {
+            0 => String::new(),
+            count => format!(", {}", counted(count, "log")),
+        };
+        format!("{}, {}{logs}", counted(rules, "rule"), counted(self.correlations.len(), "correlation"))
     }
 
     /// The generation that all these files make together, for somebody who keeps no library: a replay.
@@ -134,6 +145,7 @@ impl Accepted {
             number: NUMBER,
             groups: BTreeMap::new(),
             correlations: BTreeMap::new(),
+            logs: BTreeMap::new(),
             ended_groups: Vec::new(),
         };
         for file in files {
@@ -141,6 +153,8 @@ impl Accepted {
             generation.groups.extend(groups);
             let correlations = file.correlation_plans().map(|plan| (plan.correlation.id.clone(), plan));
             generation.correlations.extend(correlations);
+            let logs = file.log_plans(NUMBER).map(|plan| (plan.entry.id.clone(), plan));
+            generation.logs.extend(logs);
         }
         generation
     }
@@ -153,6 +167,11 @@ impl Accepted {
             slots: Slots::new(&group.id, group.interval_millis.unwrap_or(self.default_interval_millis)),
             generation,
         })
+    }
+
+    /// The entries of logs as plans of a generation.
+    pub fn log_plans(&self, generation: u64) -> impl Iterator<Item = LogPlan> {
+        self.file.logs.iter().map(move |entry| LogPlan { entry: Arc::new(entry.clone()), generation })
     }
 
     /// The correlations with their plugins.
@@ -179,6 +198,40 @@ fn unknown_source(group: &Group, defaults: &Defaults) -> Diagnostic {
     let known = defaults.sources.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
     let message = format!("group `{}` asks the source `{}`, which is not configured", group.name, group.source);
     problem(message, Some(format!("configured: {known}")))
+}
+
+/// Files that no folder of logs holds would never be read.
+fn outside_files<'a>(entry: &'a LogEntry, defaults: &'a Defaults) -> impl Iterator<Item = Diagnostic> + 'a {
+    let patterns: &[String] = match &entry.from {
+        LogSource::Files { patterns, .. } => patterns,
+        LogSource::Loki { .. } => &[],
+    };
+    let dirs = defaults.log_dirs.as_deref();
+    let is_outside = move |pattern: &&String| {
+        let folder = folder_of(pattern);
+        dirs.is_some_and(|dirs| {
+            dirs.is_empty() || (folder.is_absolute() && !dirs.iter().any(|dir| folder.starts_with(dir)))
+        })
+    };
+    patterns.iter().filter(is_outside).map(move |pattern| {
+        let (id, line) = (&entry.id, entry.line);
+        let message = format!("`{pattern}` of the entry `{id}` in line {line} is in no folder of logs");
+        let named: Vec<String> = dirs.unwrap_or_default().iter().map(|dir| dir.display().to_string()).collect();
+        let help = match named.is_empty() {
+            true => "name the folders that may be read with --logs (ORION_LOGS__DIRS)".to_owned(),
+            false => format!("folders that may be read: {}; --logs (ORION_LOGS__DIRS) names more", named.join(", ")),
+        };
+        problem(message, Some(help))
+    })
+}
+
+/// Lines that nobody can be asked for.
+fn without_loki(entry: &LogEntry, defaults: &Defaults) -> Option<Diagnostic> {
+    let is_there = defaults.sources.contains(crate::logs::LOKI);
+    let wants_it = matches!(entry.from, LogSource::Loki { .. });
+    let message = format!("the entry `{}` in line {} asks Loki, which is not configured", entry.id, entry.line);
+    let help = "say where it is with --loki-url (LOKI_URL)".to_owned();
+    (wants_it && !is_there).then(|| problem(message, Some(help)))
 }
 
 fn problem(message: String, help: Option<String>) -> Diagnostic {

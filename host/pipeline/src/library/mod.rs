@@ -32,6 +32,7 @@ pub use watch::{FolderWatch, SETTLE_MILLIS};
 
 use crate::condition::{Condition, kind};
 use crate::draft::NotWritable;
+use crate::logs::LogPlan;
 use crate::observer::Files;
 use crate::watcher::GroupPlan;
 use admitted::{Admitted, PluginEntry};
@@ -80,6 +81,8 @@ pub struct Generation {
     pub groups: BTreeMap<String, GroupPlan>,
     /// What correlates, by correlation id.
     pub correlations: BTreeMap<String, CorrelationPlan>,
+    /// Which lines of logs are events, by entry id.
+    pub logs: BTreeMap<String, LogPlan>,
     /// Groups that the generation before had and this one has not.
     pub ended_groups: Vec<String>,
 }
@@ -356,14 +359,15 @@ impl Library {
         let removed = self.removed_plugins.iter().map(|(name, admitted)| (name.as_str(), admitted.kept()));
         let plugins = plugins.chain(removed);
         self.store.keep(record, rules, plugins, now, self.refusals()).await?;
-        Ok(is_new.then_some(Generation { number, groups, correlations, ended_groups }))
+        let logs = self.log_plans(number);
+        Ok(is_new.then_some(Generation { number, groups, correlations, logs, ended_groups }))
     }
 
     /// The generation that runs, for a start that found nothing new.
     pub fn current(&self) -> Generation {
         let number = self.generation();
         let (groups, correlations) = self.plans(number);
-        Generation { number, groups, correlations, ended_groups: Vec::new() }
+        Generation { number, groups, correlations, logs: self.log_plans(number), ended_groups: Vec::new() }
     }
 
     /// Groups whose alerts have to be ended at a start: those of this generation, and those that a crash has left.
@@ -409,6 +413,12 @@ impl Library {
             groups.map(|plan| (plan.group.id.clone(), plan)).collect(),
             correlations.map(|plan| (plan.correlation.id.clone(), plan)).collect(),
         )
+    }
+
+    fn log_plans(&self, generation: u64) -> BTreeMap<String, LogPlan> {
+        let accepted = self.rules.values().filter_map(|entry| entry.accepted.as_ref());
+        let plans = accepted.flat_map(|accepted| accepted.log_plans(generation));
+        plans.map(|plan| (plan.entry.id.clone(), plan)).collect()
     }
 
     fn file_states(&self) -> Vec<GenerationFile> {

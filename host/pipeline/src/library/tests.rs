@@ -46,7 +46,11 @@ impl Place {
             memory_dir: self.path("memory"),
             builtin_rules: &[("inside.yaml", BUILTIN)],
             standard_plugins: vec![threshold()],
-            defaults: Defaults { interval_millis: 15_000, sources: BTreeSet::from(["prometheus".to_owned()]) },
+            defaults: Defaults {
+                interval_millis: 15_000,
+                sources: BTreeSet::from(["prometheus".to_owned()]),
+                log_dirs: None,
+            },
         };
         let sandbox = Arc::new(Sandbox::new(Settings { cache_dir: None, limits: Limits::default() }).unwrap());
         Library::open(settings, sandbox, self.bus.clone()).await.unwrap()

@@ -4,6 +4,7 @@
 //! What is counted is bounded by what runs: a group that ends takes its numbers along, and so does a stage.
 
 mod commit;
+mod log;
 mod reload;
 mod stage;
 
@@ -15,6 +16,7 @@ use orion_metrics::{Counter, FamilyType, Gauge, Histogram, Text};
 use orion_model::Timestamp;
 
 use self::commit::CommitMeter;
+pub use self::log::LogMeter;
 use self::reload::ReloadMeter;
 pub use self::stage::{StageAt, StageMeter};
 use crate::watcher::{Outcome, RuleHealth};
@@ -33,6 +35,7 @@ pub struct Meters {
     /// What the stages behind the bus store to.
     pub commits: CommitMeter,
     stages: Mutex<BTreeMap<(&'static str, String), Weak<StageMeter>>>,
+    logs: Mutex<BTreeMap<String, Weak<LogMeter>>>,
     /// What became of edits.
     pub reloads: ReloadMeter,
 }
@@ -102,6 +105,7 @@ impl Meters {
             evaluations: Histogram::new(EVALUATION_SECONDS),
             commits: CommitMeter::default(),
             stages: Mutex::default(),
+            logs: Mutex::default(),
             reloads: ReloadMeter::default(),
         }
     }
@@ -185,6 +189,7 @@ impl Meters {
         self.write_rules(text);
         self.commits.write(text);
         self.write_stages(last_seq, text);
+        self.write_logs(text);
     }
 
     fn write_sources(&self, text: &mut Text) {

@@ -182,7 +182,7 @@ pub(super) fn time_or(said: Option<Timestamp>, written: Timestamp) -> Timestamp 
 }
 
 /// Whether what happened then is taken from who writes it now.
-pub(super) fn is_in_time(said: Timestamp, written: Timestamp) -> bool {
+pub(crate) fn is_in_time(said: Timestamp, written: Timestamp) -> bool {
     written.millis_since(said) <= MOST_LATE_MILLIS && said.millis_since(written) <= MOST_AHEAD_MILLIS
 }
 

@@ -20,6 +20,7 @@ use serde::de::{IgnoredAny, MapAccess, Visitor};
 use tokio::sync::watch;
 
 use self::entry::event_of;
+pub(crate) use self::fields::is_in_time;
 use crate::draft::Draft;
 use crate::stage::{BATCH, QUIET_ENTRIES, StageError, StageLoop};
 

@@ -24,7 +24,7 @@ mod standing;
 pub use ended::{EndGroupError, end_stored_group};
 pub use flush::next_flush;
 pub use group::{Answers, Evaluating, Group, Which};
-pub use health::{SOURCES_OWNER, SourceHealth};
+pub use health::{HealthError, Report, SOURCES_OWNER, SourceHealth};
 pub use outcome::{HEALTH_ROOM, Outcome, RuleHealth};
 pub use plan::{GroupPlan, RulePlan};
 pub use rule::ActiveAlert;

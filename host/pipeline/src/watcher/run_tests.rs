@@ -30,7 +30,8 @@ fn plan() -> GroupPlan {
         .map(|plugin| StandardPlugin { name: plugin.name, component: plugin.component })
         .collect();
     let shelf = Shelf::of_standard(&sandbox, &standard).unwrap();
-    let defaults = Defaults { interval_millis: 15_000, sources: BTreeSet::from(["prometheus".to_owned()]) };
+    let defaults =
+        Defaults { interval_millis: 15_000, sources: BTreeSet::from(["prometheus".to_owned()]), log_dirs: None };
     let accepted = check("f.yaml", RULES, &shelf, &defaults).accepted.unwrap();
     Accepted::generation([&accepted]).groups.into_values().next().unwrap()
 }

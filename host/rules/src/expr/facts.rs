@@ -29,7 +29,7 @@ pub(crate) struct Facts {
 
 impl Facts {
     /// Nothing is known.
-    pub(super) fn unknown() -> Self {
+    pub(crate) fn unknown() -> Self {
         Self { labels: Names::Any, never: None, is_truth: false, values: Values::any(), is_scalar: false }
     }
 

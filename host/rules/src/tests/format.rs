@@ -163,9 +163,15 @@ fn a_query_for_another_source_need_not_be_promql() {
     let group = |source: &str| {
         format!("groups:\n- name: a\n  source: {source}\n  rules: [{{alert: A, expr: '{{job=\"x\"}} |= \"error\"'}}]\n")
     };
-    let parsed = parse(&group("loki"));
+    let parsed = parse(&group("elsewhere"));
     assert!(parsed.file.is_some());
     assert_eq!(parsed.diagnostics[0].level, Level::Warning);
+    // Of what is known to speak LogQL it is known that this gives no numbers.
+    assert!(parse(&group("loki")).file.is_none());
+    let counted = group("loki").replace("{job", "count_over_time({job").replace("error\"'", "error\" [5m])'");
+    let counted = parse(&counted);
+    assert!(counted.file.is_some());
+    assert_eq!(said(&counted), ["Note 3:11 the queries of this group are LogQL, which only Loki itself checks"]);
     assert!(parse(&group("prometheus")).file.is_none());
 }
 

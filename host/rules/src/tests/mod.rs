@@ -3,6 +3,7 @@
 mod conformance;
 mod diagnostics;
 mod format;
+mod logs;
 mod no_data;
 mod schema;
 mod set;

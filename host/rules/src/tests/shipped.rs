@@ -88,6 +88,8 @@ fn what_orion_says_of_itself_becomes_an_incident() {
         ("store_unwritable", "store_failure"),
         ("clock_went_back", "clock_fault"),
         ("api_client_locked_out", "access_refused"),
+        ("log_unreadable", "log_unread"),
+        ("log_events_left_out", "log_unread"),
     ] {
         let event = crate::matcher::tests::event(event_type, Severity::Error);
         let readers = orion.correlations.iter().filter(|correlation| correlation.matcher.matches(&event));
@@ -99,8 +101,13 @@ fn what_orion_says_of_itself_becomes_an_incident() {
 /// What happens at every start is nobody's problem.
 #[test]
 fn what_is_only_for_the_record_is_read_by_no_rule() {
-    for severity in [Severity::Info, Severity::Warning] {
-        let event = crate::matcher::tests::event("confinement_attested", severity);
+    let events = [
+        ("confinement_attested", Severity::Info),
+        ("confinement_attested", Severity::Warning),
+        ("log_line_cut", Severity::Info),
+    ];
+    for (event_type, severity) in events {
+        let event = crate::matcher::tests::event(event_type, severity);
         for (name, text) in FILES {
             let file = accept(text);
             let reader = file.correlations.iter().find(|correlation| correlation.matcher.matches(&event));

@@ -135,7 +135,7 @@ impl Reader for Series<'_> {
     fn read(&mut self, kind: ResultKind, cursor: &mut Cursor<'_>) -> Result<(), Fault> {
         match kind {
             ResultKind::Matrix => self.matrix(cursor),
-            ResultKind::Vector | ResultKind::Scalar | ResultKind::Text => Err(kind.unusable()),
+            ResultKind::Vector | ResultKind::Scalar | ResultKind::Text | ResultKind::Streams => Err(kind.unusable()),
         }
     }
 }

@@ -9,6 +9,7 @@ mod fault;
 mod matrix;
 mod number;
 mod scan;
+mod streams;
 mod vector;
 
 use orion_model::{Frame, Timestamp};
@@ -21,6 +22,8 @@ use scan::{Cursor, Text};
 use vector::Samples;
 
 pub(crate) use fault::excerpt;
+pub use streams::StreamLine;
+pub(crate) use streams::decode_streams;
 
 /// Warnings are for people; a thousand of them are an attack on the audit trail.
 const MAX_WARNINGS: usize = 32;
@@ -265,6 +268,8 @@ enum ResultKind {
     Scalar,
     Matrix,
     Text,
+    /// Lines of logs, which only Loki has.
+    Streams,
 }
 
 impl ResultKind {
@@ -274,6 +279,7 @@ impl ResultKind {
             "scalar" => Ok(Self::Scalar),
             "matrix" => Ok(Self::Matrix),
             "string" => Ok(Self::Text),
+            "streams" => Ok(Self::Streams),
             _ => Err(Fault::shape("an unknown `resultType`", text.at())),
         }
     }
@@ -285,6 +291,7 @@ impl ResultKind {
             Self::Scalar => "scalar",
             Self::Matrix => "matrix",
             Self::Text => "string",
+            Self::Streams => "streams",
         };
         Fault::Refused(SourceError::NotAVector { result_type: result_type.to_owned() })
     }

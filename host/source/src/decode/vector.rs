@@ -156,7 +156,7 @@ impl Reader for Samples<'_> {
                 let id = self.session.series(b"{}", self.instant, || Ok(Labels::empty()))?;
                 self.push(id, at, value)
             }
-            ResultKind::Matrix | ResultKind::Text => Err(kind.unusable()),
+            ResultKind::Matrix | ResultKind::Text | ResultKind::Streams => Err(kind.unusable()),
         }
     }
 }

@@ -9,6 +9,7 @@ use percent_encoding::percent_decode_str;
 use url::Url;
 
 use super::{Credentials, Destination};
+use crate::Lines;
 use crate::decode::Instants;
 
 /// Longer addresses go into the body of a POST: proxies refuse request lines from 4 to 8 KiB on, some from 2.
@@ -18,6 +19,36 @@ const MAX_URL_BYTES: usize = 2 * 1024;
 pub const QUERY_ENDPOINTS: [&str; 2] = [QUERY, QUERY_RANGE];
 const QUERY: &str = "/api/v1/query";
 const QUERY_RANGE: &str = "/api/v1/query_range";
+
+/// The same at a Loki.
+pub const LOKI_ENDPOINTS: [&str; 2] = [LOKI_QUERY, LOKI_QUERY_RANGE];
+const LOKI_QUERY: &str = "/loki/api/v1/query";
+const LOKI_QUERY_RANGE: &str = "/loki/api/v1/query_range";
+
+/// Where those ask who are asked in the form of Prometheus.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Dialect {
+    /// Prometheus itself, and whoever imitates it.
+    Prometheus,
+    /// Loki: other paths, the same answers. Only GET is documented for it, and no `timeout`.
+    Loki,
+}
+
+impl Dialect {
+    const fn paths(self) -> [&'static str; 2] {
+        match self {
+            Self::Prometheus => QUERY_ENDPOINTS,
+            Self::Loki => LOKI_ENDPOINTS,
+        }
+    }
+
+    const fn example(self) -> &'static str {
+        match self {
+            Self::Prometheus => "http://prometheus:9090",
+            Self::Loki => "http://loki:3100",
+        }
+    }
+}
 
 /// What only somebody who verifies a deployment asks.
 const ALERTMANAGERS: &str = "/api/v1/alertmanagers";
@@ -29,6 +60,7 @@ pub(super) struct Endpoint {
     base_path: String,
     query_url: Url,
     range_url: Url,
+    dialect: Dialect,
     shown: String,
     credentials: Credentials,
 }
@@ -50,21 +82,22 @@ pub(super) enum Call {
 
 impl Endpoint {
     /// Takes `base_url` apart; the error says what to write instead.
-    pub(super) fn new(base_url: &str, credentials: &Credentials) -> Result<Self, String> {
-        let mut url = Url::parse(base_url.trim()).map_err(|why| {
-            format!("its address is no URL ({why}); write it like http://prometheus:9090 or https://host/prefix")
-        })?;
+    pub(super) fn new(base_url: &str, credentials: &Credentials, dialect: Dialect) -> Result<Self, String> {
+        let example = dialect.example();
+        let mut url = Url::parse(base_url.trim())
+            .map_err(|why| format!("its address is no URL ({why}); write it like {example} or https://host/prefix"))?;
         if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none_or(str::is_empty) {
-            return Err(
-                "its address must begin with http:// or https:// and a host, like http://prometheus:9090".into()
-            );
+            return Err(format!("its address must begin with http:// or https:// and a host, like {example}"));
         }
         if url.query().is_some() || url.fragment().is_some() {
             return Err("its address must end with the path: leave off `?` or `#` and what follows".into());
         }
         let path = url.path().trim_end_matches('/').to_owned();
         if path.ends_with("/api/v1") || path.ends_with("/api/v1/query") {
-            return Err("its address must stop before /api/v1, which is added for each query".into());
+            return Err(match dialect {
+                Dialect::Prometheus => "its address must stop before /api/v1, which is added for each query".into(),
+                Dialect::Loki => "its address must stop before /loki/api/v1, which is added for each query".into(),
+            });
         }
         let credentials = credentials_for(&url, credentials)?;
         // Neither can fail for an http address with a host.
@@ -73,9 +106,10 @@ impl Endpoint {
         url.set_path(&path);
         let shown = url.as_str().trim_end_matches('/').to_owned();
         let (mut query_url, mut range_url) = (url.clone(), url.clone());
-        query_url.set_path(&format!("{path}{QUERY}"));
-        range_url.set_path(&format!("{path}{QUERY_RANGE}"));
-        Ok(Self { base_url: url, base_path: path, query_url, range_url, shown, credentials })
+        let [query, range] = dialect.paths();
+        query_url.set_path(&format!("{path}{query}"));
+        range_url.set_path(&format!("{path}{range}"));
+        Ok(Self { base_url: url, base_path: path, query_url, range_url, dialect, shown, credentials })
     }
 
     /// The address without credentials.
@@ -121,29 +155,45 @@ impl Endpoint {
     /// How to ask for `expr` at `instant`.
     pub(super) fn call(&self, expr: &str, instant: Timestamp, timeout_millis: u64) -> Call {
         let at = [("time", instant.as_prometheus())];
-        call_to(&self.query_url, expr, &at, timeout_millis)
+        self.call_to(&self.query_url, expr, &at, timeout_millis)
     }
 
     /// How to ask for `expr` at many instants.
     pub(super) fn range_call(&self, expr: &str, instants: Instants, timeout_millis: u64) -> Call {
         let step = seconds(instants.step_millis.unsigned_abs());
         let (start, end) = (instants.first.as_prometheus(), instants.last().as_prometheus());
-        call_to(&self.range_url, expr, &[("start", start), ("end", end), ("step", step)], timeout_millis)
+        self.call_to(&self.range_url, expr, &[("start", start), ("end", end), ("step", step)], timeout_millis)
     }
-}
 
-fn call_to(url: &Url, expr: &str, at: &[(&str, String)], timeout_millis: u64) -> Call {
-    let form = url::form_urlencoded::Serializer::new(String::new())
-        .append_pair("query", expr)
-        .extend_pairs(at)
-        .append_pair("timeout", &seconds(timeout_millis))
-        .finish();
-    if url.as_str().len() + 1 + form.len() > MAX_URL_BYTES {
-        return Call::Post(url.clone(), form);
+    /// How to ask for lines: the oldest first.
+    pub(super) fn lines_call(&self, lines: Lines<'_>) -> Call {
+        let form = url::form_urlencoded::Serializer::new(String::new())
+            .append_pair("query", lines.query)
+            .append_pair("start", &lines.from_nanos.to_string())
+            .append_pair("end", &lines.until_nanos.to_string())
+            .append_pair("limit", &lines.limit.to_string())
+            .append_pair("direction", "forward")
+            .finish();
+        let mut url = self.range_url.clone();
+        url.set_query(Some(&form));
+        Call::Get(url)
     }
-    let mut url = url.clone();
-    url.set_query(Some(&form));
-    Call::Get(url)
+
+    fn call_to(&self, url: &Url, expr: &str, at: &[(&str, String)], timeout_millis: u64) -> Call {
+        let mut form = url::form_urlencoded::Serializer::new(String::new());
+        form.append_pair("query", expr).extend_pairs(at);
+        if self.dialect == Dialect::Prometheus {
+            form.append_pair("timeout", &seconds(timeout_millis));
+        }
+        let form = form.finish();
+        let is_long = url.as_str().len() + 1 + form.len() > MAX_URL_BYTES;
+        if is_long && self.dialect == Dialect::Prometheus {
+            return Call::Post(url.clone(), form);
+        }
+        let mut url = url.clone();
+        url.set_query(Some(&form));
+        Call::Get(url)
+    }
 }
 
 /// Seconds with a point: the one form of a duration that Prometheus and those who imitate it all read.
@@ -182,7 +232,7 @@ mod tests {
     const T0: Timestamp = Timestamp::from_millis(1_732_174_269_007);
 
     fn endpoint(url: &str) -> Endpoint {
-        Endpoint::new(url, &Credentials::None).unwrap()
+        Endpoint::new(url, &Credentials::None, Dialect::Prometheus).unwrap()
     }
 
     fn get(url: &str) -> String {
@@ -223,12 +273,16 @@ mod tests {
             assert!(!shown.contains("p%40ss") && !shown.contains("p@ss"), "{shown}");
         }
         assert!(!format!("{:?}", Credentials::Bearer("secret".into())).contains("secret"));
-        assert!(Endpoint::new("http://me@p", &basic).unwrap_err().contains("both in its address and in its settings"));
+        assert!(
+            Endpoint::new("http://me@p", &basic, Dialect::Prometheus)
+                .unwrap_err()
+                .contains("both in its address and in its settings")
+        );
     }
 
     #[test]
     fn a_token_may_end_with_a_newline_and_contain_nothing_odd() {
-        let of = |token: &str| Endpoint::new("http://p", &Credentials::Bearer(token.into()));
+        let of = |token: &str| Endpoint::new("http://p", &Credentials::Bearer(token.into()), Dialect::Prometheus);
         assert_eq!(*of("abc\n").unwrap().credentials(), Credentials::Bearer("abc".into()));
         for odd in ["", "a b", "é", "a\nb"] {
             let why = of(odd).unwrap_err();
@@ -239,7 +293,8 @@ mod tests {
     #[test]
     fn the_destination_is_the_host_and_its_port_or_the_usual_one() {
         let of = |address: &str| {
-            let Destination { host, port } = Endpoint::new(address, &Credentials::None).unwrap().destination();
+            let Destination { host, port } =
+                Endpoint::new(address, &Credentials::None, Dialect::Prometheus).unwrap().destination();
             format!("{host} {port}")
         };
         assert_eq!(of("http://user:secret@prometheus:9090/prefix"), "prometheus 9090");
@@ -260,8 +315,26 @@ mod tests {
             ("http://p/x/api/v1/query/", "stop before /api/v1"),
         ];
         for (address, advice) in cases {
-            let why = Endpoint::new(address, &Credentials::None).unwrap_err();
+            let why = Endpoint::new(address, &Credentials::None, Dialect::Prometheus).unwrap_err();
             assert!(why.contains(advice), "{address}: {why}");
         }
+    }
+
+    #[test]
+    fn a_loki_is_asked_at_its_own_path_and_only_with_get() {
+        let endpoint = Endpoint::new("http://l:3100/x/", &Credentials::None, Dialect::Loki).unwrap();
+        let url = |call: Call| match call {
+            Call::Get(url) => url.to_string(),
+            Call::Post(..) => panic!("Loki is only asked with GET"),
+        };
+        let expr = "count_over_time({a=\"b\"}[1m])";
+        let query = "query=count_over_time%28%7Ba%3D%22b%22%7D%5B1m%5D%29";
+        assert_eq!(
+            url(endpoint.call(expr, T0, 10_000)),
+            format!("http://l:3100/x/loki/api/v1/query?{query}&time=1732174269.007")
+        );
+        assert!(url(endpoint.call(&"x".repeat(2 * MAX_URL_BYTES), T0, 10_000)).len() > MAX_URL_BYTES);
+        let why = Endpoint::new("http://l/loki/api/v1", &Credentials::None, Dialect::Loki).unwrap_err();
+        assert!(why.contains("stop before /loki/api/v1"));
     }
 }

@@ -20,13 +20,14 @@ use reqwest::redirect::Policy;
 use reqwest::{Client, RequestBuilder, Response, StatusCode};
 use url::Url;
 
-use crate::Source;
-use crate::decode::{AnswerLimits, Instants, decode, decode_range, excerpt, too_large};
+use crate::decode::{AnswerLimits, Instants, StreamLine, decode, decode_range, decode_streams, excerpt, too_large};
 use crate::error::SourceError;
 use crate::session::QuerySession;
+use crate::{Lines, Source};
 pub use alerting::Alerting;
-pub use endpoint::QUERY_ENDPOINTS;
+pub(crate) use endpoint::Dialect;
 use endpoint::{Call, Endpoint};
+pub use endpoint::{LOKI_ENDPOINTS, QUERY_ENDPOINTS};
 
 /// Prometheus gives up on a query after two minutes; at the usual interval of a rule group the answer is wanted sooner.
 const DEFAULT_TIMEOUT_MILLIS: u64 = 10_000;
@@ -109,17 +110,31 @@ pub struct Prometheus {
     client: Client,
     timeout_millis: u64,
     limits: AnswerLimits,
+    dialect: Dialect,
+    /// Sent along with every query.
+    headers: HeaderMap,
 }
 
 impl Prometheus {
     /// A source named `name` at `base_url`, such as `http://prometheus:9090` or `https://host/prefix`. Nothing is sent
     /// before the first query.
     pub fn new(name: &str, base_url: &str, settings: PrometheusSettings) -> Result<Self, SourceError> {
+        Self::speaking(Dialect::Prometheus, name, base_url, settings, HeaderMap::new())
+    }
+
+    /// The same for who is asked at other paths, with headers of its own.
+    pub(crate) fn speaking(
+        dialect: Dialect,
+        name: &str,
+        base_url: &str,
+        settings: PrometheusSettings,
+        headers: HeaderMap,
+    ) -> Result<Self, SourceError> {
         let misconfigured = |why| SourceError::Misconfigured { name: name.to_owned(), why };
         if settings.timeout_millis == 0 {
             return Err(misconfigured("its timeout is zero; leave it out or give it some seconds".into()));
         }
-        let endpoint = Endpoint::new(base_url, &settings.credentials).map_err(misconfigured)?;
+        let endpoint = Endpoint::new(base_url, &settings.credentials, dialect).map_err(misconfigured)?;
         let client = client(&endpoint, &settings).map_err(|why| misconfigured(innermost(&why)))?;
         Ok(Self {
             name: name.to_owned(),
@@ -130,6 +145,8 @@ impl Prometheus {
                 max_answer_bytes: settings.max_answer_bytes,
                 max_series_per_answer: settings.max_series_per_answer,
             },
+            dialect,
+            headers,
         })
     }
 
@@ -141,6 +158,14 @@ impl Prometheus {
     /// The address, without credentials.
     pub fn address(&self) -> &str {
         self.endpoint.shown()
+    }
+
+    /// Lines of log streams, which only Loki has.
+    pub(crate) async fn lines_of_streams(&self, lines: Lines<'_>) -> Result<Vec<StreamLine>, SourceError> {
+        let instant = Timestamp::from_millis(lines.until_nanos / 1_000_000);
+        let call = self.endpoint.lines_call(lines);
+        let body = self.answer(&call, &mut QuerySession::new(lines.query), instant).await?;
+        decode_streams(&body)
     }
 
     async fn ask(&self, call: &Call) -> Result<Response, SourceError> {
@@ -162,6 +187,7 @@ impl Prometheus {
                 .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
                 .body(form.clone()),
         };
+        let request = request.headers(self.headers.clone());
         match self.endpoint.credentials() {
             Credentials::None => request,
             Credentials::Basic { user, password } => request.basic_auth(user, Some(password)),
@@ -228,6 +254,10 @@ impl Prometheus {
         };
         match decode(&body, session, instant, self.limits) {
             Err(said @ SourceError::Api { .. }) => said,
+            // Loki says in plain words what is wrong with a query, or that it asks for too much.
+            _ if self.dialect == Dialect::Loki && status == StatusCode::BAD_REQUEST.as_u16() => {
+                SourceError::Api { error_type: "bad_data".to_owned(), message: excerpt(&body, 0) }
+            }
             _ => SourceError::Http { url, status, excerpt: excerpt(&body, 0) },
         }
     }

@@ -53,7 +53,8 @@ impl Player {
 
     /// Plays a rule file over a past.
     pub fn play(&self, rules: &str, past: Past) -> Result<Recorded, QualityError> {
-        let defaults = Defaults { interval_millis: STEP_MILLIS, sources: BTreeSet::from([SOURCE.to_owned()]) };
+        let defaults =
+            Defaults { interval_millis: STEP_MILLIS, sources: BTreeSet::from([SOURCE.to_owned()]), log_dirs: None };
         let checked = check("services.yaml", rules, &self.shelf, &defaults);
         let accepted = checked.accepted.ok_or(QualityError::Wrong(checked.report))?;
         let generation = Accepted::generation([&accepted]);

@@ -39,7 +39,8 @@ fn plan() -> GroupPlan {
         .map(|plugin| StandardPlugin { name: plugin.name, component: plugin.component })
         .collect();
     let shelf = Shelf::of_standard(&sandbox, &standard).unwrap();
-    let defaults = Defaults { interval_millis: 15_000, sources: BTreeSet::from(["prometheus".to_owned()]) };
+    let defaults =
+        Defaults { interval_millis: 15_000, sources: BTreeSet::from(["prometheus".to_owned()]), log_dirs: None };
     let checked = check("f.yaml", RULES, &shelf, &defaults);
     let accepted = checked.accepted.unwrap_or_else(|| panic!("{}", checked.report));
     Accepted::generation([&accepted]).groups.into_values().next().unwrap()

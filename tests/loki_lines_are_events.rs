@@ -1,0 +1,141 @@
+//! Lines that Loki has are events, each once: through outages, restarts and `kill -9` between reading and committing. Against a stand-in
+//! that speaks as Loki is documented to, because a real one is not at hand.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use orion_lab::{LokiAnswer, LokiStandIn};
+use orion_model::Clock as _;
+use orion_pipeline::clock::SystemClock;
+use serde_json::Value;
+
+use crate::support::Deployment;
+
+/// Nobody listens there, and nobody asks: these rules have no queries for it.
+const NO_PROMETHEUS: &str = "http://127.0.0.1:9";
+
+const RULES: &str = r#"
+logs:
+  - id: app-errors
+    loki: '{app=~".+"} |= "ERROR"'
+    delay: 1s
+    match: 'ERROR (?P<what>\S+)'
+    severity: error
+    limit: 0
+    labels: { service: "{{ $labels.app }}" }
+correlations:
+  - name: app-errors
+    match: { event_type: app_errors }
+    group_by: [service]
+    incident: { type: app_errors, severity: error, summary: "{{ $labels.service }} fails" }
+"#;
+
+const OWNER: &str = "streams/app.yaml/logs/app-errors";
+
+fn loki() -> LokiStandIn {
+    LokiStandIn::start(|_| LokiAnswer::Lines).unwrap()
+}
+
+fn deployment(loki: &LokiStandIn) -> Deployment {
+    let deployment = Deployment::new(NO_PROMETHEUS).with("LOKI_URL", &loki.url());
+    deployment.rule("app.yaml", RULES);
+    deployment
+}
+
+fn now_nanos() -> i64 {
+    SystemClock.now().as_millis() * 1_000_000
+}
+
+fn begins(deployment: &Deployment) {
+    deployment.wait_until("the first look", |it| it.offset_of(OWNER).is_some());
+}
+
+fn found(deployment: &Deployment) -> Vec<String> {
+    let what = |event: &Value| event["data"]["what"].as_str().unwrap().to_owned();
+    deployment.events_of("app_errors", "occurred").iter().map(what).collect()
+}
+
+fn wait_for(deployment: &Deployment, count: usize) {
+    deployment.wait_until(&format!("{count} events"), |it| found(it).len() >= count);
+}
+
+#[test]
+fn lines_of_streams_are_events_and_incidents_through_an_outage() {
+    let mut loki = loki();
+    loki.push(now_nanos() - 60_000_000_000, &[("app", "web")], "ERROR before");
+    let deployment = deployment(&loki);
+    let orion = deployment.start();
+    begins(&deployment);
+    let at = now_nanos();
+    loki.push(at, &[("app", "web")], "ERROR one");
+    loki.push(at, &[("app", "db")], "ERROR two");
+    loki.push(at + 1, &[("app", "db")], "INFO nothing");
+    wait_for(&deployment, 2);
+    loki.stop();
+    deployment.wait_until("the outage", |it| !it.incidents_of("loki_outage", "opened").is_empty());
+    loki.push(now_nanos(), &[("app", "web")], "ERROR three");
+    loki.restart().unwrap();
+    wait_for(&deployment, 3);
+    deployment.wait_until("the recovery", |it| !it.incidents_of("loki_outage", "resolved").is_empty());
+    assert!(orion.terminate().success());
+    assert_eq!(found(&deployment), ["two", "one", "three"]);
+    let event = &deployment.events_of("app_errors", "occurred")[0];
+    assert_eq!((&event["source"], &event["labels"]["service"]), (&"loki".into(), &"db".into()));
+    assert_eq!(event["data"]["stream"]["app"], "db");
+    assert_eq!(deployment.incidents_of("app_errors", "opened").len(), 2);
+    for request in loki.requests() {
+        assert_eq!((request.method.as_str(), request.body.len()), ("GET", 0));
+        assert!(request.target.starts_with("/loki/api/v1/query_range?query="), "{}", request.target);
+        assert!(request.target.contains("direction=forward"), "{}", request.target);
+    }
+    deployment.check_promises();
+}
+
+#[test]
+fn more_lines_than_a_page_has_come_once_each_through_a_crash() {
+    /// More than two pages, and many of them of one instant.
+    const LINES: i64 = 11_000;
+    for at in ["streams::before_commit:2", "streams::after_commit:2", "streams::before_commit:3"] {
+        let loki = loki();
+        let deployment = deployment(&loki);
+        let mut orion = deployment.start_with(&[("ORION_CRASH_AT", at)]);
+        begins(&deployment);
+        let begin = now_nanos();
+        for line in 0..LINES {
+            loki.push(begin + line / 700, &[("app", "web")], &format!("ERROR {line}"));
+        }
+        assert!(!orion.wait().success(), "{at}");
+        let orion = deployment.start_again();
+        wait_for(&deployment, usize::try_from(LINES).unwrap());
+        loki.push(now_nanos(), &[("app", "web")], "ERROR end");
+        wait_for(&deployment, usize::try_from(LINES).unwrap() + 1);
+        assert!(orion.terminate().success());
+        let found = found(&deployment);
+        assert_eq!(found.len(), found.iter().collect::<BTreeSet<_>>().len(), "{at}");
+        assert_eq!(found.len(), usize::try_from(LINES).unwrap() + 1, "{at}");
+        deployment.check_promises();
+    }
+}
+
+#[test]
+fn a_query_that_loki_refuses_is_said_once_and_so_is_its_end() {
+    let refuses = Arc::new(AtomicBool::new(true));
+    let state = refuses.clone();
+    let loki = LokiStandIn::start(move |_| match state.load(Ordering::SeqCst) {
+        true => LokiAnswer::BadQuery("parse error at line 1, col 9: syntax error".to_owned()),
+        false => LokiAnswer::Lines,
+    })
+    .unwrap();
+    let deployment = deployment(&loki);
+    let orion = deployment.start();
+    deployment.wait_until("the fault", |it| !it.events_of("query_failure", "firing").is_empty());
+    refuses.store(false, Ordering::SeqCst);
+    deployment.wait_until("its end", |it| !it.events_of("query_failure", "resolved").is_empty());
+    assert!(orion.terminate().success());
+    let faults = deployment.events_of("query_failure", "firing");
+    assert_eq!(faults.len(), 1);
+    assert!(faults[0]["data"]["message"].to_string().contains("syntax error"), "{}", faults[0]);
+    assert!(deployment.events_of("external_api_failure", "firing").is_empty());
+    deployment.check_promises();
+}
