@@ -28,6 +28,7 @@ mod commands_speak_plainly;
 mod downtime_is_caught_up;
 mod edits_are_live_without_a_restart;
 mod every_attack_is_contained;
+mod incidents_are_marked;
 mod many_hosts_share_the_work;
 mod metrics_are_read_by_prometheus;
 mod missing_data_is_not_recovery;

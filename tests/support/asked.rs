@@ -58,6 +58,17 @@ pub fn ask(address: SocketAddr, method: &str, target: &str, headers: &[(&str, &s
     exchange(&mut stream, &format!("{method} {target} HTTP/1.0\r\nHost: {address}\r\n{headers}\r\n"))
 }
 
+/// Sends JSON.
+pub fn post(address: SocketAddr, target: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+    let mut stream = connect(address);
+    let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let length = body.len();
+    let head = format!(
+        "POST {target} HTTP/1.0\r\nHost: {address}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n"
+    );
+    exchange(&mut stream, &format!("{head}{headers}\r\n{body}"))
+}
+
 pub fn get(address: SocketAddr, target: &str) -> Answer {
     ask(address, "GET", target, &[])
 }

@@ -6,6 +6,7 @@ use std::path::Path;
 use async_trait::async_trait;
 use orion_bus::{BusError, Reader};
 use orion_metrics::Text;
+use orion_model::{Mark, Marked, RecordId};
 use serde_json::{Map, Value};
 use tokio::sync::watch;
 
@@ -47,6 +48,10 @@ pub trait Host: Send + Sync {
 
     /// Records that a client failed to say who it is too often, and is not heard for a while.
     async fn record_lock_out(&self, client: IpAddr, why: String);
+
+    /// Records what a person thought of an incident, behind the mark that stood there before. It survives power loss when this
+    /// returns.
+    async fn record_mark(&self, mark: Mark, before: Option<RecordId>) -> Result<Marked, String>;
 
     /// What checks every line of the audit trail against the store.
     fn audit(&self) -> Audit;

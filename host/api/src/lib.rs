@@ -1,8 +1,8 @@
 //! The HTTP interface of the host: health, metrics and records, to be read.
 //!
-//! It changes nothing of what is observed and nothing of what is recorded: every endpoint is a GET. What it tells it asks of a
-//! [`Host`], so it knows nothing of sandboxes, rules or sources, and it serves from the moment the process starts, also
-//! while there is nothing to tell yet.
+//! It changes nothing of what is observed and nothing of what was recorded: endpoints are a GET, but for the two that record what a
+//! person thought of an incident (`marks`). What it tells it asks of a [`Host`], so it knows nothing of sandboxes, rules or sources, and
+//! it serves from the moment the process starts, also while there is nothing to tell yet.
 //!
 //! Whoever asks is a stranger. A connection, a request and an answer have limits, in bytes, in number and in seconds
 //! (`serve`, `patience`); whoever is slow loses the connection and holds up nobody.
@@ -19,6 +19,7 @@ mod health;
 mod host;
 mod incidents;
 mod listen;
+mod marks;
 mod metrics;
 mod openapi;
 mod page;

@@ -22,7 +22,7 @@ use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_rustls::TlsAcceptor;
 
-use crate::access::{Access, Guard, Refused};
+use crate::access::{Access, Asker, Guard, Refused};
 use crate::desk::Desk;
 use crate::host::Host;
 use crate::listen::Listener;
@@ -149,12 +149,15 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(stream: S, ca
     let Caller { peer, router, desk } = caller;
     let mut down = desk.down();
     let stream = TokioIo::new(stream);
-    let service = service_fn(move |request: Request<Incoming>| {
+    let service = service_fn(move |mut request: Request<Incoming>| {
         let (router, desk) = (router.clone(), desk.clone());
         async move {
             let admitted = desk.guard.admit(peer, &request);
             let answer = match admitted {
-                Ok(_) => answer(router, request).await,
+                Ok(bearer) => {
+                    request.extensions_mut().insert(Asker(bearer));
+                    answer(router, request).await
+                }
                 Err(refused) => refuse(&desk, refused).await,
             };
             desk.meters.answered(answer.status().as_u16());
@@ -193,7 +196,7 @@ fn protocol() -> http1::Builder {
     protocol
 }
 
-/// One request. Bodies are not read: nothing here takes any.
+/// One request. Who takes a body reads it, within its limit and the time that an answer may take.
 async fn answer(router: Router, request: Request<Incoming>) -> Response {
     let answer = TowerToHyperService::new(router).call(request.map(Body::new));
     match tokio::time::timeout(Duration::from_secs(ANSWER_SECONDS), answer).await {

@@ -14,6 +14,7 @@ use crate::command::doctor::DoctorArgs;
 use crate::command::explain::ExplainArgs;
 use crate::command::get::GetArgs;
 use crate::command::healthcheck::HealthcheckArgs;
+use crate::command::mark::{MarkArgs, MarksArgs};
 use crate::command::migrate::MigrateArgs;
 use crate::command::record::RecordArgs;
 use crate::command::replay::ReplayArgs;
@@ -76,7 +77,7 @@ pub enum Command {
     Demo(DemoArgs),
     /// Print what was recorded last, and go on with --follow
     Tail(TailArgs),
-    /// Look at incidents
+    /// Look at incidents, and mark them
     Incident(IncidentArgs),
     /// Look at plugins
     Plugin(PluginArgs),
@@ -280,7 +281,7 @@ pub struct IncidentArgs {
     pub command: IncidentCommand,
 }
 
-/// What can be done with incidents: look.
+/// What can be done with incidents: look, and say what one thinks of them.
 #[derive(Subcommand)]
 pub enum IncidentCommand {
     /// List incidents, newest first
@@ -304,6 +305,10 @@ pub enum IncidentCommand {
         #[arg(long, value_enum)]
         output: Option<Output>,
     },
+    /// Say what you think of an incident, or that one was missed: a record that changes nothing of what Orion does
+    Mark(Box<MarkArgs>),
+    /// List marks, newest first: the last of each incident, and what was missed
+    Marks(MarksArgs),
 }
 
 /// Arguments of `orion plugin`.

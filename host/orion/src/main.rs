@@ -3,6 +3,7 @@
 //! It contains no code that starts a process, fetches code, writes to a source or notifies anyone.
 
 mod access;
+mod asked;
 mod cli;
 mod command;
 mod confinement;

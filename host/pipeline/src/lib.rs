@@ -19,6 +19,7 @@ mod fills;
 pub mod guardian;
 pub mod library;
 mod lifecycle;
+pub mod marks;
 pub mod memory;
 pub mod meters;
 pub mod observer;

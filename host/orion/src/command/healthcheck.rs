@@ -1,18 +1,15 @@
 //! `orion healthcheck`: asks a running Orion whether it lives, for images in which there is nothing else that could.
 
-use std::io::{Read, Write};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
 use orion_api::Listen;
 
+use crate::asked::{Request, exchange};
 use crate::cli::{EXIT_DOES_NOT_HOLD, Failure, ListenArgs, duration};
 use crate::output::print;
-
-/// More than an answer about health ever has.
-const MAX_ANSWER_BYTES: u64 = 64 * 1024;
 
 /// Arguments of `orion healthcheck`.
 #[derive(Args)]
@@ -56,14 +53,8 @@ pub fn reachable(address: SocketAddr) -> SocketAddr {
 
 /// Whether the answer is 200, and its text.
 pub fn ask(address: SocketAddr, path: &str, timeout: Duration) -> std::io::Result<(bool, String)> {
-    let mut stream = TcpStream::connect_timeout(&address, timeout)?;
-    stream.set_read_timeout(Some(timeout))?;
-    stream.set_write_timeout(Some(timeout))?;
-    stream.write_all(format!("GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n").as_bytes())?;
-    let mut answer = Vec::new();
-    stream.take(MAX_ANSWER_BYTES).read_to_end(&mut answer)?;
-    let answer = String::from_utf8_lossy(&answer);
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
-    let is_well = head.split_whitespace().nth(1) == Some("200");
-    Ok((is_well, body.to_owned()))
+    let host = address.to_string();
+    let request = Request { method: "GET", path, host: &host, token: None, body: None };
+    let answer = exchange(address, &request, timeout)?;
+    Ok((answer.status == 200, answer.body))
 }
