@@ -43,11 +43,11 @@ fn check_says_everything_that_is_wrong_at_once_with_line_column_and_help() {
 #[test]
 fn the_rules_that_ship_pass_the_check() {
     let deployment = Deployment::new("");
-    for name in ["media-stack.yaml", "host.yaml", "monitoring.yaml", "orion.yaml"] {
+    for name in ["media-stack.yaml", "host.yaml", "monitoring.yaml", "orion.yaml", "unusual.yaml"] {
         deployment.rule(name, &support::shipped_rules(name));
     }
     let text = stdout(&deployment, &["check", "--output", "table"], 0);
-    assert_eq!(text.lines().count(), 4, "{text}");
+    assert_eq!(text.lines().count(), 5, "{text}");
     assert!(text.lines().all(|line| line.contains(": ok, ")), "{text}");
 }
 

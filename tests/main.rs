@@ -28,6 +28,7 @@ mod commands_speak_plainly;
 mod downtime_is_caught_up;
 mod edits_are_live_without_a_restart;
 mod every_attack_is_contained;
+mod incidents_are_marked;
 mod log_files_are_followed;
 mod loki_is_asked;
 mod loki_lines_are_events;

@@ -16,7 +16,7 @@ fn a_healthy_stack_under_all_shipped_rules_records_nothing_but_the_start() {
     prometheus.wait_for("count(up == 1)", "\"7\"", support::PATIENCE).unwrap();
     let proxy = RecordingProxy::start(prometheus.address()).unwrap();
     let deployment = Deployment::new(&proxy.url());
-    for name in ["media-stack.yaml", "host.yaml", "monitoring.yaml"] {
+    for name in ["media-stack.yaml", "host.yaml", "monitoring.yaml", "unusual.yaml"] {
         deployment.rule(name, &shipped_rules(name));
     }
     let orion = deployment.start_with(&[("ORION_POLL_INTERVAL", "1s")]);

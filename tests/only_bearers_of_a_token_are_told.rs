@@ -10,24 +10,18 @@ use orion_lab::Certificates;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
-use serde_json::Value;
 
 use crate::support::Deployment;
 use crate::support::asked::{Answer, ask, connect, exchange, get};
+use crate::support::issuer::{self, token, token_of};
 
 /// Every address of this machine.
 const EVERYWHERE: &str = "0.0.0.0:0";
 
-/// The year 2100, in seconds.
-const FAR_AWAY: i64 = 4_102_444_800;
-
 /// A deployment with a pair of keys, of which it knows the public one.
 fn deployment() -> Deployment {
     let deployment = Deployment::new("http://127.0.0.1:9");
-    std::fs::create_dir(deployment.path("token-keys")).unwrap();
-    let key = orion_trust::SecretKey::from_seed(&[7; 32], "issuer");
-    std::fs::write(deployment.path("issuer.key"), key.to_pem()).unwrap();
-    std::fs::write(deployment.path("token-keys/issuer.pub"), key.public().to_pem()).unwrap();
+    issuer::known_to(&deployment);
     deployment
 }
 
@@ -37,15 +31,6 @@ fn reachable() -> Deployment {
         .with("ORION_API__LISTEN", EVERYWHERE)
         .with("ORION_API__TOKEN_KEYS", "token-keys")
         .with("ORION_API__ALLOW_PLAINTEXT", "true")
-}
-
-/// A token as an issuer signs it.
-fn token(claims: &Value) -> String {
-    use base64::Engine;
-    let encode = |bytes: &[u8]| base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes);
-    let signed = format!("{}.{}", encode(br#"{"alg":"EdDSA"}"#), encode(claims.to_string().as_bytes()));
-    let signature = orion_trust::SecretKey::from_seed(&[7; 32], "issuer").sign(signed.as_bytes());
-    format!("{signed}.{}", encode(&signature))
 }
 
 fn here(address: SocketAddr) -> SocketAddr {
@@ -87,7 +72,7 @@ fn who_has_a_token_is_told_what_who_has_none_is_not() {
     let orion = deployment.start_with(&[("ORION_CONFINEMENT", "require")]);
     let address = here(deployment.served_at());
     deployment.wait_until("it to be ready", |_| get(address, "/-/ready").status == 200);
-    let issued = token(&serde_json::json!({ "sub": "ada", "aud": "orion", "role": "viewer", "exp": FAR_AWAY }));
+    let issued = token_of("ada", "viewer");
     for target in ["/health", "/metrics", "/api/v1/events", "/api/v1/openapi.json", "/nowhere", "/api/v1/stream"] {
         let refused = get(address, target);
         assert_eq!((refused.status, refused.header("www-authenticate")), (401, Some("Bearer")), "{target}");
@@ -131,7 +116,7 @@ fn over_tls_it_is_the_same_and_without_it_nothing_is_told() {
     let certificates = Certificates::make(&deployment.path("")).unwrap();
     let orion = deployment.start_with(&[("ORION_CONFINEMENT", "require")]);
     let address = here(deployment.served_at());
-    let issued = token(&serde_json::json!({ "sub": "ada", "aud": "orion", "role": "admin", "exp": FAR_AWAY }));
+    let issued = token_of("ada", "admin");
     let ask = |token: Option<&str>| over_tls(address, &certificates.authority(), token).status;
     deployment.wait_until("it to answer", |_| ask(Some(&issued)) == 200);
     assert_eq!(ask(None), 401);

@@ -67,6 +67,11 @@ pub fn post(address: SocketAddr, target: &str, headers: &[(&str, &str)], body: &
     exchange(&mut stream, &(head + body))
 }
 
+/// Sends JSON with these headers.
+pub fn post_json(address: SocketAddr, target: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+    post(address, target, &[&[("Content-Type", "application/json")], headers].concat(), body)
+}
+
 pub fn get(address: SocketAddr, target: &str) -> Answer {
     ask(address, "GET", target, &[])
 }

@@ -5,6 +5,7 @@ pub mod asked;
 pub mod builds;
 pub mod dice;
 pub mod history;
+pub mod issuer;
 pub mod mounts;
 pub mod pace;
 pub mod tear;

@@ -9,7 +9,7 @@ use crate::released::Build;
 use crate::{released, target};
 
 /// Rule files that the binary holds anyway are not among these.
-const RULES: [&str; 3] = ["host.yaml", "media-stack.yaml", "monitoring.yaml"];
+const RULES: [&str; 4] = ["host.yaml", "media-stack.yaml", "monitoring.yaml", "unusual.yaml"];
 
 /// Where shells look for completions.
 const COMPLETIONS: [(&str, &str); 3] = [

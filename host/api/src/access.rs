@@ -90,6 +90,10 @@ pub(crate) struct Guard {
 /// Why requests are refused, for who counts them.
 const REASONS: [&str; 5] = ["no_token", "bad_token", "too_many", "locked_out", "foreign_name"];
 
+/// Who asks, where a token says so.
+#[derive(Clone, Debug)]
+pub(crate) struct Asker(pub(crate) Option<Bearer>);
+
 /// A request that is not let in.
 pub(crate) struct Refused {
     pub(crate) problem: Problem,

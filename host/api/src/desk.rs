@@ -8,8 +8,9 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::access::Guard;
 use crate::audits::Audits;
+use crate::body;
 use crate::follow::{Followed, follow};
-use crate::hook::{Hook, Hooks, room};
+use crate::hook::{Hook, Hooks};
 use crate::host::Host;
 use crate::metrics::ServerMeters;
 use crate::problem::Problem;
@@ -25,7 +26,7 @@ pub(crate) struct Desk {
     pub(crate) meters: ServerMeters,
     pub(crate) guard: Guard,
     pub(crate) hooks: Hooks,
-    /// For bodies that are delivered.
+    /// For bodies that are sent.
     pub(crate) room: Semaphore,
     listeners: Arc<Semaphore>,
     down: watch::Sender<bool>,
@@ -49,7 +50,7 @@ impl Desk {
             meters: ServerMeters::default(),
             guard,
             hooks: Hooks::new(hooks),
-            room: room(),
+            room: body::room(),
             listeners: Arc::new(Semaphore::new(MAX_LISTENERS)),
             down: watch::Sender::new(false),
         }

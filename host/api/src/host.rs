@@ -6,6 +6,7 @@ use std::path::Path;
 use async_trait::async_trait;
 use orion_bus::{BusError, Reader};
 use orion_metrics::Text;
+use orion_model::{Mark, Marked, RecordId};
 use serde_json::{Map, Value};
 use tokio::sync::watch;
 
@@ -55,6 +56,10 @@ pub trait Host: Send + Sync {
     /// Takes what a program delivers to a hook, and returns when it is recorded. It is an observation like any other: nothing that is
     /// told changes what runs or what is observed.
     async fn take(&self, delivery: Delivery) -> Result<Taken, NotTaken>;
+
+    /// Records what a person thought of an incident, behind the mark that stood there before. It survives power loss when this
+    /// returns.
+    async fn record_mark(&self, mark: Mark, before: Option<RecordId>) -> Result<Marked, String>;
 
     /// What checks every line of the audit trail against the store.
     fn audit(&self) -> Audit;

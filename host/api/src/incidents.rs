@@ -5,11 +5,12 @@ use std::sync::Arc;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use orion_bus::{Entry, Reader};
-use orion_model::{RecordId, Severity, Timestamp};
+use orion_model::{Marked, RecordId, Severity, Timestamp};
 use serde::Deserialize;
 
 use crate::desk::Desk;
 use crate::document::Document;
+use crate::follow::Followed;
 use crate::page::{Page, bad_cursor, limit};
 use crate::problem::Problem;
 use crate::query::{Asked, Nothing};
@@ -57,12 +58,13 @@ impl IncidentFilter {
     }
 }
 
-/// An incident of a page: its age, and where its last revision lies and the last decision about it, if that is asked for.
-#[derive(Clone, Copy)]
+/// An incident of a page: its age, and where its last revision lies and the last decision about it, if that is asked for, and what was
+/// thought of it.
 struct Line {
     age: Age,
     position: u64,
     decision: Option<u64>,
+    mark: Option<Marked>,
 }
 
 /// `GET /api/v1/incidents`
@@ -80,7 +82,7 @@ pub(crate) async fn list(
         let decided = |known: &Known| known.decisions.last().copied().filter(|_| filter.decisions);
         let line = |known: &Known| {
             let age = (known.opened_at, known.id);
-            Some(Line { age, position: known.last_position()?, decision: decided(known) })
+            Some(Line { age, position: known.last_position()?, decision: decided(known), mark: known.mark.clone() })
         };
         // One more tells whether there is a next page.
         found.filter_map(line).take(limit + 1).collect()
@@ -95,7 +97,8 @@ fn page(reader: &mut Reader, lines: &[Line], limit: usize) -> Result<Document, o
         // A record that is kept no more is left out.
         let entries: Vec<Entry> = reader.read_at(&[line.position])?;
         let decision = line.decision.map(|position| reader.read_at(&[position])).transpose()?.unwrap_or_default();
-        if entries.iter().any(|entry| !page.add(&with_decision(item(entry), decision.first()))) {
+        let whole = |entry| with_mark(with_decision(item(entry), decision.first()), line.mark.as_ref());
+        if entries.iter().any(|entry| !page.add(&whole(entry))) {
             return Ok(page.end(last.map(cursor_of)));
         }
         last = Some(line.age);
@@ -111,30 +114,40 @@ fn with_decision(item: String, decision: Option<&Entry>) -> String {
     }
 }
 
+/// And with what was thought of it last.
+fn with_mark(item: String, mark: Option<&Marked>) -> String {
+    match (mark.map(serde_json::to_string), item.strip_suffix('}')) {
+        (Some(Ok(mark)), Some(open)) => format!("{open},\"mark\":{mark}}}"),
+        _ => item,
+    }
+}
+
 /// `GET /api/v1/incidents/{id}`
 pub(crate) async fn show(
     State(desk): State<Arc<Desk>>,
     Path(id): Path<String>,
     Asked(Nothing {}): Asked<Nothing>,
 ) -> Result<Document, Problem> {
-    let followed = desk.followed()?;
-    let known = {
-        let register = followed.register().ok_or_else(still_reading)?;
-        match register.find(&id) {
-            Found::One(known) => known.clone(),
-            Found::None => return Err(Problem::new(StatusCode::NOT_FOUND, "no incident's id begins so")),
-            Found::Several(count) => {
-                let what = format!("the ids of {count} incidents begin so: give more of it");
-                return Err(Problem::new(StatusCode::NOT_FOUND, what));
-            }
-        }
-    };
+    let known = named(&*desk.followed()?, &id)?;
     let story = desk.reading()?.run(move |reader| Story::read(reader, &known, MAX_RECORDS)).await?;
     let gone = || Problem::new(StatusCode::NOT_FOUND, "the records of this incident are kept no more");
     Document::of(&story.ok_or_else(gone)?)
 }
 
-fn still_reading() -> Problem {
+/// The incident whose id begins so.
+pub(crate) fn named(followed: &Followed, id: &str) -> Result<Known, Problem> {
+    let register = followed.register().ok_or_else(still_reading)?;
+    match register.find(id) {
+        Found::One(known) => Ok(known.clone()),
+        Found::None => Err(Problem::new(StatusCode::NOT_FOUND, "no incident's id begins so")),
+        Found::Several(count) => {
+            let what = format!("the ids of {count} incidents begin so: give more of it");
+            Err(Problem::new(StatusCode::NOT_FOUND, what))
+        }
+    }
+}
+
+pub(crate) fn still_reading() -> Problem {
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the log is still being read: ask again in a moment")
 }
 

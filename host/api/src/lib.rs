@@ -1,14 +1,15 @@
 //! The HTTP interface of the host: health, metrics and records, to be read, and hooks, at which programs deliver what they observed.
 //!
-//! It changes nothing of what is observed: every endpoint is a GET, but the hooks, at which something more is recorded. What it tells it asks of a
-//! [`Host`], so it knows nothing of sandboxes, rules or sources, and it serves from the moment the process starts, also
-//! while there is nothing to tell yet.
+//! It changes nothing of what is observed and nothing of what was recorded: every endpoint is a GET, but for hooks and marks, at which
+//! something more is recorded. What it tells it asks of a [`Host`], so it knows nothing of sandboxes, rules or sources, and it serves from
+//! the moment the process starts, also while there is nothing to tell yet.
 //!
 //! Whoever asks is a stranger. A connection, a request and an answer have limits, in bytes, in number and in seconds
 //! (`serve`, `patience`); whoever is slow loses the connection and holds up nobody.
 
 mod access;
 mod audits;
+mod body;
 mod clients;
 mod console;
 mod deployment;
@@ -20,6 +21,7 @@ mod hook;
 mod host;
 mod incidents;
 mod listen;
+mod marks;
 mod metrics;
 mod openapi;
 mod page;

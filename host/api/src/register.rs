@@ -7,10 +7,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use orion_bus::{BusError, Entry, Reader, RecordKind};
-use orion_model::{Decision, Incident, IncidentStatus, RecordId, Severity, Timestamp};
+use orion_model::{Decision, Incident, IncidentStatus, Marked, RecordId, Said, Severity, Timestamp};
 
 /// Records read at once.
 const BATCH: usize = 1_024;
+
+/// Marks whose places are known of one incident, the latest: nobody thinks otherwise more often, and a program that does must not
+/// fill the memory.
+const MOST_MARKS: usize = 64;
 
 /// What is known of one incident.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +35,10 @@ pub struct Known {
     pub revisions: Vec<u64>,
     /// Positions of the decisions about it.
     pub decisions: Vec<u64>,
+    /// What was thought of it last.
+    pub mark: Option<Marked>,
+    /// Positions of what was thought of it, in order.
+    pub marks: Vec<u64>,
 }
 
 impl Known {
@@ -58,6 +66,8 @@ pub type Age = (Timestamp, RecordId);
 pub struct Register {
     known: BTreeMap<RecordId, Known>,
     by_age: BTreeSet<Age>,
+    /// Windows in which no incident opened although something happened, each with what was said of it last.
+    missed: BTreeMap<(Timestamp, Timestamp), Marked>,
     most: usize,
 }
 
@@ -75,7 +85,7 @@ pub enum Found<'r> {
 impl Register {
     /// An empty one, which keeps so many.
     pub fn keeping(most: usize) -> Self {
-        Self { known: BTreeMap::new(), by_age: BTreeSet::new(), most: most.max(1) }
+        Self { known: BTreeMap::new(), by_age: BTreeSet::new(), missed: BTreeMap::new(), most: most.max(1) }
     }
 
     /// All incidents of a store.
@@ -103,7 +113,30 @@ impl Register {
                     known.decisions.push(entry.seq);
                 }
             }
-            RecordKind::Event => {}
+            RecordKind::Event => {
+                if let Some(marked) = Marked::read(&entry.body) {
+                    self.note_mark(entry.seq, marked);
+                }
+            }
+        }
+    }
+
+    fn note_mark(&mut self, position: u64, marked: Marked) {
+        match &marked.mark.said {
+            Said::Useful { incident_id } | Said::Noise { incident_id } => {
+                let Some(known) = self.known.get_mut(incident_id) else { return };
+                known.marks.push(position);
+                if known.marks.len() > MOST_MARKS {
+                    known.marks.remove(0);
+                }
+                known.mark = Some(marked);
+            }
+            Said::Missed { from, to } => {
+                self.missed.insert((*from, *to), marked);
+                if self.missed.len() > self.most {
+                    self.missed.pop_first();
+                }
+            }
         }
     }
 
@@ -118,6 +151,8 @@ impl Register {
             text: String::new(),
             revisions: Vec::new(),
             decisions: Vec::new(),
+            mark: None,
+            marks: Vec::new(),
         });
         (known.severity, known.status, known.text) = (revision.severity, revision.status, text);
         known.revisions.push(position);
@@ -154,6 +189,19 @@ impl Register {
             (Some(known), 0) => Found::One(known),
             (Some(_), others) => Found::Several(others + 1),
         }
+    }
+
+    /// What was said last of the thing that a mark is about.
+    pub fn marked(&self, said: &Said) -> Option<&Marked> {
+        match said {
+            Said::Useful { incident_id } | Said::Noise { incident_id } => self.known.get(incident_id)?.mark.as_ref(),
+            Said::Missed { from, to } => self.missed.get(&(*from, *to)),
+        }
+    }
+
+    /// What was missed, in the order of time.
+    pub fn missed(&self) -> impl Iterator<Item = &Marked> {
+        self.missed.values()
     }
 
     /// How many are open, by how bad they are.

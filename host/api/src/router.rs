@@ -10,10 +10,10 @@ use crate::console;
 use crate::desk::Desk;
 use crate::document::unless_known;
 use crate::problem::Problem;
-use crate::{deployment, health, hook, incidents, metrics, openapi, records, stream};
+use crate::{deployment, health, hook, incidents, marks, metrics, openapi, records, stream};
 
 /// All there is, each with the path as the description has it.
-fn routes() -> [(&'static str, MethodRouter<Arc<Desk>>); 19] {
+fn routes() -> [(&'static str, MethodRouter<Arc<Desk>>); 21] {
     [
         ("/-/healthy", get(health::live)),
         ("/-/ready", get(health::ready)),
@@ -25,6 +25,8 @@ fn routes() -> [(&'static str, MethodRouter<Arc<Desk>>); 19] {
         ("/api/v1/decisions", get(records::decisions)),
         ("/api/v1/incidents", get(incidents::list)),
         ("/api/v1/incidents/{id}", get(incidents::show)),
+        ("/api/v1/incidents/{id}/marks", post(marks::mark)),
+        ("/api/v1/missed", post(marks::missed)),
         ("/api/v1/rules", get(deployment::rules)),
         ("/api/v1/plugins", get(deployment::plugins)),
         ("/api/v1/nodes", get(deployment::nodes)),

@@ -22,7 +22,7 @@ use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_rustls::TlsAcceptor;
 
-use crate::access::{Access, Guard, Refused};
+use crate::access::{Access, Asker, Guard, Refused};
 use crate::desk::Desk;
 use crate::hook::{Hook, Peer};
 use crate::host::Host;
@@ -156,7 +156,10 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(stream: S, ca
         async move {
             let admitted = desk.guard.admit(peer, &request);
             let answer = match admitted {
-                Ok(_) => answer(router, request).await,
+                Ok(bearer) => {
+                    request.extensions_mut().insert(Asker(bearer));
+                    answer(router, request).await
+                }
                 Err(refused) => refuse(&desk, refused).await,
             };
             desk.meters.answered(answer.status().as_u16());
@@ -195,7 +198,7 @@ fn protocol() -> http1::Builder {
     protocol
 }
 
-/// One request. Its body is read where something is delivered, and nowhere else.
+/// One request. Who takes a body reads it, within limits of its own.
 async fn answer(router: Router, request: Request<Incoming>) -> Response {
     let answer = TowerToHyperService::new(router).call(request.map(Body::new));
     match tokio::time::timeout(Duration::from_secs(ANSWER_SECONDS), answer).await {

@@ -1,9 +1,9 @@
-//! One incident from first to last: its revisions, the decisions about it and the events that made it.
+//! One incident from first to last: its revisions, the decisions about it, the events that made it and what people thought of it.
 
 use std::collections::BTreeSet;
 
 use orion_bus::{BusError, Entry, Reader, RecordKind};
-use orion_model::{Decision, Event, Incident, RecordId};
+use orion_model::{Decision, Event, Incident, Marked, RecordId};
 use serde::Serialize;
 
 use crate::register::Known;
@@ -25,6 +25,9 @@ pub struct Story {
     /// How many of the events lie too far back, or are kept no more.
     #[serde(skip_serializing_if = "is_none")]
     pub events_not_found: usize,
+    /// What people thought of it, in order; the last counts.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub marks: Vec<Marked>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
@@ -40,6 +43,7 @@ impl Story {
             entries.iter().filter_map(|entry| Some((entry.seq, read(entry)?))).collect();
         let Some((_, incident)) = revisions.last().cloned() else { return Ok(None) };
         let decisions = reader.read_at(&known.decisions)?.iter().filter_map(read).collect();
+        let marks = reader.read_at(&known.marks)?.iter().filter_map(|entry| Marked::read(&entry.body)).collect();
         let mut search = Search { reader, left: most_records, found: Vec::new(), not_found: 0 };
         for (position, revision) in &revisions {
             search.back_from(*position, &revision.event_ids)?;
@@ -53,6 +57,7 @@ impl Story {
             decisions,
             events: found.into_iter().map(|(_, event)| event).collect(),
             events_not_found: not_found,
+            marks,
         }))
     }
 }

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::author::{AnnotateArgs, BenchArgs, BuildArgs, CheckArgs, DevArgs, InspectArgs, NewArgs, RunArgs};
+use crate::evaluate::EvaluateArgs;
 
-/// A test failed, a lock is not what it should be, or a plugin costs more than before.
+/// A test failed, a lock is not what it should be, a plugin costs more than before, or a rule is not as good as it has to be.
 pub const EXIT_FAILED: u8 = 1;
 /// A test file, rule file or plugin is bad.
 pub const EXIT_BAD_FILE: u8 = 2;
@@ -14,7 +15,7 @@ pub const EXIT_BAD_FILE: u8 = 2;
 pub const EXIT_CONFIGURATION: u8 = 3;
 
 const AFTER_HELP: &str = "\
-Exit codes: 0 ok, 1 a test failed, a lock differs or a plugin costs more, 2 bad test file, rule file or plugin, 3 wrong arguments
+Exit codes: 0 ok, 1 a test failed, a lock differs, a plugin costs more or a rule is not as good as asked, 2 bad test file, rule file or plugin, 3 wrong arguments
 or surroundings.
 This is for authors of rules and plugins; it starts compilers and a Prometheus, makes secret keys, and is never deployed.";
 
@@ -50,6 +51,8 @@ pub enum Command {
     Contract,
     /// Play rule files over made-up data, and say what came of them that should not have
     Test(TestArgs),
+    /// Measure how good a rule is on samples of which you say when something was wrong, and draw it
+    Evaluate(Box<EvaluateArgs>),
     /// Make a pair of keys that plugins are signed with, or look at one
     Key(KeyArgs),
     /// Stand behind a plugin file: write NAME.wasm.sig beside it

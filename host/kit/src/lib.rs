@@ -12,6 +12,7 @@ pub mod cli;
 pub mod command;
 pub mod contract;
 pub mod coverage;
+pub mod evaluate;
 pub mod fetch;
 pub mod input;
 pub mod mutants;

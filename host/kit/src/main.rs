@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use orion_kit::cli::{self, Cli, Command, Failure};
-use orion_kit::{author, command, fetch, trust};
+use orion_kit::{author, command, evaluate, fetch, trust};
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -33,6 +33,7 @@ fn run(cli: &Cli) -> Result<ExitCode, Failure> {
         Command::Bench(args) => author::bench(args),
         Command::Contract => author::contract(),
         Command::Test(args) => command::test(args),
+        Command::Evaluate(args) => evaluate::evaluate(args),
         Command::Key(args) => trust::key(args),
         Command::Sign(args) => trust::sign(args),
         Command::Token(args) => trust::token(args),

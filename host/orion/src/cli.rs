@@ -1,5 +1,6 @@
 //! The command line: what can be said, and what each way of failing exits with.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
@@ -14,6 +15,7 @@ use crate::command::doctor::DoctorArgs;
 use crate::command::explain::ExplainArgs;
 use crate::command::get::GetArgs;
 use crate::command::healthcheck::HealthcheckArgs;
+use crate::command::mark::{MarkArgs, MarksArgs};
 use crate::command::migrate::MigrateArgs;
 use crate::command::record::RecordArgs;
 use crate::command::replay::ReplayArgs;
@@ -80,7 +82,7 @@ pub enum Command {
     Tail(TailArgs),
     /// Show what a running Orion does, live: open incidents, rules that fail, fire or take long, plugins
     Top(TopArgs),
-    /// Look at incidents
+    /// Look at incidents, and mark them
     Incident(IncidentArgs),
     /// Look at plugins
     Plugin(PluginArgs),
@@ -213,6 +215,18 @@ pub struct ListenArgs {
     pub listen: Listen,
 }
 
+impl ListenArgs {
+    /// Where an Orion with these settings can be asked.
+    pub fn address(&self) -> Result<SocketAddr, Failure> {
+        match self.listen {
+            Listen::At(address) if address.port() != 0 => Ok(address),
+            _ => Err(Failure::Configuration(
+                "these settings do not say where an Orion serves: say it with --url, or with --listen".to_owned(),
+            )),
+        }
+    }
+}
+
 /// Arguments of `orion run`.
 #[derive(Args)]
 pub struct RunArgs {
@@ -302,7 +316,7 @@ pub struct IncidentArgs {
     pub command: IncidentCommand,
 }
 
-/// What can be done with incidents: look.
+/// What can be done with incidents: look, and say what one thinks of them.
 #[derive(Subcommand)]
 pub enum IncidentCommand {
     /// List incidents, newest first
@@ -326,6 +340,10 @@ pub enum IncidentCommand {
         #[arg(long, value_enum)]
         output: Option<Output>,
     },
+    /// Say what you think of an incident, or that one was missed: a record that changes nothing of what Orion does
+    Mark(Box<MarkArgs>),
+    /// List marks, newest first: the last of each incident, and what was missed
+    Marks(MarksArgs),
 }
 
 /// Arguments of `orion plugin`.

@@ -29,7 +29,7 @@ pub struct Itself {
 }
 
 impl Itself {
-    /// At the address where it serves. Who serves at every address is asked at the one of this machine.
+    /// At the address where it serves.
     /// With a certificate in PEM it is asked over TLS.
     pub fn at(serves: SocketAddr, certificate: Option<&Path>, answers_within: Duration) -> Result<Self, Failure> {
         let tls = certificate.map(config).transpose()?;
@@ -72,7 +72,8 @@ fn exchange(mut stream: impl Read + Write, address: SocketAddr, path: &str) -> s
     Ok(String::from_utf8_lossy(&answer).into_owned())
 }
 
-fn reachable(address: SocketAddr) -> SocketAddr {
+/// Who serves at every address is asked at the one of this machine.
+pub fn reachable(address: SocketAddr) -> SocketAddr {
     let ip = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),

@@ -1,16 +1,17 @@
-//! A running Orion, asked over its own HTTP interface from wherever its people sit.
+//! A running Orion, asked over its own HTTP interface from wherever its people sit. What can be sent to it is what it takes: a mark.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
-use reqwest::header::{ACCEPT, HeaderValue};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use reqwest::redirect::Policy;
 use reqwest::tls::Certificate;
-use reqwest::{Client, StatusCode, Url};
+use reqwest::{Client, RequestBuilder, StatusCode, Url};
 use serde_json::Value;
 
-use crate::cli::{Failure, duration};
+use crate::cli::{Failure, ListenArgs, duration};
+use crate::itself::reachable;
 
 /// More than any answer of the interface has.
 const MAX_ANSWER_BYTES: usize = 16 * 1024 * 1024;
@@ -18,9 +19,9 @@ const MAX_ANSWER_BYTES: usize = 16 * 1024 * 1024;
 /// Which Orion is asked, and as whom.
 #[derive(Args, Clone)]
 pub struct RemoteArgs {
-    /// Address of a running Orion
-    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:9600", env = "ORION_API_URL")]
-    pub url: String,
+    /// Address of a running Orion [default: the one of this machine]
+    #[arg(long, value_name = "URL", env = "ORION_API_URL")]
+    pub url: Option<String>,
     /// File with the token that says who asks; needed where Orion serves other machines
     #[arg(long, value_name = "FILE", env = "ORION_API_TOKEN_FILE")]
     pub token_file: Option<PathBuf>,
@@ -40,10 +41,14 @@ pub struct Remote {
 }
 
 impl Remote {
-    /// The one that is asked for. Nothing is asked yet.
-    pub fn of(args: &RemoteArgs) -> Result<Self, Failure> {
+    /// The one that is asked for, or the one that these settings have serve here. Nothing is asked yet.
+    pub fn of(args: &RemoteArgs, here: &ListenArgs) -> Result<Self, Failure> {
+        let url = match &args.url {
+            Some(url) => url.clone(),
+            None => format!("http://{}", reachable(here.address()?)),
+        };
         let token = args.token_file.as_deref().map(token).transpose()?;
-        Ok(Self { client: client(args)?, base: base(&args.url)?, token })
+        Ok(Self { client: client(args, &url)?, base: base(&url)?, token })
     }
 
     /// Where it is.
@@ -53,12 +58,27 @@ impl Remote {
 
     /// What it answers at a path such as `api/v1/summary`. The error says who did not answer what, and why.
     pub async fn get(&self, path: &str) -> Result<Value, String> {
-        let url = self.base.join(path).map_err(|error| format!("{path}: {error}"))?;
-        let mut request = self.client.get(url).header(ACCEPT, "application/json");
+        self.ask(self.client.get(self.at(path)?), path).await
+    }
+
+    /// The same, with something to be recorded.
+    pub async fn post(&self, path: &str, body: &Value) -> Result<Value, String> {
+        let request = self.client.post(self.at(path)?).header(CONTENT_TYPE, "application/json");
+        self.ask(request.body(body.to_string()), path).await
+    }
+
+    fn at(&self, path: &str) -> Result<Url, String> {
+        self.base.join(path).map_err(|error| format!("{path}: {error}"))
+    }
+
+    async fn ask(&self, request: RequestBuilder, path: &str) -> Result<Value, String> {
+        let mut request = request.header(ACCEPT, "application/json");
         if let Some(token) = &self.token {
-            request = request.header(reqwest::header::AUTHORIZATION, token);
+            request = request.header(AUTHORIZATION, token);
         }
-        let silent = |error: &reqwest::Error| format!("{} does not answer: {}", self.address(), innermost(error));
+        let silent = |error: &reqwest::Error| {
+            format!("{} does not answer: {} (--url says where it serves)", self.address(), innermost(error))
+        };
         let mut answer = request.send().await.map_err(|error| silent(&error))?;
         let (status, mut body) = (answer.status(), Vec::new());
         while let Some(part) = answer.chunk().await.map_err(|error| silent(&error))? {
@@ -111,7 +131,7 @@ fn token(path: &Path) -> Result<HeaderValue, Failure> {
     Ok(value)
 }
 
-fn client(args: &RemoteArgs) -> Result<Client, Failure> {
+fn client(args: &RemoteArgs, url: &str) -> Result<Client, Failure> {
     // Whoever came first has installed the same.
     drop(rustls::crypto::ring::default_provider().install_default());
     let timeout = Duration::from_millis(u64::try_from(args.timeout).unwrap_or(u64::MAX));
@@ -126,7 +146,7 @@ fn client(args: &RemoteArgs) -> Result<Client, Failure> {
         }
         builder = builder.tls_certs_merge(certificates);
     }
-    if !args.url.starts_with("https:") {
+    if !url.starts_with("https:") {
         builder = builder.tls_certs_only([]);
     }
     builder.build().map_err(Failure::configuration)

@@ -5,7 +5,8 @@ use orion_pipeline::library::StandardPlugin;
 /// Loaded always; a file of the same name in the rules folder takes its place.
 pub const BUILTIN_RULES: &[(&str, &str)] = &[("orion.yaml", include_str!("../../../rules/orion.yaml"))];
 
-/// All rule files that ship, for the demonstration.
+/// The rule files that ship and are about what the demonstration shows: a recording has answers to their queries and no others, and is
+/// too short to learn from.
 pub const ALL_RULES: &[(&str, &str)] = &[
     ("media-stack.yaml", include_str!("../../../rules/media-stack.yaml")),
     ("host.yaml", include_str!("../../../rules/host.yaml")),

@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use orion_api::{Audit, Component, Delivery, Health, Host, NotTaken, RulePage, Taken};
 use orion_bus::{BusError, Reader, RedisBus, RedisServer, Role, survey};
 use orion_metrics::{FamilyType, Text};
+use orion_model::{Mark, Marked, RecordId};
 use orion_pipeline::memory;
 use orion_pipeline::observer::Observer;
 use orion_pipeline::outside::hook::{self, Hooks};
@@ -215,6 +216,10 @@ impl Host for Told {
         if let Err(error) = self.observer.record_lock_out(&client.to_string(), &why).await {
             tracing::error!(%client, "that a client was locked out is not recorded: {error}");
         }
+    }
+
+    async fn record_mark(&self, mark: Mark, before: Option<RecordId>) -> Result<Marked, String> {
+        self.observer.record_mark(mark, before).await.map_err(|error| error.to_string())
     }
 
     async fn take(&self, delivery: Delivery) -> Result<Taken, NotTaken> {

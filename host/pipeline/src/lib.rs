@@ -20,6 +20,7 @@ pub mod guardian;
 pub mod library;
 mod lifecycle;
 pub mod logs;
+pub mod marks;
 pub mod memory;
 pub mod meters;
 pub mod observer;

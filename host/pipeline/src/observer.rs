@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use orion_metrics::{FamilyType, Text};
-use orion_model::Timestamp;
+use orion_model::{Mark, Marked, RecordId, Timestamp};
 use orion_sandbox::Plugin;
 use tokio::sync::{Mutex, watch};
 
 pub use crate::access::AccessError;
 use crate::access::record_lock_out;
 use crate::library::Generation;
+use crate::marks::{MarkError, record_mark};
 use crate::meters::Meters;
 use crate::store_watch::StoreWatch;
 use crate::watcher::WatcherContext;
@@ -23,6 +24,7 @@ pub struct Observer {
     pub(crate) generation: watch::Receiver<Arc<Generation>>,
     pub(crate) files: watch::Receiver<Arc<Files>>,
     pub(crate) lock_outs: Arc<Mutex<()>>,
+    pub(crate) marks: Arc<Mutex<()>>,
 }
 
 /// The rule and plugin files as they were last looked at.
@@ -80,6 +82,13 @@ impl Observer {
         let _turn = self.lock_outs.lock().await;
         let generation = self.generation().number;
         record_lock_out(&*self.store, client, why, self.context.clock.now(), generation).await
+    }
+
+    /// Records what a person thought of an incident, behind what was thought before.
+    pub async fn record_mark(&self, mark: Mark, before: Option<RecordId>) -> Result<Marked, MarkError> {
+        // One at a time: each counts from the one before.
+        let _turn = self.marks.lock().await;
+        record_mark(&*self.store, mark, before, self.now(), self.generation().number).await
     }
 
     /// The numbers.

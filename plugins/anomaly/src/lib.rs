@@ -36,15 +36,29 @@ impl Detector for Anomaly {
 
     fn observe(&mut self, frame: &Frame<'_>, findings: &mut Findings) {
         self.0.learn(frame, |rules, watched, sample| {
-            if let Some(episode) = watched.episode() {
+            let found = watched.episode().map(|episode| {
                 let value = if rules.tells_distance { episode.distance() } else { sample.value };
-                findings.emit(finding(episode, sample, value));
+                finding(episode, sample, value)
+            });
+            if rules.tells_everything {
+                findings.emit(told(found, watched.near(), sample));
+            } else if let Some(found) = found {
+                findings.emit(found);
             }
         });
     }
 
     fn state(&mut self) -> Option<&mut dyn Stateful> {
         Some(&mut self.0)
+    }
+}
+
+/// A sample with what would not have been new, and whether it is in an anomaly.
+fn told(found: Option<Finding>, near: Option<(f64, f64)>, sample: Sample<'_>) -> Finding {
+    let told = Finding::new(sample.series().id(), sample.timestamp, sample.value).field("anomaly", found.is_some());
+    match near {
+        Some((low, high)) => told.field("near_low", low).field("near_high", high),
+        None => told,
     }
 }
 

@@ -90,8 +90,7 @@ impl Memory {
         // Beyond these nothing can be kept, and sums of them are numbers still.
         let value = value.clamp(f64::from(f32::MIN), f64::from(f32::MAX));
         self.forget(manner, hour);
-        let width = manner.width.unwrap_or(self.high - self.low);
-        let radius = (width * manner.radius).max(value.abs() * LEAST_RADIUS);
+        let radius = self.radius(manner, value);
         self.widen(value);
         let place = self.place(value);
         let at = |place: usize| self.kept.get(place).map(|kept| f64::from(kept.value));
@@ -110,6 +109,34 @@ impl Memory {
             self.renew(place, hour);
         }
         Some(novelty).filter(|_| is_new && !is_first)
+    }
+
+    /// Between which values around the closest to this one nothing would be new; none where nothing was seen.
+    pub fn around(&self, manner: &Manner, value: f64) -> Option<(f64, f64)> {
+        let radius = self.radius(manner, value);
+        let at = |place: usize| self.kept.get(place).map(|kept| f64::from(kept.value));
+        let distance = |place: usize| at(place).map_or(f64::INFINITY, |kept| (kept - value).abs());
+        let closest = (0..self.kept.len()).min_by(|one, other| distance(*one).total_cmp(&distance(*other)))?;
+        let (mut low, mut high) = (at(closest)?, at(closest)?);
+        for kept in (0..closest).rev().filter_map(at) {
+            if low - kept > 2.0 * radius {
+                break;
+            }
+            low = kept;
+        }
+        for kept in (closest + 1..self.kept.len()).filter_map(at) {
+            if kept - high > 2.0 * radius {
+                break;
+            }
+            high = kept;
+        }
+        Some((low - radius, high + radius))
+    }
+
+    /// What is closer than this is near.
+    fn radius(&self, manner: &Manner, value: f64) -> f64 {
+        let width = manner.width.unwrap_or(self.high - self.low);
+        (width * manner.radius).max(value.abs() * LEAST_RADIUS)
     }
 
     /// How many of the kept ones are below a value.
@@ -271,6 +298,14 @@ mod tests {
         assert_eq!(novelty.closest(60.0), 100.0);
         let novelty = told([0.0, 100.0]).learn(&MANNER, 0, 130.0).unwrap();
         assert_eq!((novelty.below, novelty.above), (Some(100.0), None));
+    }
+
+    #[test]
+    fn what_would_not_be_new_reaches_from_one_seen_value_to_the_next_as_long_as_these_are_near() {
+        let memory = told([0.0, 100.0, 92.0, 85.0]);
+        assert_eq!(memory.around(&MANNER, 60.0), Some((80.0, 105.0)));
+        assert_eq!(memory.around(&MANNER, 10.0), Some((-5.0, 5.0)));
+        assert_eq!(Memory::default().around(&MANNER, 1.0), None);
     }
 
     #[test]

@@ -39,6 +39,8 @@ pub struct Rules {
     pub forget_hours: u32,
     /// Whether the value of a finding is the distance, and not the sample.
     pub tells_distance: bool,
+    /// Whether every sample is a finding, with what would not have been new.
+    pub tells_everything: bool,
     minimum: f64,
     minimum_percent: f64,
     /// The width of the range, where it is known.
@@ -76,6 +78,7 @@ impl Rules {
             cooldown_samples: count("cooldown_samples", 100)?,
             forget_hours: u32::try_from(forget_millis / 3_600_000).unwrap_or(u32::MAX).max(1),
             tells_distance: parameters.text("value")? == Some("distance"),
+            tells_everything: parameters.text("tells")? == Some("everything"),
             minimum: number("minimum_absolute", 0.0)?,
             minimum_percent: number("minimum_relative", 5.0)?,
             width: width(optional("lowest")?, optional("highest")?)?,

@@ -55,6 +55,23 @@ fn a_constant_is_quiet_and_what_leaves_it_is_found_with_what_was_expected() {
 }
 
 #[test]
+fn every_sample_is_told_with_what_would_not_be_new_where_the_rule_wants_it() {
+    let mut probe = probe(&[("tells", "everything".into())]);
+    let told = |probe: &mut DetectorProbe<Anomaly>, minute: i64, value: f64| {
+        let found = probe.observe(minute * MINUTE, &[(0, value)]).remove(0);
+        let field = |name: &str| found.fields.iter().find(|field| field.name == name).map(|field| field.value.clone());
+        (field("anomaly"), field("near_low"), field("near_high"))
+    };
+    assert_eq!(told(&mut probe, 0, 0.0), (Some(false.into()), None, None));
+    for minute in 1..300 {
+        told(&mut probe, minute, if minute % 2 == 0 { 0.0 } else { 100.0 });
+    }
+    assert_eq!(told(&mut probe, 300, 1.0), (Some(false.into()), Some((-5.0).into()), Some(5.0.into())));
+    // What was never seen is beside what was, and is in no band of its own before it is known.
+    assert_eq!(told(&mut probe, 301, 300.0), (Some(true.into()), Some(95.0.into()), Some(105.0.into())));
+}
+
+#[test]
 fn the_value_is_the_distance_in_ranges_where_the_rule_wants_it() {
     let told = |given: &[(&str, ParameterValue)], value: f64| {
         let mut probe = probe(given);

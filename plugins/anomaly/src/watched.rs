@@ -55,6 +55,8 @@ pub struct Watched {
     deep: Option<Box<Deep>>,
     /// Most series have none.
     episode: Option<Box<Episode>>,
+    /// Between which values the newest sample would not have been new, where the rule wants to be told. It says nothing of the next.
+    near: Option<Box<(f64, f64)>>,
 }
 
 /// What the standard mode knows besides values.
@@ -119,6 +121,9 @@ impl Learned for Watched {
             self.first = timestamp;
         }
         self.samples = self.samples.saturating_add(1);
+        if rules.tells_everything {
+            self.near = self.values.around(&rules.manner(Part::Value), value).map(Box::new);
+        }
         let of_value = Sight { part: Part::Value, value, base: 0.0 };
         if rules.is_standard {
             let [shift, swing, season] = self.look(timestamp, value);
@@ -135,6 +140,11 @@ impl Watched {
     /// The anomaly that the newest sample is in.
     pub fn episode(&self) -> Option<&Episode> {
         self.episode.as_deref()
+    }
+
+    /// Between which values the newest sample would not have been new.
+    pub fn near(&self) -> Option<(f64, f64)> {
+        self.near.as_deref().copied()
     }
 
     fn is_warm(&self, rules: &Rules, timestamp: i64) -> bool {

@@ -17,6 +17,7 @@ impl WebServer {
     pub fn start(files: BTreeMap<String, Vec<u8>>) -> Result<Self, LabError> {
         let server = Server::start(Arc::new(move |request, connection| {
             let answer = match files.get(&request.target) {
+                Some(bytes) if request.target.ends_with(".html") => response(200, "text/html; charset=utf-8", bytes),
                 Some(bytes) => response(200, "application/octet-stream", bytes),
                 None => response(404, "text/plain", b"not here"),
             };

@@ -23,7 +23,7 @@ export function incident(main, initial, shell) {
       if (next.tab !== wasTab) draw();
     },
     onRecords(records) {
-      const isOurs = ({ kind, record }) => kind !== 'event' && record.incident_id === story?.incident.incident_id;
+      const isOurs = ({ kind, record }) => (kind === 'event' ? record.rule === 'orion/incident_marked' && record.data?.incident_id : record.incident_id) === story?.incident.incident_id;
       if (records.some(isOurs)) read();
     },
     reread: read,
@@ -60,9 +60,10 @@ export function incident(main, initial, shell) {
   return page;
 }
 
-function head({ incident: it, decisions }) {
+function head({ incident: it, decisions, marks }) {
   const isOver = it.status === 'resolved';
   const decision = decisions.at(-1);
+  const mark = marks?.at(-1);
   return h('header', { class: `subject ${it.severity}${isOver ? ' over' : ''}` },
     h('p', { class: 'line' }, severity(it.severity, isOver), h('span', { class: 'word' }, isOver ? 'resolved' : 'open'), h('span', { class: 'type' }, it.incident_type)),
     h('h1', null, it.summary),
@@ -72,6 +73,7 @@ function head({ incident: it, decisions }) {
       isOver ? ['Lasted', durationOf(Date.parse(it.ts) - Date.parse(it.opened_at))] : ['Open for', ticking(it.opened_at)],
       isOver && ['Resolved', timeOf(it.ts)],
       ['Events', String(it.event_count)],
+      mark && ['Marked', h('span', { title: `${mark.ts}` }, `${mark.verdict}, by ${mark.by}${mark.note ? `: ${mark.note}` : ''}`)],
       it.previous && ['Before it', link({ page: 'incident', id: it.previous }, null, 'another of this group')],
     ]),
     h('p', { class: 'decision' }, h('span', { class: 'none' }, decision?.decision_type ?? 'NO_ACTION'), decision ? ` — ${decision.reason}` : '',
@@ -124,6 +126,7 @@ function timeline(story) {
     ...events.map((one) => [one.ts, severity(one.severity, one.status === 'resolved'), `event ${one.status}`, one.annotations?.summary ?? one.event_type]),
     ...revisions.map((one) => [one.ts, severity(one.severity, one.status === 'resolved'), `incident ${one.status}`, one.reason]),
     ...decisions.map((one) => [one.ts, '', one.decision_type, one.reason]),
+    ...(story.marks ?? []).map((one) => [one.ts, '', `marked ${one.verdict}`, `by ${one.by}${one.note ? `: ${one.note}` : ''}`]),
   ].map((row, at) => [row, at]).sort(([a, i], [b, j]) => (a[0] < b[0] ? -1 : a[0] > b[0] ? 1 : i - j)).map(([row]) => row);
   return [
     h('h2', null, 'Lanes'),

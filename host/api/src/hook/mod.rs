@@ -1,9 +1,8 @@
-//! Hooks: the one place where something is taken in. Programs that observe deliver what they saw, and are told when it is recorded.
+//! Hooks: programs that observe deliver what they saw, and are told when it is recorded.
 //!
 //! A delivery comes from a stranger like every other request. Who it is is known before its body is read, or, where it is signed,
 //! before anything in it is looked at; how long it is stands in its head, so that all bodies that are held at once have a limit.
 
-mod body;
 mod meters;
 mod secret;
 mod taking;
@@ -13,9 +12,7 @@ use std::collections::BTreeMap;
 use orion_metrics::{FamilyType, Text};
 use orion_model::HookKind;
 use serde_json::{Value, json};
-use tokio::sync::Semaphore;
 
-pub(crate) use self::body::BODIES_BYTES;
 use self::meters::HookMeters;
 pub use self::secret::{BadSecret, Secret};
 pub(crate) use self::taking::{Peer, only_delivered, take};
@@ -155,9 +152,4 @@ impl Hooks {
         let mut family = text.family("orion_webhook_duration_seconds", FamilyType::Histogram, help);
         self.0.values().for_each(|open| family.histogram(&[("hook", &open.hook.name)], &open.meters.took));
     }
-}
-
-/// Room for the bodies that are held at once.
-pub(crate) fn room() -> Semaphore {
-    Semaphore::new(BODIES_BYTES)
 }

@@ -13,14 +13,18 @@ use orion_model::HookKind;
 use serde_json::json;
 
 use super::secret::{Shown, shown};
-use super::{Delivery, NotTaken, Open, Taken, body};
+use super::{Delivery, NotTaken, Open, Taken};
 use crate::access::Refused;
+use crate::body;
 use crate::desk::Desk;
 use crate::problem::Problem;
 use crate::serve::refuse;
 
 /// When who could not be heard may come again.
 const AGAIN_SECONDS: u64 = 5;
+
+/// Bytes of a delivery: a thousand alerts of a kilobyte.
+const MAX_BODY_BYTES: usize = 1024 * 1024;
 
 /// Headers of a CloudEvent begin so.
 const ATTRIBUTES: &str = "ce-";
@@ -86,7 +90,7 @@ async fn take_at(desk: &Desk, open: &Open, peer: SocketAddr, request: Request<Bo
         },
     };
     let content_type = content_type(hook.kind, &head.headers)?;
-    let body = body::read(&head.headers, content, &desk.room).await?;
+    let body = body::read(&head.headers, content, MAX_BODY_BYTES, &desk.room).await?;
     let signature = match signed {
         None => None,
         Some((secret, signed)) => match secret.signature(&signed, &body) {

@@ -13,7 +13,7 @@ mod explain;
 mod given;
 mod inspect;
 mod new;
-mod play;
+pub(crate) mod play;
 mod run;
 mod show;
 mod workload;

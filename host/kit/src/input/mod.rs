@@ -1,6 +1,6 @@
 //! What a plugin is shown at an author's desk: frames from a file, a recording or a Prometheus, and events of an audit trail.
 
-mod csv;
+pub(crate) mod csv;
 mod events;
 mod frames;
 

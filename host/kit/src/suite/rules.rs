@@ -58,6 +58,11 @@ impl Rules {
         Ok(Self { shelf, defaults: Defaults { interval_millis: DEFAULT_INTERVAL_MILLIS, sources, log_dirs: None } })
     }
 
+    /// The plugins that rules may name.
+    pub fn shelf(&self) -> &Shelf {
+        &self.shelf
+    }
+
     /// The rule files of a suite. The error is a report for a person.
     pub fn load(&self, suite: &Suite) -> Result<LoadedRules, String> {
         let mut loaded = LoadedRules::default();

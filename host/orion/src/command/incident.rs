@@ -4,14 +4,16 @@ use std::process::ExitCode;
 
 use orion_api::{Found, Known, Register, Story};
 use orion_bus::{Entry, Reader, SqliteBus};
-use orion_model::{Incident, IncidentStatus};
+use orion_model::{Incident, IncidentStatus, Marked, Said};
+use serde::Serialize;
 use serde_json::json;
 
+use super::mark::{mark, marks};
 use crate::cli::{DataArgs, Failure, IncidentArgs, IncidentCommand};
 use crate::output::{columns, form, print_list, print_value};
 use crate::text::{self, short_id, span};
 
-/// Runs `list` or `show`.
+/// Runs `list`, `show`, `mark` or `marks`.
 pub fn incident(args: &IncidentArgs) -> Result<ExitCode, Failure> {
     match &args.command {
         IncidentCommand::List { data, open, output } => {
@@ -19,6 +21,8 @@ pub fn incident(args: &IncidentArgs) -> Result<ExitCode, Failure> {
             let values = incidents.iter().map(|incident| json!(incident)).collect();
             print_list(form(*output), values, |_| list_table(&incidents))?;
         }
+        IncidentCommand::Mark(args) => return mark(args),
+        IncidentCommand::Marks(args) => return marks(args),
         IncidentCommand::Show { id, data, output } => {
             let story = read_story(data, id)?;
             print_value(form(*output), &json!(story), || show_text(&story))?;
@@ -27,33 +31,48 @@ pub fn incident(args: &IncidentArgs) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// An incident of a list.
+#[derive(Serialize)]
+pub struct Listed {
+    /// Its last revision.
+    #[serde(flatten)]
+    incident: Incident,
+    /// What was thought of it last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mark: Option<Marked>,
+}
+
 /// The last revisions of the incidents of a deployment, newest first.
-pub fn read_incidents(data: &DataArgs, only_open: bool) -> Result<Vec<Incident>, Failure> {
+pub fn read_incidents(data: &DataArgs, only_open: bool) -> Result<Vec<Listed>, Failure> {
     let mut reader = open(data)?;
     let register = Register::read(&mut reader).map_err(Failure::configuration)?;
     let wanted = register.newest(None).filter(|known| !only_open || known.is_open());
     let positions: Vec<u64> = wanted.filter_map(Known::last_position).collect();
     let entries = reader.read_at(&positions).map_err(Failure::configuration)?;
-    let read = |entry: &Entry| serde_json::from_str(&entry.body).map_err(Failure::configuration);
+    let read = |entry: &Entry| {
+        let incident: Incident = serde_json::from_str(&entry.body).map_err(Failure::configuration)?;
+        let mark = register.marked(&Said::Useful { incident_id: incident.incident_id }).cloned();
+        Ok(Listed { incident, mark })
+    };
     entries.iter().map(read).collect()
 }
 
 fn read_story(data: &DataArgs, id: &str) -> Result<Story, Failure> {
     let mut reader = open(data)?;
     let register = Register::read(&mut reader).map_err(Failure::configuration)?;
-    let known = match register.find(id) {
-        Found::One(known) => known,
-        Found::None => {
-            let what = format!("no incident's id begins with `{id}`; see `orion incident list`");
-            return Err(Failure::Configuration(what));
-        }
-        Found::Several(count) => {
-            let what = format!("the ids of {count} incidents begin with `{id}`: give more of it");
-            return Err(Failure::Configuration(what));
-        }
-    };
+    let known = named(&register, id)?;
     let story = Story::read(&mut reader, known, u64::MAX).map_err(Failure::configuration)?;
     story.ok_or_else(|| Failure::Configuration(format!("the records of incident {id} are kept no more")))
+}
+
+/// The incident whose id begins so.
+pub fn named<'r>(register: &'r Register, id: &str) -> Result<&'r Known, Failure> {
+    let what = match register.find(id) {
+        Found::One(known) => return Ok(known),
+        Found::None => format!("no incident's id begins with `{id}`; see `orion incident list`"),
+        Found::Several(count) => format!("the ids of {count} incidents begin with `{id}`: give more of it"),
+    };
+    Err(Failure::Configuration(what))
 }
 
 fn open(data: &DataArgs) -> Result<Reader, Failure> {
@@ -61,19 +80,22 @@ fn open(data: &DataArgs) -> Result<Reader, Failure> {
 }
 
 /// The list as a table.
-pub fn list_table(incidents: &[Incident]) -> String {
+pub fn list_table(incidents: &[Listed]) -> String {
     if incidents.is_empty() {
         return "no incidents\n".to_owned();
     }
+    // Most deployments have none, and the line is long.
+    let has_marks = incidents.iter().any(|listed| listed.mark.is_some());
     let rows: Vec<Vec<String>> = incidents
         .iter()
-        .map(|incident| {
+        .map(|Listed { incident, mark }| {
             let lasted = incident.ts.millis_since(incident.opened_at);
             let state = match incident.status {
                 IncidentStatus::Resolved => format!("resolved after {}", span(lasted)),
                 _ => "open".to_owned(),
             };
-            vec![
+            let mark = mark.as_ref().map_or("", |marked| marked.mark.said.verdict());
+            let mut row = vec![
                 short_id(&incident.incident_id.to_string()),
                 incident.opened_at.to_string(),
                 state,
@@ -81,11 +103,15 @@ pub fn list_table(incidents: &[Incident]) -> String {
                 incident.incident_type.clone(),
                 incident.event_count.to_string(),
                 "NO_ACTION".to_owned(),
-                incident.summary.clone(),
-            ]
+            ];
+            row.extend(has_marks.then(|| mark.to_owned()));
+            row.push(incident.summary.clone());
+            row
         })
         .collect();
-    columns(&["ID", "OPENED", "STATE", "SEVERITY", "TYPE", "EVENTS", "DECISION", "SUMMARY"], &rows)
+    let head = ["ID", "OPENED", "STATE", "SEVERITY", "TYPE", "EVENTS", "DECISION"].into_iter();
+    let head: Vec<&str> = head.chain(has_marks.then_some("MARK")).chain(["SUMMARY"]).collect();
+    columns(&head, &rows)
 }
 
 fn show_text(story: &Story) -> String {
@@ -111,6 +137,13 @@ fn show_text(story: &Story) -> String {
     text.push_str("\ndecisions\n");
     for decision in &story.decisions {
         text.push_str(&format!("  {}  NO_ACTION  {}\n", decision.ts, decision.reason));
+    }
+    if !story.marks.is_empty() {
+        text.push_str("\nmarks\n");
+    }
+    for marked in &story.marks {
+        let note = marked.mark.note.as_deref().map(|note| format!(": {note}")).unwrap_or_default();
+        text.push_str(&format!("  {}  {}, by {}{note}\n", marked.ts, marked.mark.said.verdict(), marked.mark.by));
     }
     text.push_str("\nevents\n");
     for event in &story.events {

@@ -190,6 +190,7 @@ impl Engine {
             generation: self.generation.subscribe(),
             files: self.files.subscribe(),
             lock_outs: Arc::default(),
+            marks: Arc::default(),
         }
     }
 

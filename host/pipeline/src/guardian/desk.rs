@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use orion_bus::{Entry, Loaded, RecordKind};
-use orion_model::{Event, RecordId, Severity, Status, Timestamp};
+use orion_model::{Event, RecordId, Severity, Status, Timestamp, is_mark};
 
 use super::attempt::{Answer, Unfit};
 use super::correlation::CorrelationRun;
@@ -82,7 +82,8 @@ impl Readers {
     /// For each correlation the places of the events that it may read, in order.
     fn sort_out(&self, events: &[(u64, Event)]) -> Vec<Vec<usize>> {
         let mut wanted = vec![Vec::new(); self.correlations];
-        for (place, (_, event)) in events.iter().enumerate() {
+        // What a person thought of an incident makes none, also where a correlation reads events of any type.
+        for (place, (_, event)) in events.iter().enumerate().filter(|(_, (_, event))| !is_mark(event)) {
             let of_type = self.by_type.get(&event.event_type).into_iter().flatten();
             for index in of_type.chain(&self.of_any_type) {
                 if let Some(wanted) = wanted.get_mut(*index) {

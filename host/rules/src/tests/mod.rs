@@ -82,7 +82,10 @@ pub(crate) fn parse(text: &str) -> Parsed {
 
 /// The file, of which there must be nothing to say.
 pub(crate) fn accept(text: &str) -> RuleFile {
-    let parsed = parse(text);
+    nothing_to_say(text, parse(text))
+}
+
+fn nothing_to_say(text: &str, parsed: Parsed) -> RuleFile {
     assert_eq!(said(&parsed), Vec::<String>::new(), "{text}");
     parsed.file.unwrap()
 }

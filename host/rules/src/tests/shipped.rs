@@ -2,15 +2,24 @@
 
 use orion_model::{Labels, Severity};
 
-use super::accept;
-use crate::{Group, TemplateData};
+use super::{catalog, nothing_to_say, plugin};
+use crate::{Group, RuleFile, TemplateData, parse_file};
 
-const FILES: [(&str, &str); 4] = [
+const FILES: [(&str, &str); 5] = [
     ("media-stack.yaml", include_str!("../../../../rules/media-stack.yaml")),
     ("host.yaml", include_str!("../../../../rules/host.yaml")),
     ("monitoring.yaml", include_str!("../../../../rules/monitoring.yaml")),
     ("orion.yaml", include_str!("../../../../rules/orion.yaml")),
+    ("unusual.yaml", include_str!("../../../../rules/unusual.yaml")),
 ];
+
+/// With the detector that ships in the place of the one that is made up for tests.
+fn accept(text: &str) -> RuleFile {
+    let mut catalog = catalog();
+    catalog.0.retain(|manifest| manifest.name != "anomaly");
+    catalog.0.push(plugin(include_str!("../../../../plugins/anomaly/plugin.toml")));
+    nothing_to_say(text, parse_file("test.yaml", text, &catalog))
+}
 
 #[test]
 fn there_is_nothing_to_say_about_them() {
@@ -104,6 +113,7 @@ fn what_is_only_for_the_record_is_read_by_no_rule() {
     let events = [
         ("confinement_attested", Severity::Info),
         ("confinement_attested", Severity::Warning),
+        ("incident_marked", Severity::Info),
         ("log_line_cut", Severity::Info),
     ];
     for (event_type, severity) in events {

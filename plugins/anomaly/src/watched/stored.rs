@@ -30,7 +30,7 @@ impl Stored for Watched {
         let values = Memory::read(from)?;
         let deep = if bool::read(from)? { Some(Box::new(Deep::read(from)?)) } else { None };
         let episode = if bool::read(from)? { Some(Box::new(Episode::read(from)?)) } else { None };
-        Some(Self { first, samples, quiet, last_score, values, deep, episode })
+        Some(Self { first, samples, quiet, last_score, values, deep, episode, near: None })
     }
 }
 

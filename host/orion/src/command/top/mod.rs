@@ -19,7 +19,7 @@ use self::board::Board;
 use self::look::Look;
 use self::page::page;
 use self::terminal::{Key, Terminal};
-use crate::cli::{Failure, Output, duration};
+use crate::cli::{Failure, ListenArgs, Output, duration};
 use crate::output::{form, print_value};
 use crate::remote::{Remote, RemoteArgs};
 use crate::setup::{self, Signals};
@@ -32,6 +32,8 @@ const PAUSED: &str = "paused: space goes on";
 pub struct TopArgs {
     #[command(flatten)]
     pub remote: RemoteArgs,
+    #[command(flatten)]
+    pub listen: ListenArgs,
     /// Time between two looks
     #[arg(long, value_name = "DURATION", default_value = "2s", value_parser = duration)]
     pub every: i64,
@@ -45,7 +47,7 @@ pub struct TopArgs {
 
 /// Shows until `q` or a signal, or once.
 pub fn top(args: &TopArgs) -> Result<ExitCode, Failure> {
-    let remote = Remote::of(&args.remote)?;
+    let remote = Remote::of(&args.remote, &args.listen)?;
     let is_live = !args.once && args.output.is_none() && std::io::stdout().is_terminal();
     let every = Duration::from_millis(u64::try_from(args.every).unwrap_or(u64::MAX));
     setup::runtime()?.block_on(async {

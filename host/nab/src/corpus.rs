@@ -99,13 +99,15 @@ impl Series {
     }
 }
 
+/// How many rows at the start of so many are not scored.
 #[expect(
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
     reason = "a part of a file's rows"
 )]
-fn probation(rows: usize) -> usize {
+#[must_use]
+pub fn probation(rows: usize) -> usize {
     ((PROBATION * rows as f64).floor() as usize).min(MOST_PROBATION_ROWS)
 }
 

@@ -1,4 +1,4 @@
-//! The body of a delivery, with limits in bytes and in seconds. Nothing else here reads one.
+//! The body of what is sent, with limits in bytes and in seconds. Nothing else here reads one.
 
 use std::time::Duration;
 
@@ -9,27 +9,30 @@ use tokio::sync::Semaphore;
 
 use crate::problem::Problem;
 
-/// Bytes of a body: a thousand alerts of a kilobyte.
-pub(super) const MAX_BODY_BYTES: usize = 1024 * 1024;
-
-/// Bytes of all bodies that are held at once.
-pub(crate) const BODIES_BYTES: usize = 32 * MAX_BODY_BYTES;
+/// Bytes of all bodies that are held at once: of the largest kind, deliveries, some dozens.
+const BODIES_BYTES: usize = 32 * 1024 * 1024;
 
 /// How long a body may take, room for it included. A megabyte takes one second on the slowest line that anybody monitors over.
 const BODY_SECONDS: u64 = 5;
 
-/// Reads a body whose length is known, when there is room for it.
-pub(super) async fn read(headers: &HeaderMap, body: Body, room: &Semaphore) -> Result<Vec<u8>, Problem> {
-    read_within(headers, body, room, Duration::from_secs(BODY_SECONDS)).await
+/// Room for the bodies that are held at once.
+pub(crate) fn room() -> Semaphore {
+    Semaphore::new(BODIES_BYTES)
+}
+
+/// Reads a body of so many bytes at most, whose length is known, when there is room for it.
+pub(crate) async fn read(headers: &HeaderMap, body: Body, most: usize, room: &Semaphore) -> Result<Vec<u8>, Problem> {
+    read_within(headers, body, most, room, Duration::from_secs(BODY_SECONDS)).await
 }
 
 async fn read_within(
     headers: &HeaderMap,
     body: Body,
+    most: usize,
     room: &Semaphore,
     patience: Duration,
 ) -> Result<Vec<u8>, Problem> {
-    let length = length_of(headers)?;
+    let length = length_of(headers, most)?;
     let whole = async {
         let permits = u32::try_from(length).unwrap_or(u32::MAX);
         let _room = room.acquire_many(permits).await.map_err(|_| Problem::nobody_there())?;
@@ -46,15 +49,15 @@ async fn read_within(
 }
 
 /// How long it is, as its head says. HTTP sees to it that there is no more.
-fn length_of(headers: &HeaderMap) -> Result<usize, Problem> {
+fn length_of(headers: &HeaderMap, most: usize) -> Result<usize, Problem> {
     let length = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
     match length {
         None => {
             let what = "the length of the body has to be said beforehand, in `Content-Length`";
             Err(Problem::new(StatusCode::LENGTH_REQUIRED, what))
         }
-        Some(length) if length > MAX_BODY_BYTES => {
-            let what = format!("the body has {length} bytes; at most {MAX_BODY_BYTES} are taken: deliver less at once");
+        Some(length) if length > most => {
+            let what = format!("the body has {length} bytes; at most {most} are taken: send less at once");
             Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, what))
         }
         Some(length) => Ok(length),
@@ -69,17 +72,19 @@ fn broken_off() -> Problem {
 mod tests {
     use super::*;
 
+    const MOST: usize = 1_000;
+
     async fn read_of(length: &str, bytes: usize) -> Result<usize, Problem> {
         let headers = HeaderMap::from_iter([(header::CONTENT_LENGTH, length.parse().unwrap())]);
-        read(&headers, Body::from(vec![b'x'; bytes]), &Semaphore::new(BODIES_BYTES)).await.map(|body| body.len())
+        read(&headers, Body::from(vec![b'x'; bytes]), MOST, &room()).await.map(|body| body.len())
     }
 
     #[tokio::test]
     async fn a_body_has_so_many_bytes_and_says_so_beforehand() {
-        assert_eq!(read_of(&MAX_BODY_BYTES.to_string(), MAX_BODY_BYTES).await, Ok(MAX_BODY_BYTES));
-        let refused = read_of(&(MAX_BODY_BYTES + 1).to_string(), MAX_BODY_BYTES + 1).await.unwrap_err();
+        assert_eq!(read_of(&MOST.to_string(), MOST).await, Ok(MOST));
+        let refused = read_of(&(MOST + 1).to_string(), MOST + 1).await.unwrap_err();
         assert_eq!(refused.status(), StatusCode::PAYLOAD_TOO_LARGE);
-        let without = read(&HeaderMap::new(), Body::from("x"), &Semaphore::new(BODIES_BYTES)).await.unwrap_err();
+        let without = read(&HeaderMap::new(), Body::from("x"), MOST, &room()).await.unwrap_err();
         assert_eq!(without.status(), StatusCode::LENGTH_REQUIRED);
         assert_eq!(read_of("2", 1).await.unwrap_err().status(), StatusCode::BAD_REQUEST);
     }
@@ -89,12 +94,12 @@ mod tests {
         let headers = HeaderMap::from_iter([(header::CONTENT_LENGTH, "1".parse().unwrap())]);
         let never = || Body::from_stream(futures_util::stream::pending::<Result<Vec<u8>, std::io::Error>>());
         let brief = Duration::from_millis(1);
-        let slow = read_within(&headers, never(), &Semaphore::new(1), brief).await.unwrap_err();
+        let slow = read_within(&headers, never(), MOST, &Semaphore::new(1), brief).await.unwrap_err();
         assert_eq!(slow.status(), StatusCode::REQUEST_TIMEOUT);
-        let full = read_within(&headers, Body::from("x"), &Semaphore::new(0), brief).await.unwrap_err();
+        let full = read_within(&headers, Body::from("x"), MOST, &Semaphore::new(0), brief).await.unwrap_err();
         assert_eq!(full.status(), StatusCode::REQUEST_TIMEOUT);
         assert_eq!(
-            read_within(&headers, Body::from("x"), &Semaphore::new(1), Duration::from_secs(30)).await,
+            read_within(&headers, Body::from("x"), MOST, &Semaphore::new(1), Duration::from_secs(30)).await,
             Ok(vec![b'x'])
         );
     }

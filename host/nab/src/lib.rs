@@ -2,10 +2,11 @@
 //!
 //! A detector gives every row of every series a score. One threshold for all series, the best there is, says which rows are
 //! detections; each window is worth more the earlier it is detected, and each detection outside costs. So what is measured
-//! is the order in which a detector puts rows, over all series at once. The data is never part of this repository.
+//! is the order in which a detector puts rows, over all series at once. The data is never part of this repository; `orion-kit evaluate`
+//! scores people's own by the same rules.
 
 mod corpus;
 mod scoring;
 
-pub use corpus::{Corpus, CorpusError, Row, Series};
+pub use corpus::{Corpus, CorpusError, Row, Series, probation};
 pub use scoring::{Outcome, Profile, Profiles, score};

@@ -1,0 +1,223 @@
+//! `orion incident mark`: what a person thought of an incident, for who evaluates rules later.
+//!
+//! One process has a data folder. So a host that runs there records the mark, asked over HTTP; where none runs, this command does.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::{Args, ValueEnum};
+use orion_api::Register;
+use orion_bus::{Ownership, SqliteBus, ownership};
+use orion_model::{Clock, Mark, Marked, Said};
+use orion_pipeline::clock::SystemClock;
+use orion_pipeline::marks::mark_stopped;
+use serde_json::{Map, Value, json};
+
+use super::incident::named;
+use crate::cli::{DataArgs, Failure, ListenArgs, Output};
+use crate::keep::RotateArgs;
+use crate::output::{columns, form, print_list, print_value};
+use crate::past::{Moment, moment};
+use crate::remote::{Remote, RemoteArgs};
+use crate::setup;
+use crate::text::short_id;
+
+/// Variables in which systems keep the name of who is logged in.
+const USER_VARIABLES: [&str; 2] = ["USER", "LOGNAME"];
+
+/// Arguments of `orion incident mark`.
+#[derive(Args)]
+pub struct MarkArgs {
+    /// Id of the incident, or how it begins
+    #[arg(required_unless_present = "missed", requires = "verdict")]
+    pub id: Option<String>,
+    /// What you think of it
+    #[arg(value_enum)]
+    pub verdict: Option<Verdict>,
+    /// Mark a time in which something happened and no incident told of it
+    #[arg(long, requires_all = ["from", "to"], conflicts_with = "id")]
+    pub missed: bool,
+    /// When what was missed began: 2026-01-31T12:00:00Z, or how long ago, as 2h
+    #[arg(long, value_name = "TIME", value_parser = moment, requires = "missed")]
+    pub from: Option<Moment>,
+    /// When it was over
+    #[arg(long, value_name = "TIME", value_parser = moment, requires = "missed")]
+    pub to: Option<Moment>,
+    /// Why, in one line
+    #[arg(long, value_name = "TEXT")]
+    pub note: Option<String>,
+    /// Who marks [default: the name you are logged in by]; where a token says so, that counts
+    #[arg(long, value_name = "NAME")]
+    pub by: Option<String>,
+    #[command(flatten)]
+    pub data: DataArgs,
+    #[command(flatten)]
+    pub rotate: RotateArgs,
+    #[command(flatten)]
+    pub listen: ListenArgs,
+    #[command(flatten)]
+    pub remote: RemoteArgs,
+    /// How the mark is printed [default: table on a terminal, ndjson elsewhere]
+    #[arg(long, value_enum)]
+    pub output: Option<Output>,
+}
+
+/// What can be thought of an incident.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum Verdict {
+    /// It was right that it opened
+    Useful,
+    /// It should not have opened
+    Noise,
+}
+
+/// Records it.
+pub fn mark(args: &MarkArgs) -> Result<ExitCode, Failure> {
+    let by = match &args.by {
+        Some(by) => by.clone(),
+        None => user()?,
+    };
+    let what = What { args, by };
+    let is_elsewhere = args.remote.url.is_some();
+    let marked = match ownership(&args.data.memory_dir()).map_err(Failure::configuration)? {
+        Ownership::Nobody if !is_elsewhere => what.record(&args.data.memory_dir())?,
+        _ => what.ask()?,
+    };
+    print_value(form(args.output), &json!(marked), || format!("recorded: {}\n", marked.mark.message()))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+struct What<'a> {
+    args: &'a MarkArgs,
+    by: String,
+}
+
+impl What<'_> {
+    /// By a host that runs: the one that is named, or the one on the data folder.
+    fn ask(&self) -> Result<Marked, Failure> {
+        let Self { args, by } = self;
+        let now = SystemClock.now();
+        let (path, body) = match (&args.id, args.verdict, args.from.zip(args.to)) {
+            (Some(id), Some(verdict), _) => {
+                (format!("api/v1/incidents/{}/marks", plain(id)?), vec![("verdict".to_owned(), word(verdict).into())])
+            }
+            (_, _, Some((from, to))) => (
+                "api/v1/missed".to_owned(),
+                vec![("from".to_owned(), json!(from.as_of(now))), ("to".to_owned(), json!(to.as_of(now)))],
+            ),
+            _ => return Err(nothing()),
+        };
+        let mut body = Map::from_iter(body);
+        body.insert("by".to_owned(), by.as_str().into());
+        if let Some(note) = &args.note {
+            body.insert("note".to_owned(), note.as_str().into());
+        }
+        let remote = Remote::of(&args.remote, &args.listen)?;
+        let answer = setup::runtime()?.block_on(remote.post(&path, &Value::Object(body)));
+        serde_json::from_value(answer.map_err(Failure::Configuration)?).map_err(Failure::configuration)
+    }
+
+    /// By this process: no host runs.
+    fn record(&self, memory_dir: &Path) -> Result<Marked, Failure> {
+        let Self { args, by } = self;
+        let now = SystemClock.now();
+        let mut reader = SqliteBus::open_read_only(memory_dir).map_err(Failure::configuration)?;
+        let register = Register::read(&mut reader).map_err(Failure::configuration)?;
+        drop(reader);
+        let said = match (&args.id, args.verdict, args.from.zip(args.to)) {
+            (Some(id), Some(verdict), _) => {
+                let incident_id = named(&register, id)?.id;
+                match verdict {
+                    Verdict::Useful => Said::Useful { incident_id },
+                    Verdict::Noise => Said::Noise { incident_id },
+                }
+            }
+            (_, _, Some((from, to))) => Said::missed(from.as_of(now), to.as_of(now)),
+            _ => return Err(nothing()),
+        };
+        let mark = Mark { said, by: by.clone(), note: args.note.clone() };
+        mark.check().map_err(Failure::configuration)?;
+        let before = register.marked(&mark.said);
+        if let Some(same) = before.filter(|before| before.mark == mark) {
+            return Ok(same.clone());
+        }
+        let before = before.map(|before| before.event_id);
+        let recorded = mark_stopped(memory_dir, args.rotate.rotate_bytes, mark, before, now);
+        setup::runtime()?.block_on(recorded).map_err(Failure::configuration)
+    }
+}
+
+/// Arguments of `orion incident marks`.
+#[derive(Args)]
+pub struct MarksArgs {
+    #[command(flatten)]
+    pub data: DataArgs,
+    /// How the list looks [default: table on a terminal, ndjson elsewhere]
+    #[arg(long, value_enum)]
+    pub output: Option<Output>,
+}
+
+/// Lists what counts: the last mark of each incident, and what was missed.
+pub fn marks(args: &MarksArgs) -> Result<ExitCode, Failure> {
+    let mut reader = SqliteBus::open_read_only(&args.data.memory_dir()).map_err(Failure::configuration)?;
+    let register = Register::read(&mut reader).map_err(Failure::configuration)?;
+    let of_incidents = register.newest(None).filter_map(|known| known.mark.clone());
+    let mut marks: Vec<Marked> = of_incidents.chain(register.missed().cloned()).collect();
+    marks.sort_by_key(|marked| (std::cmp::Reverse(marked.ts), marked.event_id));
+    let values = marks.iter().map(|marked| json!(marked)).collect();
+    print_list(form(args.output), values, |_| table(&marks))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn table(marks: &[Marked]) -> String {
+    if marks.is_empty() {
+        return "no marks\n".to_owned();
+    }
+    let row = |marked: &Marked| {
+        let about = match &marked.mark.said {
+            Said::Useful { incident_id } | Said::Noise { incident_id } => short_id(&incident_id.to_string()),
+            Said::Missed { from, to } => format!("{from} to {to}"),
+        };
+        let note = marked.mark.note.clone().unwrap_or_default();
+        vec![marked.ts.to_string(), marked.mark.said.verdict().to_owned(), about, marked.mark.by.clone(), note]
+    };
+    columns(&["MARKED", "VERDICT", "ABOUT", "BY", "NOTE"], &marks.iter().map(row).collect::<Vec<_>>())
+}
+
+const fn word(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Useful => "useful",
+        Verdict::Noise => "noise",
+    }
+}
+
+/// What clap lets through nobody: an incident or a window is there.
+fn nothing() -> Failure {
+    Failure::Configuration("say which incident and what you think of it, or --missed with --from and --to".to_owned())
+}
+
+/// An id goes into an address, where everything else would mean something else.
+fn plain(id: &str) -> Result<&str, Failure> {
+    match !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        true => Ok(id),
+        false => Err(Failure::Configuration(format!("`{id}` is no id of an incident; see `orion incident list`"))),
+    }
+}
+
+fn user() -> Result<String, Failure> {
+    let named = USER_VARIABLES.iter().filter_map(|name| std::env::var(name).ok()).find(|name| !name.is_empty());
+    named.ok_or_else(|| Failure::Configuration("nobody is logged in by a name: say who marks with --by".to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_goes_into_an_address_is_an_id() {
+        assert!(plain("5b1c90d2").is_ok());
+        for wrong in ["", "../events", "5b 1c", "5b\r\n"] {
+            assert!(plain(wrong).is_err(), "{wrong}");
+        }
+    }
+}
