@@ -13,7 +13,7 @@ use orion_bus::{Ownership, SqliteBus, ownership};
 use orion_model::{Clock, Mark, Marked, Said};
 use orion_pipeline::clock::SystemClock;
 use orion_pipeline::marks::mark_stopped;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::healthcheck::reachable;
 use super::incident::named;
@@ -117,21 +117,23 @@ impl What<'_> {
     fn ask(&self, served: &Served) -> Result<Marked, Failure> {
         let Self { args, by } = self;
         let now = SystemClock.now();
-        let (path, mut body) = match (&args.id, args.verdict, args.from.zip(args.to)) {
+        let (path, body) = match (&args.id, args.verdict, args.from.zip(args.to)) {
             (Some(id), Some(verdict), _) => {
-                (format!("/api/v1/incidents/{}/marks", plain(id)?), json!({ "verdict": word(verdict) }))
+                (format!("/api/v1/incidents/{}/marks", plain(id)?), vec![("verdict".to_owned(), word(verdict).into())])
             }
-            (_, _, Some((from, to))) => {
-                ("/api/v1/missed".to_owned(), json!({ "from": from.as_of(now), "to": to.as_of(now) }))
-            }
+            (_, _, Some((from, to))) => (
+                "/api/v1/missed".to_owned(),
+                vec![("from".to_owned(), json!(from.as_of(now))), ("to".to_owned(), json!(to.as_of(now)))],
+            ),
             _ => return Err(nothing()),
         };
-        body["by"] = by.as_str().into();
+        let mut body = Map::from_iter(body);
+        body.insert("by".to_owned(), by.as_str().into());
         if let Some(note) = &args.note {
-            body["note"] = note.as_str().into();
+            body.insert("note".to_owned(), note.as_str().into());
         }
         let token = args.token_file.as_deref().map(token).transpose()?;
-        let body = body.to_string();
+        let body = Value::Object(body).to_string();
         let request =
             Request { method: "POST", path: &path, host: &served.name, token: token.as_deref(), body: Some(&body) };
         let timeout = Duration::from_millis(u64::try_from(args.timeout).unwrap_or(u64::MAX));
