@@ -1,12 +1,7 @@
 //! How `orion-kit evaluate` behaves: its numbers are those that one reckons by hand, its page needs nothing and runs nothing, and what is
 //! wrong with a file is said with its line.
 #![expect(clippy::disallowed_types, reason = "these tests start the binary and a browser; none of this is deployed")]
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a test that meets what it does not expect has failed"
-)]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that meets what it does not expect has failed")]
 
 #[path = "support/toolchains.rs"]
 mod toolchains;
