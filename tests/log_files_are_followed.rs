@@ -174,7 +174,7 @@ fn a_file_that_may_not_be_read_is_said_once_and_its_lines_come_when_it_may() {
     let orion = deployment.start_as(USER, &[]);
     begins(&deployment);
     let secret = log(&deployment, "secret.log");
-    File::create(&secret).unwrap().set_permissions(Permissions::from_mode(0)).unwrap();
+    File::create(&secret).unwrap().set_permissions(Permissions::from_mode(0o000)).unwrap();
     write(&deployment, "secret.log", "ERROR kept\n");
     deployment.wait_until("the trouble", |it| !it.events_of("log_unreadable", "firing").is_empty());
     write(&deployment, "app.log", "ERROR beside\n");

@@ -80,11 +80,7 @@ pub fn of_file(rules: &Rules, path: &Path, name: &str) -> Result<OneRule, Failur
 }
 
 fn defaults(source: &str) -> Defaults {
-    Defaults {
-        interval_millis: DEFAULT_INTERVAL_MILLIS,
-        sources: BTreeSet::from([source.to_owned()]),
-        log_dirs: None,
-    }
+    Defaults { interval_millis: DEFAULT_INTERVAL_MILLIS, sources: BTreeSet::from([source.to_owned()]), log_dirs: None }
 }
 
 fn quoted(text: &str) -> String {
