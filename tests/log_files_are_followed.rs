@@ -13,6 +13,9 @@ use serde_json::Value;
 
 use crate::support::Deployment;
 
+/// Where a step may end in the middle.
+pub const POINTS: [&str; 2] = ["logs::before_commit", "logs::after_commit"];
+
 /// Nobody listens there, and nobody asks: these rules have no queries.
 const NO_PROMETHEUS: &str = "http://127.0.0.1:9";
 
@@ -113,7 +116,8 @@ fn lines_that_belong_together_are_one_event() {
 #[test]
 fn a_crash_in_the_middle_loses_nothing_and_doubles_nothing() {
     const LINES: usize = 3_000;
-    for at in ["logs::before_commit:3", "logs::after_commit:3", "logs::before_commit:4"] {
+    for (point, hit) in [(POINTS[0], 3), (POINTS[1], 3), (POINTS[0], 4)] {
+        let at = &*format!("{point}:{hit}");
         let deployment = deployment(ERRORS);
         let mut orion = deployment.start_with(&[("ORION_CRASH_AT", at)]);
         begins(&deployment);

@@ -12,6 +12,9 @@ use serde_json::Value;
 
 use crate::support::Deployment;
 
+/// Where a step may end in the middle.
+pub const POINTS: [&str; 2] = ["streams::before_commit", "streams::after_commit"];
+
 /// Nobody listens there, and nobody asks: these rules have no queries for it.
 const NO_PROMETHEUS: &str = "http://127.0.0.1:9";
 
@@ -96,7 +99,8 @@ fn lines_of_streams_are_events_and_incidents_through_an_outage() {
 fn more_lines_than_a_page_has_come_once_each_through_a_crash() {
     /// More than two pages, and many of them of one instant.
     const LINES: i64 = 11_000;
-    for at in ["streams::before_commit:2", "streams::after_commit:2", "streams::before_commit:3"] {
+    for (point, hit) in [(POINTS[0], 2), (POINTS[1], 2), (POINTS[0], 3)] {
+        let at = &*format!("{point}:{hit}");
         let loki = loki();
         let deployment = deployment(&loki);
         let mut orion = deployment.start_with(&[("ORION_CRASH_AT", at)]);
