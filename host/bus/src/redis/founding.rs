@@ -80,7 +80,7 @@ impl Core {
     /// A file that has yet to follow the log behind the last loss has owners that are further on than its records. Another host's may
     /// be whole, and better to begin from.
     fn give_way(&self, greeted: &mut Greeted) -> Result<(), Trouble> {
-        if self.mirrored() >= greeted.is_whole_at() {
+        if greeted.is_whole(self.mirrored()) {
             greeted.gives_way_since = None;
             return Ok(());
         }

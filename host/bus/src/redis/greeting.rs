@@ -22,9 +22,6 @@ use crate::{Bus as _, SqliteBus};
 /// Positions that are left out after a server lost something where its clock is behind those it gave: more than it can have lost.
 pub(super) const LEFT_OUT_POSITIONS: u64 = 1_000_000;
 
-/// The file is not whole before what is taken over from the server is there, wherever the log goes on meanwhile.
-pub(super) const NOT_BEFORE_TAKEN_OVER: u64 = u64::MAX;
-
 /// Owner, in the host's own file, of what is known of the server.
 const RUN_OWNER: &str = "redis/run";
 
@@ -40,6 +37,8 @@ const WHOLE_UNTIL_KEY: &[u8] = b"whole_until";
 
 const STAGED_KEY: &[u8] = b"staged";
 
+const TAKING_OVER_KEY: &[u8] = b"taking_over";
+
 /// What is known of the server.
 #[derive(Debug, Default)]
 pub(super) struct Greeted {
@@ -53,6 +52,9 @@ pub(super) struct Greeted {
     whole_at: Option<u64>,
     /// How far the file held the log when it was whole last; of no meaning while it is.
     whole_until: u64,
+    /// Whether something is yet to be taken over from the server: the file is not whole before all of that is there, wherever the log
+    /// goes on meanwhile.
+    is_taking_over: bool,
     /// Whether what was taken over of owners, and what the log says of them since, is kept aside: it follows from records that the
     /// file does not hold yet ([`super::owners`]).
     pub(super) is_staged: bool,
@@ -82,6 +84,7 @@ impl Greeted {
             lineage: text(LINEAGE_KEY),
             whole_at: text(WHOLE_AT_KEY).and_then(|position| position.parse().ok()).filter(|position| *position > 0),
             whole_until: text(WHOLE_UNTIL_KEY).and_then(|position| position.parse().ok()).unwrap_or(0),
+            is_taking_over: text(TAKING_OVER_KEY).is_some_and(|taking_over| taking_over == "1"),
             is_staged: text(STAGED_KEY).is_some_and(|staged| staged == "1"),
             breaks: text(BREAKS_KEY).unwrap_or_default().lines().filter_map(Break::read).collect(),
             gives_way_for: GIVE_WAY,
@@ -95,6 +98,11 @@ impl Greeted {
         self.whole_at.unwrap_or(0)
     }
 
+    /// Whether it is, when it holds the log up to some position.
+    pub(super) fn is_whole(&self, mirrored: u64) -> bool {
+        !self.is_taking_over && mirrored >= self.is_whole_at()
+    }
+
     /// Up to where the file surely lacks nothing of the log, when it holds it up to some position.
     pub(super) fn lacks_nothing_until(&self, mirrored: u64) -> u64 {
         if self.whole_at.is_some() { self.whole_until } else { mirrored }
@@ -106,10 +114,16 @@ impl Greeted {
         self.breaks.get(..self.breaks.len() - unknown).unwrap_or_default()
     }
 
-    /// The file is not whole from here on, and what comes of owners is kept aside or not.
+    /// The file is not whole from here on before it has followed the log that far, and what comes of owners is kept aside or not.
     pub(super) fn is_torn(&mut self, mirrored: u64, whole_at: u64, is_staged: bool) {
         self.whole_until = self.lacks_nothing_until(mirrored);
-        (self.whole_at, self.is_staged) = (Some(whole_at), is_staged);
+        (self.whole_at, self.is_taking_over, self.is_staged) = (Some(whole_at), false, is_staged);
+    }
+
+    /// The same, and something is to be taken over first.
+    pub(super) fn takes_over(&mut self, mirrored: u64, whole_at: u64, is_staged: bool) {
+        self.is_torn(mirrored, whole_at, is_staged);
+        self.is_taking_over = true;
     }
 
     fn kept(&self) -> Commit {
@@ -121,6 +135,7 @@ impl Greeted {
             (BREAKS_KEY, Some(breaks)),
             (WHOLE_AT_KEY, Some(self.is_whole_at().to_string())),
             (WHOLE_UNTIL_KEY, Some(self.whole_until.to_string())),
+            (TAKING_OVER_KEY, Some(u8::from(self.is_taking_over).to_string())),
             (STAGED_KEY, Some(u8::from(self.is_staged).to_string())),
         ];
         Commit {
@@ -172,7 +187,7 @@ impl Core {
         self.join(&mut greeted, &known).await?;
         make_known(&self.link).await.map_err(|error| away(&error))?;
         self.has_met(&known.run, known.last_seq);
-        if greeted.run.as_ref() != Some(&known.run) || greeted.whole_at == Some(NOT_BEFORE_TAKEN_OVER) {
+        if greeted.run.as_ref() != Some(&known.run) || greeted.is_taking_over {
             self.make_good(&mut greeted, known, is_founder).await?;
         }
         greeted.connection = Some(number);
@@ -196,7 +211,7 @@ impl Core {
             self.give_back(&lost).await?;
             if is_founder {
                 // The server has of owners what the file has.
-                greeted.is_torn(self.mirrored(), NOT_BEFORE_TAKEN_OVER, false);
+                greeted.takes_over(self.mirrored(), self.seen(), false);
                 self.keep(greeted).await.map_err(Trouble::Refused)?;
             } else {
                 self.take_over_owners(greeted, &lost, &known.run).await?;
@@ -219,7 +234,7 @@ impl Core {
         // Of commits without records some may be lost though their position is not. What is kept aside is of the server as it was.
         let copies = is_filled || greeted.is_staged || lost.iter().any(|one| self.mirrored() >= one.survived);
         // Known before it is so, also to the next process.
-        greeted.is_torn(self.mirrored(), NOT_BEFORE_TAKEN_OVER, copies);
+        greeted.takes_over(self.mirrored(), self.seen(), copies);
         self.keep(greeted).await.map_err(Trouble::Refused)?;
         if is_filled {
             self.bring_missing_owners().await?;
@@ -248,7 +263,7 @@ impl Core {
         }
         if is_new || known.trimmed > self.mirrored() {
             let _still = self.intake.still().await?;
-            greeted.is_torn(self.mirrored(), NOT_BEFORE_TAKEN_OVER, true);
+            greeted.takes_over(self.mirrored(), self.seen(), true);
             self.keep(greeted).await.map_err(Trouble::Refused)?;
             self.copy_owners(&known.run).await?;
             greeted.is_torn(self.mirrored(), self.seen(), true);
@@ -284,7 +299,7 @@ impl Core {
 
     /// Notes in the host's own file what is known, and that the last loss is over if it is.
     pub(super) async fn keep(&self, greeted: &mut Greeted) -> Result<(), BusError> {
-        if greeted.whole_at.is_some_and(|position| self.mirrored() >= position) {
+        if greeted.whole_at.is_some() && greeted.is_whole(self.mirrored()) {
             if greeted.is_staged {
                 self.adopt_staged().await?;
             }
@@ -307,9 +322,9 @@ impl Core {
     pub(super) async fn settle_when_whole(&self) -> Result<(), BusError> {
         // Who greets at this moment waits for the file, and looks by itself.
         let Ok(mut greeted) = self.greeted.try_lock() else { return Ok(()) };
-        match greeted.whole_at {
-            Some(position) if self.mirrored() >= position => self.keep(&mut greeted).await,
-            _ => Ok(()),
+        match greeted.whole_at.is_some() && greeted.is_whole(self.mirrored()) {
+            true => self.keep(&mut greeted).await,
+            false => Ok(()),
         }
     }
 }

@@ -7,7 +7,7 @@ use super::scene::Scene;
 use crate::conformance::commit;
 use crate::redis::core::Trouble;
 use crate::redis::follower::take_over;
-use crate::redis::greeting::{LEFT_OUT_POSITIONS, NOT_BEFORE_TAKEN_OVER};
+use crate::redis::greeting::LEFT_OUT_POSITIONS;
 use crate::{Bus as _, StateChange};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -264,7 +264,7 @@ async fn a_takeover_that_broke_off_is_not_over_because_the_log_goes_on_and_one_t
     {
         // The answers stayed away before the first owner was there.
         let mut greeted = host.core.greeted.lock().await;
-        greeted.is_torn(host.core.mirrored(), NOT_BEFORE_TAKEN_OVER, true);
+        greeted.takes_over(host.core.mirrored(), host.core.seen(), true);
         host.core.keep(&mut greeted).await.unwrap();
     }
     host.core.has_mirrored(host.core.seen() + 10 * LEFT_OUT_POSITIONS);
@@ -274,4 +274,23 @@ async fn a_takeover_that_broke_off_is_not_over_because_the_log_goes_on_and_one_t
     host.core.greeted.lock().await.is_torn(host.core.mirrored(), host.core.mirrored(), true);
     host.core.settle_when_whole().await.unwrap();
     assert_eq!(owners().await, before);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_host_that_was_killed_in_the_middle_of_a_takeover_does_it_when_it_is_back() {
+    let mut scene = Scene::new(&["one", "two"]).await;
+    scene.observe(0).await;
+    scene.observe(1).await;
+    scene.follow_all().await;
+    {
+        let core = scene.hosts[1].core.clone();
+        let mut greeted = core.greeted.lock().await;
+        greeted.takes_over(core.mirrored(), core.seen(), true);
+        core.keep(&mut greeted).await.unwrap();
+    }
+    scene.hosts[1].restart().await;
+    scene.share();
+    scene.observe(0).await;
+    scene.observe(1).await;
+    scene.check().await;
 }
