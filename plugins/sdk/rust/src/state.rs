@@ -44,48 +44,61 @@ pub(crate) fn check_version(found: u32, own: u32) -> Result<(), Refused> {
 /// all of them for every frame.
 pub struct SeriesState<V> {
     version: u32,
-    values: Vec<Option<V>>,
+    slots: Vec<Slot<V>>,
+    /// Each once, however often it changes until it is saved: a list of changes would grow with every sample.
     dirty: Vec<SeriesId>,
+}
+
+struct Slot<V> {
+    value: Option<V>,
+    is_dirty: bool,
+}
+
+impl<V> Slot<V> {
+    const EMPTY: Self = Self { value: None, is_dirty: false };
 }
 
 impl<V: Stored> SeriesState<V> {
     /// Empty, of the version that the manifest says.
     pub const fn of_version(version: u32) -> Self {
-        Self { version, values: Vec::new(), dirty: Vec::new() }
+        Self { version, slots: Vec::new(), dirty: Vec::new() }
     }
 
     /// A value, to look at.
     pub fn get(&self, series: SeriesId) -> Option<&V> {
-        self.values.get(series as usize)?.as_ref()
+        self.slots.get(series as usize)?.value.as_ref()
     }
 
     /// Puts a value: it will be saved.
     pub fn insert(&mut self, series: SeriesId, value: V) {
-        self.place(series, value);
-        self.dirty.push(series);
-    }
-
-    fn place(&mut self, series: SeriesId, value: V) {
-        let index = series as usize;
-        if self.values.len() <= index {
-            self.values.resize_with(index + 1, || None);
-        }
-        if let Some(slot) = self.values.get_mut(index) {
-            *slot = Some(value);
+        let slot = slot(&mut self.slots, series);
+        slot.value = Some(value);
+        if !std::mem::replace(&mut slot.is_dirty, true) {
+            self.dirty.push(series);
         }
     }
 
     /// Removes a value.
     pub fn remove(&mut self, series: SeriesId) {
-        if self.values.get_mut(series as usize).and_then(Option::take).is_some() {
+        let Some(slot) = self.slots.get_mut(series as usize) else { return };
+        if slot.value.take().is_some() && !std::mem::replace(&mut slot.is_dirty, true) {
             self.dirty.push(series);
         }
     }
 
     /// All values, by number of the series.
     pub fn iter(&self) -> impl Iterator<Item = (SeriesId, &V)> {
-        (0..).zip(&self.values).filter_map(|(series, value)| Some((series, value.as_ref()?)))
+        (0..).zip(&self.slots).filter_map(|(series, slot)| Some((series, slot.value.as_ref()?)))
     }
+}
+
+#[expect(clippy::indexing_slicing, reason = "it was made just now if it was not there")]
+fn slot<V>(slots: &mut Vec<Slot<V>>, series: SeriesId) -> &mut Slot<V> {
+    let index = series as usize;
+    if slots.len() <= index {
+        slots.resize_with(index + 1, || Slot::EMPTY);
+    }
+    &mut slots[index]
 }
 
 impl<V: Stored> Stateful for SeriesState<V> {
@@ -93,7 +106,7 @@ impl<V: Stored> Stateful for SeriesState<V> {
         check_version(version, self.version)?;
         for entry in &entries {
             let (series, value) = read_entry::<SeriesId, V>(entry)?;
-            self.place(series, value);
+            slot(&mut self.slots, series).value = Some(value);
         }
         Ok(())
     }
@@ -101,8 +114,12 @@ impl<V: Stored> Stateful for SeriesState<V> {
     fn checkpoint(&mut self) -> Vec<Entry> {
         let mut dirty = std::mem::take(&mut self.dirty);
         dirty.sort_unstable();
-        dirty.dedup();
-        dirty.iter().map(|series| Entry { key: written(series), value: self.get(*series).map(written) }).collect()
+        let entry = |series: SeriesId| {
+            let slot = slot(&mut self.slots, series);
+            slot.is_dirty = false;
+            Entry { key: written(&series), value: slot.value.as_ref().map(written) }
+        };
+        dirty.into_iter().map(entry).collect()
     }
 
     fn series_dropped(&mut self, ids: &[SeriesId]) {
