@@ -12,6 +12,7 @@ use orion_pipeline::clock::SystemClock;
 use serde_json::Value;
 
 use crate::support::Deployment;
+use crate::support::lines::{found, wait_for};
 
 /// Where a step may end in the middle.
 pub const POINTS: [&str; 2] = ["logs::before_commit", "logs::after_commit"];
@@ -57,15 +58,6 @@ fn log(deployment: &Deployment, name: &str) -> PathBuf {
 fn write(deployment: &Deployment, name: &str, text: &str) {
     let mut file = OpenOptions::new().create(true).append(true).open(log(deployment, name)).unwrap();
     file.write_all(text.as_bytes()).unwrap();
-}
-
-fn found(deployment: &Deployment) -> Vec<String> {
-    let what = |event: &Value| event["data"]["what"].as_str().unwrap().to_owned();
-    deployment.events_of("app_errors", "occurred").iter().map(what).collect()
-}
-
-fn wait_for(deployment: &Deployment, count: usize) {
-    deployment.wait_until(&format!("{count} events"), |it| found(it).len() >= count);
 }
 
 #[test]

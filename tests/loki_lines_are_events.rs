@@ -8,9 +8,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use orion_lab::{LokiAnswer, LokiStandIn};
 use orion_model::Clock as _;
 use orion_pipeline::clock::SystemClock;
-use serde_json::Value;
 
 use crate::support::Deployment;
+use crate::support::lines::{found, wait_for};
 
 /// Where a step may end in the middle.
 pub const POINTS: [&str; 2] = ["streams::before_commit", "streams::after_commit"];
@@ -52,15 +52,6 @@ fn now_nanos() -> i64 {
 
 fn begins(deployment: &Deployment) {
     deployment.wait_until("the first look", |it| it.offset_of(OWNER).is_some());
-}
-
-fn found(deployment: &Deployment) -> Vec<String> {
-    let what = |event: &Value| event["data"]["what"].as_str().unwrap().to_owned();
-    deployment.events_of("app_errors", "occurred").iter().map(what).collect()
-}
-
-fn wait_for(deployment: &Deployment, count: usize) {
-    deployment.wait_until(&format!("{count} events"), |it| found(it).len() >= count);
 }
 
 #[test]

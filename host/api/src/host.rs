@@ -6,12 +6,12 @@ use std::path::Path;
 use async_trait::async_trait;
 use orion_bus::{BusError, Reader};
 use orion_metrics::Text;
-use orion_model::{Mark, Marked, RecordId};
+use orion_model::{Delivery, Mark, Marked, RecordId, Taken};
 use serde_json::{Map, Value};
 use tokio::sync::watch;
 
 use crate::health::Health;
-use crate::hook::{Delivery, NotTaken, Taken};
+use crate::hook::NotTaken;
 
 /// A host that observes. Nothing that is asked here changes what it observes or what it does.
 #[async_trait]

@@ -40,7 +40,7 @@ mod token;
 
 pub use access::{Access, MissingAccess};
 pub use health::{Component, Health};
-pub use hook::{BadSecret, Delivery, Hook, NotTaken, OpenHooks, Secret, Taken};
+pub use hook::{BadSecret, Hook, NotTaken, OpenHooks, Secret};
 pub use host::{Audit, Host, RulePage};
 pub use listen::{DEFAULT_LISTEN, InvalidListen, Listen, ListenError, Listener};
 pub use register::{Age, Found, Known, Register};

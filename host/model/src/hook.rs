@@ -1,4 +1,4 @@
-//! What programs that deliver what they observed may speak.
+//! Hooks: what programs that deliver what they observed may speak, what one of them delivers, and what became of it.
 
 use std::fmt;
 use std::str::FromStr;
@@ -48,4 +48,32 @@ impl FromStr for HookKind {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         Self::ALL.into_iter().find(|kind| kind.as_str() == text).ok_or_else(|| UnknownHookKind(text.to_owned()))
     }
+}
+
+/// What came to a hook, from somebody who may deliver there.
+#[derive(Clone, Debug, Default)]
+pub struct Delivery {
+    /// The hook.
+    pub hook: String,
+    /// What its body is, without parameters and in small letters; empty where there is none.
+    pub content_type: String,
+    /// The headers `ce-…`: their names without that, and what they say.
+    pub attributes: Vec<(String, String)>,
+    /// The signature that was found to hold, where there was one.
+    pub signature: Option<Vec<u8>>,
+    /// Its body.
+    pub body: Vec<u8>,
+}
+
+/// What became of a delivery that was taken.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Taken {
+    /// Events that are recorded now.
+    pub recorded: usize,
+    /// Events that were recorded already.
+    pub known: usize,
+    /// What of it is no event.
+    pub put_aside: usize,
+    /// Why the first of that is none.
+    pub reason: Option<String>,
 }

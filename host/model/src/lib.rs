@@ -24,7 +24,7 @@ pub use decision::{AutonomyLevel, Decision, DecisionType, UnknownAutonomyLevel};
 pub use event::{Event, Evidence, Status};
 pub use finding::{Change, ChangeKind, Field, Finding, Scalar};
 pub use frame::{Frame, SeriesId, SeriesTable};
-pub use hook::{HookKind, UnknownHookKind};
+pub use hook::{Delivery, HookKind, Taken, UnknownHookKind};
 pub use id::{Digest, Fingerprint, IdBuilder, RecordId};
 pub use incident::{Incident, IncidentStatus};
 pub use label_text::{read_labels, write_labels};

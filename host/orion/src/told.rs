@@ -7,10 +7,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use async_trait::async_trait;
-use orion_api::{Audit, Component, Delivery, Health, Host, NotTaken, RulePage, Taken};
+use orion_api::{Audit, Component, Health, Host, NotTaken, RulePage};
 use orion_bus::{BusError, Reader, RedisBus, RedisServer, Role, survey};
 use orion_metrics::{FamilyType, Text};
-use orion_model::{Mark, Marked, RecordId};
+use orion_model::{Delivery, Mark, Marked, RecordId, Taken};
 use orion_pipeline::memory;
 use orion_pipeline::observer::Observer;
 use orion_pipeline::outside::hook::{self, Hooks};
@@ -223,11 +223,7 @@ impl Host for Told {
     }
 
     async fn take(&self, delivery: Delivery) -> Result<Taken, NotTaken> {
-        let Delivery { hook, content_type, attributes, signature, body } = delivery;
-        let delivery = hook::Delivery { hook, content_type, attributes, signature, body };
-        let hook::Taken { recorded, known, put_aside, reason } =
-            self.hooks.take(delivery).await.map_err(|why| not_taken(&why))?;
-        Ok(Taken { recorded, known, put_aside, reason })
+        self.hooks.take(delivery).await.map_err(|why| not_taken(&why))
     }
 
     fn audit(&self) -> Audit {

@@ -2,8 +2,8 @@
 //!
 //! The input is the kind and what the body is called on one line, a line for each attribute in the head, an empty line, the body.
 
-use orion_model::{HookKind, Timestamp};
-use orion_pipeline::outside::hook::{Delivery, probe};
+use orion_model::{Delivery, HookKind, Timestamp};
+use orion_pipeline::outside::hook::probe;
 
 /// The corpus tells of the evening of this time.
 const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);

@@ -28,34 +28,6 @@ pub struct Hook {
     pub secret: Option<Secret>,
 }
 
-/// What came to a hook, from somebody who may deliver there.
-#[derive(Clone, Debug)]
-pub struct Delivery {
-    /// The hook.
-    pub hook: String,
-    /// What its body is, without parameters and in small letters; empty where there is none.
-    pub content_type: String,
-    /// The headers `ce-…`: their names without that, and what they say.
-    pub attributes: Vec<(String, String)>,
-    /// The signature that was found to hold, where there was one.
-    pub signature: Option<Vec<u8>>,
-    /// Its body.
-    pub body: Vec<u8>,
-}
-
-/// What became of a delivery that was taken.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Taken {
-    /// Events that are recorded now.
-    pub recorded: usize,
-    /// Events that were recorded already.
-    pub known: usize,
-    /// What of it is no event.
-    pub put_aside: usize,
-    /// Why the first of that is none.
-    pub reason: Option<String>,
-}
-
 /// Why a delivery was not taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NotTaken {

@@ -9,11 +9,11 @@ use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, Request, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use orion_model::HookKind;
+use orion_model::{Delivery, HookKind, Taken};
 use serde_json::json;
 
 use super::secret::{Shown, shown};
-use super::{Delivery, NotTaken, Open, Taken};
+use super::{NotTaken, Open};
 use crate::access::Refused;
 use crate::body;
 use crate::desk::Desk;

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use orion_bus::{Bus, BusError, Committed};
-use orion_model::{Clock, Event, HookKind, Labels, Timestamp};
+use orion_model::{Clock, Delivery, Event, HookKind, Labels, Taken, Timestamp};
 use serde_json::Value;
 use tokio::sync::watch;
 
@@ -51,34 +51,6 @@ impl Hook {
     fn rule(&self) -> String {
         format!("hook/{}", self.name)
     }
-}
-
-/// What came to a hook.
-#[derive(Clone, Debug, Default)]
-pub struct Delivery {
-    /// The hook.
-    pub hook: String,
-    /// What its body is, without parameters and in small letters.
-    pub content_type: String,
-    /// The headers `ce-…`: their names without that, and what they say.
-    pub attributes: Vec<(String, String)>,
-    /// The signature that was found to hold, where there was one.
-    pub signature: Option<Vec<u8>>,
-    /// Its body.
-    pub body: Vec<u8>,
-}
-
-/// What became of a delivery that was taken.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Taken {
-    /// Events that are recorded now.
-    pub recorded: usize,
-    /// Events that were recorded already.
-    pub known: usize,
-    /// Alerts that are none, and why the first of them is not.
-    pub put_aside: usize,
-    /// Why the first of those is put aside.
-    pub reason: Option<String>,
 }
 
 /// Why a delivery was not taken.

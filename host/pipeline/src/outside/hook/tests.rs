@@ -1,3 +1,5 @@
+//! What becomes an event of what is delivered, what does not, and what is said of it.
+
 use orion_bus::SqliteBus;
 use orion_model::{Severity, Status};
 use proptest::prelude::*;
