@@ -33,15 +33,8 @@ fn run_tests() -> Result<(), Failure> {
     // cargo-nextest leaves the examples in the documentation to cargo. With the same features, or all of it is built twice.
     cargo(["test", "--workspace", "--doc", "--quiet", "--features", CRASH_POINTS]).run()?;
     if cargo(["nextest", "--version"]).succeeds() {
-        let run = cargo(["nextest", "run", "--workspace", "--features", CRASH_POINTS]);
-        run.env("NEXTEST_TEST_THREADS", &tests_at_once().to_string()).run()
+        cargo(["nextest", "run", "--workspace", "--features", CRASH_POINTS]).run()
     } else {
         cargo(["test", "--workspace", "--all-targets", "--features", CRASH_POINTS]).run()
     }
-}
-
-/// Tests that run at the same time. Most of them wait for servers for most of their time: three on two cores leave less of them idle.
-fn tests_at_once() -> usize {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    cores + cores / 2
 }
