@@ -30,6 +30,9 @@ const NAME_DIGITS: usize = 64;
 /// The same of the rules, which nobody chooses.
 const RULES_DIGITS: usize = 16;
 
+/// Bytes that are hashed by all cores: below, sharing them out takes longer than hashing them.
+const LARGE_BYTES: usize = 1024 * 1024;
+
 const CODE: &str = "code";
 const PROVEN: &str = "json";
 /// A file that is being written.
@@ -64,7 +67,13 @@ impl CompiledPlugins {
 
     /// What an entry for these bytes is called.
     pub(crate) fn name(&self, bytes: &[u8]) -> String {
-        format!("{}-{}", self.rules, blake3::hash(bytes).to_hex())
+        let mut hasher = blake3::Hasher::new();
+        if bytes.len() < LARGE_BYTES {
+            hasher.update(bytes)
+        } else {
+            hasher.update_rayon(bytes)
+        };
+        format!("{}-{}", self.rules, hasher.finalize().to_hex())
     }
 
     /// The plugin, if it is kept.
