@@ -245,13 +245,13 @@ impl Core {
     /// Makes sure that this host's file is part of the deployment, and holds every owner: from the log alone it would learn
     /// only what changes from now on.
     async fn join(&self, greeted: &mut Greeted, known: &Known) -> Result<(), Trouble> {
-        let is_new = greeted.lineage.is_none();
-        let is_foreign = match &greeted.lineage {
-            Some(lineage) => *lineage != known.lineage,
-            None => *self.mirror.appended().borrow() > 0,
-        };
-        if is_foreign {
+        let is_new = greeted.lineage.as_ref() != Some(&known.lineage);
+        if is_new && (*self.mirror.appended().borrow() > 0 || self.mirrored() > 0) {
             return Err(Trouble::Refused(BusError::OtherDeployment { server: self.settings.server.to_string() }));
+        }
+        if is_new {
+            // One of another name came to nothing before it had a record.
+            greeted.lineage = None;
         }
         if known.trimmed > self.mirrored() && !is_new {
             tracing::error!(

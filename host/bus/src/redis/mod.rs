@@ -9,6 +9,7 @@
 //! is spread over hosts is the work: asking sources and running plugins is what costs.
 
 mod core;
+mod filling;
 mod follower;
 mod founding;
 mod greeting;

@@ -4,7 +4,7 @@
 //! file knew when it was whole: should the server lose everything in between, the owners that go with the records of the file are
 //! those of then. An owner ahead of its records would never say again what only the server had.
 
-use redis::{RedisResult, Value};
+use redis::RedisResult;
 
 use super::core::{Core, Trouble, away};
 use super::script::{eval, load_unknown, names};
@@ -104,11 +104,15 @@ impl Core {
         }
         let keys = [&self.keys.meta, &self.keys.log, &self.keys.owners, &self.keys.state(&name)];
         let mut command = eval(include_str!("bring.lua"), &keys);
-        command.arg(&name).arg(offset).arg(u8::from(gives_way));
+        command.arg(&name).arg(offset).arg(u8::from(gives_way)).arg(&*self.met());
         for (key, value) in state {
             command.arg(key).arg(value);
         }
-        command.query_async::<Value>(&mut self.link.clone()).await.map(drop).map_err(|error| away(&error))
+        let answer: RedisResult<Vec<String>> = command.query_async(&mut self.link.clone()).await;
+        match answer.map_err(|error| away(&error))?.first().map(String::as_str) {
+            Some("OK") => Ok(()),
+            _ => Err(Trouble::Away("it lost everything while owners were brought to it".to_owned())),
+        }
     }
 
     /// The owners of the deployment that this host's file knows: not those that are about the file.

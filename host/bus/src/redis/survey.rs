@@ -7,6 +7,7 @@ use redis::{FromRedisValue, RedisResult, Value};
 use serde::Deserialize;
 
 use super::core::ANSWER_MILLIS;
+use super::filling::founder_of;
 use super::keys::Keys;
 use super::link::Link;
 use super::{Place, RedisServer, Whose};
@@ -161,7 +162,7 @@ fn held(
     held.collect()
 }
 
-fn founding_lock(holder: Option<String>, left_millis: i64) -> Option<SurveyedLock> {
-    let ends_in_millis = left_millis.max(0);
-    Some(SurveyedLock { name: FOUNDING_LOCK.to_owned(), holder: holder?, epoch: None, ends_in_millis })
+fn founding_lock(lock: Option<String>, left_millis: i64) -> Option<SurveyedLock> {
+    let (holder, ends_in_millis) = (founder_of(&lock?).to_owned(), left_millis.max(0));
+    Some(SurveyedLock { name: FOUNDING_LOCK.to_owned(), holder, epoch: None, ends_in_millis })
 }

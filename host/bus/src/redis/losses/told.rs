@@ -210,7 +210,7 @@ async fn a_host_that_was_killed_while_it_filled_a_server_fills_it_at_once_and_an
     scene.observe(0).await;
     scene.follow_all().await;
     scene.empty();
-    scene.server.command(&["SET", "{orion}:founding", "one", "PX", "60000"]).unwrap();
+    scene.server.command(&["SET", "{orion}:founding", "one 0123abcd//1.5", "PX", "60000"]).unwrap();
     scene.hosts[1].greet_anew().await.unwrap_err();
     scene.hosts[0].restart().await;
     scene.hosts[0].greet_anew().await.unwrap();

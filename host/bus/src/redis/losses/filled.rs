@@ -1,0 +1,88 @@
+//! What a server loses while a host fills it, which takes many commands.
+
+use orion_lab::{Fsync, RedisOptions, RedisServer as Server};
+
+use super::scene::Scene;
+use crate::redis::core::Trouble;
+use crate::redis::filling::{Claim, Filling};
+use crate::redis::greeting::Hello;
+
+/// What happens when a host has brought a part.
+#[derive(Clone, Copy, Debug)]
+enum Meanwhile {
+    Nothing,
+    Emptied,
+    EmptiedAndFilledByAnother,
+    StartedAgain,
+}
+
+/// Two hosts whose files hold two events, and an empty server.
+async fn scene() -> Scene {
+    let server = Server::start(&RedisOptions::default().append_only(Fsync::Always)).unwrap();
+    let mut scene = Scene::on(server, &["one", "two"]).await;
+    scene.observe(0).await;
+    scene.observe(1).await;
+    scene.follow_all().await;
+    scene.empty();
+    scene
+}
+
+async fn fill_and_meanwhile(scene: &mut Scene, meanwhile: Meanwhile) -> Result<(), Trouble> {
+    let core = scene.hosts[0].core.clone();
+    let mut greeted = core.greeted.lock().await;
+    let Hello::Empty(offer) = core.hello().await.unwrap() else { panic!("it is not empty") };
+    let Claim::Ours(filling) = Filling::claim(&core, &offer).await? else { panic!("somebody else has it") };
+    let last_words = core.fill(&mut greeted, offer, &filling).await?;
+    match meanwhile {
+        Meanwhile::Nothing => {}
+        Meanwhile::Emptied => scene.empty(),
+        Meanwhile::EmptiedAndFilledByAnother => {
+            scene.empty();
+            scene.hosts[1].meet().await;
+        }
+        Meanwhile::StartedAgain => {
+            scene.server.kill();
+            scene.server.restart().unwrap();
+            // The connection is noticed to be gone by whoever uses it first.
+            let _ = core.hello().await;
+        }
+    }
+    filling.write("HSET", std::slice::from_ref(&core.keys.owners), ("late", 1)).await?;
+    filling.finish(&last_words).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_filling_stands_where_nothing_came_between() {
+    let mut scene = scene().await;
+    fill_and_meanwhile(&mut scene, Meanwhile::Nothing).await.unwrap();
+    scene.check().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_filling_of_which_a_part_was_lost_does_not_stand_and_is_done_again() {
+    for meanwhile in [Meanwhile::Emptied, Meanwhile::EmptiedAndFilledByAnother, Meanwhile::StartedAgain] {
+        let mut scene = scene().await;
+        let told = fill_and_meanwhile(&mut scene, meanwhile).await.unwrap_err();
+        assert!(matches!(&told, Trouble::Away(why) if why.contains("before that was all")), "{meanwhile:?}: {told:?}");
+        assert_eq!(scene.server.command(&["HEXISTS", "{orion}:owners", "late"]).unwrap().trim(), "0", "{meanwhile:?}");
+        scene.check().await;
+        assert_eq!(scene.hosts[0].core.load("a").await.unwrap().offset, Some(1), "{meanwhile:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_lock_is_for_one_host_and_for_an_empty_server() {
+    let scene = scene().await;
+    let [one, two] = [&scene.hosts[0].core, &scene.hosts[1].core];
+    let Hello::Empty(offer) = one.hello().await.unwrap() else { panic!("it is not empty") };
+    let Claim::Ours(first) = Filling::claim(one, &offer).await.unwrap() else { panic!("not ours") };
+    assert!(matches!(Filling::claim(two, &offer).await.unwrap(), Claim::Held));
+    // The host was killed, and its next process comes; what the first one still has to say does not count.
+    let Hello::Empty(offer) = one.hello().await.unwrap() else { panic!("it is not empty") };
+    let Claim::Ours(second) = Filling::claim(one, &offer).await.unwrap() else { panic!("not ours") };
+    assert!(matches!(first.finish(&[]).await, Err(Trouble::Away(_))));
+    second.give_up().await;
+    assert!(matches!(Filling::claim(two, &offer).await.unwrap(), Claim::Ours(_)));
+    scene.hosts[1].greet_anew().await.unwrap();
+    assert!(matches!(Filling::claim(one, &offer).await.unwrap(), Claim::Known));
+}
