@@ -31,6 +31,8 @@ const LINEAGE_KEY: &[u8] = b"lineage";
 
 const BREAKS_KEY: &[u8] = b"breaks";
 
+const WHOLE_BREAKS_KEY: &[u8] = b"whole_breaks";
+
 const WHOLE_AT_KEY: &[u8] = b"whole_at";
 
 const WHOLE_UNTIL_KEY: &[u8] = b"whole_until";
@@ -63,6 +65,9 @@ pub(super) struct Greeted {
     /// Every loss that is known. Whoever fills an empty server tells it of those of before: a host that was away has yet to
     /// give back what it holds of them.
     pub(super) breaks: Vec<Break>,
+    /// Those that were known when the file was whole last. The server that is known now may know nothing of them: it was filled by a host
+    /// that was away then.
+    whole_breaks: Vec<Break>,
     /// For how long this host lets others fill an empty server while its file is not whole, and since when it has.
     pub(super) gives_way_for: Duration,
     pub(super) gives_way_since: Option<Instant>,
@@ -77,6 +82,7 @@ impl Greeted {
             let value = loaded.state.iter().find(|(known, _)| known == key)?;
             String::from_utf8(value.1.clone()).ok()
         };
+        let breaks = |key| text(key).unwrap_or_default().lines().filter_map(Break::read).collect();
         let run = text(RUN_KEY);
         Ok(Self {
             run: run.clone(),
@@ -86,7 +92,8 @@ impl Greeted {
             whole_until: text(WHOLE_UNTIL_KEY).and_then(|position| position.parse().ok()).unwrap_or(0),
             is_taking_over: text(TAKING_OVER_KEY).is_some_and(|taking_over| taking_over == "1"),
             is_staged: text(STAGED_KEY).is_some_and(|staged| staged == "1"),
-            breaks: text(BREAKS_KEY).unwrap_or_default().lines().filter_map(Break::read).collect(),
+            breaks: breaks(BREAKS_KEY),
+            whole_breaks: breaks(WHOLE_BREAKS_KEY),
             gives_way_for: GIVE_WAY,
             offset: loaded.offset,
             ..Self::default()
@@ -110,8 +117,7 @@ impl Greeted {
 
     /// The losses that are part of what the file has of owners.
     pub(super) fn breaks_of_owners(&self) -> &[Break] {
-        let unknown = if self.is_staged { breaks_since(self.whole_run.as_deref(), &self.breaks).len() } else { 0 };
-        self.breaks.get(..self.breaks.len() - unknown).unwrap_or_default()
+        if self.is_staged { &self.whole_breaks } else { &self.breaks }
     }
 
     /// The file is not whole from here on before it has followed the log that far, and what comes of owners is kept aside or not.
@@ -128,11 +134,12 @@ impl Greeted {
 
     fn kept(&self) -> Commit {
         let put = |key: &[u8], value: String| StateChange::Put { key: key.to_vec(), value: value.into_bytes() };
-        let breaks: String = self.breaks.iter().map(|one| format!("{one}\n")).collect();
+        let breaks = |breaks: &[Break]| breaks.iter().map(|one| format!("{one}\n")).collect::<String>();
         let known = [
             (LINEAGE_KEY, self.lineage.clone()),
             (RUN_KEY, self.whole_run.clone()),
-            (BREAKS_KEY, Some(breaks)),
+            (BREAKS_KEY, Some(breaks(&self.breaks))),
+            (WHOLE_BREAKS_KEY, Some(breaks(&self.whole_breaks))),
             (WHOLE_AT_KEY, Some(self.is_whole_at().to_string())),
             (WHOLE_UNTIL_KEY, Some(self.whole_until.to_string())),
             (TAKING_OVER_KEY, Some(u8::from(self.is_taking_over).to_string())),
@@ -305,6 +312,7 @@ impl Core {
             }
             (greeted.whole_at, greeted.is_staged) = (None, false);
             greeted.whole_run.clone_from(&greeted.run);
+            greeted.whole_breaks.clone_from(&greeted.breaks);
         }
         self.keep_as_it_is(greeted).await
     }

@@ -91,23 +91,29 @@ impl Core {
                 self.settings.server,
                 lost.survived
             );
-            self.give_back_behind(lost).await?;
         }
+        self.give_back_records(breaks).await?;
         self.give_back_unmirrored().await
     }
 
-    async fn give_back_behind(&self, lost: &Break) -> Result<(), Trouble> {
+    /// The records of all losses together, and not of one after the other: a server that came back as of long ago lost a second time
+    /// what is older than what it lost the first time.
+    async fn give_back_records(&self, breaks: &[Break]) -> Result<(), Trouble> {
         let history = History::of(&self.mirror).await.map_err(Trouble::Refused)?;
-        let mut after = lost.survived;
-        loop {
+        let until = breaks.iter().map(|lost| lost.resumed).max().unwrap_or(0);
+        let mut after = breaks.iter().map(|lost| lost.survived).min().unwrap_or(until);
+        while after < until {
             let entries = history.read(after, BATCH).await.map_err(Trouble::Refused)?;
-            let records: Vec<_> = entries.into_iter().take_while(|entry| lost.took(entry.seq)).collect();
-            let Some(last) = records.last() else { return Ok(()) };
+            let Some(last) = entries.last() else { return Ok(()) };
             after = last.seq;
-            let records = records.iter().map(as_new).collect();
-            let commit = Commit { owner: RESTORED_OWNER.to_owned(), records, ..Commit::default() };
-            self.give(&commit, &Place { whose: Whose::Own, reads_log: false }, true).await?;
+            let are_lost = entries.iter().filter(|entry| breaks.iter().any(|lost| lost.took(entry.seq)));
+            let records: Vec<_> = are_lost.map(as_new).collect();
+            if !records.is_empty() {
+                let commit = Commit { owner: RESTORED_OWNER.to_owned(), records, ..Commit::default() };
+                self.give(&commit, &Place { whose: Whose::Own, reads_log: false }, true).await?;
+            }
         }
+        Ok(())
     }
 
     async fn give_back_unmirrored(&self) -> Result<(), Trouble> {

@@ -294,3 +294,45 @@ async fn a_host_that_was_killed_in_the_middle_of_a_takeover_does_it_when_it_is_b
     scene.observe(1).await;
     scene.check().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_lost_twice_over_is_given_back_in_its_order() {
+    let mut scene = Scene::new(&["one", "two"]).await;
+    scene.observe(1).await;
+    scene.follow_all().await;
+    scene.observe(1).await;
+    scene.server.command(&["SAVE"]).unwrap();
+    scene.observe(1).await;
+    scene.hosts[1].follow().await;
+    // The second host hears of neither loss: the third event is gone, and then the second one, which the first host never had.
+    scene.server.kill();
+    scene.server.restart().unwrap();
+    scene.hosts[0].meet().await;
+    scene.empty();
+    scene.hosts[0].meet().await;
+    scene.share();
+    scene.hosts[1].meet().await;
+    scene.check().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_loss_of_which_the_last_server_knew_nothing_is_known_to_the_next() {
+    let mut scene = Scene::new(&["one", "two"]).await;
+    scene.observe(1).await;
+    scene.hosts[1].follow().await;
+    // The first host fills the server with nothing, while the second one is away.
+    scene.empty();
+    scene.hosts[0].greet_anew().await.unwrap();
+    scene.share();
+    scene.observe(0).await;
+    scene.hosts[0].follow().await;
+    // The second one fills the next, of which the first one has not taken over anything yet when that is empty, too.
+    scene.empty();
+    scene.hosts[1].greet_anew().await.unwrap();
+    scene.hosts[0].meet().await;
+    scene.empty();
+    scene.hosts[0].meet().await;
+    scene.share();
+    scene.hosts[1].meet().await;
+    scene.check().await;
+}
