@@ -13,6 +13,8 @@ mod record;
 mod redis;
 mod sqlite;
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use tokio::sync::watch;
 
@@ -89,4 +91,10 @@ pub trait Bus: Send + Sync {
 
     /// The highest committed position; changes wake readers. 0 while the bus is empty.
     fn appended(&self) -> watch::Receiver<u64>;
+
+    /// What the history is called that commits go on from: another one after the engine lost something. What was loaded before may then
+    /// follow from commits that are gone, and is to be loaded again. `None` for an engine that loses nothing.
+    fn history(&self) -> Option<watch::Receiver<Arc<str>>> {
+        None
+    }
 }

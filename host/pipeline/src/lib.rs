@@ -17,6 +17,7 @@ pub mod engine;
 #[cfg(test)]
 mod fills;
 pub mod guardian;
+mod history;
 pub mod library;
 mod lifecycle;
 pub mod logs;

@@ -188,7 +188,7 @@ impl Shares {
                 let version = applied.load(Ordering::SeqCst);
                 // What it reported is asked for before the position, which is then that of all of it; the process before both.
                 let process = bus.settled().borrow().clone();
-                let reached = watermark.reached(clock.now());
+                let reached = watermark.reached(clock.now(), &process);
                 let is_whole = bus.waiting() == 0 && !held.borrow().in_doubt;
                 let progress = reached.filter(|_| is_whole).map(|reached| told(reached, bus.seen(), &process));
                 bus.leases().describe(version, progress.unwrap_or_default(), about(&meter.busy(Instant::now())));

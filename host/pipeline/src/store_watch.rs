@@ -310,6 +310,10 @@ impl Bus for StoreWatch {
     fn appended(&self) -> watch::Receiver<u64> {
         self.bus.appended()
     }
+
+    fn history(&self) -> Option<watch::Receiver<Arc<str>>> {
+        self.bus.history()
+    }
 }
 
 #[cfg(test)]

@@ -10,17 +10,21 @@ use orion_bus::Held;
 use orion_model::Timestamp;
 use tokio::sync::watch;
 
+/// What the history is called of a host that is alone.
+const ONLY_HISTORY: &str = "";
+
 /// The progress of all groups.
 #[derive(Debug, Default)]
 pub struct Watermark {
     groups: Mutex<BTreeMap<String, Option<Progress>>>,
 }
 
-/// How far one group has come.
-#[derive(Clone, Copy, Debug)]
+/// How far one group has come, and in which history of the log.
+#[derive(Clone, Debug)]
 struct Progress {
     last: Timestamp,
     next: Timestamp,
+    history: Arc<str>,
 }
 
 impl Watermark {
@@ -31,11 +35,12 @@ impl Watermark {
         });
     }
 
-    /// A group has reported up to `last`, and the next thing it reports is not before `next`.
-    pub fn advance(&self, group: &str, last: Timestamp, next: Timestamp) {
+    /// A group has reported up to `last`, and the next thing it reports is not before `next`: in this history of the log. What it
+    /// reported in another may be gone.
+    pub fn advance(&self, group: &str, last: Timestamp, next: Timestamp, history: &Arc<str>) {
         self.with(|groups| {
             if let Some(place) = groups.get_mut(group) {
-                *place = Some(Progress { last, next });
+                *place = Some(Progress { last, next, history: history.clone() });
             }
         });
     }
@@ -48,11 +53,14 @@ impl Watermark {
     }
 
     /// Up to when everything is reported, at most `now`, or what was reported last: after the clock went back that is later. `None`
-    /// while a group's progress is not known.
-    pub fn reached(&self, now: Timestamp) -> Option<Timestamp> {
+    /// while a group's progress in this history is not known.
+    pub fn reached(&self, now: Timestamp, history: &str) -> Option<Timestamp> {
         self.with(|groups| {
             let newest = groups.values().flatten().map(|progress| progress.last).fold(now, Timestamp::max);
-            groups.values().try_fold(newest, |low, progress| Some(low.min(progress.as_ref()?.next.plus_millis(-1))))
+            groups.values().try_fold(newest, |low, progress| {
+                let progress = progress.as_ref().filter(|progress| *progress.history == *history)?;
+                Some(low.min(progress.next.plus_millis(-1)))
+            })
         })
     }
 
@@ -82,7 +90,7 @@ impl Reached {
     /// Up to when everything is reported and can be read here, at most `now`. `None` while that is not known.
     pub fn at(&self, now: Timestamp) -> Option<Timestamp> {
         match self {
-            Self::Own(watermark) => watermark.reached(now),
+            Self::Own(watermark) => watermark.reached(now, ONLY_HISTORY),
             Self::Shared { held, settled, appended } => {
                 reached_by_all(&held.borrow(), &settled.borrow(), *appended.borrow())
             }
@@ -151,16 +159,16 @@ mod tests {
     fn the_slowest_group_holds_time_back_and_an_unknown_one_stops_it() {
         let at = Timestamp::from_millis;
         let mark = Watermark::default();
-        assert_eq!(mark.reached(at(100)), Some(at(100)));
+        assert_eq!(mark.reached(at(100), ""), Some(at(100)));
         mark.expect("a");
         mark.expect("b");
-        mark.advance("a", at(40), at(50));
-        assert_eq!(mark.reached(at(100)), None);
-        mark.advance("b", at(90), at(500));
-        assert_eq!(mark.reached(at(100)), Some(at(49)));
+        mark.advance("a", at(40), at(50), &Arc::default());
+        assert_eq!(mark.reached(at(100), ""), None);
+        mark.advance("b", at(90), at(500), &Arc::default());
+        assert_eq!(mark.reached(at(100), ""), Some(at(49)));
         mark.forget("a");
-        mark.advance("a", at(0), at(1));
-        assert_eq!(mark.reached(at(100)), Some(at(100)));
+        mark.advance("a", at(0), at(1), &Arc::default());
+        assert_eq!(mark.reached(at(100), ""), Some(at(100)));
     }
 
     #[test]
@@ -168,9 +176,21 @@ mod tests {
         let at = Timestamp::from_millis;
         let mark = Watermark::default();
         mark.expect("a");
-        mark.advance("a", at(1_000), at(1_005));
-        assert_eq!(mark.reached(at(10)), Some(at(1_000)));
-        mark.advance("a", at(1_005), at(1_010));
-        assert_eq!(mark.reached(at(20)), Some(at(1_005)));
+        mark.advance("a", at(1_000), at(1_005), &Arc::default());
+        assert_eq!(mark.reached(at(10), ""), Some(at(1_000)));
+        mark.advance("a", at(1_005), at(1_010), &Arc::default());
+        assert_eq!(mark.reached(at(20), ""), Some(at(1_005)));
+    }
+
+    #[test]
+    fn what_was_reported_in_a_history_that_is_over_does_not_count() {
+        let at = Timestamp::from_millis;
+        let mark = Watermark::default();
+        mark.expect("a");
+        mark.advance("a", at(40), at(50), &Arc::from("first"));
+        assert_eq!((mark.reached(at(100), "first"), mark.reached(at(100), "second")), (Some(at(49)), None));
+        // It has loaded again what is there, and goes on from before.
+        mark.advance("a", at(20), at(30), &Arc::from("second"));
+        assert_eq!(mark.reached(at(100), "second"), Some(at(29)));
     }
 }

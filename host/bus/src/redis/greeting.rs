@@ -198,7 +198,8 @@ impl Core {
             self.make_good(&mut greeted, known, is_founder).await?;
         }
         greeted.connection = Some(number);
-        self.settled.send_replace(self.met());
+        let met = self.met();
+        self.settled.send_if_modified(|settled| std::mem::replace(settled, met.clone()) != met);
         self.intake.go_on();
         Ok(())
     }

@@ -219,4 +219,8 @@ impl Bus for RedisBus {
     fn appended(&self) -> watch::Receiver<u64> {
         self.core.appended.subscribe()
     }
+
+    fn history(&self) -> Option<watch::Receiver<Arc<str>>> {
+        Some(self.settled())
+    }
 }

@@ -4,6 +4,7 @@
 //! its answer on a worker thread, step the rules' lifecycles, commit events, state and instant in one transaction.
 
 mod absence;
+mod asking;
 mod ended;
 mod event;
 mod flush;

@@ -4,30 +4,26 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures_util::StreamExt;
-use futures_util::stream::FuturesUnordered;
 use orion_bus::{Bus, BusError, Partition};
-use orion_model::{Clock, Frame, Timestamp};
-use orion_source::{QuerySession, Source, SourceError};
-use tokio::sync::{Semaphore, watch};
+use orion_model::Clock;
+use orion_source::Source;
+use tokio::sync::watch;
 
+use super::asking::ask;
 use super::ended::{EndGroupError, end_stored_group, owner_of};
 use super::flush::next_flush;
-use super::group::{Answers, Evaluating, Group, Which};
-use super::health::{HealthError, Report, SourceHealth};
+use super::group::{Evaluating, Group, Which};
+use super::health::{HealthError, SourceHealth};
 use super::overtaken::{Overtaken, Step};
 use super::plan::GroupPlan;
 use super::seat::Effort;
 use crate::clock::sleep_towards;
 use crate::draft::NotWritable;
+use crate::history::History;
 use crate::meters::{Evaluation, Meters};
 use crate::shares::partition_of_group;
 use crate::watermark::Watermark;
 use crate::workers::Workers;
-
-/// How many queries of one group are under way at once: enough to hide the network, few enough that a group with a
-/// hundred queries does not take all twenty places a Prometheus has.
-const QUERIES_AT_ONCE: usize = 4;
 
 /// How long answers are waited for once Orion is to end: most come within this time. What is abandoned is asked again
 /// after the next start; a source that hangs must not hold up the end.
@@ -113,6 +109,8 @@ impl StepError {
 enum Ended {
     Removed(u64),
     ShutDown,
+    /// What it goes on from may be gone.
+    HistoryOver,
 }
 
 /// What a group does next.
@@ -152,6 +150,7 @@ async fn run_until_ended(
         };
         let outcome = match ended {
             Ok(Ended::ShutDown) => return,
+            Ok(Ended::HistoryOver) => continue,
             Ok(Ended::Removed(generation)) => run.remove(&id, generation).await,
             Err(error) => Err(error),
         };
@@ -190,19 +189,23 @@ struct Run<'a> {
 
 impl Run<'_> {
     async fn until_ended(&mut self, retry_millis: &mut u64) -> Result<Ended, StepError> {
+        let mut history = History::of(&*self.context.bus);
         let loaded = self.context.bus.load(&owner_of(&self.plan.group.id)).await?;
         self.context.health.hear().await?;
         let mut group = Box::new(Group::open(self.plan.clone(), loaded, self.context.clock.now())?);
         let mut quiet_since = self.context.clock.now();
         let mut overtaken = Overtaken::default();
         loop {
+            if history.is_over() {
+                return Ok(Ended::HistoryOver);
+            }
             let now = self.context.clock.now();
             if overtaken.look(group.last(), now) {
                 group.say_clock_went_back(now)?;
             }
             if let Some(last) = group.last() {
                 let next = overtaken.next_instant(group.slots(), last);
-                self.context.watermark.advance(&self.plan.group.id, last, next);
+                self.context.watermark.advance(&self.plan.group.id, last, next, history.name());
             }
             let due = group.slots().due(group.last(), now, self.context.settings.catch_up_millis);
             if let Some((first, last, count)) = due.missed {
@@ -239,11 +242,14 @@ impl Run<'_> {
                     },
                     Err(_) => Next::End(Ended::ShutDown),
                 },
+                () = history.over() => Next::End(Ended::HistoryOver),
                 _ = sleep_towards(&*self.context.clock, wake_at) => Next::Look,
             };
             match next {
                 Next::Look => {}
                 Next::Adopt(plan) => group = self.adopt(group, plan).await?,
+                // Not committed first: it is evaluated again from what is there.
+                Next::End(Ended::HistoryOver) => return Ok(Ended::HistoryOver),
                 Next::End(ended) => {
                     self.commit_if_ahead(group).await?;
                     return Ok(ended);
@@ -290,7 +296,7 @@ impl Run<'_> {
             tokio::time::sleep(Duration::from_millis(LAST_ANSWERS_MILLIS)).await;
         };
         let answers = tokio::select! {
-            answers = self.ask(&mut group, step, &which) => answers?,
+            answers = ask(self.context, &mut group, step, &which) => answers?,
             () = too_late => return Err(StepError::Abandoned),
         };
         let late = group.slots().after(instant) <= self.context.clock.now();
@@ -333,33 +339,6 @@ impl Run<'_> {
         Ok((group, outcome?))
     }
 
-    async fn ask(&self, group: &mut Group, step: Step, which: &Which) -> Result<Answers, StepError> {
-        let plan = group.plan().group.clone();
-        let generation = group.plan().generation;
-        let mut answers: Answers = (0..group.session_count()).map(|_| None).collect();
-        let Some(source) = self.context.sources.get(&plan.source) else {
-            // Sources are checked when a file is accepted, and never go away while Orion runs.
-            return Ok(answers);
-        };
-        let data_instant = step.asked.plus_millis(-plan.query_offset_millis);
-        let places = Semaphore::new(QUERIES_AT_ONCE);
-        let mut asked = FuturesUnordered::new();
-        for (index, session) in group.questions(which) {
-            asked.push(ask_one(&**source, &places, index, session, data_instant));
-        }
-        while let Some(Asked { index, expr, answer, took }) = asked.next().await {
-            let instant = step.instant;
-            let answered_at = answer.is_ok().then(|| self.context.clock.now());
-            self.context.meters.asked(&plan.source, took, answered_at);
-            let report = Report { source: &plan.source, group: &plan.id, expr: &expr, instant, generation };
-            self.context.health.report(report, answer.as_ref().err()).await?;
-            if let Some(place) = answers.get_mut(index) {
-                *place = Some(answer);
-            }
-        }
-        Ok(answers)
-    }
-
     async fn commit_if_ahead(&self, mut group: Box<Group>) -> Result<Box<Group>, StepError> {
         // A group that was never evaluated has no instant to commit under; what it would say is said with the first.
         while group.last().is_some() && (group.is_ahead_of_store() || !group.is_quiet()) {
@@ -399,27 +378,4 @@ impl Run<'_> {
 /// Which part of a deployment's work a group is.
 fn partition_of(group: &Group) -> Option<Partition> {
     Some(partition_of_group(&group.plan().group.id))
-}
-
-/// What came of a question.
-struct Asked {
-    index: usize,
-    expr: String,
-    answer: Result<Frame, SourceError>,
-    took: Duration,
-}
-
-async fn ask_one(
-    source: &dyn Source,
-    places: &Semaphore,
-    index: usize,
-    session: &mut QuerySession,
-    instant: Timestamp,
-) -> Asked {
-    let place = places.acquire().await;
-    let began = Instant::now();
-    let answer = source.query(session, instant).await;
-    let took = began.elapsed();
-    drop(place);
-    Asked { index, expr: session.expr().to_owned(), answer, took }
 }
