@@ -15,13 +15,23 @@ impl Answer {
 
     /// The answer for an instant, written in seconds as Prometheus does, with a value for each series.
     pub fn body(&self, time: &str, value: impl Fn(usize) -> f64) -> Vec<u8> {
+        self.written(time, |index| Some(value(index)))
+    }
+
+    /// The same, with the series that are there then, and one for each.
+    pub fn some(&self, time: &str, is_there: impl Fn(usize) -> bool) -> Vec<u8> {
+        self.written(time, |index| is_there(index).then_some(1.0))
+    }
+
+    fn written(&self, time: &str, value: impl Fn(usize) -> Option<f64>) -> Vec<u8> {
         const BESIDE_THE_METRIC: usize = 60;
         let size = self.metrics.iter().map(|metric| metric.len() + BESIDE_THE_METRIC).sum();
         let mut body = String::with_capacity(size);
         body.push_str(r#"{"status":"success","data":{"resultType":"vector","result":["#);
-        for (index, metric) in self.metrics.iter().enumerate() {
-            let comma = if index == 0 { "" } else { "," };
-            let _ = write!(body, r#"{comma}{{"metric":{metric},"value":[{time},"{}"]}}"#, value(index));
+        let there = self.metrics.iter().enumerate().filter_map(|(index, metric)| Some((metric, value(index)?)));
+        for (count, (metric, value)) in there.enumerate() {
+            let comma = if count == 0 { "" } else { "," };
+            let _ = write!(body, r#"{comma}{{"metric":{metric},"value":[{time},"{value}"]}}"#);
         }
         body.push_str("]}}");
         body.into_bytes()
@@ -51,5 +61,7 @@ mod tests {
         assert_eq!(result[2]["metric"].as_object().unwrap().len(), 8);
         assert_eq!(result[2]["value"], serde_json::json!([1_732_174_269.007, "2.5"]));
         assert_ne!(result[0]["metric"], result[1]["metric"]);
+        let some: serde_json::Value = serde_json::from_slice(&Answer::of(3).some("1", |index| index > 0)).unwrap();
+        assert_eq!(some["data"]["result"].as_array().unwrap().len(), 2);
     }
 }

@@ -180,6 +180,12 @@ impl Deployment {
         text.lines().filter(|line| !is_about_a_start(line)).count()
     }
 
+    /// How many lines of a file of the audit trail have this in them.
+    pub fn lines(&self, name: &str, text: &str) -> usize {
+        let lines = File::open(self.memory_dir().join(name)).map(|file| BufReader::new(file).lines());
+        lines.map_or(0, |lines| lines.map_while(Result::ok).filter(|line| line.contains(text)).count())
+    }
+
     /// Every event recorded is the firing of an alert, of another one each time, and there are so many.
     pub fn require_fired_once_each(&self, alerts: usize) -> Result<(), BenchError> {
         const WHAT: &str = "read events.jsonl";

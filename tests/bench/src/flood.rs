@@ -269,15 +269,39 @@ impl Alert {
     }
 }
 
-/// Sends the commits, each group its own in order; how long each took until it survived power loss.
-pub async fn send(bus: &Arc<dyn Bus>, commits: Vec<Vec<Commit>>) -> Result<Vec<Duration>, BenchError> {
+/// When commits are sent.
+#[derive(Clone, Copy)]
+pub enum Pace {
+    /// Each group sends its next one when the one before stands.
+    AsFastAsTheyStand,
+    /// So many events a second come, whether or not those before stand.
+    EventsPerSecond(f64),
+}
+
+impl Pace {
+    /// When the commit is due, of so many groups that take turns; `None` for at once.
+    fn due(self, began: Instant, group: usize, groups: usize, number: usize) -> Option<Instant> {
+        let Self::EventsPerSecond(rate) = self else { return None };
+        let events = (number * groups + group) as f64 * EVENTS_OF_A_COMMIT as f64;
+        Some(began + Duration::from_secs_f64(events / rate))
+    }
+}
+
+/// Sends the commits, each group its own in order; how long each took until it survived power loss, counted from when it was due: what
+/// waits for the one before it has come, and waits.
+pub async fn send(bus: &Arc<dyn Bus>, commits: Vec<Vec<Commit>>, pace: Pace) -> Result<Vec<Duration>, BenchError> {
+    let (all_began, count) = (Instant::now(), commits.len());
     let mut groups = JoinSet::new();
-    for commits in commits {
+    for (group, commits) in commits.into_iter().enumerate() {
         let bus = bus.clone();
         groups.spawn(async move {
             let mut took = Vec::with_capacity(commits.len());
-            for commit in commits {
-                let began = Instant::now();
+            for (number, commit) in commits.into_iter().enumerate() {
+                let due = pace.due(all_began, group, count, number);
+                if let Some(due) = due {
+                    tokio::time::sleep_until(due.into()).await;
+                }
+                let began = due.unwrap_or_else(Instant::now);
                 bus.commit(commit).await.map_err(BenchError::failed("commit"))?;
                 took.push(began.elapsed());
             }

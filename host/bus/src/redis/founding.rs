@@ -88,7 +88,8 @@ impl Core {
         let survived = greeted.lacks_nothing_until(held);
         // Owners that go with less than the file holds are brought with that: the rest comes behind them.
         let until = if greeted.is_staged { survived } else { held };
-        let history = History::until(&self.mirror, until).await.map_err(Trouble::Refused)?;
+        let history =
+            History::until(&self.mirror, until, greeted.breaks_of_owners()).await.map_err(Trouble::Refused)?;
         let read_from = self.fill_owners(filling).await?;
         self.fill_ids(filling, &history).await?;
         let kept_from = self.mirror.before_newest(FOUNDED_RECORDS).await.map_err(Trouble::Refused)?;

@@ -216,7 +216,7 @@ impl Core {
             };
             // First: what is given back follows from it.
             self.bring_own_owners().await?;
-            self.give_back(&lost).await?;
+            self.give_back(&lost, &known.breaks).await?;
             if is_founder {
                 // The server has of owners what the file has.
                 greeted.takes_over(self.mirrored(), self.seen(), false);

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use orion_model::RecordId;
 
+use super::restoring::Break;
 use crate::error::BusError;
 use crate::record::Entry;
 use crate::{Bus as _, MOVED_OWNER, SqliteBus};
@@ -18,7 +19,7 @@ pub(super) struct History {
     mirror: Arc<SqliteBus>,
     /// Every position of Redis at which a record stood that has another one in the file, and that one.
     places: BTreeMap<u64, u64>,
-    /// Of these the last position of each record.
+    /// Of these the one at which each record stands.
     moved: BTreeMap<u64, u64>,
     /// The positions in the file of records that stand elsewhere in Redis.
     left: BTreeSet<u64>,
@@ -27,20 +28,21 @@ pub(super) struct History {
 }
 
 impl History {
-    /// As the file has it.
-    pub(super) async fn of(mirror: &Arc<SqliteBus>) -> Result<Self, BusError> {
-        Self::until(mirror, u64::MAX).await
+    /// As the file has it, of a server with these losses.
+    pub(super) async fn of(mirror: &Arc<SqliteBus>, breaks: &[Break]) -> Result<Self, BusError> {
+        Self::until(mirror, u64::MAX, breaks).await
     }
 
     /// As the file had it when it had followed the log up to a position.
-    pub(super) async fn until(mirror: &Arc<SqliteBus>, until: u64) -> Result<Self, BusError> {
+    pub(super) async fn until(mirror: &Arc<SqliteBus>, until: u64, breaks: &[Break]) -> Result<Self, BusError> {
         let state = mirror.load(MOVED_OWNER).await?.state;
         let places = state.iter().filter_map(|(key, value)| Some((position(key)?, position(value)?)));
         let places: BTreeMap<u64, u64> = places.filter(|(there, _)| *there <= until).collect();
-        // In order of positions: the last one stays.
-        let last: BTreeMap<u64, u64> = places.iter().map(|(there, here)| (*here, *there)).collect();
-        let left = last.keys().copied().collect();
-        let moved = last.into_iter().map(|(here, there)| (there, here)).collect();
+        let mut of_record: BTreeMap<u64, Vec<u64>> = BTreeMap::new();
+        places.iter().for_each(|(there, here)| of_record.entry(*here).or_default().push(*there));
+        let stands = of_record.into_iter().map(|(here, theres)| (here, place_of(here, theres, breaks)));
+        let moved: BTreeMap<u64, u64> = stands.filter(|(here, there)| here != there).map(|(h, t)| (t, h)).collect();
+        let left = moved.values().copied().collect();
         Ok(Self { mirror: mirror.clone(), places, moved, left, until })
     }
 
@@ -88,6 +90,17 @@ impl History {
     }
 }
 
+/// Where a record stands that has stood at several positions: at the last of them that was not lost. A server that came back as of long ago has
+/// it where it was then, and the losses because of which it had come elsewhere are none of that server's. Where all are lost, the last one
+/// tells that it has yet to be given back.
+fn place_of(here: u64, theres: Vec<u64>, breaks: &[Break]) -> u64 {
+    // Its position in the file was one in Redis, unless it was taken there by another record.
+    let was_there = theres.first().is_none_or(|first| *first > here);
+    let places: Vec<u64> = was_there.then_some(here).into_iter().chain(theres).collect();
+    let is_lost = |place: &u64| breaks.iter().any(|lost| lost.took(*place));
+    places.iter().rev().find(|place| !is_lost(place)).or(places.last()).copied().unwrap_or(here)
+}
+
 fn position(bytes: &[u8]) -> Option<u64> {
     Some(u64::from_be_bytes(bytes.try_into().ok()?))
 }
@@ -114,7 +127,7 @@ mod tests {
     #[tokio::test]
     async fn what_came_again_stands_where_it_came_last() {
         let (file, _folder) = file_of(&[&[(1, 1), (2, 2), (3, 3)], &[(9, 101), (2, 102)], &[(3, 201), (2, 202)]]).await;
-        let history = History::of(&file).await.unwrap();
+        let history = History::of(&file, &[]).await.unwrap();
         let told = |entries: Vec<Entry>| entries.iter().map(|entry| (entry.id, entry.seq)).collect::<Vec<_>>();
         let all = [(id(1), 1), (id(9), 101), (id(3), 201), (id(2), 202)];
         assert_eq!(told(history.read(0, 9).await.unwrap()), all);
@@ -128,5 +141,24 @@ mod tests {
         assert_eq!(ids, Some((3, vec![(202, id(2)), (201, id(3))])));
         assert_eq!(history.ids(101, 2).await.unwrap(), None);
         assert_eq!((file.before_newest(1).await.unwrap(), file.before_newest(9).await.unwrap()), (3, 0));
+    }
+
+    #[test]
+    fn a_record_stands_where_the_server_still_has_it() {
+        let lost = |survived, resumed| Break { run: "r".to_owned(), survived, resumed, is_filled: true };
+        for (here, theres, breaks, stands) in [
+            (1, vec![101], vec![], 101),
+            (1, vec![101], vec![lost(0, 100)], 101),
+            (1, vec![101, 201], vec![lost(0, 100), lost(100, 200)], 201),
+            // The server came back as of before the first loss.
+            (1, vec![101], vec![lost(50, 200)], 1),
+            // Nobody has given it back yet.
+            (1, vec![101], vec![lost(0, 100), lost(100, 200)], 101),
+            // The file has another record at that position.
+            (3, vec![2], vec![], 2),
+            (3, vec![2], vec![lost(1, 100)], 2),
+        ] {
+            assert_eq!(place_of(here, theres.clone(), &breaks), stands, "{here} {theres:?} {breaks:?}");
+        }
     }
 }

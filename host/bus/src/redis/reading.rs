@@ -83,7 +83,7 @@ impl Core {
         let far: Vec<_> = far.into_iter().collect();
         let mirrored = match far.is_empty() {
             true => Vec::new(),
-            false => History::of(&self.mirror).await?.read_at(&far).await?,
+            false => History::of(&self.mirror, &[]).await?.read_at(&far).await?,
         };
         let find = |position: &u64| {
             let at = mirrored.binary_search_by_key(position, |entry| entry.seq).ok()?;

@@ -84,7 +84,8 @@ impl Core {
     /// host's file holds of the positions that are gone, then the commits of this host which the file does not hold yet, whole
     /// where they still fit. What waits in the outbox is younger than all of it. A commit that follows from one that another host
     /// has yet to give, because the work went from there to here in between, is held back.
-    pub(super) async fn give_back(&self, breaks: &[Break]) -> Result<(), Trouble> {
+    /// It has come through `known` in all.
+    pub(super) async fn give_back(&self, breaks: &[Break], known: &[Break]) -> Result<(), Trouble> {
         for lost in breaks {
             tracing::warn!(
                 "Redis at {} lost what was behind position {}; this host gives back what it has of it",
@@ -92,14 +93,14 @@ impl Core {
                 lost.survived
             );
         }
-        self.give_back_records(breaks).await?;
+        self.give_back_records(breaks, known).await?;
         self.give_back_unmirrored().await
     }
 
     /// The records of all losses together, and not of one after the other: a server that came back as of long ago lost a second time
     /// what is older than what it lost the first time.
-    async fn give_back_records(&self, breaks: &[Break]) -> Result<(), Trouble> {
-        let history = History::of(&self.mirror).await.map_err(Trouble::Refused)?;
+    async fn give_back_records(&self, breaks: &[Break], known: &[Break]) -> Result<(), Trouble> {
+        let history = History::of(&self.mirror, known).await.map_err(Trouble::Refused)?;
         let until = breaks.iter().map(|lost| lost.resumed).max().unwrap_or(0);
         let mut after = breaks.iter().map(|lost| lost.survived).min().unwrap_or(until);
         while after < until {

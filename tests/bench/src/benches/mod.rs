@@ -22,6 +22,7 @@ mod recovery;
 mod redis_bus;
 mod replay;
 mod small_rule;
+mod soak;
 mod state_handover;
 mod threshold_vs_native;
 
@@ -46,7 +47,7 @@ pub struct Bench {
 }
 
 /// All of them.
-pub static ALL: [Bench; 24] = [
+pub static ALL: [Bench; 25] = [
     Bench { name: "columns", about: "samples from the host into a detector", run: columns::run },
     Bench {
         name: "threshold_vs_native",
@@ -118,6 +119,11 @@ pub static ALL: [Bench; 24] = [
     },
     Bench { name: "state_handover", about: "an edit of what remembers a mebibyte", run: state_handover::run },
     Bench { name: "interface", about: "deliveries, requests, listeners and scrapes over HTTP", run: interface::run },
+    Bench {
+        name: "soak",
+        about: "a day of a large deployment in twelve minutes: memory, and its growth",
+        run: soak::run,
+    },
     Bench { name: "idle", about: "memory, start and edits with all shipped rules", run: idle::run },
 ];
 

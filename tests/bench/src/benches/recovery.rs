@@ -16,7 +16,7 @@ use orion_pipeline::memory;
 use super::Context;
 use crate::deployment::{Deployment, PATIENCE, folder_on_disk};
 use crate::error::{BenchError, require};
-use crate::flood::{self, Engines, RULE_FILE, Stages, With};
+use crate::flood::{self, Engines, Pace, RULE_FILE, Stages, With};
 use crate::report::{Figure, Target};
 use crate::stand_in::{NOTHING, StandIn};
 
@@ -134,7 +134,8 @@ fn fill() -> Result<(), BenchError> {
         let stages = Stages::start(&folder, Engines::embedded(&folder)?).await?;
         let mut part = 0;
         loop {
-            flood::send(&stages.bus, flood::commits(part, ALERTS_AT_ONCE, With::AlertState)).await?;
+            flood::send(&stages.bus, flood::commits(part, ALERTS_AT_ONCE, With::AlertState), Pace::AsFastAsTheyStand)
+                .await?;
             part += 1;
         }
     })

@@ -18,7 +18,7 @@ use super::Context;
 use crate::cpu::ProcessId;
 use crate::deployment::folder_on_disk;
 use crate::error::{BenchError, require_equal};
-use crate::flood::{self, Engines, Stages, With};
+use crate::flood::{self, Engines, Pace, Stages, With};
 use crate::median::median;
 use crate::report::{Figure, Target};
 
@@ -156,7 +156,7 @@ async fn publish_and_read(server: &Server, commits: Vec<Vec<Commit>>) -> Result<
     flood::take_all(&bus).await?;
     read_up_to(None, 0).await.map_err(BenchError::failed("meet Redis"))?;
     let watch = Watch::start(server)?;
-    flood::send(&log, commits).await?;
+    flood::send(&log, commits, Pace::AsFastAsTheyStand).await?;
     let published = watch.stop()?;
     let watch = Watch::start(server)?;
     let (mut after, mut read, mut offset) = (0, 0_u64, 0);
@@ -182,7 +182,7 @@ async fn through_stages(server: &Server, commits: Vec<Vec<Commit>>) -> Result<Ph
     let mut stages = Stages::start(folder.path(), Engines { log: bus.clone(), own, shares }).await?;
     stages.take_shares(&bus).await?;
     let watch = Watch::start(server)?;
-    flood::send(&stages.bus, commits).await?;
+    flood::send(&stages.bus, commits, Pace::AsFastAsTheyStand).await?;
     stages.finish().await;
     let phase = watch.stop()?;
     flood::require_recorded(&folder.path().join("memory"), ALERTS)?;

@@ -336,3 +336,28 @@ async fn a_loss_of_which_the_last_server_knew_nothing_is_known_to_the_next() {
     scene.hosts[1].meet().await;
     scene.check().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_came_elsewhere_stands_where_it_was_in_a_server_that_came_back_as_of_before() {
+    let mut scene = Scene::new(&["one", "two"]).await;
+    scene.observe(1).await;
+    scene.read(9).await;
+    scene.hosts[1].follow().await;
+    scene.server.command(&["SAVE"]).unwrap();
+    // The first host fills the server with nothing, and the second one gives its event back, at another position.
+    scene.empty();
+    scene.hosts[0].greet_anew().await.unwrap();
+    scene.share();
+    scene.hosts[1].meet().await;
+    scene.hosts[1].follow().await;
+    // There it stands where it was, and the stage has read up to there.
+    scene.server.kill();
+    scene.server.restart().unwrap();
+    scene.hosts[1].meet().await;
+    scene.share();
+    scene.hosts[1].follow().await;
+    scene.empty();
+    scene.hosts[1].meet().await;
+    scene.share();
+    scene.check().await;
+}
