@@ -34,6 +34,8 @@ impl Groups {
             });
             return;
         }
+        // Also one that was another host's until now: without it time would pass over what it is about to catch up on.
+        context.watermark.expect(id);
         let (commands, read) = watch::channel(Command::Adopt(plan.clone()));
         let shutdown = self.down.subscribe();
         let task = tokio::spawn(run_group(context.clone(), plan.clone(), read, shutdown));
@@ -70,5 +72,36 @@ impl Groups {
         self.down.send_replace(true);
         let running = self.running.into_values().map(|group| group.task);
         join_all(running.chain(self.ending)).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use orion_bus::SqliteBus;
+    use orion_model::Clock;
+
+    use super::*;
+    use crate::clock::SystemClock;
+    use crate::watcher::SourceHealth;
+    use crate::watcher::run_tests::{context, plan};
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn time_waits_for_every_group_that_begins_to_run() {
+        let (plan, dir) = (plan(), tempfile::tempdir().unwrap());
+        let bus = Arc::new(SqliteBus::open(dir.path()).unwrap());
+        let context = context(bus.clone(), SourceHealth::open(bus.clone(), bus.clone()).await.unwrap());
+        let now = SystemClock.now();
+        assert_eq!(context.watermark.reached(now, ""), Some(now), "nothing runs");
+        let mut groups = Groups::default();
+        groups.run(&context, &plan.group.id, &plan);
+        let next = plan.slots.after(now).plus_millis(-1);
+        assert!(context.watermark.reached(now, "").is_none_or(|reached| reached <= next.min(now)));
+        let far = now.plus_millis(1_000_000_000);
+        while context.watermark.reached(far, "").is_none() {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        assert!(context.watermark.reached(far, "").is_some_and(|reached| reached < far), "it holds time back");
+        groups.shut_down().await;
+        assert_eq!(context.watermark.reached(far, ""), Some(far));
     }
 }

@@ -285,19 +285,24 @@ impl Engine {
         tracing::info!(generation = generation.number, groups, correlations, "rules and plugins are live");
         self.store.set_generation(generation.number);
         // Before the Guardian learns of the generation, as at the start.
-        let new =
-            generation.groups.keys().filter(|id| self.shares.has(partition_of_group(id)) && !self.groups.runs(id));
-        new.for_each(|id| self.context.watermark.expect(id));
+        self.expect(&generation);
         Logs::expect(&self.context.watermark, self.logs.new_ones(&generation.logs));
         self.generation.send_replace(Arc::new(generation));
         self.share_out().await;
         Ok(())
     }
 
+    /// Time waits for the groups of this host that do not run yet.
+    fn expect(&self, live: &Generation) {
+        let mine = live.groups.keys().filter(|id| self.shares.has(partition_of_group(id)));
+        mine.filter(|id| !self.groups.runs(id)).for_each(|id| self.context.watermark.expect(id));
+    }
+
     /// Runs what is this host's and nothing else.
     pub async fn share_out(&mut self) {
         let look: Look = self.shares.look();
         let live = self.generation.borrow().clone();
+        self.expect(&live);
         let (mine, others): (Vec<_>, Vec<_>) =
             live.groups.iter().partition(|(id, _)| self.shares.has(partition_of_group(id)));
         let ended = self.groups.stop(others.into_iter().map(|(id, _)| id.as_str()));

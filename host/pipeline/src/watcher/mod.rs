@@ -17,7 +17,7 @@ mod rule;
 mod rule_watch;
 mod run;
 #[cfg(test)]
-mod run_tests;
+pub(crate) mod run_tests;
 mod seat;
 mod shadow;
 mod standing;

@@ -23,7 +23,7 @@ const OWNER: &str = "group/f.yaml/g";
 /// More than it ever takes.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-fn plan() -> GroupPlan {
+pub(crate) fn plan() -> GroupPlan {
     let sandbox = Arc::new(Sandbox::new(Settings { cache_dir: None, limits: Limits::default() }).unwrap());
     let standard: Vec<StandardPlugin> = orion_standard_plugins::STANDARD
         .iter()
@@ -36,7 +36,7 @@ fn plan() -> GroupPlan {
     Accepted::generation([&accepted]).groups.into_values().next().unwrap()
 }
 
-fn context(bus: Arc<dyn Bus>, health: SourceHealth) -> Arc<WatcherContext> {
+pub(crate) fn context(bus: Arc<dyn Bus>, health: SourceHealth) -> Arc<WatcherContext> {
     Arc::new(WatcherContext {
         bus,
         sources: BTreeMap::new(),
