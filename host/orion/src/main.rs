@@ -76,6 +76,7 @@ fn run(command: Command, places: &Places, settings: &Settings) -> Result<ExitCod
         Command::Config(args) => command::config::config(&args, places, settings),
         Command::Run(args) => command::run::run(&args),
         Command::Check(args) => command::check::check(&args),
+        Command::Apply(args) => command::apply::apply(&args),
         Command::Schema(args) => command::schema::schema(&args),
         Command::Demo(args) => command::demo::demo(&args),
         Command::Tail(args) => command::tail::tail(&args),

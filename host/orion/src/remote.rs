@@ -1,4 +1,5 @@
-//! A running Orion, asked over its own HTTP interface from wherever its people sit. What can be sent to it is what it takes: a mark.
+//! A running Orion, asked over its own HTTP interface from wherever its people sit. What can be sent to it is what it takes: a mark, and
+//! rule sets.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -63,8 +64,36 @@ impl Remote {
 
     /// The same, with something to be recorded.
     pub async fn post(&self, path: &str, body: &Value) -> Result<Value, String> {
+        self.ask(self.sending(path, body)?, path).await
+    }
+
+    /// The same, with something that is judged.
+    pub async fn offer(&self, path: &str, body: &Value) -> Result<Offered, String> {
+        match self.exchange(self.sending(path, body)?, path).await? {
+            (StatusCode::UNPROCESSABLE_ENTITY, Some(why)) => Ok(Offered::Refused(why)),
+            (status, answer) => self.good(path, status, answer).map(Offered::Taken),
+        }
+    }
+
+    /// A page after the other of a list, until there is no further one or `most` items are there.
+    pub async fn items(&self, path: &str, most: usize) -> Result<Vec<Value>, String> {
+        let (mut items, mut cursor) = (Vec::new(), String::new());
+        loop {
+            let page = self.get(&format!("{path}{cursor}")).await?;
+            let of_page = page.get("items").and_then(Value::as_array).cloned();
+            items.extend(of_page.ok_or_else(|| format!("{}/{path} answers without `items`", self.address()))?);
+            let Some(next) = page.get("next").and_then(Value::as_str).filter(|_| items.len() < most) else {
+                items.truncate(most);
+                return Ok(items);
+            };
+            let next = percent_encoding::utf8_percent_encode(next, percent_encoding::NON_ALPHANUMERIC);
+            cursor = format!("{}cursor={next}", if path.contains('?') { '&' } else { '?' });
+        }
+    }
+
+    fn sending(&self, path: &str, body: &Value) -> Result<RequestBuilder, String> {
         let request = self.client.post(self.at(path)?).header(CONTENT_TYPE, "application/json");
-        self.ask(request.body(body.to_string()), path).await
+        Ok(request.body(body.to_string()))
     }
 
     fn at(&self, path: &str) -> Result<Url, String> {
@@ -72,6 +101,19 @@ impl Remote {
     }
 
     async fn ask(&self, request: RequestBuilder, path: &str) -> Result<Value, String> {
+        let (status, answer) = self.exchange(request, path).await?;
+        self.good(path, status, answer)
+    }
+
+    fn good(&self, path: &str, status: StatusCode, answer: Option<Value>) -> Result<Value, String> {
+        match answer {
+            Some(value) if status.is_success() => Ok(value),
+            value => Err(format!("{}/{path}: {}", self.address(), refusal(status, value.as_ref()))),
+        }
+    }
+
+    /// What comes back, if it is JSON.
+    async fn exchange(&self, request: RequestBuilder, path: &str) -> Result<(StatusCode, Option<Value>), String> {
         let mut request = request.header(ACCEPT, "application/json");
         if let Some(token) = &self.token {
             request = request.header(AUTHORIZATION, token);
@@ -87,12 +129,16 @@ impl Remote {
             }
             body.extend_from_slice(&part);
         }
-        let value: Option<Value> = serde_json::from_slice(&body).ok();
-        match value {
-            Some(value) if status.is_success() => Ok(value),
-            value => Err(format!("{}/{path}: {}", self.address(), refusal(status, value.as_ref()))),
-        }
+        Ok((status, serde_json::from_slice(&body).ok()))
     }
+}
+
+/// What became of something that is judged.
+pub enum Offered {
+    /// What was answered.
+    Taken(Value),
+    /// It was looked at and is not good: all that is wrong with it.
+    Refused(Value),
 }
 
 /// What a refusal says: the reason that Orion gives, or that whoever answers is none.

@@ -138,6 +138,7 @@ impl Pipeline {
                     plan.sources.keys().map(String::as_str),
                     &plan.rules.logs,
                 ),
+                of_sets: defaults(plan.interval_millis),
             },
             sources: plan.sources,
             watcher: WatcherSettings { catch_up_millis: plan.catch_up_millis },

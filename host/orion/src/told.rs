@@ -7,13 +7,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use async_trait::async_trait;
-use orion_api::{Audit, Component, Health, Host, NotTaken, RulePage};
+use orion_api::{Audit, Component, Health, Host, NotApplied, NotTaken, RulePage};
 use orion_bus::{BusError, Reader, RedisBus, RedisServer, Role, survey};
 use orion_metrics::{FamilyType, Text};
-use orion_model::{Delivery, Mark, Marked, RecordId, Taken};
+use orion_model::{Delivery, Mark, Marked, Push, Pushed, RecordId, SetReport, SetVersion, Taken};
 use orion_pipeline::memory;
 use orion_pipeline::observer::Observer;
 use orion_pipeline::outside::hook::{self, Hooks};
+use orion_pipeline::rule_sets;
 use orion_pipeline::shares::{self, BusyPartitions};
 use orion_pipeline::watcher::{GROUP_OWNERS, Outcome, RulePlan, Standing, standings};
 use serde_json::{Map, Value, json};
@@ -226,12 +227,44 @@ impl Host for Told {
         self.hooks.take(delivery).await.map_err(|why| not_taken(&why))
     }
 
+    fn sets(&self) -> Vec<Value> {
+        self.observer.sets().list()
+    }
+
+    fn set(&self, set: &str, node: Option<&str>) -> Option<SetVersion> {
+        self.observer.sets().version(set, node)
+    }
+
+    async fn set_version(&self, set: &str, version: u64) -> Result<Option<SetVersion>, BusError> {
+        self.observer.sets().kept_version(set, version).await
+    }
+
+    async fn apply(&self, push: Push) -> Result<Pushed, NotApplied> {
+        self.observer.apply(push).await.map_err(not_applied)
+    }
+
+    async fn rule_set_reported(&self, node: &str, report: SetReport) -> Result<(), NotApplied> {
+        self.observer.rule_set_reported(node, report).await.map_err(not_applied)
+    }
+
     fn audit(&self) -> Audit {
         let memory_dir = self.memory_dir.clone();
         Box::new(move |reader| {
             let found = memory::audit(&memory_dir, reader, true, None).map_err(|error| error.to_string())?;
             Ok(json!(found))
         })
+    }
+}
+
+fn not_applied(why: rule_sets::NotApplied) -> NotApplied {
+    let told = why.to_string();
+    match why {
+        rule_sets::NotApplied::Refused(said) => NotApplied::Refused(said),
+        rule_sets::NotApplied::Malformed(_) => NotApplied::Malformed(told),
+        rule_sets::NotApplied::Overtaken { .. } => NotApplied::Overtaken(told),
+        rule_sets::NotApplied::Bus(_) | rule_sets::NotApplied::NotWritable(_) | rule_sets::NotApplied::Panicked(_) => {
+            NotApplied::NotNow(told)
+        }
     }
 }
 

@@ -56,6 +56,12 @@ pub mod kind {
     pub const LOG_LINE_CUT: &str = "log_line_cut";
     /// More lines of a log matched than its entry may make events of.
     pub const LOG_EVENTS_LEFT_OUT: &str = "log_events_left_out";
+    /// Somebody applied a version of a rule set. For the record.
+    pub const RULE_SET_APPLIED: &str = "rule_set_applied";
+    /// Every node runs the version of a rule set that was rolled out. For the record.
+    pub const RULE_SET_ROLLED_OUT: &str = "rule_set_rolled_out";
+    /// A node cannot run the version of a rule set that is rolled out, and no more nodes are given it.
+    pub const RULE_SET_ROLLOUT_HALTED: &str = "rule_set_rollout_halted";
     /// What the process took away from itself when it started. For the record: it happens at every start, and no rule that
     /// ships reads it.
     pub const CONFINEMENT_ATTESTED: &str = "confinement_attested";

@@ -134,6 +134,7 @@ impl Stages {
                     sources: BTreeSet::from([SOURCE.to_owned()]),
                     log_dirs: None,
                 },
+                of_sets: Defaults { interval_millis: 60_000, sources: BTreeSet::new(), log_dirs: None },
             },
             watcher: WatcherSettings::default(),
             workers: std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get),
