@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 use std::process::Output;
 
+use orion_lab::{RedisOptions, RedisServer};
 use serde_json::{Value, json};
 
 use crate::support::asked::{ask, get, post_json};
@@ -103,7 +104,11 @@ fn a_set_is_compared_applied_and_gone_back_from_and_its_correlations_run_at_once
     let before = scene.correlations();
     scene.file("far.yaml", SET);
     let compared = text_of(&scene.apply(&["--dry-run", "--output", "table"]), 0);
-    insta::assert_snapshot!(compared, @"");
+    insta::assert_snapshot!(compared, @r"
+    + rule far.yaml/far/FarAway
+    + correlation far.yaml/said
+    would be version 1 of `default`: 1 rule added, 1 correlation added
+    ");
     assert_eq!(get(scene.address, "/api/v1/sets/default").status, 404);
 
     let first = scene.applied(&[]);
@@ -118,7 +123,11 @@ fn a_set_is_compared_applied_and_gone_back_from_and_its_correlations_run_at_once
 
     scene.file("far.yaml", &SET.replace("up == 0", "up < 1").replace("alert: FarAway", "alert: FarOff"));
     let second = text_of(&scene.apply(&["--output", "table"]), 0);
-    insta::assert_snapshot!(second, @"");
+    insta::assert_snapshot!(second, @r"
+    + rule far.yaml/far/FarOff
+    - rule far.yaml/far/FarAway
+    applied: version 2 of `default`, 1 rule added, 1 rule removed
+    ");
     let back = json_of(&scene.asks(&["apply", "--back-to", "1", "--by", "bob", "--output", "json"]));
     assert_eq!((&back["version"], &back["digest"]), (&json!(3), &first["digest"]));
 
@@ -166,14 +175,38 @@ fn all_that_is_wrong_is_said_as_check_says_it_and_nothing_changes() {
     scene.file("far.yaml", &SET.replace("expr:", "exprr:"));
     scene.file("worse.yaml", "groups: [{ name: g, rules: [{ alert: A, expr: up, plugin: treshold }] }]\n");
     let refused = text_of(&scene.apply(&["--output", "table"]), 2);
-    insta::assert_snapshot!(refused, @"");
+    insta::assert_snapshot!(refused, @r"
+    error: a rule needs `expr`
+     --> far.yaml:5:13
+      |
+    5 |     rules: [{ alert: FarAway, exprr: up == 0, labels: { event_type: far_away } }]
+      |             ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ no `expr`
+
+    error: unknown key `exprr` in a rule
+     --> far.yaml:5:31
+      |
+    5 |     rules: [{ alert: FarAway, exprr: up == 0, labels: { event_type: far_away } }]
+      |                               ^^^^^ unknown
+      |
+      = help: did you mean `expr`?
+
+    error: there is no plugin `treshold`
+     --> worse.yaml:1:59
+      |
+    1 | groups: [{ name: g, rules: [{ alert: A, expr: up, plugin: treshold }] }]
+      |                                                           ^^^^^^^^
+      |
+      = help: did you mean `threshold`?
+
+    2 of 2 files would be refused: nothing is applied
+    ");
     let checked = text_of(&scene.deployment.orion(&["check", "set", "--output", "table"]), 2);
     let of_check: Vec<&str> = checked.lines().filter(|line| !line.contains("would be refused")).collect();
     let of_apply = refused.replace(" far.yaml", " set/far.yaml").replace(" worse.yaml", " set/worse.yaml");
     assert_eq!(of_apply.lines().filter(|line| !line.contains("would be refused")).collect::<Vec<_>>(), of_check);
     let answer = scene.apply(&["--output", "json"]);
     assert_eq!(answer.status.code(), Some(2));
-    assert_eq!(json_of(&answer)["said"][0]["diagnostics"][0]["line"], 6);
+    assert_eq!(json_of(&answer)["said"][0]["diagnostics"][0]["line"], 5);
     assert_eq!(scene.served("/api/v1/sets/default")["version"], 1);
     assert_eq!(scene.deployment.events_of("rule_set_applied", "occurred").len(), 1);
     for (arguments, why) in [
@@ -312,7 +345,7 @@ fn what_a_running_host_has_is_listed_from_elsewhere() {
     let open = scene.listed(&["incidents", "--open"]);
     assert_eq!(open[0]["incident_type"], "prometheus_outage");
     let none = text_of(&scene.asks(&["get", "sets", "--output", "table"]), 0);
-    insta::assert_snapshot!(none, @"");
+    insta::assert_snapshot!(none, @"no rule set was applied: `orion apply -f DIR` does");
     scene.file("far.yaml", SET);
     scene.applied(&["--rolling"]);
     let sets = text_of(&scene.asks(&["get", "sets", "--output", "table"]), 0);
@@ -322,4 +355,26 @@ fn what_a_running_host_has_is_listed_from_elsewhere() {
         assert_eq!(table.lines().count(), 2, "{table}");
     }
     assert!(scene.orion.terminate().success());
+}
+
+#[test]
+fn hosts_that_share_a_redis_share_the_sets() {
+    let redis = RedisServer::start(&RedisOptions::default()).unwrap();
+    let host = |name: &str| {
+        Scene::of(Deployment::new(NOWHERE).serving().with("REDIS_URL", &redis.url()).with("ORION_NODE_NAME", name))
+    };
+    let (one, two) = (host("one"), host("two"));
+    one.file("far.yaml", SET);
+    two.file("far.yaml", &SET.replace("up == 0", "up < 1"));
+    assert_eq!(one.applied(&[])["version"], 1);
+    // What it has not looked at yet it knows when it has to.
+    assert_eq!(two.applied(&[])["version"], 2);
+    one.orion.hang_up();
+    one.deployment.wait_until("the version of the other", |_| one.served("/api/v1/sets/default")["version"] == 2);
+    for scene in [&one, &two] {
+        scene.deployment.wait_until("both records", |it| it.events_of("rule_set_applied", "occurred").len() == 2);
+    }
+    assert!(two.orion.terminate().success());
+    assert!(one.orion.terminate().success());
+    one.deployment.check_promises();
 }

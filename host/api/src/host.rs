@@ -6,7 +6,7 @@ use std::path::Path;
 use async_trait::async_trait;
 use orion_bus::{BusError, Reader};
 use orion_metrics::Text;
-use orion_model::{Delivery, FileSaid, Mark, Marked, Push, Pushed, RecordId, SetReport, SetVersion, Taken};
+use orion_model::{Delivery, FileSaid, Mark, Marked, Push, Pushed, RecordId, SetVersion, Taken};
 use serde_json::{Map, Value};
 use tokio::sync::watch;
 
@@ -73,9 +73,6 @@ pub trait Host: Send + Sync {
 
     /// Judges a rule set, and makes a version of it, which survives power loss when this returns.
     async fn apply(&self, push: Push) -> Result<Pushed, NotApplied>;
-
-    /// Takes what a node says of a rule set that it fetches: a rollout goes by it.
-    async fn rule_set_reported(&self, node: &str, report: SetReport) -> Result<(), NotApplied>;
 
     /// What checks every line of the audit trail against the store.
     fn audit(&self) -> Audit;

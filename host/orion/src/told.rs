@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use orion_api::{Audit, Component, Health, Host, NotApplied, NotTaken, RulePage};
 use orion_bus::{BusError, Reader, RedisBus, RedisServer, Role, survey};
 use orion_metrics::{FamilyType, Text};
-use orion_model::{Delivery, Mark, Marked, Push, Pushed, RecordId, SetReport, SetVersion, Taken};
+use orion_model::{Delivery, Mark, Marked, Push, Pushed, RecordId, SetVersion, Taken};
 use orion_pipeline::memory;
 use orion_pipeline::observer::Observer;
 use orion_pipeline::outside::hook::{self, Hooks};
@@ -241,10 +241,6 @@ impl Host for Told {
 
     async fn apply(&self, push: Push) -> Result<Pushed, NotApplied> {
         self.observer.apply(push).await.map_err(not_applied)
-    }
-
-    async fn rule_set_reported(&self, node: &str, report: SetReport) -> Result<(), NotApplied> {
-        self.observer.rule_set_reported(node, report).await.map_err(not_applied)
     }
 
     fn audit(&self) -> Audit {

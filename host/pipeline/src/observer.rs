@@ -109,7 +109,7 @@ impl Observer {
         tokio::spawn(async move { sets.apply(push, bench).await }).await?
     }
 
-    /// Takes what a node says of a rule set that it fetches.
+    /// Takes what a node says of a rule set that it fetches: a rollout goes by it.
     pub async fn rule_set_reported(&self, node: &str, report: SetReport) -> Result<(), NotApplied> {
         let (sets, now, generation) = (self.sets.clone(), self.now(), self.generation().number);
         let node = node.to_owned();

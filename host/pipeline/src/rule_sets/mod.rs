@@ -97,11 +97,15 @@ impl RuleSets {
 
     /// Reads what another host has committed meanwhile.
     pub async fn refresh(&self) -> Result<(), BusError> {
-        if self.bus.offset(OWNER).await? != self.state().offset {
-            let _turn = self.turn.lock().await;
-            self.reload().await?;
+        let _turn = self.turn.lock().await;
+        self.catch_up().await
+    }
+
+    async fn catch_up(&self) -> Result<(), BusError> {
+        match self.bus.offset(OWNER).await? == self.state().offset {
+            true => Ok(()),
+            false => self.reload().await,
         }
-        Ok(())
     }
 
     async fn reload(&self) -> Result<(), BusError> {
@@ -144,6 +148,7 @@ impl RuleSets {
             return Err(NotApplied::Malformed(what));
         }
         let _turn = self.turn.lock().await;
+        self.catch_up().await?;
         let state = self.state();
         let before = state.version_for(&push.set, None);
         let found = before.as_ref().map_or(0, |kept| kept.version.version);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use orion_bus::{Bus, RecordKind, SqliteBus};
 use orion_model::{Event, Push, Pushed, SetFile, SetRefusal, SetReport, Timestamp};
 use orion_sandbox::{Limits, Sandbox, Settings};
-use serde_json::{Value, json};
+use serde_json::json;
 use tempfile::TempDir;
 use tokio::sync::Notify;
 
@@ -84,9 +84,9 @@ impl Place {
         entries.iter().map(|entry| serde_json::from_str(&entry.body).unwrap()).collect()
     }
 
-    async fn last_event(&self) -> (String, Value) {
+    async fn last_event(&self) -> (String, String) {
         let event = self.events().await.pop().unwrap();
-        (event.event_type, event.data["message"].clone())
+        (event.event_type, event.data["message"].as_str().unwrap().to_owned())
     }
 }
 
