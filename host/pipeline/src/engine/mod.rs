@@ -22,10 +22,12 @@ use self::logs::Logs;
 use self::stages::{StageContext, Stages};
 use crate::archive::ArchiveSettings;
 use crate::attestation::{Attestation, AttestationError};
+use crate::forward::{ForwardMeter, Forwarding};
 use crate::library::{FolderWatch, Generation, Library, LibraryError, LibrarySettings, SETTLE_MILLIS};
 use crate::logs::{LogContext, MAX_OPEN_FILES};
 use crate::meters::Meters;
 use crate::observer::{Files, Observer};
+use crate::outside::agent::{self, Agents};
 use crate::outside::hook::{Hook, Hooks};
 use crate::shares::{Look, Shares, partition_of_group};
 use crate::store_watch::StoreWatch;
@@ -59,6 +61,19 @@ pub struct EngineParts {
     pub workers: usize,
     /// What the process says of itself, where that is recorded.
     pub attestation: Option<Attestation>,
+    /// Whether what is observed is correlated here or by a control host.
+    pub place: Place,
+}
+
+/// What a host is to others.
+pub enum Place {
+    /// It correlates, decides and remembers, and takes from agents. One of those that is not heard of for so long is said to be silent.
+    Control {
+        /// How long.
+        silent_millis: i64,
+    },
+    /// It forwards to a control host.
+    Agent(Forwarding),
 }
 
 /// Why the pipeline does not start.
@@ -98,12 +113,14 @@ pub struct Engine {
     stages: Stages,
     /// Told when somebody wants the folders looked at now.
     asked: Arc<Notify>,
+    agents: Option<Arc<Agents>>,
+    forwards: Option<Arc<ForwardMeter>>,
 }
 
 impl Engine {
     /// Loads rules and plugins and starts every stage.
     pub async fn start(parts: EngineParts) -> Result<Self, EngineError> {
-        let EngineParts { bus, own, mut shares, remembers, sandbox, sources, clock, attestation, .. } = parts;
+        let EngineParts { bus, own, mut shares, remembers, sandbox, sources, clock, attestation, place, .. } = parts;
         let meters = Arc::new(Meters::of(sources.keys()));
         let store = Arc::new(StoreWatch::open(bus, clock.clone(), meters.clone()).await?);
         let bus: Arc<dyn Bus> = store.clone();
@@ -151,8 +168,25 @@ impl Engine {
             node: shares.node(),
             open: Arc::new(Semaphore::new(MAX_OPEN_FILES)),
         };
+        let (agents, forwarding) = match place {
+            Place::Control { silent_millis } => {
+                let parts = agent::Parts {
+                    bus: bus.clone(),
+                    kept: own.appended(),
+                    clock: clock.clone(),
+                    watermark: watermark.clone(),
+                    generation: live.clone(),
+                    silent_millis,
+                };
+                (Some(Arc::new(Agents::open(parts).await?)), None)
+            }
+            Place::Agent(forwarding) => (None, Some(forwarding)),
+        };
+        let forwards = forwarding.as_ref().map(Forwarding::meter);
         let stages = StageContext {
             bus,
+            forwarding,
+            watermark: watermark.clone(),
             own,
             store: store.clone(),
             clock,
@@ -175,6 +209,8 @@ impl Engine {
             stages: Stages::start(stages, remembers.then(|| parts.library.memory_dir.clone()), parts.archive),
             library_settings: parts.library,
             asked: Arc::default(),
+            agents,
+            forwards,
         };
         engine.apply(first).await?;
         engine.library.iter_mut().for_each(Library::have_ended);
@@ -191,12 +227,18 @@ impl Engine {
             files: self.files.subscribe(),
             lock_outs: Arc::default(),
             marks: Arc::default(),
+            forwards: self.forwards.clone(),
         }
     }
 
     /// Takes what programs deliver to these hooks. It holds on to the bus, so it has to be gone before that is closed.
     pub fn hooks(&self, hooks: Vec<Hook>, own: &dyn Bus) -> Hooks {
         Hooks::new(hooks, self.store.clone(), own, self.context.clock.clone())
+    }
+
+    /// What takes from agents, where this host does. It holds on to the bus, so it has to be gone before that is closed.
+    pub fn agents(&self) -> Option<Arc<Agents>> {
+        self.agents.clone()
     }
 
     /// Tells whoever looks how the files are.
