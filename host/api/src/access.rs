@@ -129,6 +129,11 @@ impl Guard {
         }
     }
 
+    /// Whether this host knows who issues tokens.
+    pub(crate) const fn knows_bearers(&self) -> bool {
+        self.keys.is_some()
+    }
+
     /// The time by which tokens and signatures are checked.
     pub(crate) fn now(&self) -> Timestamp {
         self.clock.now()

@@ -8,8 +8,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{Path, Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::StatusCode;
 use orion_model::{AgentName, Forwarded, LineTaken};
 use serde_json::json;
 
@@ -50,12 +49,12 @@ pub(crate) async fn events(
     Path(agent): Path<String>,
     Asked(Nothing {}): Asked<Nothing>,
     request: Request,
-) -> Result<Response, Problem> {
+) -> Result<Document, Problem> {
     let (agent, body) = said(&desk, &agent, request, MAX_BATCH_BYTES).await?;
     let taken = host(&desk)?.take_from_agent(&agent, body).await.map_err(problem_of)?;
     match taken {
-        Forwarded::Taken(receipt) => Ok(Document::of(&receipt)?.into_response()),
-        Forwarded::Elsewhere(taken) => Ok(elsewhere(taken)),
+        Forwarded::Taken(receipt) => Document::of(&receipt),
+        Forwarded::Elsewhere(taken) => Err(elsewhere(taken)),
     }
 }
 
@@ -91,11 +90,9 @@ async fn said(desk: &Desk, agent: &str, request: Request, most: usize) -> Result
 }
 
 /// The batch does not begin where everything is taken. Where that is goes with the answer.
-fn elsewhere(taken: LineTaken) -> Response {
+fn elsewhere(taken: LineTaken) -> Problem {
     let what = "the batch does not begin where what was taken ends, and nothing of it was recorded: go on from `taken`";
-    let body = json!({ "type": "about:blank", "title": "Conflict", "status": 409, "detail": what, "taken": taken });
-    let headers = HeaderMap::from_iter([(header::CONTENT_TYPE, header::HeaderValue::from_static("application/problem+json"))]);
-    (StatusCode::CONFLICT, headers, body.to_string()).into_response()
+    Problem::new(StatusCode::CONFLICT, what).with("taken", json!(taken))
 }
 
 fn problem_of(why: AgentNotTaken) -> Problem {

@@ -1,4 +1,4 @@
-//! What people think of incidents, recorded: the only thing that can be written here. It changes nothing of what Orion does.
+//! What people think of incidents, recorded. It changes nothing of what Orion does.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -109,7 +109,7 @@ pub(crate) fn is_meant(headers: &HeaderMap) -> Result<(), Problem> {
     let kind = text(header::CONTENT_TYPE).unwrap_or_default();
     let kind = kind.split_once(';').map_or(kind, |(kind, _)| kind).trim();
     if !kind.eq_ignore_ascii_case("application/json") {
-        let what = "what is sent here is JSON, and has to be called so: `Content-Type: application/json`";
+        let what = "what is sent here is JSON: `Content-Type: application/json`";
         return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, what));
     }
     let origin = text(header::ORIGIN).map(|origin| origin.split_once("://").map_or(origin, |(_, host)| host));

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::event::Event;
 use crate::id::{Digest, RecordId};
+use crate::rule_set::SetReport;
 use crate::time::Timestamp;
 
 /// The label that an event of an agent has at the control host: the name of the agent.
@@ -119,8 +120,10 @@ pub struct Receipt {
 pub struct AgentStatus {
     /// Version of Orion.
     pub orion: String,
-    /// The rules that it has.
-    pub rules: Option<RulesHeld>,
+    /// What runs of the set of rules that it fetches, and what cannot; none while it has none.
+    pub rules: Option<SetReport>,
+    /// The digest of what it fetched last.
+    pub digest: Option<Digest>,
     /// The generation that runs.
     pub generation: u64,
     /// Files that it refuses; their last good versions run.
@@ -131,18 +134,6 @@ pub struct AgentStatus {
     pub backlog_bytes: u64,
     /// The time up to which everything that it saw is forwarded; none while something waits.
     pub reached: Option<Timestamp>,
-}
-
-/// A version of a set of rules.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RulesHeld {
-    /// The set.
-    pub set: String,
-    /// Its version.
-    pub version: u64,
-    /// The digest of all of it.
-    pub digest: Digest,
 }
 
 /// A rule file that is refused.

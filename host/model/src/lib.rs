@@ -17,12 +17,13 @@ mod labels;
 mod manifest;
 mod mark;
 mod parameter;
+mod rule_set;
 mod severity;
 mod text;
 mod time;
 
 pub use agent::{
-    AGENT_LABEL, AgentName, AgentStatus, BadAgentName, ForwardBatch, Forwarded, LinePlace, LineTaken, Receipt, RefusedFile, RulesHeld,
+    AGENT_LABEL, AgentName, AgentStatus, BadAgentName, ForwardBatch, Forwarded, LinePlace, LineTaken, Receipt, RefusedFile,
 };
 pub use decision::{AutonomyLevel, Decision, DecisionType, UnknownAutonomyLevel};
 pub use event::{Event, Evidence, Status};
@@ -36,6 +37,10 @@ pub use labels::{Labels, LabelsBuilder};
 pub use manifest::{Kind, Manifest, ManifestError, ParameterSpec, ParameterType};
 pub use mark::{BadMark, INCIDENT_MARKED, MARK_RULE, Mark, Marked, Said, is_mark};
 pub use parameter::{Parameter, ParameterValue, StateEntry, format_duration, parse_duration};
+pub use rule_set::{
+    BadSet, Changes, DEFAULT_SET, FileSaid, MAX_SET_BYTES, MAX_SET_FILES, MAX_SET_NAME_BYTES, Push, Pushed, SaidAt,
+    SetDiff, SetFile, SetRefusal, SetReport, SetVersion, is_set_name,
+};
 pub use severity::{Severity, UnknownSeverity};
 pub use time::{Clock, InvalidTimestamp, Timestamp};
 

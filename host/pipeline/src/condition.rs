@@ -66,6 +66,12 @@ pub mod kind {
     pub const FORWARD_BUFFER_FULL: &str = "forward_buffer_full";
     /// An event is too large to be forwarded.
     pub const EVENT_NOT_FORWARDED: &str = "event_not_forwarded";
+    /// Somebody applied a version of a rule set. For the record.
+    pub const RULE_SET_APPLIED: &str = "rule_set_applied";
+    /// Every node runs the version of a rule set that was rolled out. For the record.
+    pub const RULE_SET_ROLLED_OUT: &str = "rule_set_rolled_out";
+    /// A node cannot run the version of a rule set that is rolled out, and no more nodes are given it.
+    pub const RULE_SET_ROLLOUT_HALTED: &str = "rule_set_rollout_halted";
     /// What the process took away from itself when it started. For the record: it happens at every start, and no rule that
     /// ships reads it.
     pub const CONFINEMENT_ATTESTED: &str = "confinement_attested";

@@ -28,6 +28,7 @@ pub mod observer;
 pub mod outside;
 mod plugin_state;
 pub mod replay;
+pub mod rule_sets;
 pub mod schedule;
 mod shared_labels;
 pub mod shares;

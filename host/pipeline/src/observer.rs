@@ -4,16 +4,17 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use orion_metrics::{FamilyType, Text};
-use orion_model::{Mark, Marked, RecordId, Timestamp};
+use orion_model::{Mark, Marked, Push, Pushed, RecordId, SetReport, Timestamp};
 use orion_sandbox::Plugin;
 use tokio::sync::{Mutex, watch};
 
 pub use crate::access::AccessError;
 use crate::access::record_lock_out;
 use crate::forward::ForwardMeter;
-use crate::library::Generation;
+use crate::library::{Defaults, Generation, Shelf};
 use crate::marks::{MarkError, record_mark};
 use crate::meters::Meters;
+use crate::rule_sets::{Bench, NotApplied, RuleSets};
 use crate::store_watch::StoreWatch;
 use crate::watcher::WatcherContext;
 
@@ -27,15 +28,19 @@ pub struct Observer {
     pub(crate) lock_outs: Arc<Mutex<()>>,
     pub(crate) marks: Arc<Mutex<()>>,
     pub(crate) forwards: Option<Arc<ForwardMeter>>,
+    pub(crate) sets: Arc<RuleSets>,
+    pub(crate) of_sets: Defaults,
 }
 
 /// The rule and plugin files as they were last looked at.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Files {
     /// Those that are refused, each with the reason; their last good versions run.
     pub refused: BTreeMap<String, String>,
     /// The plugins that rules may name, those that were never compiled aside.
     pub plugins: Vec<ShelvedPlugin>,
+    /// All that rules may name.
+    pub shelf: Shelf,
 }
 
 /// A plugin that rules may name.
@@ -111,6 +116,26 @@ impl Observer {
     /// Up to when everything is observed; none where that is not known yet.
     pub fn reached(&self) -> Option<Timestamp> {
         self.context.watermark.reached(self.now())
+    }
+
+    /// The rule sets that were pushed here.
+    pub fn sets(&self) -> &RuleSets {
+        &self.sets
+    }
+
+    /// Judges a rule set that somebody pushes, and makes a version of it. It is brought to its end also when nobody waits for it any
+    /// more: half of it would be kept and not known here.
+    pub async fn apply(&self, push: Push) -> Result<Pushed, NotApplied> {
+        let (sets, now, generation) = (self.sets.clone(), self.now(), self.generation().number);
+        let bench = Bench { shelf: self.files().shelf.clone(), defaults: self.of_sets.clone(), now, generation };
+        tokio::spawn(async move { sets.apply(push, bench).await }).await?
+    }
+
+    /// Takes what a node says of a rule set that it fetches.
+    pub async fn rule_set_reported(&self, node: &str, report: SetReport) -> Result<(), NotApplied> {
+        let (sets, now, generation) = (self.sets.clone(), self.now(), self.generation().number);
+        let node = node.to_owned();
+        tokio::spawn(async move { sets.reported(&node, report, now, generation).await }).await?
     }
 
     /// The numbers.

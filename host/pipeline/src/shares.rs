@@ -18,6 +18,7 @@ use crate::logs::STREAM_OWNERS;
 use crate::observer::Observer;
 use crate::outside::agent::OWNERS as AGENT_OWNERS;
 use crate::outside::{IN_OWNER, OUT_OWNER};
+use crate::rule_sets::OWNER as RULE_SETS_OWNER;
 use crate::watcher::{GROUP_OWNERS, SOURCES_OWNER};
 use crate::watermark::{Reached, Watermark, told};
 use crate::workers::{BusyMeter, Workers};
@@ -49,7 +50,7 @@ pub fn place(owner: &str) -> Place {
     match owner {
         BRAIN_OWNER | OUT_OWNER => Place { whose: Whose::Holder(partition_of_brain()), reads_log: true },
         IN_OWNER => Place { whose: Whose::Holder(partition_of_brain()), reads_log: false },
-        SOURCES_OWNER => Place { whose: Whose::All, reads_log: false },
+        SOURCES_OWNER | RULE_SETS_OWNER => Place { whose: Whose::All, reads_log: false },
         _ => Place { whose: Whose::Own, reads_log: false },
     }
 }

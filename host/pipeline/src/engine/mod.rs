@@ -29,6 +29,7 @@ use crate::meters::Meters;
 use crate::observer::{Files, Observer};
 use crate::outside::agent::{self, Agents};
 use crate::outside::hook::{Hook, Hooks};
+use crate::rule_sets::RuleSets;
 use crate::shares::{Look, Shares, partition_of_group};
 use crate::store_watch::StoreWatch;
 use crate::watcher::{EndGroupError, SourceHealth, WatcherContext, WatcherSettings, end_stored_group};
@@ -111,6 +112,7 @@ pub struct Engine {
     generation: watch::Sender<Arc<Generation>>,
     files: watch::Sender<Arc<Files>>,
     stages: Stages,
+    sets: Arc<RuleSets>,
     /// Told when somebody wants the folders looked at now.
     asked: Arc<Notify>,
     agents: Option<Arc<Agents>>,
@@ -124,7 +126,9 @@ impl Engine {
         let meters = Arc::new(Meters::of(sources.keys()));
         let store = Arc::new(StoreWatch::open(bus, clock.clone(), meters.clone()).await?);
         let bus: Arc<dyn Bus> = store.clone();
-        let mut library = Library::open(parts.library.clone(), sandbox, bus.clone()).await?;
+        let asked: Arc<Notify> = Arc::default();
+        let sets = Arc::new(RuleSets::open(bus.clone(), asked.clone()).await?);
+        let mut library = Library::open(parts.library.clone(), sandbox, bus.clone(), sets.clone()).await?;
         library = scan(library, clock.clone()).await?;
         if library.misses_files() {
             // A file that was taken away while nobody looked is not to run for another moment.
@@ -186,6 +190,7 @@ impl Engine {
         let stages = StageContext {
             bus,
             forwarding,
+            agents: agents.clone(),
             watermark: watermark.clone(),
             own,
             store: store.clone(),
@@ -208,9 +213,10 @@ impl Engine {
             files,
             stages: Stages::start(stages, remembers.then(|| parts.library.memory_dir.clone()), parts.archive),
             library_settings: parts.library,
-            asked: Arc::default(),
             agents,
             forwards,
+            sets,
+            asked,
         };
         engine.apply(first).await?;
         engine.library.iter_mut().for_each(Library::have_ended);
@@ -228,6 +234,8 @@ impl Engine {
             lock_outs: Arc::default(),
             marks: Arc::default(),
             forwards: self.forwards.clone(),
+            sets: self.sets.clone(),
+            of_sets: self.library_settings.of_sets.clone(),
         }
     }
 
@@ -290,6 +298,10 @@ impl Engine {
 
     /// Looks at the folders now and applies what has changed.
     pub async fn reload(&mut self) -> Result<(), EngineError> {
+        if let Err(error) = self.sets.refresh().await {
+            // What is known of them runs on; the next look asks again.
+            tracing::debug!("it is not known whether rule sets were applied elsewhere: {error}");
+        }
         let Some(library) = self.library.take() else { return Ok(()) };
         let mut library = match scan(library, self.context.clock.clone()).await {
             Ok(library) => library,

@@ -16,6 +16,7 @@ use crate::forward::{FORWARD_OWNER, Forwarding, run_forward};
 use crate::guardian::{Guardian, Share, run_guardian};
 use crate::library::Generation;
 use crate::meters::Meters;
+use crate::outside::agent::Agents;
 use crate::outside::{run_in, run_out};
 use crate::shares::{Shares, partition_of_brain};
 use crate::store_watch::StoreWatch;
@@ -36,6 +37,8 @@ pub(super) struct StageContext {
     pub(super) generation: watch::Receiver<Arc<Generation>>,
     /// How far what this host itself sees has come.
     pub(super) watermark: Arc<Watermark>,
+    /// What takes from agents, where this host does.
+    pub(super) agents: Option<Arc<Agents>>,
     /// Where what is observed goes, where it is not correlated here.
     pub(super) forwarding: Option<Forwarding>,
 }
@@ -47,6 +50,7 @@ pub(super) struct Stages {
     brain: Option<Stage>,
     outside: Vec<Stage>,
     forward: Option<Stage>,
+    agents: Option<Stage>,
     memory: Option<Stage>,
 }
 
@@ -80,7 +84,9 @@ impl Stages {
             let archive = Archive { bus, store, clock, meter, memory_dir, settings, readers };
             Stage::start(|shutdown| run_archive(archive, shutdown))
         });
-        Self { context, guardians: BTreeMap::new(), brain: None, outside: Vec::new(), forward: None, memory }
+        let watch = |agents: &Arc<Agents>| Stage::start(|shutdown| agents.clone().watch(shutdown));
+        let agents = context.agents.as_ref().map(watch);
+        Self { context, agents, guardians: BTreeMap::new(), brain: None, outside: Vec::new(), forward: None, memory }
     }
 
     /// Runs what is this host's and nothing else. Returns when what ended has committed.
@@ -156,6 +162,7 @@ impl Stages {
     /// Ends every stage in order: each reads what the one before it left.
     pub(super) async fn shut_down(self, shares: &Shares) {
         join_all(self.guardians.into_values().map(Stage::end)).await;
+        join_all(self.agents.map(Stage::end)).await;
         if let Some(forward) = self.forward {
             forward.end().await;
         }

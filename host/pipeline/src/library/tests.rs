@@ -11,6 +11,7 @@ use tempfile::TempDir;
 
 use super::{Defaults, Generation, Library, LibrarySettings, StandardPlugin};
 use crate::clock::SystemClock;
+use crate::rule_sets::RuleSets;
 
 const RULES: &str = "groups: [{ name: g, rules: [{ alert: A, expr: up, plugin: mine.wasm }] }]\n";
 const OTHER: &str = "groups: [{ name: g, rules: [{ alert: B, expr: up, plugin: mine.wasm }] }]\n";
@@ -51,9 +52,15 @@ impl Place {
                 sources: BTreeSet::from(["prometheus".to_owned()]),
                 log_dirs: None,
             },
+            of_sets: Defaults {
+                interval_millis: 15_000,
+                sources: BTreeSet::from(["elsewhere".to_owned()]),
+                log_dirs: None,
+            },
         };
         let sandbox = Arc::new(Sandbox::new(Settings { cache_dir: None, limits: Limits::default() }).unwrap());
-        Library::open(settings, sandbox, self.bus.clone()).await.unwrap()
+        let sets = Arc::new(RuleSets::open(self.bus.clone(), Arc::default()).await.unwrap());
+        Library::open(settings, sandbox, self.bus.clone(), sets).await.unwrap()
     }
 }
 

@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use orion_bus::{Bus, BusError};
+use orion_bus::{Bus, BusError, Reader};
 use orion_model::{AgentName, AgentStatus, Clock, Forwarded, LineTaken, Receipt, Severity, Status, Timestamp};
 use serde::Serialize;
 use tokio::sync::{Mutex, OwnedMutexGuard, watch};
@@ -72,6 +72,31 @@ pub struct AgentSeen {
     pub taken: Option<LineTaken>,
     /// What it said of itself last.
     pub status: Option<AgentStatus>,
+}
+
+impl AgentSeen {
+    fn of(name: &AgentName, known: &Known, silent_millis: i64, now: Timestamp) -> Self {
+        Self {
+            agent: name.to_string(),
+            is_live: now.millis_since(known.heard_at) <= silent_millis,
+            heard_at: known.heard_at,
+            taken: known.taken,
+            status: known.said.as_ref().map(|said| said.status.clone()),
+        }
+    }
+}
+
+/// The agents that a store knows, as of when they were last written down.
+pub fn seen_in(store: &mut Reader, silent_millis: i64, now: Timestamp) -> Result<Vec<AgentSeen>, BusError> {
+    let mut seen = Vec::new();
+    for owner in store.owners(OWNERS)? {
+        let known = Known::of(store.load(&owner)?);
+        let name = owner.strip_prefix(OWNERS).and_then(|name| name.parse::<AgentName>().ok());
+        if let Some(name) = name.filter(|_| known.is_there()) {
+            seen.push(AgentSeen::of(&name, &known, silent_millis, now));
+        }
+    }
+    Ok(seen)
 }
 
 /// The agents of a host.
@@ -173,7 +198,7 @@ impl Agents {
     }
 
     /// Takes what an agent says of itself.
-    pub async fn note(&self, agent: &AgentName, body: &[u8]) -> Result<(), NotTaken> {
+    pub async fn note(&self, agent: &AgentName, body: &[u8]) -> Result<AgentStatus, NotTaken> {
         let status = read::status(body, self.clock.now())?;
         self.in_time(async {
             for _ in 1..MOST_TRIES {
@@ -184,7 +209,8 @@ impl Agents {
             }
             self.try_to_note(agent, &status).await
         })
-        .await
+        .await?;
+        Ok(status)
     }
 
     async fn try_to_note(&self, agent: &AgentName, status: &AgentStatus) -> Result<(), TakeError> {
@@ -228,13 +254,7 @@ impl Agents {
         let mut seen = Vec::new();
         for (name, place) in all {
             if let Some(known) = &*place.lock().await {
-                seen.push(AgentSeen {
-                    agent: name.to_string(),
-                    is_live: self.clock.now().millis_since(known.heard_at) <= self.silent_millis,
-                    heard_at: known.heard_at,
-                    taken: known.taken,
-                    status: known.said.as_ref().map(|said| said.status.clone()),
-                });
+                seen.push(AgentSeen::of(&name, known, self.silent_millis, self.clock.now()));
             }
         }
         seen

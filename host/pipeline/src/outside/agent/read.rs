@@ -176,9 +176,10 @@ fn of_agent(mut event: Event, agent: &AgentName) -> Event {
 pub(super) fn status(body: &[u8], now: Timestamp) -> Result<AgentStatus, NotTaken> {
     let malformed = |what: String| NotTaken::Malformed(format!("the status cannot be read: {what}"));
     let mut status: AgentStatus = serde_json::from_slice(body).map_err(|error| malformed(error.to_string()))?;
-    let set = status.rules.as_ref().map(|rules| &rules.set);
+    let rules = status.rules.iter();
+    let of_rules = rules.flat_map(|rules| std::iter::once(&rules.set).chain(rules.refused.as_ref().map(|it| &it.why)));
     let texts = status.refused.iter().flat_map(|refused| [&refused.file, &refused.reason]);
-    if texts.chain(set).chain([&status.orion]).any(|text| text.len() > MAX_TEXT_BYTES) {
+    if texts.chain(of_rules).chain([&status.orion]).any(|text| text.len() > MAX_TEXT_BYTES) {
         return Err(malformed(format!("a text in it has more than {MAX_TEXT_BYTES} bytes")));
     }
     if status.refused.len() > MAX_REFUSED {
@@ -191,11 +192,11 @@ pub(super) fn status(body: &[u8], now: Timestamp) -> Result<AgentStatus, NotTake
 /// What of a status is told, so that it is within what is taken.
 pub fn within_limits(mut status: AgentStatus) -> AgentStatus {
     status.refused.truncate(MAX_REFUSED);
-    for refused in &mut status.refused {
-        for text in [&mut refused.file, &mut refused.reason] {
+    let of_rules = status.rules.as_mut().and_then(|rules| rules.refused.as_mut()).map(|refused| &mut refused.why);
+    let of_files = status.refused.iter_mut().flat_map(|refused| [&mut refused.file, &mut refused.reason]);
+    for text in of_files.chain(of_rules) {
             let end = (0..=MAX_TEXT_BYTES.min(text.len())).rev().find(|at| text.is_char_boundary(*at));
             text.truncate(end.unwrap_or(0));
-        }
     }
     status
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use orion_bus::BusError;
 use orion_model::{AgentName, Timestamp, format_duration};
+use tokio::sync::watch;
 
 use super::known::{Known, silence};
 use super::{Agents, TakeError};
@@ -18,11 +19,14 @@ const LOOK_MILLIS: i64 = 1_000;
 const FORGOTTEN_MILLIS: i64 = 7 * 86_400_000;
 
 impl Agents {
-    /// Looks for silent ones, for ever.
-    pub async fn watch(self: Arc<Self>) {
+    /// Looks for silent ones until `shutdown` turns true.
+    pub(crate) async fn watch(self: Arc<Self>, mut shutdown: watch::Receiver<bool>) {
         loop {
             let wait = self.clock.real_millis(LOOK_MILLIS).max(1);
-            tokio::time::sleep(Duration::from_millis(wait)).await;
+            tokio::select! {
+                () = tokio::time::sleep(Duration::from_millis(wait)) => {}
+                _ = shutdown.wait_for(|down| *down) => return,
+            }
             let names: Vec<AgentName> = self.known.lock().await.keys().cloned().collect();
             for name in names {
                 if let Err(error) = self.look_at(&name).await {

@@ -1,0 +1,1 @@
+//! Sets by themselves: versions, differences, rollouts, and what is recorded of them.
