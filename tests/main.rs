@@ -20,6 +20,7 @@ mod a_full_disk_is_waited_out;
 mod a_new_version_runs_in_the_shadow;
 mod a_prometheus_outage_is_said_once;
 mod a_read_only_folder_is_said;
+mod a_rule_set_is_applied;
 mod a_signal_ends_in_time;
 mod a_thousand_crashes_lose_nothing;
 mod a_thousand_edits_lose_nothing;

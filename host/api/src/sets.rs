@@ -28,7 +28,7 @@ const MAX_BODY_BYTES: usize = 7 << 20;
 pub(crate) struct Which {
     /// The one that this node is to run.
     node: Option<String>,
-    /// This one, if it is still kept.
+    /// This one, if it is still kept, whatever a node is to run.
     version: Option<u64>,
 }
 
@@ -68,10 +68,6 @@ pub(crate) async fn show(
 ) -> Result<Document, Problem> {
     let host = desk.host_or_problem()?;
     let found: Option<SetVersion> = match which {
-        Which { node: Some(_), version: Some(_) } => {
-            let what = "one of `node` and `version` is asked for, and not both";
-            return Err(Problem::new(StatusCode::BAD_REQUEST, what));
-        }
         Which { version: Some(version), .. } => {
             host.set_version(&set, version).await.map_err(|error| unreadable(&error))?
         }
