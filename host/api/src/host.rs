@@ -6,10 +6,11 @@ use std::path::Path;
 use async_trait::async_trait;
 use orion_bus::{BusError, Reader};
 use orion_metrics::Text;
-use orion_model::{Delivery, FileSaid, Mark, Marked, Push, Pushed, RecordId, SetVersion, Taken};
+use orion_model::{AgentName, Delivery, FileSaid, Forwarded, Mark, Marked, Push, Pushed, RecordId, SetVersion, Taken};
 use serde_json::{Map, Value};
 use tokio::sync::watch;
 
+use crate::agents::AgentNotTaken;
 use crate::health::Health;
 use crate::hook::NotTaken;
 
@@ -57,6 +58,12 @@ pub trait Host: Send + Sync {
     /// Takes what a program delivers to a hook, and returns when it is recorded. It is an observation like any other: nothing that is
     /// told changes what runs or what is observed.
     async fn take(&self, delivery: Delivery) -> Result<Taken, NotTaken>;
+
+    /// Takes what an agent forwards, and returns when it is recorded, or knows where the agent is to go on.
+    async fn take_from_agent(&self, agent: &AgentName, batch: Vec<u8>) -> Result<Forwarded, AgentNotTaken>;
+
+    /// Takes what an agent says of itself.
+    async fn note_agent(&self, agent: &AgentName, status: Vec<u8>) -> Result<(), AgentNotTaken>;
 
     /// Records what a person thought of an incident, behind the mark that stood there before. It survives power loss when this
     /// returns.

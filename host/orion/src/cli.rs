@@ -8,6 +8,7 @@ use orion_api::Listen;
 use orion_model::{AutonomyLevel, parse_duration};
 
 use crate::access::AccessArgs;
+use crate::agent::AgentArgs;
 use crate::command::apply::ApplyArgs;
 use crate::command::aside::AsideArgs;
 use crate::command::audit::AuditArgs;
@@ -241,6 +242,8 @@ pub struct RunArgs {
     pub watch: WatchArgs,
     #[command(flatten)]
     pub deployment: DeploymentArgs,
+    #[command(flatten)]
+    pub agent: AgentArgs,
     #[command(flatten)]
     pub keep: KeepArgs,
     #[command(flatten)]

@@ -3,6 +3,8 @@
 //! It contains no code that starts a process, fetches code, writes to a source or notifies anyone.
 
 mod access;
+mod agent;
+mod agents;
 mod cli;
 mod command;
 mod confinement;

@@ -14,6 +14,7 @@ pub mod clock;
 pub mod condition;
 mod draft;
 pub mod engine;
+pub mod forward;
 #[cfg(test)]
 mod fills;
 pub mod guardian;

@@ -10,6 +10,7 @@ use tokio::sync::{Mutex, watch};
 
 pub use crate::access::AccessError;
 use crate::access::record_lock_out;
+use crate::forward::ForwardMeter;
 use crate::library::{Defaults, Generation, Shelf};
 use crate::marks::{MarkError, record_mark};
 use crate::meters::Meters;
@@ -26,6 +27,7 @@ pub struct Observer {
     pub(crate) files: watch::Receiver<Arc<Files>>,
     pub(crate) lock_outs: Arc<Mutex<()>>,
     pub(crate) marks: Arc<Mutex<()>>,
+    pub(crate) forwards: Option<Arc<ForwardMeter>>,
     pub(crate) sets: Arc<RuleSets>,
     pub(crate) of_sets: Defaults,
 }
@@ -94,6 +96,26 @@ impl Observer {
         // One at a time: each counts from the one before.
         let _turn = self.marks.lock().await;
         record_mark(&*self.store, mark, before, self.now(), self.generation().number).await
+    }
+
+    /// How it goes with forwarding, on a host that does.
+    pub fn forwards(&self) -> Option<&ForwardMeter> {
+        self.forwards.as_deref()
+    }
+
+    /// Rule and plugin files as they are looked at, for whoever waits for another look.
+    pub fn files_looked_at(&self) -> watch::Receiver<Arc<Files>> {
+        self.files.clone()
+    }
+
+    /// The last position of the log.
+    pub fn last_position(&self) -> u64 {
+        *orion_bus::Bus::appended(&*self.store).borrow()
+    }
+
+    /// Up to when everything is observed; none where that is not known yet.
+    pub fn reached(&self) -> Option<Timestamp> {
+        self.context.watermark.reached(self.now())
     }
 
     /// The rule sets that were pushed here.

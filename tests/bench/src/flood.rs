@@ -139,6 +139,7 @@ impl Stages {
             watcher: WatcherSettings::default(),
             workers: std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get),
             attestation: None,
+            place: orion_pipeline::engine::Place::Control { silent_millis: i64::MAX },
         };
         let engine = Engine::start(parts).await.map_err(BenchError::failed("start the stages"))?;
         Ok(Self { engine, bus, own })
