@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::Args;
 use serde_json::Value;
 
+use crate::agents::agent_table;
 use crate::cli::{Failure, ListenArgs, Output};
 use crate::output::{columns, form, print_list};
 use crate::remote::{Remote, RemoteArgs};
@@ -116,30 +117,40 @@ const NODES: Listing = Listing {
 
 /// Asks for a list and prints it.
 pub fn list(args: &RunningArgs, listing: &Listing) -> Result<ExitCode, Failure> {
-    print(&args.remote, &args.listen, args.output, listing)
+    let items = ask(&args.remote, &args.listen, listing)?;
+    print_list(form(args.output), items, |items| listing.table(items))?;
+    Ok(ExitCode::SUCCESS)
 }
 
-/// The hosts that a running one knows.
+/// The hosts that a running one knows, and its agents.
 pub fn nodes(remote: &RemoteArgs, listen: &ListenArgs, output: Option<Output>) -> Result<ExitCode, Failure> {
-    print(remote, listen, output, &NODES)
+    print_list(form(output), ask(remote, listen, &NODES)?, |items| {
+        let is_agent = |node: &Value| node.get("role").and_then(Value::as_str) == Some("agent");
+        let (agents, hosts): (Vec<Value>, Vec<Value>) = items.iter().cloned().partition(is_agent);
+        match agents.is_empty() {
+            true => NODES.table(&hosts),
+            false => format!("{}\n{}", NODES.table(&hosts), agent_table(&agents)),
+        }
+    })?;
+    Ok(ExitCode::SUCCESS)
 }
 
-fn print(
-    remote: &RemoteArgs,
-    listen: &ListenArgs,
-    output: Option<Output>,
-    listing: &Listing,
-) -> Result<ExitCode, Failure> {
+fn ask(remote: &RemoteArgs, listen: &ListenArgs, listing: &Listing) -> Result<Vec<Value>, Failure> {
     let remote = Remote::of(remote, listen)?;
     let items = setup::runtime()?.block_on(remote.items(listing.path, MAX_ITEMS)).map_err(Failure::Configuration)?;
     if items.len() == MAX_ITEMS {
         tracing::warn!("only the first {MAX_ITEMS} are shown");
     }
-    print_list(form(output), items, |items| match items {
-        [] => format!("{}\n", listing.nothing),
-        items => columns(listing.heads, &items.iter().map(listing.row).collect::<Vec<_>>()),
-    })?;
-    Ok(ExitCode::SUCCESS)
+    Ok(items)
+}
+
+impl Listing {
+    fn table(&self, items: &[Value]) -> String {
+        match items {
+            [] => format!("{}\n", self.nothing),
+            items => columns(self.heads, &items.iter().map(self.row).collect::<Vec<_>>()),
+        }
+    }
 }
 
 fn rollout(set: &Value) -> String {
