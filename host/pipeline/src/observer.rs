@@ -14,7 +14,7 @@ use crate::forward::ForwardMeter;
 use crate::library::{Defaults, Generation, Shelf};
 use crate::marks::{MarkError, record_mark};
 use crate::meters::Meters;
-use crate::rule_sets::{Bench, NotApplied, RuleSets};
+use crate::rule_sets::{ApplyContext, NotApplied, RuleSets};
 use crate::store_watch::StoreWatch;
 use crate::watcher::WatcherContext;
 
@@ -127,8 +127,9 @@ impl Observer {
     /// more: half of it would be kept and not known here.
     pub async fn apply(&self, push: Push) -> Result<Pushed, NotApplied> {
         let (sets, now, generation) = (self.sets.clone(), self.now(), self.generation().number);
-        let bench = Bench { shelf: self.files().shelf.clone(), defaults: self.of_sets.clone(), now, generation };
-        tokio::spawn(async move { sets.apply(push, bench).await }).await?
+        let context =
+            ApplyContext { shelf: self.files().shelf.clone(), defaults: self.of_sets.clone(), now, generation };
+        tokio::spawn(async move { sets.apply(push, context).await }).await?
     }
 
     /// Takes what a node says of a rule set that it fetches: a rollout goes by it.

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use super::{Defaults, Generation, Library, LibrarySettings, StandardPlugin};
 use crate::clock::SystemClock;
-use crate::rule_sets::{Bench, RuleSets};
+use crate::rule_sets::{ApplyContext, RuleSets};
 
 const RULES: &str = "groups: [{ name: g, rules: [{ alert: A, expr: up, plugin: mine.wasm }] }]\n";
 const OTHER: &str = "groups: [{ name: g, rules: [{ alert: B, expr: up, plugin: mine.wasm }] }]\n";
@@ -183,10 +183,14 @@ correlations:
         let (set, by) = ("default".to_owned(), "ada".to_owned());
         let push = Push { set, files, by, base_version: None, at_a_time: None, dry_run: false };
         let defaults = of_sets();
-        let bench =
-            Bench { shelf: place.library().await.shelf(), defaults, now: Timestamp::from_millis(1), generation: 1 };
+        let context = ApplyContext {
+            shelf: place.library().await.shelf(),
+            defaults,
+            now: Timestamp::from_millis(1),
+            generation: 1,
+        };
         let sets = RuleSets::open(place.bus.clone(), Arc::default()).await.unwrap();
-        assert!(sets.apply(push, bench).await.unwrap().applied);
+        assert!(sets.apply(push, context).await.unwrap().applied);
     };
     apply(SET).await;
     library.sets.refresh().await.unwrap();

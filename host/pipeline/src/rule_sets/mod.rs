@@ -66,7 +66,7 @@ pub enum NotApplied {
 }
 
 /// What a set is judged with.
-pub struct Bench {
+pub struct ApplyContext {
     /// The plugins that rules may name here.
     pub shelf: Shelf,
     /// What a file may leave out, and what it may name: everything that an agent could have.
@@ -140,7 +140,7 @@ impl RuleSets {
 
     /// Judges a set, and makes a version of it when it is good and other than the one before. It survives power loss when this
     /// returns.
-    pub async fn apply(&self, push: Push, bench: Bench) -> Result<Pushed, NotApplied> {
+    pub async fn apply(&self, push: Push, context: ApplyContext) -> Result<Pushed, NotApplied> {
         let push = push.checked().map_err(|error| NotApplied::Malformed(error.to_string()))?;
         let bytes = serde_json::to_string(&push.files).map_or(0, |text| text.len());
         if bytes > MAX_SET_JSON_BYTES {
@@ -158,7 +158,7 @@ impl RuleSets {
         if before.is_none() && state.sets.len() >= MAX_SETS {
             return Err(NotApplied::Malformed(format!("there are {MAX_SETS} sets already, the most that are kept")));
         }
-        let Bench { shelf, defaults, now, generation } = bench;
+        let ApplyContext { shelf, defaults, now, generation } = context;
         let (push, judged) = tokio::task::spawn_blocking(move || {
             let judged = Judged::of(&push.files, before.as_deref(), &shelf, &defaults);
             (push, judged)
@@ -223,7 +223,8 @@ impl RuleSets {
         let state = self.state();
         let Some(head) = state.sets.get(&report.set) else { return Ok(()) };
         let run = NodeRun::of(report.version, report.refused, now);
-        let known = state.nodes_of(&report.set);
+        let mut known = state.nodes_of(&report.set);
+        let gone = rollout::take_gone(&mut known, now);
         if !known.contains_key(node) && (known.len() >= rollout::MAX_NODES || !rollout::is_node_name(node)) {
             let what =
                 format!("`{node}` is not taken note of: at most {} nodes of a set are known", rollout::MAX_NODES);
@@ -237,6 +238,7 @@ impl RuleSets {
             return Ok(());
         }
         let mut draft = Draft::default();
+        gone.iter().for_each(|node| state::drop_node(&mut draft, &report.set, node));
         state::put_node(&mut draft, &report.set, node, &run)?;
         if next != *head {
             state::put_head(&mut draft, &report.set, &next)?;

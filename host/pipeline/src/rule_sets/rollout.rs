@@ -14,7 +14,7 @@ use super::state::Head;
 /// Nodes of a set that are known. Each is a line of a list and some hundred bytes.
 pub(super) const MAX_NODES: usize = 1_000;
 
-/// A node that said nothing for so long is not waited for: machines are taken away, and nobody says so.
+/// A node that said nothing for so long is not waited for and forgotten: machines are taken away, and nobody says so.
 const FORGOTTEN_MILLIS: i64 = 24 * 3_600_000;
 
 /// A node that says the same again is written down so often: often enough that it is not forgotten, seldom enough to cost nothing.
@@ -131,6 +131,13 @@ pub(super) fn step(head: &mut Head, nodes: &BTreeMap<String, NodeRun>, now: Time
     }
     rollout.given.extend(next.iter().cloned());
     Moved::Given(next)
+}
+
+/// Takes out those that are gone, and says which.
+pub(super) fn take_gone(nodes: &mut BTreeMap<String, NodeRun>, now: Timestamp) -> Vec<String> {
+    let gone: Vec<String> = nodes.iter().filter(|(_, run)| !run.is_there(now)).map(|(node, _)| node.clone()).collect();
+    gone.iter().for_each(|node| drop(nodes.remove(node)));
+    gone
 }
 
 /// Whether a node can be known by this name.

@@ -166,7 +166,15 @@ pub(super) fn drop_version(draft: &mut Draft, set: &str, version: u64) {
 }
 
 pub(super) fn put_node(draft: &mut Draft, set: &str, node: &str, run: &NodeRun) -> Result<(), NotWritable> {
-    draft.put(key::of(&[NODE_ROOM, set.as_bytes(), node.as_bytes()]), run)
+    draft.put(node_key(set, node), run)
+}
+
+pub(super) fn drop_node(draft: &mut Draft, set: &str, node: &str) {
+    draft.delete(node_key(set, node));
+}
+
+fn node_key(set: &str, node: &str) -> Vec<u8> {
+    key::of(&[NODE_ROOM, set.as_bytes(), node.as_bytes()])
 }
 
 fn version_key(set: &str, version: u64) -> Vec<u8> {

@@ -10,7 +10,7 @@ use serde_json::json;
 use tempfile::TempDir;
 use tokio::sync::Notify;
 
-use super::{Bench, NotApplied, RuleSets};
+use super::{ApplyContext, NotApplied, RuleSets};
 use crate::library::{Defaults, Shelf, StandardPlugin};
 
 const DAY_MILLIS: i64 = 24 * 3_600_000;
@@ -54,8 +54,9 @@ impl Place {
     async fn push(&self, at: i64, push: Push) -> Result<Pushed, NotApplied> {
         let sources = BTreeSet::from(["prometheus".to_owned()]);
         let defaults = Defaults { interval_millis: 15_000, sources, log_dirs: None };
-        let bench = Bench { shelf: self.shelf.clone(), defaults, now: Timestamp::from_millis(at), generation: 3 };
-        self.sets.apply(push, bench).await
+        let context =
+            ApplyContext { shelf: self.shelf.clone(), defaults, now: Timestamp::from_millis(at), generation: 3 };
+        self.sets.apply(push, context).await
     }
 
     async fn apply(&self, at: i64, text: &str) -> Pushed {
@@ -260,4 +261,32 @@ async fn what_a_node_says_again_is_written_down_seldom() {
     assert_eq!(offset().await, before);
     place.say(3_600_002, "a", 1, None).await;
     assert_ne!(offset().await, before);
+}
+
+#[tokio::test]
+async fn a_set_that_agents_could_not_be_given_as_json_is_refused() {
+    let place = Place::new().await;
+    // A character of one byte that JSON writes as six.
+    let of = |bytes: usize| pushed(&"\u{1}".repeat(bytes / 6));
+    let fits = place.push(1, of(super::MAX_SET_JSON_BYTES - 100)).await;
+    assert!(matches!(fits, Err(NotApplied::Refused(_))), "it was looked at");
+    let Err(NotApplied::Malformed(why)) = place.push(1, of(super::MAX_SET_JSON_BYTES)).await else {
+        panic!("it was taken")
+    };
+    assert!(why.contains("as JSON"), "{why}");
+}
+
+#[tokio::test]
+async fn a_thousand_nodes_are_known_and_those_that_are_gone_make_room() {
+    let place = Place::new().await;
+    place.apply(1, &rules("up")).await;
+    for node in 0..super::rollout::MAX_NODES {
+        place.say(2, &format!("node-{node}"), 1, None).await;
+    }
+    let report = || SetReport { set: "default".to_owned(), version: Some(1), refused: None };
+    let at = Timestamp::from_millis;
+    let one_more = place.sets.reported("one-more", report(), at(3), 3).await;
+    assert!(matches!(one_more, Err(NotApplied::Malformed(_))));
+    place.sets.reported("one-more", report(), at(DAY_MILLIS + 2), 3).await.unwrap();
+    assert_eq!(place.sets.list()[0]["nodes"].as_array().unwrap().len(), 1);
 }
