@@ -77,12 +77,14 @@ fn host(desk: &Desk) -> Result<Arc<dyn crate::Host>, Problem> {
 /// Which agent it is, and what it sent.
 async fn said(desk: &Desk, agent: &str, request: Request, most: usize) -> Result<(AgentName, Vec<u8>), Problem> {
     let (head, content): (_, Body) = request.into_parts();
-    let agent: AgentName =
-        agent.parse().map_err(|error: orion_model::BadAgentName| Problem::new(StatusCode::NOT_FOUND, error.to_string()))?;
+    let agent: AgentName = agent
+        .parse()
+        .map_err(|error: orion_model::BadAgentName| Problem::new(StatusCode::NOT_FOUND, error.to_string()))?;
     if let Some(Asker(Some(bearer))) = head.extensions.get::<Asker>()
         && (bearer.role != Role::Agent || bearer.subject != agent.as_str())
     {
-        let what = format!("what is posted here is of the agent `{agent}`: its token has the role `agent` and this `sub`");
+        let what =
+            format!("what is posted here is of the agent `{agent}`: its token has the role `agent` and this `sub`");
         return Err(Problem::new(StatusCode::FORBIDDEN, what));
     }
     is_meant(&head.headers)?;

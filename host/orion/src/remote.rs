@@ -64,7 +64,8 @@ impl Remote {
     /// Whether nobody on the way reads along: TLS, or no way at all.
     pub fn is_private(&self) -> bool {
         let host = self.base.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
-        let is_here = host.parse::<IpAddr>().map_or(host == "localhost", |address| address.to_canonical().is_loopback());
+        let is_here =
+            host.parse::<IpAddr>().map_or(host == "localhost", |address| address.to_canonical().is_loopback());
         self.base.scheme() == "https" || is_here
     }
 

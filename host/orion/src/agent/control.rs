@@ -25,7 +25,8 @@ impl ControlHost {
 impl Control for ControlHost {
     async fn forward(&self, batch: &ForwardBatch) -> Result<Forwarded, String> {
         let body = serde_json::to_string(batch).map_err(|error| error.to_string())?;
-        let unclear = |error: serde_json::Error| format!("{} answers what is none of Orion's: {error}", self.remote.address());
+        let unclear =
+            |error: serde_json::Error| format!("{} answers what is none of Orion's: {error}", self.remote.address());
         match self.remote.hand_over(&self.path, body).await? {
             Handed::Taken(receipt) => serde_json::from_value(receipt).map(Forwarded::Taken).map_err(unclear),
             Handed::Elsewhere(taken) => serde_json::from_value(taken).map(Forwarded::Elsewhere).map_err(unclear),

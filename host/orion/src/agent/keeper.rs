@@ -139,11 +139,8 @@ impl Keeper {
 
 /// What runs of a version, and what of it cannot.
 fn report(held: &Held, refused: &BTreeMap<String, String>, before: Option<u64>) -> SetReport {
-    let of_set: Vec<String> = held
-        .files
-        .iter()
-        .filter_map(|file| refused.get(file).map(|why| format!("{file}: {why}")))
-        .collect();
+    let of_set: Vec<String> =
+        held.files.iter().filter_map(|file| refused.get(file).map(|why| format!("{file}: {why}"))).collect();
     match of_set.is_empty() {
         true => SetReport { set: held.set.clone(), version: Some(held.version), refused: None },
         false => SetReport {

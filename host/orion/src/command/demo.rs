@@ -52,8 +52,14 @@ pub fn demo(args: &DemoArgs) -> Result<ExitCode, Failure> {
         memory_dir.display()
     ))?;
     // No thread runs yet: on most kernels one that did would stay as it is.
-    let attestation =
-        confinement::confine(args.confinement.confinement, &rules, &memory_dir, None, scene.destination.as_slice(), serves)?;
+    let attestation = confinement::confine(
+        args.confinement.confinement,
+        &rules,
+        &memory_dir,
+        None,
+        scene.destination.as_slice(),
+        serves,
+    )?;
     let end_at = scene.end_at.filter(|_| args.once);
     let ending = scene.end_at.filter(|_| !args.once);
     let plan = Plan {

@@ -30,8 +30,8 @@ pub fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
     let archive = args.keep.settings(agent.is_some())?;
     let redis = args.deployment.settings(&args.data.data)?;
     let hooks = args.hooks.read(args.listen.listen)?;
-    let destinations: Vec<Destination> = asked.chain(destinations(redis.as_ref()))
-        .chain(agent.as_ref().and_then(Agent::destination)).collect();
+    let destinations: Vec<Destination> =
+        asked.chain(destinations(redis.as_ref())).chain(agent.as_ref().and_then(Agent::destination)).collect();
     let (listener, access) = args.access.open(args.listen.listen)?;
     // No thread runs yet: on most kernels one that did would stay as it is.
     let attestation = confinement::confine(
