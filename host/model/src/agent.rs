@@ -16,6 +16,9 @@ use crate::time::Timestamp;
 /// The label that an event of an agent has at the control host: the name of the agent.
 pub const AGENT_LABEL: &str = "agent";
 
+/// What such an event has among its data: the id that it has at the agent.
+pub const AGENT_EVENT_ID: &str = "agent_event_id";
+
 /// What an agent is called: the same in its token, in the path at which it posts, and in the label of its events.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(transparent)]

@@ -23,8 +23,8 @@ mod text;
 mod time;
 
 pub use agent::{
-    AGENT_LABEL, AgentName, AgentStatus, BadAgentName, ForwardBatch, Forwarded, LinePlace, LineTaken, Receipt,
-    RefusedFile,
+    AGENT_EVENT_ID, AGENT_LABEL, AgentName, AgentStatus, BadAgentName, ForwardBatch, Forwarded, LinePlace, LineTaken,
+    Receipt, RefusedFile,
 };
 pub use decision::{AutonomyLevel, Decision, DecisionType, UnknownAutonomyLevel};
 pub use event::{Event, Evidence, Status};

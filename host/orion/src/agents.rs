@@ -9,6 +9,7 @@ use orion_model::Timestamp;
 use orion_pipeline::outside::agent::{AgentSeen, NotTaken, seen_in};
 use serde_json::{Value, json};
 
+use crate::agent::DEFAULT_SILENCE_MILLIS;
 use crate::cli::Failure;
 use crate::output::columns;
 use crate::text::span;
@@ -47,12 +48,12 @@ pub fn agent_value(agent: &AgentSeen, now: Timestamp) -> Value {
 }
 
 /// The agents of the control host that has this folder, whether it runs or not.
-pub fn agents_in(memory_dir: &Path, silent_millis: i64, now: Timestamp) -> Result<Vec<Value>, Failure> {
+pub fn agents_in(memory_dir: &Path, now: Timestamp) -> Result<Vec<Value>, Failure> {
     if !memory_dir.join(orion_bus::DATABASE_FILE).exists() {
         return Ok(Vec::new());
     }
     let mut store = SqliteBus::open_read_only(memory_dir).map_err(Failure::configuration)?;
-    let seen = seen_in(&mut store, silent_millis, now).map_err(Failure::configuration)?;
+    let seen = seen_in(&mut store, DEFAULT_SILENCE_MILLIS, now).map_err(Failure::configuration)?;
     Ok(seen.iter().map(|agent| agent_value(agent, now)).collect())
 }
 

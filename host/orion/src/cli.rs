@@ -388,6 +388,12 @@ pub struct VerifyArgs {
     pub prometheus_timeout: i64,
     #[command(flatten)]
     pub loki: LokiArgs,
+    /// It is an agent: it forwards to the control host at --url, and to nobody else
+    #[arg(long, env = "ORION_AGENT__ENABLED")]
+    pub agent: bool,
+    /// The control host of an agent
+    #[arg(long, value_name = "URL", env = "ORION_API_URL")]
+    pub url: Option<String>,
     /// Do not ask Prometheus whether it alerts by itself
     #[arg(long)]
     pub offline: bool,

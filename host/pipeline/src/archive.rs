@@ -204,7 +204,8 @@ impl Housekeeping {
 
     async fn let_go(&mut self, archive: &Archive, projection: &Projection, now: Timestamp) {
         let keep = archive.settings.keep;
-        let gone = retain(&*archive.bus, &archive.memory_dir, keep, now, archive.readers, projection.resume_after()).await;
+        let gone =
+            retain(&*archive.bus, &archive.memory_dir, keep, now, archive.readers, projection.resume_after()).await;
         match gone {
             Ok(gone) => {
                 self.is_more = gone.is_more;

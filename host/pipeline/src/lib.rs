@@ -14,9 +14,9 @@ pub mod clock;
 pub mod condition;
 mod draft;
 pub mod engine;
-pub mod forward;
 #[cfg(test)]
 mod fills;
+pub mod forward;
 pub mod guardian;
 pub mod library;
 mod lifecycle;

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use clap::Args;
-use orion_model::{AgentName, DEFAULT_SET, is_set_name};
+use orion_model::{AgentName, DEFAULT_SET, format_duration, is_set_name};
 use orion_pipeline::forward::{Control, DEFAULT_BUFFER_MIB};
 use orion_source::Destination;
 
@@ -21,7 +21,7 @@ use crate::deployment::{DeploymentArgs, host_name};
 use crate::remote::{Remote, RemoteArgs};
 
 /// How long an agent may be silent before that is said: a dozen of what it says every ten seconds, so that a restart of it is no silence.
-pub const DEFAULT_SILENCE: &str = "2m";
+pub const DEFAULT_SILENCE_MILLIS: i64 = 120_000;
 
 /// Whether this host is an agent, and of whom.
 #[derive(Args, Clone)]
@@ -38,7 +38,7 @@ pub struct AgentArgs {
     #[arg(long, value_name = "MIB", default_value_t = DEFAULT_BUFFER_MIB, value_parser = clap::value_parser!(u64).range(1..=1_048_576), env = "ORION_AGENT__BUFFER_MIB")]
     pub buffer: u64,
     /// How long a control host hears nothing of an agent before it says so, and goes on without it
-    #[arg(long, value_name = "DURATION", default_value = DEFAULT_SILENCE, value_parser = duration, env = "ORION_AGENTS__SILENCE")]
+    #[arg(long, value_name = "DURATION", default_value = format_duration(DEFAULT_SILENCE_MILLIS), value_parser = duration, env = "ORION_AGENTS__SILENCE")]
     pub agent_silence: i64,
 }
 

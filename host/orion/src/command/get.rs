@@ -6,10 +6,13 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use orion_bus::{Ownership, Survey, SurveyedLock, SurveyedNode, SurveyedPartition, ownership, survey};
+use orion_model::Clock;
+use orion_pipeline::clock::SystemClock;
 use orion_pipeline::shares;
 use serde_json::{Value, json};
 
 use super::listing::{self, RunningArgs};
+use crate::agents;
 use crate::cli::{DataArgs, Failure, ListenArgs, Output};
 use crate::deployment::RedisArgs;
 use crate::output::{columns, form, print_list};
@@ -129,13 +132,18 @@ fn print_alone(at: &WhereArgs) -> Result<(), Failure> {
         Ownership::Elsewhere => ("runs", None),
         Ownership::Nobody => ("stopped", None),
     };
-    let value = alone_value(state, pid, &at.data.memory_dir());
-    print_list(form(at.output), vec![value], |_| {
+    let agents = agents::agents_in(&at.data.memory_dir(), SystemClock.now())?;
+    let values = std::iter::once(alone_value(state, pid, &at.data.memory_dir())).chain(agents.clone()).collect();
+    print_list(form(at.output), values, |_| {
         let pid = pid.map_or_else(String::new, |pid| format!(", process {pid}"));
-        format!(
+        let alone = format!(
             "alone on {} ({state}{pid}); hosts that share work meet at a Redis, see REDIS_URL\n",
             at.data.memory_dir().display()
-        )
+        );
+        match agents.is_empty() {
+            true => alone,
+            false => format!("{alone}\n{}", agents::agent_table(&agents)),
+        }
     })
 }
 

@@ -80,6 +80,7 @@ fn too_large(event: &Event, entry: &Entry, now: Timestamp) -> Event {
     let labels = [("rule", event.rule.as_str()), ("position", position.as_str())];
     let condition = Condition::new(kind::EVENT_NOT_FORWARDED, Severity::Error, "orion", labels);
     let (bytes, most) = (entry.body.len(), MAX_EVENT_BYTES - ADDED_BYTES);
-    let message = format!("an event has {bytes} bytes, and at most {most} are forwarded: it is recorded on this host alone");
+    let message =
+        format!("an event has {bytes} bytes, and at most {most} are forwarded: it is recorded on this host alone");
     condition.event(Status::Occurred, now, event.generation, &message)
 }

@@ -10,9 +10,9 @@ use async_trait::async_trait;
 use orion_bus::{Bus, BusError, Commit, Committed, Entry, Loaded};
 use tokio::sync::watch;
 
+use super::FORWARD_OWNER;
 use super::meter::ForwardMeter;
 use super::progress::position_of;
-use super::FORWARD_OWNER;
 
 /// What may wait: some hundred thousand events, days of a busy host.
 pub const DEFAULT_BUFFER_MIB: u64 = 256;

@@ -71,7 +71,8 @@ pub(crate) async fn run_forward(
     shutdown: watch::Receiver<bool>,
 ) {
     let mut stage = StageLoop::new(FORWARD_OWNER, bus.appended(), shutdown.clone());
-    let mut forwarder = Forwarder { meter: forwarding.meter(), forwarding, bus, clock, watermark, stage_meter, shutdown };
+    let mut forwarder =
+        Forwarder { meter: forwarding.meter(), forwarding, bus, clock, watermark, stage_meter, shutdown };
     while let Err(error) = forwarder.work(&mut stage).await {
         if !stage.retry(&error).await {
             return;
@@ -124,7 +125,10 @@ impl Forwarder {
                 Ok(Forwarded::Taken(receipt)) => {
                     orion_bus::crash_point!("forward::after_send");
                     if let Some(reason) = &receipt.reason {
-                        tracing::error!(events = receipt.put_aside, "the control host cannot take some events: {reason}");
+                        tracing::error!(
+                            events = receipt.put_aside,
+                            "the control host cannot take some events: {reason}"
+                        );
                     }
                     self.meter.forwarded(read.batch.events.len() as u64, self.clock.now());
                     self.pass(progress, read).await?;

@@ -75,7 +75,9 @@ impl Progress {
         if taken.line == self.line && has(bus, taken.place).await? {
             self.place = taken.place;
         } else {
-            tracing::warn!("the control host has another past of this agent than its store: what is forwarded begins a new line");
+            tracing::warn!(
+                "the control host has another past of this agent than its store: what is forwarded begins a new line"
+            );
             self.line = new_line(agent, now);
             if taken.place.position < self.place.position {
                 self.place = LinePlace { position: taken.place.position, record: None };

@@ -76,7 +76,7 @@ impl LibrarySettings {
 }
 
 /// One accepted state of the whole set.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct Generation {
     /// Its number.
     pub number: u64,

@@ -313,9 +313,8 @@ fn not_taken(agent: &AgentName, batch: &read::Batch) -> Condition {
 /// it says.
 fn elsewhere(known: &Known, batch: &read::Batch) -> Option<LineTaken> {
     let taken = known.taken.filter(|taken| taken.line == batch.line)?;
-    let is_same_record = taken.place.record.is_none()
-        || batch.after.record.is_none()
-        || taken.place.record == batch.after.record;
+    let is_same_record =
+        taken.place.record.is_none() || batch.after.record.is_none() || taken.place.record == batch.after.record;
     (taken.place.position != batch.after.position || !is_same_record).then_some(taken)
 }
 

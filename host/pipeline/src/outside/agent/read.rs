@@ -4,7 +4,8 @@
 //! keeps it. An event that can never be taken is put aside with its reason, because all that comes behind it would wait for it.
 
 use orion_model::{
-    AGENT_LABEL, AgentName, AgentStatus, Event, IdBuilder, LinePlace, RecordId, Timestamp, format_duration, is_mark,
+    AGENT_EVENT_ID, AGENT_LABEL, AgentName, AgentStatus, Event, IdBuilder, LinePlace, RecordId, Timestamp,
+    format_duration, is_mark,
 };
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -162,7 +163,7 @@ fn event(members: Map<String, Value>, agent: &AgentName, now: Timestamp) -> Resu
 /// called the same has the same id: here it is told apart by who saw it. Nothing of it depends on when or how often it was sent.
 fn of_agent(mut event: Event, agent: &AgentName) -> Event {
     let of = |domain: &str, bytes: &[u8]| IdBuilder::new(domain).text(agent.as_str()).bytes(bytes).finish();
-    event.data.insert("agent_event_id".to_owned(), event.event_id.to_string().into());
+    event.data.insert(AGENT_EVENT_ID.to_owned(), event.event_id.to_string().into());
     event.data.insert("agent_generation".to_owned(), event.generation.into());
     event.event_id = of("agent-event", event.event_id.as_bytes());
     event.fingerprint = of("agent", event.fingerprint.as_bytes()).into();
@@ -195,8 +196,8 @@ pub fn within_limits(mut status: AgentStatus) -> AgentStatus {
     let of_rules = status.rules.as_mut().and_then(|rules| rules.refused.as_mut()).map(|refused| &mut refused.why);
     let of_files = status.refused.iter_mut().flat_map(|refused| [&mut refused.file, &mut refused.reason]);
     for text in of_files.chain(of_rules) {
-            let end = (0..=MAX_TEXT_BYTES.min(text.len())).rev().find(|at| text.is_char_boundary(*at));
-            text.truncate(end.unwrap_or(0));
+        let end = (0..=MAX_TEXT_BYTES.min(text.len())).rev().find(|at| text.is_char_boundary(*at));
+        text.truncate(end.unwrap_or(0));
     }
     status
 }
