@@ -5,7 +5,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::support::{self, Deployment, TARGETS, guests};
-use crate::{log_files_are_followed, loki_lines_are_events, snapshots_come_back_whole, the_audit_trail_is_kept};
+use crate::{
+    agents_forward_what_they_see, log_files_are_followed, loki_lines_are_events, snapshots_come_back_whole,
+    the_audit_trail_is_kept,
+};
 use orion_lab::{AnsweringServer, Exporter, Prometheus, ScrapeConfig};
 
 /// Every point at which the way from a start, and from a finding, to a line in Memory can be cut.
@@ -52,6 +55,7 @@ fn every_crash_point_of_the_code_is_crashed_at() {
         .chain(&snapshots_come_back_whole::POINTS)
         .chain(&log_files_are_followed::POINTS)
         .chain(&loki_lines_are_events::POINTS)
+        .chain(&agents_forward_what_they_see::POINTS)
         .map(ToString::to_string)
         .collect();
     let mut there = BTreeSet::new();

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use crate::support::asked::get;
 use crate::support::{self, Deployment};
 use orion_lab::{Exporter, Prometheus, ScrapeConfig};
 
@@ -45,6 +46,27 @@ fn an_edit_is_live_and_untouched_rules_keep_their_state() {
     assert_eq!(deployment.events_of("kept", "resolved")[0]["data"]["reason"], "the rule was removed");
     assert!(orion.terminate().success());
     assert_eq!(deployment.events_of("kept", "firing").len(), 1);
+    deployment.check_promises();
+}
+
+#[test]
+fn a_correlation_that_is_added_while_nothing_is_recorded_reads_what_comes_next() {
+    let (exporter, _prometheus, deployment) = lab();
+    let deployment = deployment.serving();
+    deployment.rule("load.yaml", &rule("Load", 9));
+    let orion = deployment.start();
+    let address = deployment.served_ready_at();
+    let correlations = || get(address, "/api/v1/summary").json()["correlations"].as_u64().unwrap();
+    let before = correlations();
+    deployment.rule(
+        "overload.yaml",
+        "correlations: [{ name: overload, match: { event_type: load }, group_by: [job], plugin: grouping, incident: { type: overload, \
+         severity: error, summary: too much } }]\n",
+    );
+    deployment.wait_until("the correlation", |_| correlations() == before + 1);
+    exporter.set("load", 10.0);
+    deployment.wait_until("the incident", |it| !it.incidents_of("overload", "opened").is_empty());
+    assert!(orion.terminate().success());
     deployment.check_promises();
 }
 

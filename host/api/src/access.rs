@@ -8,7 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
 
-use axum::http::{HeaderMap, Request, StatusCode, header};
+use axum::http::{HeaderMap, Method, Request, StatusCode, header};
 use orion_metrics::{Counter, FamilyType, Text};
 use orion_model::{Clock, Timestamp};
 use orion_trust::Keyring;
@@ -16,7 +16,7 @@ use orion_trust::Keyring;
 use crate::clients::{Admission, Clients, Failed, network_of};
 use crate::problem::Problem;
 use crate::tls::Tls;
-use crate::token::{Bearer, check};
+use crate::token::{Bearer, Role, check};
 
 /// What anybody may ask anywhere: programs that start and stop Orion have no token, and the console asks for one on a page that has
 /// to be there first. Its files are those of every build and tell nothing of a deployment.
@@ -27,6 +27,17 @@ fn is_free(path: &str) -> bool {
 /// Where programs deliver, each with a secret of the hook instead of a token.
 fn is_hook(path: &str) -> bool {
     path.starts_with("/hooks/")
+}
+
+/// What an agent may ask: for sets of rules, and to post what it saw. All of its own name, so that one whose token was stolen speaks for
+/// no other.
+fn is_for_agent(bearer: &Bearer, method: &Method, path: &str) -> bool {
+    let own = path.strip_prefix("/api/v1/agents/").and_then(|rest| rest.strip_prefix(bearer.subject.as_str()));
+    match *method {
+        Method::GET | Method::HEAD => path.starts_with("/api/v1/sets/"),
+        Method::POST => matches!(own, Some("/events" | "/status")),
+        _ => false,
+    }
 }
 
 /// How an interface is guarded.
@@ -118,6 +129,11 @@ impl Guard {
         }
     }
 
+    /// Whether this host knows who issues tokens.
+    pub(crate) const fn knows_bearers(&self) -> bool {
+        self.keys.is_some()
+    }
+
     /// The time by which tokens and signatures are checked.
     pub(crate) fn now(&self) -> Timestamp {
         self.clock.now()
@@ -144,6 +160,12 @@ impl Guard {
         }
         match (token_of(request.headers()), &self.keys) {
             (Some(token), Some(keys)) => match check(token, keys, self.clock.now()) {
+                Ok(bearer)
+                    if bearer.role == Role::Agent && !is_for_agent(&bearer, request.method(), request.uri().path()) =>
+                {
+                    let what = "a token of the role `agent` fetches rules and posts what the agent of its `sub` saw, and nothing else";
+                    Err(Problem::new(StatusCode::FORBIDDEN, what).into())
+                }
                 Ok(bearer) => Ok(Some(bearer)),
                 Err(error) => Err(self.failed(peer, now, format!("the token does not hold: {error}"))),
             },
@@ -270,6 +292,31 @@ mod tests {
         }
         for guarded in ["", "/health", "/metrics", "/consoles", "/api/v1/summary", "/api/v1/../../console/", "//"] {
             assert!(!is_free(guarded), "{guarded}");
+        }
+    }
+
+    #[test]
+    fn an_agent_may_fetch_rules_and_speak_for_itself_and_nothing_else() {
+        let bearer = Bearer { subject: "eu-1".to_owned(), role: Role::Agent };
+        for (method, path) in [
+            (Method::GET, "/api/v1/sets/default"),
+            (Method::POST, "/api/v1/agents/eu-1/events"),
+            (Method::POST, "/api/v1/agents/eu-1/status"),
+        ] {
+            assert!(is_for_agent(&bearer, &method, path), "{path}");
+        }
+        for (method, path) in [
+            (Method::GET, "/api/v1/events"),
+            (Method::GET, "/metrics"),
+            (Method::PUT, "/api/v1/sets/default"),
+            (Method::POST, "/api/v1/sets/default"),
+            (Method::POST, "/api/v1/agents/eu-2/events"),
+            (Method::POST, "/api/v1/agents/eu-12/events"),
+            (Method::POST, "/api/v1/agents/eu-1/events/x"),
+            (Method::GET, "/api/v1/agents/eu-1/events"),
+            (Method::POST, "/api/v1/missed"),
+        ] {
+            assert!(!is_for_agent(&bearer, &method, path), "{method} {path}");
         }
     }
 

@@ -6,14 +6,16 @@ use std::path::Path;
 use async_trait::async_trait;
 use orion_bus::{BusError, Reader};
 use orion_metrics::Text;
-use orion_model::{Delivery, Mark, Marked, RecordId, Taken};
+use orion_model::{AgentName, Delivery, FileSaid, Forwarded, Mark, Marked, Push, Pushed, RecordId, SetVersion, Taken};
 use serde_json::{Map, Value};
 use tokio::sync::watch;
 
+use crate::agents::AgentNotTaken;
 use crate::health::Health;
 use crate::hook::NotTaken;
 
-/// A host that observes. Nothing that is asked here changes what it observes or what it does.
+/// A host that observes. Nothing that is asked here changes what it observes; what correlates, and what agents observe, an applied rule
+/// set changes.
 #[async_trait]
 pub trait Host: Send + Sync {
     /// How its parts are.
@@ -57,12 +59,43 @@ pub trait Host: Send + Sync {
     /// told changes what runs or what is observed.
     async fn take(&self, delivery: Delivery) -> Result<Taken, NotTaken>;
 
+    /// Takes what an agent forwards, and returns when it is recorded, or knows where the agent is to go on.
+    async fn take_from_agent(&self, agent: &AgentName, batch: Vec<u8>) -> Result<Forwarded, AgentNotTaken>;
+
+    /// Takes what an agent says of itself.
+    async fn note_agent(&self, agent: &AgentName, status: Vec<u8>) -> Result<(), AgentNotTaken>;
+
     /// Records what a person thought of an incident, behind the mark that stood there before. It survives power loss when this
     /// returns.
     async fn record_mark(&self, mark: Mark, before: Option<RecordId>) -> Result<Marked, String>;
 
+    /// The rule sets that were applied here, in the order of their names.
+    fn sets(&self) -> Vec<Value>;
+
+    /// The version of a rule set that a node is to run; the newest, where none is named.
+    fn set(&self, set: &str, node: Option<&str>) -> Option<SetVersion>;
+
+    /// A version of a rule set that is still kept.
+    async fn set_version(&self, set: &str, version: u64) -> Result<Option<SetVersion>, BusError>;
+
+    /// Judges a rule set, and makes a version of it, which survives power loss when this returns.
+    async fn apply(&self, push: Push) -> Result<Pushed, NotApplied>;
+
     /// What checks every line of the audit trail against the store.
     fn audit(&self) -> Audit;
+}
+
+/// Why a rule set is not applied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NotApplied {
+    /// Files of it cannot run.
+    Refused(Vec<FileSaid>),
+    /// It is none.
+    Malformed(String),
+    /// Somebody else applied another version meanwhile.
+    Overtaken(String),
+    /// It cannot be recorded now.
+    NotNow(String),
 }
 
 /// A check of the audit trail. It takes as long as reading all of it does, and blocks; so it holds on to nothing of the host, which may

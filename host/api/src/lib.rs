@@ -1,13 +1,14 @@
 //! The HTTP interface of the host: health, metrics and records, to be read, and hooks, at which programs deliver what they observed.
 //!
-//! It changes nothing of what is observed and nothing of what was recorded: every endpoint is a GET, but for hooks and marks, at which
-//! something more is recorded. What it tells it asks of a [`Host`], so it knows nothing of sandboxes, rules or sources, and it serves from
+//! It changes nothing of what was recorded: every endpoint is a GET, but for hooks, agents and marks, at which something more is recorded,
+//! and rule sets, of which another version is applied for the agents that fetch them. What it tells it asks of a [`Host`], so it knows nothing of sandboxes, rules or sources, and it serves from
 //! the moment the process starts, also while there is nothing to tell yet.
 //!
 //! Whoever asks is a stranger. A connection, a request and an answer have limits, in bytes, in number and in seconds
 //! (`serve`, `patience`); whoever is slow loses the connection and holds up nobody.
 
 mod access;
+mod agents;
 mod audits;
 mod body;
 mod clients;
@@ -33,15 +34,17 @@ mod records;
 mod register;
 mod router;
 mod serve;
+mod sets;
 mod story;
 mod stream;
 mod tls;
 mod token;
 
 pub use access::{Access, MissingAccess};
+pub use agents::AgentNotTaken;
 pub use health::{Component, Health};
 pub use hook::{BadSecret, Hook, NotTaken, OpenHooks, Secret};
-pub use host::{Audit, Host, RulePage};
+pub use host::{Audit, Host, NotApplied, RulePage};
 pub use listen::{DEFAULT_LISTEN, InvalidListen, Listen, ListenError, Listener};
 pub use register::{Age, Found, Known, Register};
 pub use serve::Server;

@@ -1,4 +1,4 @@
-//! What people think of incidents, recorded: the only thing that can be written here. It changes nothing of what Orion does.
+//! What people think of incidents, recorded. It changes nothing of what Orion does.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -104,12 +104,12 @@ async fn said<T: DeserializeOwned>(desk: &Desk, request: Request) -> Result<(Opt
 
 /// A page of others can have a browser of this machine send something here. It cannot send JSON without being allowed to, which nobody
 /// here does; and what a browser sends says whose page it was.
-fn is_meant(headers: &HeaderMap) -> Result<(), Problem> {
+pub(crate) fn is_meant(headers: &HeaderMap) -> Result<(), Problem> {
     let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or_default());
     let kind = text(header::CONTENT_TYPE).unwrap_or_default();
     let kind = kind.split_once(';').map_or(kind, |(kind, _)| kind).trim();
     if !kind.eq_ignore_ascii_case("application/json") {
-        let what = "a mark is sent as JSON: `Content-Type: application/json`";
+        let what = "what is sent here is JSON: `Content-Type: application/json`";
         return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, what));
     }
     let origin = text(header::ORIGIN).map(|origin| origin.split_once("://").map_or(origin, |(_, host)| host));

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde_json::json;
+use serde_json::{Map, Value};
 
 /// An answer that is none.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,17 +13,25 @@ pub(crate) struct Problem {
     status: StatusCode,
     detail: String,
     retry_after_seconds: Option<u64>,
+    /// What is told beside that, for programs.
+    members: Map<String, Value>,
 }
 
 impl Problem {
     pub(crate) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
-        Self { status, detail: detail.into(), retry_after_seconds: None }
+        Self { status, detail: detail.into(), retry_after_seconds: None, members: Map::new() }
     }
 
     /// What it is answered with.
     #[cfg(test)]
     pub(crate) const fn status(&self) -> StatusCode {
         self.status
+    }
+
+    /// With something more, for programs.
+    pub(crate) fn with(mut self, name: &str, value: Value) -> Self {
+        self.members.insert(name.to_owned(), value);
+        self
     }
 
     /// It may be otherwise after so long.
@@ -44,7 +52,7 @@ impl Problem {
     pub(crate) async fn only_reading() -> Self {
         Self::new(
             StatusCode::METHOD_NOT_ALLOWED,
-            "Orion observes: everything here is read with GET, and nothing is changed; what can be recorded with POST is a mark on an incident",
+            "Orion observes: everything here is read with GET; with POST a mark on an incident is recorded, and a rule set is applied for agents",
         )
     }
 }
@@ -58,10 +66,15 @@ impl fmt::Display for Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let title = self.status.canonical_reason().unwrap_or("problem");
-        let body =
-            json!({ "type": "about:blank", "title": title, "status": self.status.as_u16(), "detail": self.detail });
+        let mut body = self.members;
+        body.extend([
+            ("type".to_owned(), "about:blank".into()),
+            ("title".to_owned(), title.into()),
+            ("status".to_owned(), self.status.as_u16().into()),
+            ("detail".to_owned(), self.detail.into()),
+        ]);
         let kind = (header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        let mut response = (self.status, [kind], body.to_string()).into_response();
+        let mut response = (self.status, [kind], Value::Object(body).to_string()).into_response();
         if self.status == StatusCode::UNAUTHORIZED {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }

@@ -10,10 +10,10 @@ use crate::console;
 use crate::desk::Desk;
 use crate::document::unless_known;
 use crate::problem::Problem;
-use crate::{deployment, health, hook, incidents, marks, metrics, openapi, records, stream};
+use crate::{agents, deployment, health, hook, incidents, marks, metrics, openapi, records, sets, stream};
 
 /// All there is, each with the path as the description has it.
-fn routes() -> [(&'static str, MethodRouter<Arc<Desk>>); 21] {
+fn routes() -> [(&'static str, MethodRouter<Arc<Desk>>); 25] {
     [
         ("/-/healthy", get(health::live)),
         ("/-/ready", get(health::ready)),
@@ -28,8 +28,12 @@ fn routes() -> [(&'static str, MethodRouter<Arc<Desk>>); 21] {
         ("/api/v1/incidents/{id}/marks", post(marks::mark)),
         ("/api/v1/missed", post(marks::missed)),
         ("/api/v1/rules", get(deployment::rules)),
+        ("/api/v1/sets", get(sets::list)),
+        ("/api/v1/sets/{set}", get(sets::show).post(sets::apply)),
         ("/api/v1/plugins", get(deployment::plugins)),
         ("/api/v1/nodes", get(deployment::nodes)),
+        ("/api/v1/agents/{agent}/events", post(agents::events)),
+        ("/api/v1/agents/{agent}/status", post(agents::status)),
         ("/api/v1/partitions", get(deployment::partitions)),
         ("/api/v1/locks", get(deployment::locks)),
         ("/api/v1/persistence", get(deployment::persistence)),

@@ -21,10 +21,12 @@ const AUDIENCE: &str = "orion";
 /// How far the clocks of two machines may lie apart.
 const LEEWAY_MILLIS: i64 = 30_000;
 
-/// What a bearer may. Each may what those before it may.
+/// What a bearer may. Each may what those before it may; an agent may nothing of what they may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Role {
+    /// Fetch rules, and post what the agent of this name saw.
+    Agent,
     /// Read.
     Viewer,
     /// And ask for work that changes nothing of what is observed.
@@ -50,7 +52,7 @@ pub(crate) enum TokenError {
     #[error("none of the keys of this host vouches for it")]
     Signature,
     #[error(
-        "it has to say `aud` \"orion\", a `sub` of at most {MAX_SUBJECT_BYTES} bytes, an `exp`, and a `role`: viewer, operator or admin"
+        "it has to say `aud` \"orion\", a `sub` of at most {MAX_SUBJECT_BYTES} bytes, an `exp`, and a `role`: agent, viewer, operator or admin"
     )]
     Claims,
     #[error("it has expired, or does not hold yet")]
@@ -164,7 +166,7 @@ pub(crate) mod tests {
         assert_eq!(of(&claims()).unwrap(), Bearer { subject: "ada".to_owned(), role: Role::Viewer });
         assert_eq!(of(&with("role", "admin".into())).unwrap().role, Role::Admin);
         assert!(of(&with("aud", json!(["other", "orion"]))).is_ok());
-        assert!(Role::Viewer < Role::Operator && Role::Operator < Role::Admin);
+        assert!(Role::Agent < Role::Viewer && Role::Viewer < Role::Operator && Role::Operator < Role::Admin);
     }
 
     #[test]

@@ -121,6 +121,17 @@ pub enum BusError {
         /// Bytes that may.
         limit: usize,
     },
+    /// As much waits to be forwarded as may, so nothing more is taken; nothing of the commit was kept.
+    #[error(
+        "{kept} bytes wait to be forwarded, and {limit} may: bring the control host or the way to it back, or raise --buffer. Sources are \
+         asked for what is missed when there is room again"
+    )]
+    BufferFull {
+        /// Bytes that wait.
+        kept: u64,
+        /// Bytes that may.
+        limit: u64,
+    },
     /// Another host has taken the work over; nothing of the commit was kept.
     #[error("`{owner}` is the work of another host now; what this one did is repeated there")]
     Fenced {
@@ -156,9 +167,9 @@ impl BusError {
         matches!(self, Self::StoreFull { .. } | Self::Busy { .. } | Self::Io { action: WRITE, .. })
     }
 
-    /// The same of the Redis that hosts share.
+    /// The same of where commits go from here: the Redis that hosts share, or what waits to be forwarded.
     pub fn is_away(&self) -> bool {
-        matches!(self, Self::Away { .. } | Self::OutboxFull { .. })
+        matches!(self, Self::Away { .. } | Self::OutboxFull { .. } | Self::BufferFull { .. })
     }
 }
 

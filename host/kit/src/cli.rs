@@ -163,9 +163,11 @@ pub struct TokenArgs {
     pub valid_for: i64,
 }
 
-/// What the bearer of a token may; each what those before it may.
+/// What the bearer of a token may; each what those before it may, but for agents.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
 pub enum TokenRole {
+    /// Forward what an agent saw, and fetch its rules; the subject is the name of the agent, and nothing of the others is in it
+    Agent,
     /// Read
     Viewer,
     /// And ask for work that changes nothing of what is observed
@@ -178,6 +180,7 @@ impl TokenRole {
     /// The word that tokens have for it.
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::Agent => "agent",
             Self::Viewer => "viewer",
             Self::Operator => "operator",
             Self::Admin => "admin",

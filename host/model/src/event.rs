@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::agent::AGENT_EVENT_ID;
 use crate::id::{Digest, Fingerprint, RecordId};
 use crate::labels::Labels;
 use crate::severity::Severity;
@@ -55,6 +56,11 @@ impl Event {
             },
             _ => None,
         }
+    }
+
+    /// Whether an agent saw it, and this is its record at the control host.
+    pub fn is_forwarded(&self) -> bool {
+        self.data.contains_key(AGENT_EVENT_ID)
     }
 
     /// Puts a number into `data`, also one that JSON has no form for.

@@ -4,6 +4,7 @@
 //! each into an [`Event`]; a correlator says [`Change`]s about a group of events; the Guardian completes each into
 //! a revision of an [`Incident`]; the Brain answers with a [`Decision`]. Memory keeps the last three.
 
+mod agent;
 mod decision;
 mod event;
 mod finding;
@@ -16,10 +17,15 @@ mod labels;
 mod manifest;
 mod mark;
 mod parameter;
+mod rule_set;
 mod severity;
 mod text;
 mod time;
 
+pub use agent::{
+    AGENT_EVENT_ID, AGENT_LABEL, AgentName, AgentStatus, BadAgentName, ForwardBatch, Forwarded, LinePlace, LineTaken,
+    Receipt, RefusedFile,
+};
 pub use decision::{AutonomyLevel, Decision, DecisionType, UnknownAutonomyLevel};
 pub use event::{Event, Evidence, Status};
 pub use finding::{Change, ChangeKind, Field, Finding, Scalar};
@@ -32,6 +38,10 @@ pub use labels::{Labels, LabelsBuilder};
 pub use manifest::{Kind, Manifest, ManifestError, ParameterSpec, ParameterType};
 pub use mark::{BadMark, INCIDENT_MARKED, MARK_RULE, Mark, Marked, Said, is_mark};
 pub use parameter::{Parameter, ParameterValue, StateEntry, format_duration, parse_duration};
+pub use rule_set::{
+    BadSet, Changes, DEFAULT_SET, FileSaid, MAX_SET_BYTES, MAX_SET_FILES, MAX_SET_NAME_BYTES, Push, Pushed, SaidAt,
+    SetDiff, SetFile, SetRefusal, SetReport, SetVersion, is_set_name,
+};
 pub use severity::{Severity, UnknownSeverity};
 pub use time::{Clock, InvalidTimestamp, Timestamp};
 

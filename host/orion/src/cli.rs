@@ -8,6 +8,8 @@ use orion_api::Listen;
 use orion_model::{AutonomyLevel, parse_duration};
 
 use crate::access::AccessArgs;
+use crate::agent::AgentArgs;
+use crate::command::apply::ApplyArgs;
 use crate::command::aside::AsideArgs;
 use crate::command::audit::AuditArgs;
 use crate::command::config::ConfigArgs;
@@ -72,6 +74,8 @@ pub enum Command {
     Run(Box<RunArgs>),
     /// Check rule files and say everything that is wrong with them
     Check(CheckArgs),
+    /// Push rule files to a control host, whose agents fetch and run them
+    Apply(Box<ApplyArgs>),
     /// Print the JSON Schema of rule files, for editors
     Schema(SchemaArgs),
     /// Look at settings: what counts and where it comes from
@@ -90,7 +94,7 @@ pub enum Command {
     Rule(RuleCommandArgs),
     /// Move a stopped deployment between a folder of its own and a Redis that hosts share
     Migrate(MigrateArgs),
-    /// Look at the hosts of a deployment and at who does what
+    /// Look at the hosts of a deployment and at who does what, and at what a running Orion has
     Get(GetArgs),
     /// Ask a running Orion whether it lives, for supervisors without a shell
     Healthcheck(HealthcheckArgs),
@@ -239,6 +243,8 @@ pub struct RunArgs {
     #[command(flatten)]
     pub deployment: DeploymentArgs,
     #[command(flatten)]
+    pub agent: AgentArgs,
+    #[command(flatten)]
     pub keep: KeepArgs,
     #[command(flatten)]
     pub listen: ListenArgs,
@@ -382,6 +388,12 @@ pub struct VerifyArgs {
     pub prometheus_timeout: i64,
     #[command(flatten)]
     pub loki: LokiArgs,
+    /// It is an agent: it forwards to the control host at --url, and to nobody else
+    #[arg(long, env = "ORION_AGENT__ENABLED")]
+    pub agent: bool,
+    /// The control host of an agent
+    #[arg(long, value_name = "URL", env = "ORION_API_URL")]
+    pub url: Option<String>,
     /// Do not ask Prometheus whether it alerts by itself
     #[arg(long)]
     pub offline: bool,

@@ -9,7 +9,7 @@ use orion_source::Destination;
 
 use crate::cli::{Confinement, Failure, RuleArgs};
 
-/// Confines this process to reading rules, plugins and logs, writing the memory folder, connecting to these and answering who connects to
+/// Confines this process to reading rules, plugins and logs, writing the memory folder and one more where there is one, connecting to these and answering who connects to
 /// the one socket that it has opened. To be called before the first thread is started.
 ///
 /// Certificate authorities are not among what may be read: the source has read them when it was made.
@@ -17,6 +17,7 @@ pub fn confine(
     asked: Confinement,
     rules: &RuleArgs,
     memory_dir: &Path,
+    also_written: Option<&Path>,
     destinations: &[Destination],
     serves: Option<SocketAddr>,
 ) -> Result<Attestation, Failure> {
@@ -32,6 +33,7 @@ pub fn confine(
     }
     rules.logs.iter().for_each(|dir| policy.read_this_folder(dir));
     policy.write_folder(memory_dir);
+    also_written.into_iter().for_each(|dir| policy.write_folder(dir));
     for destination in destinations {
         policy.connect(&destination.host, destination.port);
     }

@@ -52,7 +52,8 @@ pub struct DeploymentArgs {
     /// How much waits at most while Redis is away, in MiB
     #[arg(long, value_name = "MIB", default_value_t = DEFAULT_OUTBOX_MIB, value_parser = clap::value_parser!(u64).range(1..=65_536), env = "ORION_REDIS__OUTBOX_MIB")]
     pub redis_outbox: u64,
-    /// Name of this host in the deployment, the same after a restart [default: the host's name and the data folder]
+    /// Name of this host in the deployment, or of this agent, the same after a restart [default: the host's name, and in a deployment
+    /// the data folder]
     #[arg(long, value_name = "NAME", env = "ORION_NODE_NAME")]
     pub node_name: Option<String>,
     /// What this host does in the deployment
@@ -165,10 +166,14 @@ fn read(path: &Path) -> Result<String, Failure> {
     std::fs::read_to_string(path).map_err(said)
 }
 
+/// What this machine is called.
+pub fn host_name() -> Result<String, Failure> {
+    Ok(read(Path::new(HOST_NAME_FILE))?.trim().to_owned())
+}
+
 fn default_node_name(data: &Path) -> Result<String, Failure> {
-    let host = read(Path::new(HOST_NAME_FILE))?;
     let folder = std::path::absolute(data).map_err(Failure::configuration)?;
-    Ok(format!("{}:{}", host.trim(), folder.display()))
+    Ok(format!("{}:{}", host_name()?, folder.display()))
 }
 
 fn prefix(text: &str) -> Result<String, String> {

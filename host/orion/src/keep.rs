@@ -36,16 +36,18 @@ pub struct RotateArgs {
 }
 
 impl KeepArgs {
-    /// What Memory is told. Reads the key.
-    pub fn settings(&self) -> Result<ArchiveSettings, Failure> {
+    /// What Memory is told. Reads the key. An agent keeps what its control host has for a day, where nothing else is said: what it keeps
+    /// longer is what nobody has yet.
+    pub fn settings(&self, of_agent: bool) -> Result<ArchiveSettings, Failure> {
         let load = |path: &PathBuf| {
             SecretKey::load(path)
                 .map(Arc::new)
                 .map_err(|why| Failure::Configuration(format!("the key {} cannot be used: {why}", path.display())))
         };
+        let default = (of_agent && self.keep_bytes.is_none()).then_some(MIN_KEEP_MILLIS);
         Ok(ArchiveSettings {
             rotate_bytes: self.rotate.rotate_bytes,
-            keep: Keep { millis: self.keep, bytes: self.keep_bytes },
+            keep: Keep { millis: self.keep.or(default), bytes: self.keep_bytes },
             checkpoint_key: self.checkpoint_key.as_ref().map(load).transpose()?,
         })
     }

@@ -3,6 +3,8 @@
 //! It contains no code that starts a process, fetches code, writes to a source or notifies anyone.
 
 mod access;
+mod agent;
+mod agents;
 mod cli;
 mod command;
 mod confinement;
@@ -76,6 +78,7 @@ fn run(command: Command, places: &Places, settings: &Settings) -> Result<ExitCod
         Command::Config(args) => command::config::config(&args, places, settings),
         Command::Run(args) => command::run::run(&args),
         Command::Check(args) => command::check::check(&args),
+        Command::Apply(args) => command::apply::apply(&args),
         Command::Schema(args) => command::schema::schema(&args),
         Command::Demo(args) => command::demo::demo(&args),
         Command::Tail(args) => command::tail::tail(&args),

@@ -1,10 +1,13 @@
-//! A running Orion, asked over its own HTTP interface from wherever its people sit. What can be sent to it is what it takes: a mark.
+//! A running Orion, asked over its own HTTP interface from wherever its people sit. What can be sent to it is what it takes: a mark, and
+//! rule sets.
 
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use orion_source::Destination;
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH};
 use reqwest::redirect::Policy;
 use reqwest::tls::Certificate;
 use reqwest::{Client, RequestBuilder, StatusCode, Url};
@@ -51,6 +54,27 @@ impl Remote {
         Ok(Self { client: client(args, &url)?, base: base(&url)?, token })
     }
 
+    /// The one that is asked for, and no other.
+    pub fn there(args: &RemoteArgs) -> Result<Self, Failure> {
+        let url = args.url.as_deref().unwrap_or_default();
+        let token = args.token_file.as_deref().map(token).transpose()?;
+        Ok(Self { client: client(args, url)?, base: base(url)?, token })
+    }
+
+    /// Whether nobody on the way reads along: TLS, or no way at all.
+    pub fn is_private(&self) -> bool {
+        let host = self.base.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
+        let is_here =
+            host.parse::<IpAddr>().map_or(host == "localhost", |address| address.to_canonical().is_loopback());
+        self.base.scheme() == "https" || is_here
+    }
+
+    /// What is connected to.
+    pub fn destination(&self) -> Option<Destination> {
+        let (host, port) = (self.base.host_str()?.to_owned(), self.base.port_or_known_default()?);
+        Some(Destination { host, port })
+    }
+
     /// Where it is.
     pub fn address(&self) -> &str {
         self.base.as_str().trim_end_matches('/')
@@ -63,8 +87,65 @@ impl Remote {
 
     /// The same, with something to be recorded.
     pub async fn post(&self, path: &str, body: &Value) -> Result<Value, String> {
+        self.ask(self.sending(path, body)?, path).await
+    }
+
+    /// The same, with something that is judged.
+    pub async fn offer(&self, path: &str, body: &Value) -> Result<Offered, String> {
+        match self.exchange(self.sending(path, body)?, path).await? {
+            (StatusCode::UNPROCESSABLE_ENTITY, Some(why)) => Ok(Offered::Refused(why)),
+            (status, answer) => self.good(path, status, answer).map(Offered::Taken),
+        }
+    }
+
+    /// A page after the other of a list, until there is no further one or `most` items are there.
+    pub async fn items(&self, path: &str, most: usize) -> Result<Vec<Value>, String> {
+        let (mut items, mut cursor) = (Vec::new(), String::new());
+        loop {
+            let page = self.get(&format!("{path}{cursor}")).await?;
+            let of_page = page.get("items").and_then(Value::as_array).cloned();
+            items.extend(of_page.ok_or_else(|| format!("{}/{path} answers without `items`", self.address()))?);
+            let Some(next) = page.get("next").and_then(Value::as_str).filter(|_| items.len() < most) else {
+                items.truncate(most);
+                return Ok(items);
+            };
+            let next = percent_encoding::utf8_percent_encode(next, percent_encoding::NON_ALPHANUMERIC);
+            cursor = format!("{}cursor={next}", if path.contains('?') { '&' } else { '?' });
+        }
+    }
+
+    /// The same, with something that has to begin where what was taken ends.
+    pub async fn hand_over(&self, path: &str, body: String) -> Result<Handed, String> {
+        let request = self.client.post(self.at(path)?).header(CONTENT_TYPE, "application/json").body(body);
+        match self.exchange(request, path).await? {
+            (StatusCode::CONFLICT, Some(answer)) if answer.get("taken").is_some() => {
+                Ok(Handed::Elsewhere(answer.get("taken").cloned().unwrap_or_default()))
+            }
+            (status, answer) => self.good(path, status, answer).map(Handed::Taken),
+        }
+    }
+
+    /// What it answers at a path, if that is not what it answered when it gave this tag.
+    pub async fn newer(&self, path: &str, etag: Option<&str>) -> Result<Newer, String> {
+        let mut request = self.client.get(self.at(path)?);
+        if let Some(etag) = etag {
+            request = request.header(IF_NONE_MATCH, etag);
+        }
+        let (status, headers, body) = self.send(request, path).await?;
+        let answer: Option<Value> = serde_json::from_slice(&body).ok();
+        match (status, answer) {
+            (StatusCode::NOT_MODIFIED, _) => Ok(Newer::Same),
+            (StatusCode::NOT_FOUND, Some(why)) => Ok(Newer::None(refusal(status, Some(&why)))),
+            (status, answer) => {
+                let etag = headers.get(ETAG).and_then(|etag| etag.to_str().ok()).map(str::to_owned);
+                self.good(path, status, answer).map(|value| Newer::Other(value, etag))
+            }
+        }
+    }
+
+    fn sending(&self, path: &str, body: &Value) -> Result<RequestBuilder, String> {
         let request = self.client.post(self.at(path)?).header(CONTENT_TYPE, "application/json");
-        self.ask(request.body(body.to_string()), path).await
+        Ok(request.body(body.to_string()))
     }
 
     fn at(&self, path: &str) -> Result<Url, String> {
@@ -72,6 +153,24 @@ impl Remote {
     }
 
     async fn ask(&self, request: RequestBuilder, path: &str) -> Result<Value, String> {
+        let (status, answer) = self.exchange(request, path).await?;
+        self.good(path, status, answer)
+    }
+
+    fn good(&self, path: &str, status: StatusCode, answer: Option<Value>) -> Result<Value, String> {
+        match answer {
+            Some(value) if status.is_success() => Ok(value),
+            value => Err(format!("{}/{path}: {}", self.address(), refusal(status, value.as_ref()))),
+        }
+    }
+
+    /// What comes back, if it is JSON.
+    async fn exchange(&self, request: RequestBuilder, path: &str) -> Result<(StatusCode, Option<Value>), String> {
+        let (status, _, body) = self.send(request, path).await?;
+        Ok((status, serde_json::from_slice(&body).ok()))
+    }
+
+    async fn send(&self, request: RequestBuilder, path: &str) -> Result<(StatusCode, HeaderMap, Vec<u8>), String> {
         let mut request = request.header(ACCEPT, "application/json");
         if let Some(token) = &self.token {
             request = request.header(AUTHORIZATION, token);
@@ -80,19 +179,41 @@ impl Remote {
             format!("{} does not answer: {} (--url says where it serves)", self.address(), innermost(error))
         };
         let mut answer = request.send().await.map_err(|error| silent(&error))?;
-        let (status, mut body) = (answer.status(), Vec::new());
+        let (status, headers, mut body) = (answer.status(), answer.headers().clone(), Vec::new());
         while let Some(part) = answer.chunk().await.map_err(|error| silent(&error))? {
             if body.len() + part.len() > MAX_ANSWER_BYTES {
                 return Err(format!("{} answers {path} with more than {MAX_ANSWER_BYTES} bytes", self.address()));
             }
             body.extend_from_slice(&part);
         }
-        let value: Option<Value> = serde_json::from_slice(&body).ok();
-        match value {
-            Some(value) if status.is_success() => Ok(value),
-            value => Err(format!("{}/{path}: {}", self.address(), refusal(status, value.as_ref()))),
-        }
+        Ok((status, headers, body))
     }
+}
+
+/// What became of something that was handed over.
+pub enum Handed {
+    /// What was answered.
+    Taken(Value),
+    /// It does not begin where what was taken ends; where that is.
+    Elsewhere(Value),
+}
+
+/// What there is, for who knows something already.
+pub enum Newer {
+    /// The same.
+    Same,
+    /// Nothing, and why.
+    None(String),
+    /// Something else, and its tag.
+    Other(Value, Option<String>),
+}
+
+/// What became of something that is judged.
+pub enum Offered {
+    /// What was answered.
+    Taken(Value),
+    /// It was looked at and is not good: all that is wrong with it.
+    Refused(Value),
 }
 
 /// What a refusal says: the reason that Orion gives, or that whoever answers is none.

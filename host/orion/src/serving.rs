@@ -7,6 +7,7 @@ use orion_confine::{Attestation, Level};
 use orion_model::Clock;
 use orion_pipeline::outside::hook::Hook;
 
+use crate::agent::Standing;
 use crate::cli::Failure;
 use crate::hooks::Hooks;
 use crate::setup::Pipeline;
@@ -35,8 +36,8 @@ impl Serving {
         Ok(Self(Some((server, hooks.read))))
     }
 
-    /// The pipeline runs.
-    pub fn speak_for(&self, pipeline: &Pipeline, confined: &Attestation) {
+    /// The pipeline runs; that of an agent, where there is one.
+    pub fn speak_for(&self, pipeline: &Pipeline, confined: &Attestation, agent: Option<Arc<Standing>>) {
         let Some((server, hooks)) = &self.0 else { return };
         server.speak_for(Arc::new(Told {
             observer: pipeline.engine.observer(),
@@ -44,6 +45,8 @@ impl Serving {
             appended: pipeline.bus().appended(),
             hooks: pipeline.engine.hooks(hooks.clone(), &*pipeline.bus()),
             shared: pipeline.shared(),
+            agents: pipeline.engine.agents(),
+            agent,
             confinement: (confined.level == Level::Full, confined.to_string()),
         }));
     }

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use orion_bus::{Bus, RedisBus, RedisServer, RedisSettings, SqliteBus};
-use orion_model::Clock;
+use orion_model::{AgentName, Clock};
 use orion_pipeline::archive::ArchiveSettings;
 use orion_pipeline::attestation::Attestation;
-use orion_pipeline::engine::{Engine, EngineParts};
+use orion_pipeline::engine::{Engine, EngineParts, Place};
+use orion_pipeline::forward::{Buffer, Control, Forwarding};
 use orion_pipeline::library::{Defaults, LibrarySettings};
 use orion_pipeline::shares::Shares;
 use orion_pipeline::watcher::WatcherSettings;
@@ -90,6 +91,28 @@ pub struct Plan {
     pub redis: Option<RedisSettings>,
     /// Whether the audit trail's files are written.
     pub remembers: bool,
+    /// Where what is observed goes, where it is not correlated here.
+    pub forward: Option<Forward>,
+    /// How long an agent may be silent before that is said.
+    pub agent_silence_millis: i64,
+}
+
+/// Where an agent forwards to.
+pub struct Forward {
+    /// As whom.
+    pub agent: AgentName,
+    /// To whom.
+    pub control: Arc<dyn Control>,
+    /// How much may wait.
+    pub buffer_bytes: u64,
+}
+
+impl Forward {
+    /// Puts a bound on what waits on this bus.
+    async fn on(self, bus: Arc<dyn Bus>) -> Result<Forwarding, Failure> {
+        let buffer = Buffer::open(bus, self.buffer_bytes).await.map_err(Failure::configuration)?;
+        Ok(Forwarding { agent: self.agent, control: self.control, buffer: Arc::new(buffer) })
+    }
 }
 
 /// A pipeline and its bus.
@@ -118,6 +141,13 @@ impl Pipeline {
             Some(redis) => (redis.clone(), Shares::among(redis.clone())),
             None => (bus.clone(), Shares::alone(&bus).await.map_err(Failure::configuration)?),
         };
+        let (log, place): (Arc<dyn Bus>, _) = match plan.forward {
+            Some(forward) => {
+                let forwarding = forward.on(log).await?;
+                (forwarding.buffer.clone(), Place::Agent(forwarding))
+            }
+            None => (log, Place::Control { silent_millis: plan.agent_silence_millis }),
+        };
         let sandbox = Arc::new(sandbox(Some(&plan.memory_dir))?);
         let parts = EngineParts {
             bus: log,
@@ -138,12 +168,14 @@ impl Pipeline {
                     plan.sources.keys().map(String::as_str),
                     &plan.rules.logs,
                 ),
+                of_sets: defaults(plan.interval_millis),
             },
             sources: plan.sources,
             watcher: WatcherSettings { catch_up_millis: plan.catch_up_millis },
             archive: plan.archive,
             workers: workers(),
             attestation: plan.attestation,
+            place,
         };
         let engine = Engine::start(parts).await.map_err(Failure::configuration)?;
         Ok(Self { engine, bus, redis, meets_at, memory_dir })

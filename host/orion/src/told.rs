@@ -7,18 +7,23 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use async_trait::async_trait;
-use orion_api::{Audit, Component, Health, Host, NotTaken, RulePage};
+use orion_api::{AgentNotTaken, Audit, Component, Health, Host, NotApplied, NotTaken, RulePage};
 use orion_bus::{BusError, Reader, RedisBus, RedisServer, Role, survey};
 use orion_metrics::{FamilyType, Text};
-use orion_model::{Delivery, Mark, Marked, RecordId, Taken};
+use orion_model::{AgentName, Delivery, Forwarded, Mark, Marked, Push, Pushed, RecordId, SetVersion, Taken};
+use orion_pipeline::forward::ForwardMeter;
 use orion_pipeline::memory;
 use orion_pipeline::observer::Observer;
+use orion_pipeline::outside::agent::Agents;
 use orion_pipeline::outside::hook::{self, Hooks};
+use orion_pipeline::rule_sets;
 use orion_pipeline::shares::{self, BusyPartitions};
 use orion_pipeline::watcher::{GROUP_OWNERS, Outcome, RulePlan, Standing, standings};
 use serde_json::{Map, Value, json};
 use tokio::sync::watch;
 
+use crate::agent::Standing as AgentStanding;
+use crate::agents;
 use crate::command::get::{Busy, alone_value, folder_lock_value, lock_value, node_value, partition_value};
 
 /// Alerts that are told of one rule. How many there are is told in any case.
@@ -36,6 +41,10 @@ pub struct Told {
     pub hooks: Hooks,
     /// The deployment that it shares, if it does.
     pub shared: Option<Shared>,
+    /// What takes from agents, where this host does.
+    pub agents: Option<Arc<Agents>>,
+    /// How it goes with its control host, where it is an agent.
+    pub agent: Option<Arc<AgentStanding>>,
     /// Whether the confinement is whole, and in words.
     pub confinement: (bool, String),
 }
@@ -67,7 +76,9 @@ impl Host for Told {
             ("confinement", Component::helpful(is_confined, confinement)),
         ];
         let redis = self.shared.as_ref().map(|shared| ("redis", shared.health()));
-        Health { components: components.into_iter().chain(redis).collect() }
+        let control = self.observer.forwards().map(|meter| ("control", self.control(meter)));
+        let agents = self.agents().await.map(|agents| ("agents", agents));
+        Health { components: components.into_iter().chain(redis).chain(control).chain(agents).collect() }
     }
 
     async fn metrics(&self, text: &mut Text) {
@@ -77,6 +88,12 @@ impl Host for Told {
         let help = "Whether the process is confined in every respect.";
         text.gauge("orion_confinement_full", help, f64::from(u8::from(self.confinement.0)));
         self.observer.write_metrics(text).await;
+        if let Some(meter) = self.observer.forwards() {
+            meter.write(text);
+        }
+        if let Some(agents) = &self.agents {
+            agents::write_metrics(&agents.seen().await, text);
+        }
         if let Some(shared) = &self.shared {
             shared.write_metrics(&self.observer, text);
         }
@@ -173,13 +190,18 @@ impl Host for Told {
     }
 
     async fn nodes(&self) -> Result<Vec<Value>, BusError> {
-        match &self.shared {
+        let mut nodes: Vec<Value> = match &self.shared {
             Some(shared) => {
                 let survey = survey(&shared.server, &shared.prefix, shares::place).await?;
-                Ok(survey.nodes.iter().map(node_value).collect())
+                survey.nodes.iter().map(node_value).collect()
             }
-            None => Ok(vec![alone_value("runs", Some(std::process::id()), &self.memory_dir)]),
+            None => vec![alone_value("runs", Some(std::process::id()), &self.memory_dir)],
+        };
+        if let Some(agents) = &self.agents {
+            let now = self.observer.now();
+            nodes.extend(agents.seen().await.iter().map(|agent| agents::agent_value(agent, now)));
         }
+        Ok(nodes)
     }
 
     async fn partitions(&self) -> Result<Vec<Value>, BusError> {
@@ -226,12 +248,57 @@ impl Host for Told {
         self.hooks.take(delivery).await.map_err(|why| not_taken(&why))
     }
 
+    async fn take_from_agent(&self, agent: &AgentName, batch: Vec<u8>) -> Result<Forwarded, AgentNotTaken> {
+        let agents = self.agents.as_ref().ok_or(AgentNotTaken::NoControl)?;
+        agents.take(agent, batch).await.map_err(|why| agents::not_taken(&why))
+    }
+
+    async fn note_agent(&self, agent: &AgentName, status: Vec<u8>) -> Result<(), AgentNotTaken> {
+        let agents = self.agents.as_ref().ok_or(AgentNotTaken::NoControl)?;
+        let status = agents.note(agent, &status).await.map_err(|why| agents::not_taken(&why))?;
+        match status.rules {
+            Some(report) => {
+                let reported = self.observer.rule_set_reported(agent.as_str(), report).await;
+                reported.map_err(|why| AgentNotTaken::NotNow(why.to_string()))
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn sets(&self) -> Vec<Value> {
+        self.observer.sets().list()
+    }
+
+    fn set(&self, set: &str, node: Option<&str>) -> Option<SetVersion> {
+        self.observer.sets().version(set, node)
+    }
+
+    async fn set_version(&self, set: &str, version: u64) -> Result<Option<SetVersion>, BusError> {
+        self.observer.sets().kept_version(set, version).await
+    }
+
+    async fn apply(&self, push: Push) -> Result<Pushed, NotApplied> {
+        self.observer.apply(push).await.map_err(not_applied)
+    }
+
     fn audit(&self) -> Audit {
         let memory_dir = self.memory_dir.clone();
         Box::new(move |reader| {
             let found = memory::audit(&memory_dir, reader, true, None).map_err(|error| error.to_string())?;
             Ok(json!(found))
         })
+    }
+}
+
+fn not_applied(why: rule_sets::NotApplied) -> NotApplied {
+    let told = why.to_string();
+    match why {
+        rule_sets::NotApplied::Refused(said) => NotApplied::Refused(said),
+        rule_sets::NotApplied::Malformed(_) => NotApplied::Malformed(told),
+        rule_sets::NotApplied::Overtaken { .. } => NotApplied::Overtaken(told),
+        rule_sets::NotApplied::Bus(_) | rule_sets::NotApplied::NotWritable(_) | rule_sets::NotApplied::Panicked(_) => {
+            NotApplied::NotNow(told)
+        }
     }
 }
 
@@ -289,6 +356,28 @@ impl Told {
         match said.is_empty() {
             true => Component::needed(true, "records can be written"),
             false => Component::needed(false, said.join("; ")),
+        }
+    }
+
+    /// Of an agent: whether its control host takes what it is given, and gives what it is asked for.
+    fn control(&self, meter: &ForwardMeter) -> Component {
+        let waiting = format!("{} events wait to be forwarded", meter.backlog_events());
+        let fetching = self.agent.as_ref().and_then(|standing| standing.trouble());
+        match meter.trouble().or(fetching) {
+            None => Component::helpful(true, format!("the control host answers; {waiting}")),
+            Some(why) => Component::helpful(false, format!("{why}; {waiting}")),
+        }
+    }
+
+    /// Of a control host that has agents: whether all of them are heard of.
+    async fn agents(&self) -> Option<Component> {
+        let seen = self.agents.as_ref()?.seen().await;
+        let silent: Vec<&str> = seen.iter().filter(|agent| !agent.is_live).map(|agent| agent.agent.as_str()).collect();
+        let heard = format!("{} of {} agents are heard of", seen.len() - silent.len(), seen.len());
+        match (seen.is_empty(), silent.is_empty()) {
+            (true, _) => None,
+            (_, true) => Some(Component::helpful(true, heard)),
+            (_, false) => Some(Component::helpful(false, format!("{heard}; silent: {}", silent.join(", ")))),
         }
     }
 

@@ -24,7 +24,7 @@ use crate::store_watch::StoreWatch;
 const LOOK_MILLIS: i64 = 3_600_000;
 
 /// Who reads the bus by position, and has to have read what is forgotten: here, or on another host whose work may come here.
-const READERS: [&str; 2] = [GUARDIAN_OWNERS, BRAIN_OWNER];
+pub(crate) const READERS: [&str; 2] = [GUARDIAN_OWNERS, BRAIN_OWNER];
 
 /// How the audit trail is kept.
 #[derive(Clone, Debug)]
@@ -57,6 +57,8 @@ pub struct Archive {
     pub memory_dir: PathBuf,
     /// How they are kept.
     pub settings: ArchiveSettings,
+    /// What the names begin with of the owners that read the bus by position.
+    pub readers: &'static [&'static str],
 }
 
 /// Runs until `shutdown` turns true and every record is written.
@@ -202,7 +204,8 @@ impl Housekeeping {
 
     async fn let_go(&mut self, archive: &Archive, projection: &Projection, now: Timestamp) {
         let keep = archive.settings.keep;
-        let gone = retain(&*archive.bus, &archive.memory_dir, keep, now, &READERS, projection.resume_after()).await;
+        let gone =
+            retain(&*archive.bus, &archive.memory_dir, keep, now, archive.readers, projection.resume_after()).await;
         match gone {
             Ok(gone) => {
                 self.is_more = gone.is_more;

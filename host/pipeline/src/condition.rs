@@ -56,6 +56,22 @@ pub mod kind {
     pub const LOG_LINE_CUT: &str = "log_line_cut";
     /// More lines of a log matched than its entry may make events of.
     pub const LOG_EVENTS_LEFT_OUT: &str = "log_events_left_out";
+    /// An agent is not heard of.
+    pub const AGENT_SILENT: &str = "agent_silent";
+    /// An agent's store is another one than before.
+    pub const AGENT_BEGAN_ANEW: &str = "agent_began_anew";
+    /// An agent forwarded what can never be taken.
+    pub const AGENT_EVENTS_REFUSED: &str = "agent_events_refused";
+    /// As much waits to be forwarded as may: nothing more is evaluated until the control host takes some of it.
+    pub const FORWARD_BUFFER_FULL: &str = "forward_buffer_full";
+    /// An event is too large to be forwarded.
+    pub const EVENT_NOT_FORWARDED: &str = "event_not_forwarded";
+    /// Somebody applied a version of a rule set. For the record.
+    pub const RULE_SET_APPLIED: &str = "rule_set_applied";
+    /// Every node runs the version of a rule set that was rolled out. For the record.
+    pub const RULE_SET_ROLLED_OUT: &str = "rule_set_rolled_out";
+    /// A node cannot run the version of a rule set that is rolled out, and no more nodes are given it.
+    pub const RULE_SET_ROLLOUT_HALTED: &str = "rule_set_rollout_halted";
     /// What the process took away from itself when it started. For the record: it happens at every start, and no rule that
     /// ships reads it.
     pub const CONFINEMENT_ATTESTED: &str = "confinement_attested";

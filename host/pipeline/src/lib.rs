@@ -16,6 +16,7 @@ mod draft;
 pub mod engine;
 #[cfg(test)]
 mod fills;
+pub mod forward;
 pub mod guardian;
 mod history;
 pub mod library;
@@ -28,6 +29,7 @@ pub mod observer;
 pub mod outside;
 mod plugin_state;
 pub mod replay;
+pub mod rule_sets;
 pub mod schedule;
 mod shared_labels;
 pub mod shares;

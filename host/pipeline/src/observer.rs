@@ -4,15 +4,17 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use orion_metrics::{FamilyType, Text};
-use orion_model::{Mark, Marked, RecordId, Timestamp};
+use orion_model::{Mark, Marked, Push, Pushed, RecordId, SetReport, Timestamp};
 use orion_sandbox::Plugin;
 use tokio::sync::{Mutex, watch};
 
 pub use crate::access::AccessError;
 use crate::access::record_lock_out;
-use crate::library::Generation;
+use crate::forward::ForwardMeter;
+use crate::library::{Defaults, Generation, Shelf};
 use crate::marks::{MarkError, record_mark};
 use crate::meters::Meters;
+use crate::rule_sets::{ApplyContext, NotApplied, RuleSets};
 use crate::store_watch::StoreWatch;
 use crate::watcher::WatcherContext;
 
@@ -25,15 +27,20 @@ pub struct Observer {
     pub(crate) files: watch::Receiver<Arc<Files>>,
     pub(crate) lock_outs: Arc<Mutex<()>>,
     pub(crate) marks: Arc<Mutex<()>>,
+    pub(crate) forwards: Option<Arc<ForwardMeter>>,
+    pub(crate) sets: Arc<RuleSets>,
+    pub(crate) of_sets: Defaults,
 }
 
 /// The rule and plugin files as they were last looked at.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Files {
     /// Those that are refused, each with the reason; their last good versions run.
     pub refused: BTreeMap<String, String>,
     /// The plugins that rules may name, those that were never compiled aside.
     pub plugins: Vec<ShelvedPlugin>,
+    /// All that rules may name.
+    pub shelf: Shelf,
 }
 
 /// A plugin that rules may name.
@@ -89,6 +96,47 @@ impl Observer {
         // One at a time: each counts from the one before.
         let _turn = self.marks.lock().await;
         record_mark(&*self.store, mark, before, self.now(), self.generation().number).await
+    }
+
+    /// How it goes with forwarding, on a host that does.
+    pub fn forwards(&self) -> Option<&ForwardMeter> {
+        self.forwards.as_deref()
+    }
+
+    /// Rule and plugin files as they are looked at, for whoever waits for another look.
+    pub fn files_looked_at(&self) -> watch::Receiver<Arc<Files>> {
+        self.files.clone()
+    }
+
+    /// The last position of the log.
+    pub fn last_position(&self) -> u64 {
+        *orion_bus::Bus::appended(&*self.store).borrow()
+    }
+
+    /// Up to when everything is observed; none where that is not known yet.
+    pub fn reached(&self) -> Option<Timestamp> {
+        self.context.watermark.reached(self.now())
+    }
+
+    /// The rule sets that were pushed here.
+    pub fn sets(&self) -> &RuleSets {
+        &self.sets
+    }
+
+    /// Judges a rule set that somebody pushes, and makes a version of it. It is brought to its end also when nobody waits for it any
+    /// more: half of it would be kept and not known here.
+    pub async fn apply(&self, push: Push) -> Result<Pushed, NotApplied> {
+        let (sets, now, generation) = (self.sets.clone(), self.now(), self.generation().number);
+        let context =
+            ApplyContext { shelf: self.files().shelf.clone(), defaults: self.of_sets.clone(), now, generation };
+        tokio::spawn(async move { sets.apply(push, context).await }).await?
+    }
+
+    /// Takes what a node says of a rule set that it fetches: a rollout goes by it.
+    pub async fn rule_set_reported(&self, node: &str, report: SetReport) -> Result<(), NotApplied> {
+        let (sets, now, generation) = (self.sets.clone(), self.now(), self.generation().number);
+        let node = node.to_owned();
+        tokio::spawn(async move { sets.reported(&node, report, now, generation).await }).await?
     }
 
     /// The numbers.

@@ -16,7 +16,9 @@ use crate::brain::BRAIN_OWNER;
 use crate::guardian::{GUARDIAN_OWNERS, Share};
 use crate::logs::STREAM_OWNERS;
 use crate::observer::Observer;
+use crate::outside::agent::OWNERS as AGENT_OWNERS;
 use crate::outside::{IN_OWNER, OUT_OWNER};
+use crate::rule_sets::OWNER as RULE_SETS_OWNER;
 use crate::watcher::{GROUP_OWNERS, SOURCES_OWNER};
 use crate::watermark::{Reached, Watermark, told};
 use crate::workers::{BusyMeter, Workers};
@@ -41,10 +43,14 @@ pub fn place(owner: &str) -> Place {
     if let Some(partition) = Share::partition_of(owner) {
         return Place { whose: Whose::Holder(partition), reads_log: true };
     }
+    if owner.starts_with(AGENT_OWNERS) {
+        // An agent posts to whichever host it reaches.
+        return Place { whose: Whose::All, reads_log: false };
+    }
     match owner {
         BRAIN_OWNER | OUT_OWNER => Place { whose: Whose::Holder(partition_of_brain()), reads_log: true },
         IN_OWNER => Place { whose: Whose::Holder(partition_of_brain()), reads_log: false },
-        SOURCES_OWNER => Place { whose: Whose::All, reads_log: false },
+        SOURCES_OWNER | RULE_SETS_OWNER => Place { whose: Whose::All, reads_log: false },
         _ => Place { whose: Whose::Own, reads_log: false },
     }
 }

@@ -36,10 +36,12 @@ enum Part {
     Files,
     /// The log that hosts share.
     Log,
+    /// What waits to be forwarded.
+    Buffer,
 }
 
 impl Part {
-    const ALL: [Self; 3] = [Self::Database, Self::Files, Self::Log];
+    const ALL: [Self; 4] = [Self::Database, Self::Files, Self::Log, Self::Buffer];
 
     /// What it is called, without its folder: records of two deployments are to be the same.
     const fn name(self) -> &'static str {
@@ -47,6 +49,7 @@ impl Part {
             Self::Database => DATABASE_FILE,
             Self::Files => "*.jsonl",
             Self::Log => "redis",
+            Self::Buffer => "buffer",
         }
     }
 }
@@ -93,6 +96,7 @@ impl Failure {
     fn of_bus(error: &BusError) -> Option<Self> {
         let kind = match error {
             BusError::StoreFull { .. } => kind::STORE_FULL,
+            BusError::BufferFull { .. } => kind::FORWARD_BUFFER_FULL,
             error if error.is_away() => kind::BUS_AWAY,
             error if error.is_unwritable() => kind::STORE_UNWRITABLE,
             _ => return None,
@@ -280,11 +284,16 @@ impl Bus for StoreWatch {
         self.meters.commits.note(began.elapsed(), &outcome);
         match &outcome {
             Ok(_) => {
+                self.works(Part::Buffer, &who).await;
                 self.works(Part::Log, &who).await;
                 self.works(Part::Database, &who).await;
             }
             Err(error) => {
-                let part = if error.is_away() { Part::Log } else { Part::Database };
+                let part = match error {
+                    BusError::BufferFull { .. } => Part::Buffer,
+                    error if error.is_away() => Part::Log,
+                    _ => Part::Database,
+                };
                 self.fails(part, &who, Failure::of_bus(error)).await;
             }
         }

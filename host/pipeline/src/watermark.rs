@@ -17,6 +17,28 @@ const ONLY_HISTORY: &str = "";
 #[derive(Debug, Default)]
 pub struct Watermark {
     groups: Mutex<BTreeMap<String, Option<Progress>>>,
+    agents: Mutex<BTreeMap<String, Heard>>,
+}
+
+/// What an agent said of how far it has come.
+#[derive(Clone, Copy, Debug)]
+struct Heard {
+    /// Up to when everything that it saw is here; none where it did not say.
+    reached: Option<Timestamp>,
+    /// When it said so.
+    at: Timestamp,
+    /// For how long it is waited for.
+    patience_millis: i64,
+}
+
+impl Heard {
+    /// The time that it holds back others at; none where it is not waited for. One that is far behind, because it was cut off, is not
+    /// waited for longer than one that says nothing: otherwise one agent could keep all incidents of a host from ending.
+    fn holds_at(self, now: Timestamp) -> Option<Timestamp> {
+        let is_waited_for = now.millis_since(self.at) <= self.patience_millis;
+        let at_most = now.plus_millis(self.patience_millis.saturating_neg());
+        is_waited_for.then(|| self.reached.map_or(at_most, |reached| reached.max(at_most)))
+    }
 }
 
 /// How far one group has come, and in which history of the log.
@@ -52,9 +74,26 @@ impl Watermark {
         });
     }
 
+    /// An agent was heard of.
+    pub(crate) fn hear(&self, agent: &str, reached: Option<Timestamp>, at: Timestamp, patience_millis: i64) {
+        let heard = Heard { reached, at, patience_millis };
+        self.agents.lock().unwrap_or_else(PoisonError::into_inner).insert(agent.to_owned(), heard);
+    }
+
+    /// An agent is not waited for any more.
+    pub(crate) fn forget_agent(&self, agent: &str) {
+        self.agents.lock().unwrap_or_else(PoisonError::into_inner).remove(agent);
+    }
+
     /// Up to when everything is reported, at most `now`, or what was reported last: after the clock went back that is later. `None`
     /// while a group's progress in this history is not known.
     pub fn reached(&self, now: Timestamp, history: &str) -> Option<Timestamp> {
+        let own = self.reached_by_groups(now, history)?;
+        let agents = self.agents.lock().unwrap_or_else(PoisonError::into_inner);
+        Some(agents.values().filter_map(|heard| heard.holds_at(now)).fold(own, Timestamp::min))
+    }
+
+    fn reached_by_groups(&self, now: Timestamp, history: &str) -> Option<Timestamp> {
         self.with(|groups| {
             let newest = groups.values().flatten().map(|progress| progress.last).fold(now, Timestamp::max);
             groups.values().try_fold(newest, |low, progress| {

@@ -134,10 +134,12 @@ impl Stages {
                     sources: BTreeSet::from([SOURCE.to_owned()]),
                     log_dirs: None,
                 },
+                of_sets: Defaults { interval_millis: 60_000, sources: BTreeSet::new(), log_dirs: None },
             },
             watcher: WatcherSettings::default(),
             workers: std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get),
             attestation: None,
+            place: orion_pipeline::engine::Place::Control { silent_millis: i64::MAX },
         };
         let engine = Engine::start(parts).await.map_err(BenchError::failed("start the stages"))?;
         Ok(Self { engine, bus, own })

@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use orion_pipeline::library::{Accepted, Checked, Defaults, Shelf, check as check_text, read_rule_file, rule_files};
-use orion_rules::{Level, RuleFile, SetFile, check_set, count, parse_file, render, with_set};
+use orion_pipeline::library::{
+    Accepted, Checked, Defaults, Shelf, check as check_text, look_together, read_rule_file, rule_files,
+};
+use orion_rules::{Level, RuleFile, count, parse_file};
 use serde_json::{Value, json};
 
 use crate::cli::{CheckArgs, EXIT_BAD_RULE, Failure};
@@ -27,12 +29,12 @@ pub fn check(args: &CheckArgs) -> Result<ExitCode, Failure> {
     }
     let shelf = rule_set::shelf(&args.rules.plugins)?;
     let judged = judge_all(&files, &shelf, &args.rules.logs);
-    let mut checked: Vec<(&Path, Checked)> = files.iter().map(|file| file.path.as_path()).zip(judged).collect();
+    let mut checked: Vec<(String, Checked)> = files.iter().map(RuleText::name).zip(judged).collect();
     // A single file may be one of many; a folder is what `orion run` would run.
     judge_together(&mut checked, paths.iter().any(|path| path.is_dir()), &shelf);
     let verdict = Verdict::of(&checked);
-    print_list(form(args.output), checked.iter().map(|(path, checked)| value(path, checked)).collect(), |_| {
-        let texts = checked.iter().map(|(path, checked)| shown(path, checked));
+    print_list(form(args.output), checked.iter().map(|(name, checked)| value(name, checked)).collect(), |_| {
+        let texts = checked.iter().map(|(name, checked)| shown(name, checked));
         texts.chain([verdict.shown(checked.len(), args.strict)]).collect()
     })?;
     Ok(if verdict.is_good(args.strict) { ExitCode::SUCCESS } else { ExitCode::from(EXIT_BAD_RULE) })
@@ -51,6 +53,10 @@ impl RuleText {
     fn read(path: PathBuf) -> Self {
         let text = read_rule_file(&path);
         Self { path, text }
+    }
+
+    fn name(&self) -> String {
+        self.path.display().to_string()
     }
 }
 
@@ -97,7 +103,7 @@ fn judge_all(files: &[RuleText], shelf: &Shelf, logs: &[PathBuf]) -> Vec<Checked
 }
 
 fn judge(file: &RuleText, shelf: &Shelf, defaults: &Defaults) -> Checked {
-    let name = file.path.display().to_string();
+    let name = file.name();
     match &file.text {
         Ok(text) => check_text(&name, text, shelf, defaults),
         Err(why) => Checked::unreadable(&name, why),
@@ -105,22 +111,11 @@ fn judge(file: &RuleText, shelf: &Shelf, defaults: &Defaults) -> Checked {
 }
 
 /// Adds what only shows when files are looked at together.
-fn judge_together(checked: &mut [(&Path, Checked)], is_whole: bool, shelf: &Shelf) {
+fn judge_together(checked: &mut [(String, Checked)], is_whole: bool, shelf: &Shelf) {
     // What a refused file would have made is not known.
     let is_whole = is_whole && checked.iter().all(|(_, checked)| checked.accepted.is_some());
     let own = is_whole.then(|| own_rules(shelf)).flatten();
-    let accepted = checked.iter().filter_map(|(_, checked)| checked.accepted.as_ref());
-    let set: Vec<SetFile<'_>> = accepted.map(|it| SetFile { file: &it.file, text: &it.text }).collect();
-    let said = check_set(&set, own.as_ref());
-    let files = checked.iter_mut().filter(|(_, checked)| checked.accepted.is_some());
-    for ((path, checked), said) in files.zip(said) {
-        if said.is_empty() {
-            continue;
-        }
-        checked.diagnostics = with_set(std::mem::take(&mut checked.diagnostics), said);
-        let text = checked.accepted.as_ref().map_or("", |accepted| accepted.text.as_str());
-        checked.report = render(&checked.diagnostics, &path.display().to_string(), text, false);
-    }
+    look_together(checked, own.as_ref());
 }
 
 /// The correlations of what Orion says of itself; what they read is always there.
@@ -135,7 +130,7 @@ struct Verdict {
 }
 
 impl Verdict {
-    fn of(checked: &[(&Path, Checked)]) -> Self {
+    fn of(checked: &[(String, Checked)]) -> Self {
         Self {
             refused: checked.iter().filter(|(_, checked)| checked.accepted.is_none()).count(),
             warnings: checked.iter().map(|(_, checked)| count(&checked.diagnostics, Level::Warning)).sum(),
@@ -161,26 +156,18 @@ impl Verdict {
     }
 }
 
-fn shown(path: &Path, checked: &Checked) -> String {
-    let accepted = checked.accepted.as_ref().map(|accepted| format!("{}: ok, {}\n", path.display(), accepted.counts()));
+fn shown(name: &str, checked: &Checked) -> String {
+    let accepted = checked.accepted.as_ref().map(|accepted| format!("{name}: ok, {}\n", accepted.counts()));
     format!("{}{}", checked.report, accepted.unwrap_or_default())
 }
 
-fn value(path: &Path, checked: &Checked) -> Value {
-    let diagnostics = checked.diagnostics.iter().map(|diagnostic| {
-        json!({
-            "level": format!("{:?}", diagnostic.level).to_lowercase(),
-            "message": diagnostic.message,
-            "line": diagnostic.span.as_ref().map(|span| span.line),
-            "column": diagnostic.span.as_ref().map(|span| span.column),
-            "help": diagnostic.help,
-        })
-    });
+fn value(name: &str, checked: &Checked) -> Value {
+    let said = checked.said(name);
     json!({
-        "file": path.display().to_string(),
-        "ok": checked.accepted.is_some(),
+        "file": said.file,
+        "ok": said.ok,
         "counts": checked.accepted.as_ref().map(counts),
-        "diagnostics": diagnostics.collect::<Vec<_>>(),
+        "diagnostics": said.diagnostics,
     })
 }
 

@@ -52,8 +52,14 @@ pub fn demo(args: &DemoArgs) -> Result<ExitCode, Failure> {
         memory_dir.display()
     ))?;
     // No thread runs yet: on most kernels one that did would stay as it is.
-    let attestation =
-        confinement::confine(args.confinement.confinement, &rules, &memory_dir, scene.destination.as_slice(), serves)?;
+    let attestation = confinement::confine(
+        args.confinement.confinement,
+        &rules,
+        &memory_dir,
+        None,
+        scene.destination.as_slice(),
+        serves,
+    )?;
     let end_at = scene.end_at.filter(|_| args.once);
     let ending = scene.end_at.filter(|_| !args.once);
     let plan = Plan {
@@ -68,6 +74,9 @@ pub fn demo(args: &DemoArgs) -> Result<ExitCode, Failure> {
         attestation: None,
         redis: None,
         remembers: true,
+        forward: None,
+        // There are none.
+        agent_silence_millis: i64::MAX,
     };
     setup::runtime()?.block_on(show(plan, &attestation, listener, end_at, ending))?;
     let incidents = read_incidents(&DataArgs { data }, false)?;
@@ -88,7 +97,7 @@ async fn show(
     // By its own clock: that of a recording begins when it is first looked at, and nothing has started yet.
     let serving = Serving::start(listener, Access::default(), Hooks::default(), Arc::new(SystemClock))?;
     let pipeline = Pipeline::start(plan).await?;
-    serving.speak_for(&pipeline, confined);
+    serving.speak_for(&pipeline, confined, None);
     let (done, is_done) = watch::channel(false);
     let feed = tokio::spawn(feed::follow(pipeline.bus(), 0, Output::Table, is_done));
     let end = async {

@@ -1,4 +1,4 @@
-//! `orion get`: the hosts of a deployment, and who does what.
+//! `orion get`: the hosts of a deployment, who does what, and what a running host has.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -6,12 +6,17 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use orion_bus::{Ownership, Survey, SurveyedLock, SurveyedNode, SurveyedPartition, ownership, survey};
+use orion_model::Clock;
+use orion_pipeline::clock::SystemClock;
 use orion_pipeline::shares;
 use serde_json::{Value, json};
 
-use crate::cli::{DataArgs, Failure, Output};
+use super::listing::{self, RunningArgs};
+use crate::agents;
+use crate::cli::{DataArgs, Failure, ListenArgs, Output};
 use crate::deployment::RedisArgs;
 use crate::output::{columns, form, print_list};
+use crate::remote::RemoteArgs;
 use crate::setup;
 use crate::text::span;
 
@@ -25,8 +30,9 @@ pub struct GetArgs {
 /// What can be looked at.
 #[derive(Subcommand)]
 pub enum GetCommand {
-    /// List the hosts: whether they live, what they do, how much of the log they have yet to take over
-    Nodes(WhereArgs),
+    /// List the hosts: whether they live, what they do, how much of the log they have yet to take over; with --url those that a running
+    /// Orion knows
+    Nodes(Box<NodesArgs>),
     /// List the partitions of the work: who holds each, what is in it, how busy it keeps its host, how much it has yet to read
     Partitions {
         #[command(flatten)]
@@ -37,6 +43,31 @@ pub enum GetCommand {
     },
     /// List what one host alone may have at a time, who has it, and until when
     Locks(WhereArgs),
+    /// List the rules of a running Orion: how they stand, and when they were evaluated
+    Rules(RunningArgs),
+    /// List the plugins that rules of a running Orion may name
+    Plugins(RunningArgs),
+    /// List the incidents of a running Orion, newest first
+    Incidents {
+        #[command(flatten)]
+        at: RunningArgs,
+        /// Only those that are not resolved
+        #[arg(long)]
+        open: bool,
+    },
+    /// List the rule sets that were applied to a control host, and which of its agents run them
+    Sets(RunningArgs),
+}
+
+/// Which deployment: by its folder or its Redis, or by asking one of its hosts.
+#[derive(Args)]
+pub struct NodesArgs {
+    #[command(flatten)]
+    pub at: WhereArgs,
+    #[command(flatten)]
+    pub listen: ListenArgs,
+    #[command(flatten)]
+    pub remote: RemoteArgs,
 }
 
 /// Which deployment, and how the list looks.
@@ -51,15 +82,18 @@ pub struct WhereArgs {
     pub output: Option<Output>,
 }
 
-/// Runs `nodes`, `partitions` or `locks`.
+/// Runs one of them.
 pub fn get(args: &GetArgs) -> Result<ExitCode, Failure> {
     match &args.command {
-        GetCommand::Nodes(at) => match look(at)? {
+        GetCommand::Nodes(args) if args.remote.url.is_some() => {
+            return listing::nodes(&args.remote, &args.listen, args.at.output);
+        }
+        GetCommand::Nodes(args) => match look(&args.at)? {
             Some(survey) => {
                 let values = survey.nodes.iter().map(node_value).collect();
-                print_list(form(at.output), values, |_| node_table(&survey.nodes))?;
+                print_list(form(args.at.output), values, |_| node_table(&survey.nodes))?;
             }
-            None => print_alone(at)?,
+            None => print_alone(&args.at)?,
         },
         GetCommand::Partitions { at, all } => {
             let Survey { nodes, mut partitions, .. } = look(at)?.unwrap_or_default();
@@ -75,6 +109,11 @@ pub fn get(args: &GetArgs) -> Result<ExitCode, Failure> {
             };
             print_list(form(at.output), values, lock_table)?;
         }
+        GetCommand::Rules(at) => return listing::list(at, &listing::RULES),
+        GetCommand::Plugins(at) => return listing::list(at, &listing::PLUGINS),
+        GetCommand::Incidents { at, open: true } => return listing::list(at, &listing::OPEN_INCIDENTS),
+        GetCommand::Incidents { at, open: false } => return listing::list(at, &listing::INCIDENTS),
+        GetCommand::Sets(at) => return listing::list(at, &listing::SETS),
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -93,13 +132,18 @@ fn print_alone(at: &WhereArgs) -> Result<(), Failure> {
         Ownership::Elsewhere => ("runs", None),
         Ownership::Nobody => ("stopped", None),
     };
-    let value = alone_value(state, pid, &at.data.memory_dir());
-    print_list(form(at.output), vec![value], |_| {
+    let agents = agents::agents_in(&at.data.memory_dir(), SystemClock.now())?;
+    let values = std::iter::once(alone_value(state, pid, &at.data.memory_dir())).chain(agents.clone()).collect();
+    print_list(form(at.output), values, |_| {
         let pid = pid.map_or_else(String::new, |pid| format!(", process {pid}"));
-        format!(
+        let alone = format!(
             "alone on {} ({state}{pid}); hosts that share work meet at a Redis, see REDIS_URL\n",
             at.data.memory_dir().display()
-        )
+        );
+        match agents.is_empty() {
+            true => alone,
+            false => format!("{alone}\n{}", agents::agent_table(&agents)),
+        }
     })
 }
 

@@ -1,5 +1,6 @@
 //! One file per command.
 
+pub mod apply;
 pub mod aside;
 pub mod audit;
 pub mod check;
@@ -10,6 +11,7 @@ pub mod explain;
 pub mod get;
 pub mod healthcheck;
 pub mod incident;
+pub mod listing;
 pub mod mark;
 pub mod migrate;
 pub mod plugin;

@@ -53,7 +53,7 @@ fn secrets(args: &RunArgs) -> Check {
     let of_prometheus = args.watch.prometheus.source(args.watch.prometheus_timeout).err();
     let of_loki = args.watch.loki.source(args.watch.loki_timeout).err();
     let of_redis = args.deployment.settings(&args.data.data).err();
-    let of_trail = args.keep.settings().err();
+    let of_trail = args.keep.settings(args.agent.agent).err();
     let of_interface = args.access.check(args.listen.listen).err();
     let of_hooks = args.hooks.read(args.listen.listen).err();
     let failures: Vec<Fault> = [of_prometheus, of_loki, of_redis, of_trail, of_interface, of_hooks]

@@ -62,7 +62,7 @@ fn starts(reader: &mut Reader, now: Timestamp) -> Result<Check, BusError> {
         .into_iter()
         .filter(|entry| entry.kind == RecordKind::Event && entry.ts >= since)
         .filter_map(|entry| serde_json::from_str::<Event>(&entry.body).ok())
-        .filter(|event| event.event_type == STARTED)
+        .filter(|event| event.event_type == STARTED && !event.is_forwarded())
         .count();
     let mut failures = Vec::new();
     if starts > MOST_STARTS {

@@ -119,6 +119,7 @@ fn attested(store: &mut Reader) -> Result<Option<Value>, Failure> {
         for entry in entries.iter().filter(|entry| entry.kind == RecordKind::Event && entry.body.contains(ATTESTED)) {
             if let Ok(event) = serde_json::from_str::<Event>(&entry.body)
                 && event.event_type == ATTESTED
+                && !event.is_forwarded()
             {
                 last = Some(json!({ "seq": entry.seq, "ts": event.ts, "data": event.data }));
             }

@@ -6,7 +6,8 @@ use std::path::Path;
 
 use orion_api::Listen;
 use orion_bus::Ownership;
-use serde_json::json;
+use reqwest::Url;
+use serde_json::{Value, json};
 
 use crate::cli::{Failure, VerifyArgs};
 use crate::finding::{Check, Fault, counted};
@@ -98,8 +99,16 @@ pub fn senders(ownership: Ownership, args: &VerifyArgs) -> Result<Check, Failure
         json!({ "what": "the bus", "file": args.data.memory_dir().join(orion_bus::DATABASE_FILE), "requests": [] }),
         json!({ "what": "the interface, which is asked and asks nobody", "address": args.listen.listen.to_string(), "requests": [] }),
     ]);
+    let control = control(args)?;
+    paths_of(control.as_ref(), &mut paths);
     let paths = json!(paths);
-    let by_code = "queries to the source; the bus is a file, and the interface only answers";
+    let by_code = match &control {
+        None => "queries to the source; the bus is a file, and the interface only answers".to_owned(),
+        Some(url) => format!(
+            "queries to the source, and what was seen to this agent's own control host at {url}; the bus is a file, and the interface only \
+             answers"
+        ),
+    };
     let pid = match ownership {
         Ownership::Process(pid) => pid,
         Ownership::Nobody => {
@@ -113,8 +122,10 @@ pub fn senders(ownership: Ownership, args: &VerifyArgs) -> Result<Check, Failure
     };
     match sockets(Path::new(&format!("/proc/{pid}"))) {
         Ok(sockets) => {
-            let ports: Vec<u16> =
-                std::iter::once(source.destination().port).chain(loki.map(|loki| loki.destination().port)).collect();
+            let ports: Vec<u16> = std::iter::once(source.destination().port)
+                .chain(loki.map(|loki| loki.destination().port))
+                .chain(control.and_then(|url| url.port_or_known_default()))
+                .collect();
             let failures = judge(&sockets, &ports, args.listen.listen);
             let said = format!("{by_code}; process {pid} has {}", counted(sockets.len(), "TCP socket"));
             let shown: Vec<String> = sockets.iter().map(|it| format!("{} → {}", it.local, it.remote)).collect();
@@ -126,6 +137,20 @@ pub fn senders(ownership: Ownership, args: &VerifyArgs) -> Result<Check, Failure
             );
             Ok(Check::not_seen(NAME, why, json!({ "paths": paths })))
         }
+    }
+}
+
+/// The control host, where the process is an agent.
+fn control(args: &VerifyArgs) -> Result<Option<Url>, Failure> {
+    let url = args.url.as_deref().filter(|_| args.agent);
+    url.map(|url| Url::parse(url).map_err(|error| Failure::Configuration(format!("--url {url}: {error}")))).transpose()
+}
+
+/// What an agent says to its control host, by the requests that the code knows.
+fn paths_of(control: Option<&Url>, paths: &mut Vec<Value>) {
+    if let Some(url) = control {
+        let requests = ["GET api/v1/sets/SET", "POST api/v1/agents/NAME/events", "POST api/v1/agents/NAME/status"];
+        paths.push(json!({ "what": "the control host, which keeps the rules and takes what was seen", "address": url.as_str(), "requests": requests }));
     }
 }
 

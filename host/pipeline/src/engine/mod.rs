@@ -22,11 +22,14 @@ use self::logs::Logs;
 use self::stages::{StageContext, Stages};
 use crate::archive::ArchiveSettings;
 use crate::attestation::{Attestation, AttestationError};
+use crate::forward::{ForwardMeter, Forwarding};
 use crate::library::{FolderWatch, Generation, Library, LibraryError, LibrarySettings, SETTLE_MILLIS};
 use crate::logs::{LogContext, MAX_OPEN_FILES};
 use crate::meters::Meters;
 use crate::observer::{Files, Observer};
+use crate::outside::agent::{self, Agents};
 use crate::outside::hook::{Hook, Hooks};
+use crate::rule_sets::RuleSets;
 use crate::shares::{Look, Shares, partition_of_group};
 use crate::store_watch::StoreWatch;
 use crate::watcher::{EndGroupError, SourceHealth, WatcherContext, WatcherSettings, end_stored_group};
@@ -59,6 +62,19 @@ pub struct EngineParts {
     pub workers: usize,
     /// What the process says of itself, where that is recorded.
     pub attestation: Option<Attestation>,
+    /// Whether what is observed is correlated here or by a control host.
+    pub place: Place,
+}
+
+/// What a host is to others.
+pub enum Place {
+    /// It correlates, decides and remembers, and takes from agents. One of those that is not heard of for so long is said to be silent.
+    Control {
+        /// How long.
+        silent_millis: i64,
+    },
+    /// It forwards to a control host.
+    Agent(Forwarding),
 }
 
 /// Why the pipeline does not start.
@@ -96,18 +112,23 @@ pub struct Engine {
     generation: watch::Sender<Arc<Generation>>,
     files: watch::Sender<Arc<Files>>,
     stages: Stages,
+    sets: Arc<RuleSets>,
     /// Told when somebody wants the folders looked at now.
     asked: Arc<Notify>,
+    agents: Option<Arc<Agents>>,
+    forwards: Option<Arc<ForwardMeter>>,
 }
 
 impl Engine {
     /// Loads rules and plugins and starts every stage.
     pub async fn start(parts: EngineParts) -> Result<Self, EngineError> {
-        let EngineParts { bus, own, mut shares, remembers, sandbox, sources, clock, attestation, .. } = parts;
+        let EngineParts { bus, own, mut shares, remembers, sandbox, sources, clock, attestation, place, .. } = parts;
         let meters = Arc::new(Meters::of(sources.keys()));
         let store = Arc::new(StoreWatch::open(bus, clock.clone(), meters.clone()).await?);
         let bus: Arc<dyn Bus> = store.clone();
-        let mut library = Library::open(parts.library.clone(), sandbox, bus.clone()).await?;
+        let asked: Arc<Notify> = Arc::default();
+        let sets = Arc::new(RuleSets::open(bus.clone(), asked.clone()).await?);
+        let mut library = Library::open(parts.library.clone(), sandbox, bus.clone(), sets.clone()).await?;
         library = scan(library, clock.clone()).await?;
         if library.misses_files() {
             // A file that was taken away while nobody looked is not to run for another moment.
@@ -151,8 +172,26 @@ impl Engine {
             node: shares.node(),
             open: Arc::new(Semaphore::new(MAX_OPEN_FILES)),
         };
+        let (agents, forwarding) = match place {
+            Place::Control { silent_millis } => {
+                let parts = agent::Parts {
+                    bus: bus.clone(),
+                    kept: own.appended(),
+                    clock: clock.clone(),
+                    watermark: watermark.clone(),
+                    generation: live.clone(),
+                    silent_millis,
+                };
+                (Some(Arc::new(Agents::open(parts).await?)), None)
+            }
+            Place::Agent(forwarding) => (None, Some(forwarding)),
+        };
+        let forwards = forwarding.as_ref().map(Forwarding::meter);
         let stages = StageContext {
             bus,
+            forwarding,
+            agents: agents.clone(),
+            watermark: watermark.clone(),
             own,
             store: store.clone(),
             clock,
@@ -174,7 +213,10 @@ impl Engine {
             files,
             stages: Stages::start(stages, remembers.then(|| parts.library.memory_dir.clone()), parts.archive),
             library_settings: parts.library,
-            asked: Arc::default(),
+            agents,
+            forwards,
+            sets,
+            asked,
         };
         engine.apply(first).await?;
         engine.library.iter_mut().for_each(Library::have_ended);
@@ -191,12 +233,20 @@ impl Engine {
             files: self.files.subscribe(),
             lock_outs: Arc::default(),
             marks: Arc::default(),
+            forwards: self.forwards.clone(),
+            sets: self.sets.clone(),
+            of_sets: self.library_settings.of_sets.clone(),
         }
     }
 
     /// Takes what programs deliver to these hooks. It holds on to the bus, so it has to be gone before that is closed.
     pub fn hooks(&self, hooks: Vec<Hook>, own: &dyn Bus) -> Hooks {
         Hooks::new(hooks, self.store.clone(), own, self.context.clock.clone())
+    }
+
+    /// What takes from agents, where this host does. It holds on to the bus, so it has to be gone before that is closed.
+    pub fn agents(&self) -> Option<Arc<Agents>> {
+        self.agents.clone()
     }
 
     /// Tells whoever looks how the files are.
@@ -248,6 +298,10 @@ impl Engine {
 
     /// Looks at the folders now and applies what has changed.
     pub async fn reload(&mut self) -> Result<(), EngineError> {
+        if let Err(error) = self.sets.refresh().await {
+            // What is known of them runs on; the next look asks again.
+            tracing::debug!("it is not known whether rule sets were applied elsewhere: {error}");
+        }
         let Some(library) = self.library.take() else { return Ok(()) };
         let mut library = match scan(library, self.context.clock.clone()).await {
             Ok(library) => library,

@@ -10,15 +10,17 @@ use orion_model::Clock;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::archive::{Archive, ArchiveSettings, run_archive};
+use crate::archive::{Archive, ArchiveSettings, READERS, run_archive};
 use crate::brain::run_brain;
+use crate::forward::{FORWARD_OWNER, Forwarding, run_forward};
 use crate::guardian::{Guardian, Share, run_guardian};
 use crate::library::Generation;
 use crate::meters::Meters;
+use crate::outside::agent::Agents;
 use crate::outside::{run_in, run_out};
 use crate::shares::{Shares, partition_of_brain};
 use crate::store_watch::StoreWatch;
-use crate::watermark::Reached;
+use crate::watermark::{Reached, Watermark};
 use crate::workers::Workers;
 
 /// What the stages work with.
@@ -33,6 +35,12 @@ pub(super) struct StageContext {
     pub(super) workers: Arc<Workers>,
     pub(super) meters: Arc<Meters>,
     pub(super) generation: watch::Receiver<Arc<Generation>>,
+    /// How far what this host itself sees has come.
+    pub(super) watermark: Arc<Watermark>,
+    /// What takes from agents, where this host does.
+    pub(super) agents: Option<Arc<Agents>>,
+    /// Where what is observed goes, where it is not correlated here.
+    pub(super) forwarding: Option<Forwarding>,
 }
 
 /// The stages.
@@ -41,6 +49,8 @@ pub(super) struct Stages {
     guardians: BTreeMap<Share, Stage>,
     brain: Option<Stage>,
     outside: Vec<Stage>,
+    forward: Option<Stage>,
+    agents: Option<Stage>,
     memory: Option<Stage>,
 }
 
@@ -70,14 +80,20 @@ impl Stages {
         let (bus, store, clock) = (context.own.clone(), context.store.clone(), context.clock.clone());
         let memory = memory_dir.map(|memory_dir| {
             let meter = context.meters.stage("memory", String::new());
-            let archive = Archive { bus, store, clock, meter, memory_dir, settings };
+            let readers: &[&str] = if context.forwarding.is_some() { &[FORWARD_OWNER] } else { &READERS };
+            let archive = Archive { bus, store, clock, meter, memory_dir, settings, readers };
             Stage::start(|shutdown| run_archive(archive, shutdown))
         });
-        Self { context, guardians: BTreeMap::new(), brain: None, outside: Vec::new(), memory }
+        let watch = |agents: &Arc<Agents>| Stage::start(|shutdown| agents.clone().watch(shutdown));
+        let agents = context.agents.as_ref().map(watch);
+        Self { context, agents, guardians: BTreeMap::new(), brain: None, outside: Vec::new(), forward: None, memory }
     }
 
     /// Runs what is this host's and nothing else. Returns when what ended has committed.
     pub(super) async fn share_out(&mut self, shares: &Shares, live: &Generation) {
+        if self.context.forwarding.is_some() {
+            return self.start_forwarding();
+        }
         let mine = shares.guardians();
         let lost = self.guardians.extract_if(.., |share, _| !mine.contains(share)).map(|(_, stage)| stage.end());
         join_all(lost.collect::<Vec<_>>()).await;
@@ -99,6 +115,15 @@ impl Stages {
             }
             (false, None) => {}
         }
+    }
+
+    /// What is forwarded is neither correlated nor decided about here.
+    fn start_forwarding(&mut self) {
+        let Some(forwarding) = self.context.forwarding.clone().filter(|_| self.forward.is_none()) else { return };
+        let StageContext { bus, clock, watermark, meters, .. } = &self.context;
+        let (bus, clock, watermark) = (bus.clone(), clock.clone(), watermark.clone());
+        let meter = meters.stage("forward", String::new());
+        self.forward = Some(Stage::start(|shutdown| run_forward(forwarding, bus, clock, watermark, meter, shutdown)));
     }
 
     /// Who has the decisions also meets programs that know nothing of Orion.
@@ -137,6 +162,10 @@ impl Stages {
     /// Ends every stage in order: each reads what the one before it left.
     pub(super) async fn shut_down(self, shares: &Shares) {
         join_all(self.guardians.into_values().map(Stage::end)).await;
+        join_all(self.agents.map(Stage::end)).await;
+        if let Some(forward) = self.forward {
+            forward.end().await;
+        }
         if let Some(brain) = self.brain {
             brain.end().await;
         }

@@ -73,7 +73,8 @@ async fn work(guardian: &Guardian, stage: &mut StageLoop) -> Result<(), StageErr
         }
         tokio::select! {
             () = stage.wait() => {}
-            _ = generation.changed() => {}
+            // Waiting for a change counts as having seen it: a generation that comes while nothing is read would not be adopted.
+            _ = generation.changed() => generation.mark_changed(),
             () = tokio::time::sleep(std::time::Duration::from_millis(guardian.clock.real_millis(TICK_MILLIS).max(1))) => {}
         }
     }

@@ -7,7 +7,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use orion_rules::{Correlation, Diagnostic, Group, Level, LogEntry, LogSource, RuleFile, parse_file, render};
+use orion_model::{FileSaid, SaidAt};
+use orion_rules::{
+    Correlation, Diagnostic, Group, Level, LogEntry, LogSource, RuleFile, SetFile, check_set, parse_file, render,
+    with_set,
+};
 use orion_sandbox::Plugin;
 
 use super::Generation;
@@ -65,6 +69,23 @@ impl Checked {
         let report = render(&diagnostics, name, "", false);
         Self { accepted: None, diagnostics, report }
     }
+
+    /// The verdict as data, under the name of the file.
+    pub fn said(&self, file: &str) -> FileSaid {
+        let said = |diagnostic: &Diagnostic| SaidAt {
+            level: format!("{:?}", diagnostic.level).to_lowercase(),
+            message: diagnostic.message.clone(),
+            line: diagnostic.span.as_ref().map(|span| span.line),
+            column: diagnostic.span.as_ref().map(|span| span.column),
+            help: diagnostic.help.clone(),
+        };
+        FileSaid {
+            file: file.to_owned(),
+            ok: self.accepted.is_some(),
+            diagnostics: self.diagnostics.iter().map(said).collect(),
+            report: self.report.clone(),
+        }
+    }
 }
 
 /// Judges a text under the name of its file.
@@ -82,7 +103,32 @@ pub fn check(name: &str, text: &str, shelf: &Shelf, defaults: &Defaults) -> Chec
     Checked { accepted, diagnostics: parsed.diagnostics, report }
 }
 
+/// Adds what only shows when files are looked at together. `own` is the file of Orion's own correlations, where these files are all
+/// that will run; then it is known which events there can be.
+pub fn look_together(checked: &mut [(String, Checked)], own: Option<&RuleFile>) {
+    let accepted = checked.iter().filter_map(|(_, checked)| checked.accepted.as_ref());
+    let set: Vec<SetFile<'_>> = accepted.map(|it| SetFile { file: &it.file, text: &it.text }).collect();
+    let said = check_set(&set, own);
+    let files = checked.iter_mut().filter(|(_, checked)| checked.accepted.is_some());
+    for ((name, checked), said) in files.zip(said) {
+        if said.is_empty() {
+            continue;
+        }
+        checked.diagnostics = with_set(std::mem::take(&mut checked.diagnostics), said);
+        let text = checked.accepted.as_ref().map_or("", |accepted| accepted.text.as_str());
+        checked.report = render(&checked.diagnostics, name, text, false);
+    }
+}
+
 impl Accepted {
+    /// The same with nothing but its correlations: the rest of it runs elsewhere.
+    pub(super) fn only_correlations(mut self) -> Self {
+        self.groups.clear();
+        self.file.groups.clear();
+        self.file.logs.clear();
+        self
+    }
+
     fn assemble(file: RuleFile, text: &str, shelf: &Shelf, defaults: &Defaults) -> Result<Self, Vec<Diagnostic>> {
         let mut problems = Vec::new();
         let mut groups = Vec::new();

@@ -24,7 +24,7 @@ use orion_model::{Clock, Digest, IdBuilder, RecordId, Severity, Timestamp};
 use orion_sandbox::{Plugin, Sandbox};
 use orion_trust::{Fault, Gate};
 
-pub use accept::{Accepted, Checked, CorrelationPlan, Defaults, check};
+pub use accept::{Accepted, Checked, CorrelationPlan, Defaults, check, look_together};
 pub use folder::{FolderError, digest_of, read_rule_file, rule_files};
 pub use shelf::{Shelf, StandardPlugin};
 pub use store::{GenerationFile, GenerationRecord, KeptPlugin, LAST_GOOD_DIR, OWNER, kept_plugins, last_good_path};
@@ -34,6 +34,7 @@ use crate::condition::{Condition, kind};
 use crate::draft::NotWritable;
 use crate::logs::LogPlan;
 use crate::observer::Files;
+use crate::rule_sets::RuleSets;
 use crate::watcher::GroupPlan;
 use admitted::{Admitted, PluginEntry};
 use presence::Presence;
@@ -56,6 +57,8 @@ pub struct LibrarySettings {
     pub standard_plugins: Vec<StandardPlugin>,
     /// What a file that says nothing gets.
     pub defaults: Defaults,
+    /// The same for a file of a rule set, which agents run with sources and logs of their own.
+    pub of_sets: Defaults,
 }
 
 impl LibrarySettings {
@@ -73,7 +76,7 @@ impl LibrarySettings {
 }
 
 /// One accepted state of the whole set.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct Generation {
     /// Its number.
     pub number: u64,
@@ -123,6 +126,7 @@ pub struct Library {
     /// What is damaged of the lock and the trusted keys.
     gate_faults: Vec<Fault>,
     store: LibraryStore,
+    sets: Arc<RuleSets>,
 }
 
 /// What is known of one rule file.
@@ -152,6 +156,7 @@ impl Library {
         settings: LibrarySettings,
         sandbox: Arc<Sandbox>,
         bus: Arc<dyn Bus>,
+        sets: Arc<RuleSets>,
     ) -> Result<Self, LibraryError> {
         let standard = Shelf::of_standard(&sandbox, &settings.standard_plugins)
             .map_err(|(name, why)| LibraryError::Standard { name, why })?;
@@ -167,6 +172,7 @@ impl Library {
             removed_plugins: BTreeMap::new(),
             gate_faults: Vec::new(),
             store,
+            sets,
         };
         library.remember(last_good);
         Ok(library)
@@ -188,7 +194,8 @@ impl Library {
     /// The files as they were last looked at, for people who look.
     pub fn files(&self) -> Files {
         let refused = self.refused().map(|(file, why)| (file.to_owned(), why.to_owned())).collect();
-        Files { refused, plugins: self.shelf().compiled() }
+        let shelf = self.shelf();
+        Files { refused, plugins: shelf.compiled(), shelf }
     }
 
     /// Whether the last scan missed files that were there before. They are left as they were until the next scan, which
@@ -224,11 +231,11 @@ impl Library {
         }
         let shelf = self.shelf();
         for (name, text) in last_good.rules {
-            // One from inside the binary need not be in the folder.
-            if !self.settings.builtin_rules.contains(&(name.as_str(), text.as_str())) {
+            // One from inside the binary need not be in the folder, and one of a set is in none.
+            if !is_of_set(&name) && !self.settings.builtin_rules.contains(&(name.as_str(), text.as_str())) {
                 self.rule_files.expect(&name);
             }
-            let checked = check(&name, &text, &shelf, &self.settings.defaults);
+            let checked = self.judge(&name, &text, &shelf);
             match checked.accepted {
                 Some(accepted) => {
                     let accepted = Some(Arc::new(accepted));
@@ -291,21 +298,22 @@ impl Library {
         for (name, text) in self.settings.builtin_rules.iter().filter(|(name, _)| !self.rule_files.is_missed(name)) {
             files.entry((*name).to_owned()).or_insert_with(|| Ok(text.as_bytes().to_vec()));
         }
+        files.extend(self.sets.correlating().into_iter().map(|(name, text)| (name, Ok(text.into_bytes()))));
         self.rules.retain(|name, _| files.contains_key(name) || self.rule_files.is_missed(name));
         let shelf = self.shelf();
         for (name, content) in files {
-            let entry = self.rules.entry(name.clone()).or_default();
             let text = content.and_then(|bytes| String::from_utf8(bytes).map_err(|_| "not UTF-8 text".to_owned()));
             let seen =
                 text.as_ref().ok().map(|text| Seen { text: digest_of(text.as_bytes()), shelf: shelf.fingerprint() });
-            if seen.is_some() && seen == entry.seen {
+            if seen.is_some() && self.rules.get(&name).is_some_and(|entry| seen == entry.seen) {
                 continue;
             }
-            entry.seen = seen;
             let checked = match text {
-                Ok(text) => check(&name, &text, &shelf, &self.settings.defaults),
+                Ok(text) => self.judge(&name, &text, &shelf),
                 Err(why) => Checked::unreadable(&name, &why),
             };
+            let entry = self.rules.entry(name.clone()).or_default();
+            entry.seen = seen;
             match checked.accepted {
                 Some(accepted) => {
                     entry.accepted = Some(Arc::new(accepted));
@@ -323,6 +331,15 @@ impl Library {
             }
         }
         Ok(())
+    }
+
+    /// Of a set only the correlations run here.
+    fn judge(&self, name: &str, text: &str, shelf: &Shelf) -> Checked {
+        if !is_of_set(name) {
+            return check(name, text, shelf, &self.settings.defaults);
+        }
+        let checked = check(name, text, shelf, &self.settings.of_sets);
+        Checked { accepted: checked.accepted.map(Accepted::only_correlations), ..checked }
     }
 
     /// The plugins rules may name: those of the folder over those inside the binary.
@@ -434,4 +451,10 @@ impl Library {
         });
         rules.chain(plugins).collect()
     }
+}
+
+/// Whether this is the name of a file of a rule set: `SET/FILE`, which no file of a folder can have. So no id of a set is one of the
+/// rules folder either: the first part of its ids is the name of a set, which has no dot, and that of theirs ends in `.yaml` or `.yml`.
+fn is_of_set(name: &str) -> bool {
+    name.contains('/')
 }

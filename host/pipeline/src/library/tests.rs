@@ -5,12 +5,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use orion_bus::SqliteBus;
-use orion_model::Timestamp;
+use orion_model::{Push, SetFile, Timestamp};
 use orion_sandbox::{Limits, Sandbox, Settings};
 use tempfile::TempDir;
 
 use super::{Defaults, Generation, Library, LibrarySettings, StandardPlugin};
 use crate::clock::SystemClock;
+use crate::rule_sets::{ApplyContext, RuleSets};
 
 const RULES: &str = "groups: [{ name: g, rules: [{ alert: A, expr: up, plugin: mine.wasm }] }]\n";
 const OTHER: &str = "groups: [{ name: g, rules: [{ alert: B, expr: up, plugin: mine.wasm }] }]\n";
@@ -45,20 +46,31 @@ impl Place {
             trusted_keys: None,
             memory_dir: self.path("memory"),
             builtin_rules: &[("inside.yaml", BUILTIN)],
-            standard_plugins: vec![threshold()],
+            standard_plugins: ["threshold", "grouping"].map(standard).to_vec(),
             defaults: Defaults {
                 interval_millis: 15_000,
                 sources: BTreeSet::from(["prometheus".to_owned()]),
                 log_dirs: None,
             },
+            of_sets: of_sets(),
         };
         let sandbox = Arc::new(Sandbox::new(Settings { cache_dir: None, limits: Limits::default() }).unwrap());
-        Library::open(settings, sandbox, self.bus.clone()).await.unwrap()
+        let sets = Arc::new(RuleSets::open(self.bus.clone(), Arc::default()).await.unwrap());
+        Library::open(settings, sandbox, self.bus.clone(), sets).await.unwrap()
     }
 }
 
+/// What an agent may have.
+fn of_sets() -> Defaults {
+    Defaults { interval_millis: 15_000, sources: BTreeSet::from(["elsewhere".to_owned()]), log_dirs: None }
+}
+
 fn threshold() -> StandardPlugin {
-    let standard = orion_standard_plugins::STANDARD.iter().find(|plugin| plugin.name == "threshold").unwrap();
+    standard("threshold")
+}
+
+fn standard(name: &str) -> StandardPlugin {
+    let standard = orion_standard_plugins::STANDARD.iter().find(|plugin| plugin.name == name).unwrap();
     StandardPlugin { name: standard.name, component: standard.component }
 }
 
@@ -153,4 +165,45 @@ async fn what_was_taken_away_while_nobody_looked_is_looked_for_once_more_after_a
     let mut library = place.library().await;
     assert_eq!(look(&mut library).await, None);
     assert_eq!(look(&mut library).await, generation(2, &["inside.yaml/inside"], &["f.yaml/g"]));
+}
+
+#[tokio::test]
+async fn of_a_set_only_correlations_run_under_ids_of_their_own() {
+    const SET: &str = "
+groups: [{ name: g, source: elsewhere, rules: [{ alert: A, expr: up }] }]
+correlations:
+  - { name: c, match: { event_type: a }, group_by: [x], plugin: grouping, incident: { type: t, severity: error, summary: s } }
+";
+    let place = Place::new();
+    std::fs::write(place.path("rules/default.yaml"), SET.replace("source: elsewhere, ", "")).unwrap();
+    let mut library = place.library().await;
+    let (_, groups, _) = look(&mut library).await.unwrap();
+    let apply = async |text: &str| {
+        let files = vec![SetFile { name: "default.yaml".to_owned(), text: text.to_owned() }];
+        let (set, by) = ("default".to_owned(), "ada".to_owned());
+        let push = Push { set, files, by, base_version: None, at_a_time: None, dry_run: false };
+        let defaults = of_sets();
+        let context = ApplyContext {
+            shelf: place.library().await.shelf(),
+            defaults,
+            now: Timestamp::from_millis(1),
+            generation: 1,
+        };
+        let sets = RuleSets::open(place.bus.clone(), Arc::default()).await.unwrap();
+        assert!(sets.apply(push, context).await.unwrap().applied);
+    };
+    apply(SET).await;
+    library.sets.refresh().await.unwrap();
+    let (number, groups_now, ended) = look(&mut library).await.unwrap();
+    assert_eq!((groups_now, ended), (groups, Vec::new()), "groups of a set are for agents");
+    let correlations = |library: &Library| library.current().correlations.into_keys().collect::<Vec<_>>();
+    assert_eq!(correlations(&library), ["default.yaml/c", "default/default.yaml/c"]);
+    // After a start it is the same generation.
+    let mut again = place.library().await;
+    assert_eq!(look(&mut again).await, None);
+    assert_eq!((again.generation(), correlations(&again)), (number, correlations(&library)));
+    apply("groups: []\n").await;
+    library.sets.refresh().await.unwrap();
+    assert_eq!(look(&mut library).await.unwrap().0, number + 1);
+    assert_eq!(correlations(&library), ["default.yaml/c"]);
 }

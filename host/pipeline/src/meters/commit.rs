@@ -38,7 +38,7 @@ impl CommitMeter {
             BusError::StoreFull { .. } => "full",
             BusError::Busy { .. } => "busy",
             BusError::Away { .. } => "away",
-            BusError::OutboxFull { .. } => "backlog",
+            BusError::OutboxFull { .. } | BusError::BufferFull { .. } => "backlog",
             BusError::Fenced { .. } => "fenced",
             _ => "other",
         }

@@ -4,8 +4,9 @@
 //! One host of a deployment does this, whoever holds the decisions. A record is published once, and an entry of others becomes
 //! one event: its id follows from its place in the stream.
 //!
-//! Programs that deliver over HTTP do it at a [`hook`], to any host.
+//! Programs that deliver over HTTP do it at a [`hook`], to any host. Orions near other sources forward what they saw as an [`agent`].
 
+pub mod agent;
 mod entry;
 mod fields;
 pub mod hook;

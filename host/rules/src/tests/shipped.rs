@@ -91,6 +91,12 @@ fn what_orion_says_of_itself_becomes_an_incident() {
         ("shadow_ended", "plugin_differs"),
         ("rule_file_refused", "configuration_refused"),
         ("plugin_refused", "configuration_refused"),
+        ("rule_set_rollout_halted", "rollout_halted"),
+        ("agent_silent", "agent_silent"),
+        ("agent_events_refused", "agent_fault"),
+        ("event_not_forwarded", "agent_fault"),
+        ("agent_began_anew", "agent_fault"),
+        ("forward_buffer_full", "store_failure"),
         ("instants_missed", "evaluation_gap"),
         ("alerts_limited", "alerts_limited"),
         ("store_full", "store_failure"),
@@ -114,6 +120,8 @@ fn what_is_only_for_the_record_is_read_by_no_rule() {
         ("confinement_attested", Severity::Info),
         ("confinement_attested", Severity::Warning),
         ("incident_marked", Severity::Info),
+        ("rule_set_applied", Severity::Info),
+        ("rule_set_rolled_out", Severity::Info),
         ("log_line_cut", Severity::Info),
     ];
     for (event_type, severity) in events {

@@ -1,0 +1,150 @@
+//! `orion run --agent`: near a source that a control host does not reach, run the rules of a set that is kept there, and forward what they
+//! see.
+
+mod control;
+mod keeper;
+mod rules;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use clap::Args;
+use orion_model::{AgentName, DEFAULT_SET, format_duration, is_set_name};
+use orion_pipeline::forward::{Control, DEFAULT_BUFFER_MIB};
+use orion_source::Destination;
+
+use self::control::ControlHost;
+pub use self::keeper::Keeper;
+use self::rules::RulesFolder;
+use crate::cli::{Failure, duration};
+use crate::deployment::{DeploymentArgs, host_name};
+use crate::remote::{Remote, RemoteArgs};
+
+/// How long an agent may be silent before that is said: a dozen of what it says every ten seconds, so that a restart of it is no silence.
+pub const DEFAULT_SILENCE_MILLIS: i64 = 120_000;
+
+/// Whether this host is an agent, and of whom.
+#[derive(Args, Clone)]
+pub struct AgentArgs {
+    /// Be an agent: fetch the rules of a set from the control host at --url, run them here, and forward what they see
+    #[arg(long, env = "ORION_AGENT__ENABLED")]
+    pub agent: bool,
+    #[command(flatten)]
+    pub control: RemoteArgs,
+    /// The rule set that an agent runs
+    #[arg(long, value_name = "NAME", default_value = DEFAULT_SET, value_parser = set_name, env = "ORION_AGENT__SET")]
+    pub set: String,
+    /// How much an agent keeps at most that waits to be forwarded, in MiB; then it evaluates nothing more until there is room
+    #[arg(long, value_name = "MIB", default_value_t = DEFAULT_BUFFER_MIB, value_parser = clap::value_parser!(u64).range(1..=1_048_576), env = "ORION_AGENT__BUFFER_MIB")]
+    pub buffer: u64,
+    /// How long a control host hears nothing of an agent before it says so, and goes on without it
+    #[arg(long, value_name = "DURATION", default_value = format_duration(DEFAULT_SILENCE_MILLIS), value_parser = duration, env = "ORION_AGENTS__SILENCE")]
+    pub agent_silence: i64,
+}
+
+fn set_name(text: &str) -> Result<String, String> {
+    match is_set_name(text) {
+        true => Ok(text.to_owned()),
+        false => Err("a set is named by letters, digits, `-` and `_`".to_owned()),
+    }
+}
+
+/// An agent, before it starts. Tokens and certificate authorities have been read.
+pub struct Agent {
+    /// What it is called.
+    pub name: AgentName,
+    /// How much may wait.
+    pub buffer_bytes: u64,
+    /// How it goes with its control host.
+    pub standing: Arc<Standing>,
+    set: String,
+    remote: Arc<Remote>,
+    folder: RulesFolder,
+}
+
+/// What an agent's control host last did not answer as it should, for whoever asks about health.
+#[derive(Default)]
+pub struct Standing(Mutex<Option<String>>);
+
+impl Standing {
+    /// Why rules cannot be fetched, or what the agent says of itself is not heard.
+    pub fn trouble(&self) -> Option<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn note(&self, trouble: Option<String>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
+    }
+}
+
+impl AgentArgs {
+    /// The agent, where this host is to be one.
+    pub fn agent(
+        &self,
+        deployment: &DeploymentArgs,
+        data: &Path,
+        allow_plaintext: bool,
+    ) -> Result<Option<Agent>, Failure> {
+        if !self.agent {
+            return Ok(None);
+        }
+        let refused = |why: String| Failure::Configuration(format!("--agent: {why}"));
+        if deployment.redis.server()?.is_some() {
+            let why = "hosts that share a Redis are one deployment, and an agent is none of them: leave REDIS_URL and REDIS_HOST out";
+            return Err(refused(why.to_owned()));
+        }
+        if self.control.url.is_none() {
+            return Err(refused("where the control host serves is missing: --url or ORION_API_URL".to_owned()));
+        }
+        let name = match &deployment.node_name {
+            Some(name) => name.clone(),
+            None => host_name()?,
+        };
+        let name: AgentName = name
+            .parse()
+            .map_err(|error| refused(format!("`{name}`: {error}; --node-name or ORION_NODE_NAME gives it one")))?;
+        let remote = Remote::there(&self.control)?;
+        if !remote.is_private() && !allow_plaintext {
+            let why = "without https:// the token and all that is observed are there for everybody on the way: write https://, or, where \
+                       something else encrypts it, --allow-plaintext";
+            return Err(refused(format!("{}: {why}", remote.address())));
+        }
+        let folder = RulesFolder::open(&data.join("set"))
+            .map_err(|error| refused(format!("the folder for its rules cannot be made: {error}")))?;
+        Ok(Some(Agent {
+            name,
+            buffer_bytes: self.buffer.saturating_mul(1024 * 1024),
+            standing: Arc::default(),
+            set: self.set.clone(),
+            remote: Arc::new(remote),
+            folder,
+        }))
+    }
+}
+
+impl Agent {
+    /// Where its rules lie, whichever they are.
+    pub fn rules(&self) -> PathBuf {
+        self.folder.rules()
+    }
+
+    /// What it writes besides its records.
+    pub fn written(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Where the control host is.
+    pub fn destination(&self) -> Option<Destination> {
+        self.remote.destination()
+    }
+
+    /// Where the control host is, in words.
+    pub fn control_address(&self) -> &str {
+        self.remote.address()
+    }
+
+    /// Who takes what is seen.
+    pub fn control(&self) -> Arc<dyn Control> {
+        Arc::new(ControlHost::new(self.remote.clone(), &self.name))
+    }
+}

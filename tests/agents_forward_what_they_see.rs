@@ -1,0 +1,388 @@
+//! Agents near remote Prometheus servers run the rules of a set that is applied at a control host, and what they see is correlated there,
+//! each event once: over links that are cut, over kills of either side, and with an agent whose store was lost.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use orion_lab::{Certificates, Exporter, Prometheus, ScrapeConfig, TcpProxy};
+use serde_json::{Value, json};
+
+use crate::support::asked::{get, post_json};
+use crate::support::issuer::{self, token_of};
+use crate::support::{Deployment, Running, guests};
+
+/// Nobody is there.
+const NOWHERE: &str = "http://127.0.0.1:9";
+
+/// Every address of this machine.
+const EVERYWHERE: &str = "0.0.0.0:0";
+
+/// At these points either side is killed.
+pub const POINTS: [&str; 4] =
+    ["agent::before_take", "agent::after_take", "forward::before_send", "forward::after_send"];
+
+/// What agents run, and what the control host makes of it: one incident for each agent and service.
+const SET: &str = r#"
+groups:
+  - name: targets
+    interval: 1s
+    rules:
+      - alert: TargetDown
+        expr: up == 0
+        labels: { severity: error, event_type: service_down, service: "{{ $labels.job }}" }
+        annotations: { summary: "{{ $labels.job }} does not answer" }
+correlations:
+  - name: service-outage
+    match: { event_type: service_down, severity: ">= error" }
+    group_by: [agent, service]
+    plugin: grouping
+    with: { at_least: 1 }
+    incident: { type: service_outage, severity: critical, summary: "{{ $labels.service }} is out" }
+"#;
+
+/// A control host that others reach, over TLS and with tokens.
+struct Control {
+    deployment: Deployment,
+    certificates: Certificates,
+}
+
+impl Control {
+    fn new() -> Self {
+        let deployment = Deployment::new(NOWHERE)
+            .with("ORION_API__LISTEN", EVERYWHERE)
+            .with("ORION_API__TOKEN_KEYS", "token-keys")
+            .with("ORION_API__TLS_CERTIFICATE", "server.pem")
+            .with("ORION_API__TLS_KEY", "server.key")
+            .with("ORION_CONFINEMENT", "require");
+        issuer::known_to(&deployment);
+        let certificates = Certificates::make(&deployment.path("")).unwrap();
+        std::fs::create_dir(deployment.path("set")).unwrap();
+        std::fs::write(deployment.path("admin.token"), token_of("ada", "admin")).unwrap();
+        Self { deployment, certificates }
+    }
+
+    fn start(&self, env: &[(&str, &str)]) -> (Running, SocketAddr) {
+        let running = self.deployment.start_with(env);
+        (running, SocketAddr::new([127, 0, 0, 1].into(), self.deployment.served_at().port()))
+    }
+
+    fn asks(&self, address: SocketAddr, arguments: &[&str]) -> (Option<i32>, String) {
+        let url = format!("https://localhost:{}", address.port());
+        let authority = self.certificates.authority().to_str().unwrap().to_owned();
+        let more = ["--url", &url, "--ca", &authority, "--token-file", "admin.token"];
+        let output = self.deployment.orion(&[arguments, &more].concat());
+        (output.status.code(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
+    }
+
+    /// Applies a set of one file; waits for the control host to be there.
+    fn apply(&self, address: SocketAddr, text: &str) {
+        std::fs::write(self.deployment.path("set/a.yaml"), text).unwrap();
+        let mut said = String::new();
+        self.deployment.wait_until("the set to be applied", |_| {
+            let (code, told) = self.asks(address, &["apply", "-f", "set"]);
+            said = told;
+            assert!(code != Some(2), "{said}");
+            code == Some(0)
+        });
+    }
+
+    fn nodes(&self, address: SocketAddr) -> BTreeMap<String, Value> {
+        let (code, said) = self.asks(address, &["get", "nodes", "--output", "json"]);
+        if code != Some(0) {
+            return BTreeMap::new();
+        }
+        let nodes: Value = serde_json::from_str(&said).unwrap();
+        let named = |node: &Value| Some((node["node"].as_str()?.to_owned(), node.clone()));
+        nodes.as_array().unwrap().iter().filter_map(named).collect()
+    }
+
+    /// What agents saw, as it is recorded here: agent, its id for the event, and the status.
+    fn seen(&self) -> Vec<(String, String, String)> {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let of = |event: &Value| {
+            (text(&event["labels"]["agent"]), text(&event["data"]["agent_event_id"]), text(&event["status"]))
+        };
+        let events = self.deployment.events();
+        events.iter().filter(|event| event["event_type"] == "service_down").map(of).collect()
+    }
+
+    fn opened_of(&self, agent: &str) -> usize {
+        let incidents = self.deployment.incidents_of("service_outage", "opened");
+        incidents.iter().filter(|incident| incident["labels"]["agent"] == agent).count()
+    }
+}
+
+/// A site with its own Prometheus, one target, and an agent.
+struct Site {
+    name: &'static str,
+    target: Exporter,
+    _prometheus: Prometheus,
+    agent: Deployment,
+    link: TcpProxy,
+}
+
+impl Site {
+    fn new(name: &'static str, control: &Control, address: SocketAddr) -> Self {
+        let target = Exporter::start("jellyfin").unwrap();
+        // The same at each site: what two agents see of it has the same labels, and the same ids where they see it.
+        let scraped =
+            ScrapeConfig::every(Duration::from_secs(1)).target_called("jellyfin", "jellyfin:8096", target.address());
+        let prometheus = Prometheus::start(&scraped).unwrap();
+        let link = TcpProxy::start(address).unwrap();
+        let agent = Deployment::new(&prometheus.url())
+            .with("ORION_AGENT__ENABLED", "true")
+            .with("ORION_NODE_NAME", name)
+            .with("ORION_API_URL", &format!("https://localhost:{}", link.address().port()))
+            .with("ORION_API_CA", control.certificates.authority().to_str().unwrap())
+            .with("ORION_API_TOKEN_FILE", "agent.token")
+            .with("ORION_API__LISTEN", "127.0.0.1:0")
+            .with("ORION_CONFINEMENT", "require");
+        std::fs::write(agent.path("agent.token"), token_of(name, "agent")).unwrap();
+        Self { name, target, _prometheus: prometheus, agent, link }
+    }
+
+    /// What the agent itself recorded of its target.
+    fn saw(&self) -> Vec<(String, String, String)> {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let events = self.agent.events();
+        let of = |event: &Value| (self.name.to_owned(), text(&event["event_id"]), text(&event["status"]));
+        events.iter().filter(|event| event["event_type"] == "service_down").map(of).collect()
+    }
+
+    fn saw_so_often(&self, count: usize) {
+        self.agent.wait_until("the agent to see it", |_| self.saw().len() >= count);
+    }
+}
+
+/// All that agents saw is recorded at the control host, in the order of each, once.
+fn all_is_there(control: &Control, sites: &[&Site]) -> bool {
+    let seen = control.seen();
+    sites.iter().all(|site| {
+        let of_site: Vec<_> = seen.iter().filter(|(agent, ..)| agent == site.name).cloned().collect();
+        of_site == site.saw()
+    })
+}
+
+#[test]
+fn rules_arrive_and_what_two_agents_see_becomes_incidents_each_once_over_cuts_and_kills_of_both_sides() {
+    let control = Control::new();
+    let (orion, address) = control.start(&[]);
+    let mut sites = [Site::new("eu-1", &control, address), Site::new("us-1", &control, address)];
+    let mut agents: Vec<Running> = sites.iter().map(|site| site.agent.start()).collect();
+    control.apply(address, SET);
+    control.deployment.wait_until("both agents to run the rules", |_| {
+        let nodes = control.nodes(address);
+        sites.iter().all(|site| nodes.get(site.name).is_some_and(|node| node["rules_version"] == 1))
+    });
+    let node = control.nodes(address).remove("eu-1").unwrap();
+    assert_eq!((&node["role"], &node["live"], &node["set"]), (&json!("agent"), &json!(true), &json!("default")));
+    assert_eq!(node["version"], env!("CARGO_PKG_VERSION"));
+
+    // An alert at each Prometheus, of a target that is called the same.
+    sites.iter_mut().for_each(|site| site.target.stop());
+    sites.iter().for_each(|site| site.saw_so_often(1));
+    control
+        .deployment
+        .wait_until("an incident of each", |_| ["eu-1", "us-1"].iter().all(|agent| control.opened_of(agent) == 1));
+
+    // Cut off, the agent goes on.
+    sites[0].link.refuse();
+    sites[0].target.restart().unwrap();
+    sites[0].saw_so_often(2);
+    let asked = sites[0].agent.served_ready_at();
+    sites[0].agent.wait_until("its health to say so", |_| {
+        get(asked, "/health").json()["components"]["control"]["status"] == "failing"
+    });
+    let metrics = get(asked, "/metrics").body;
+    assert!(
+        metrics.lines().any(|line| line.starts_with("orion_agent_backlog_events ") && !line.ends_with(" 0")),
+        "{metrics}"
+    );
+    // Killed while it is cut off, it has its rules and what it saw.
+    agents.remove(0).kill();
+    agents.insert(0, sites[0].agent.start());
+    sites[0].target.stop();
+    sites[0].saw_so_often(3);
+    assert_eq!(control.seen().iter().filter(|(agent, ..)| agent == "eu-1").count(), 1);
+    sites[0].link.accept().unwrap();
+    control.deployment.wait_until("everything to be there", |_| all_is_there(&control, &[&sites[0], &sites[1]]));
+
+    // The control host is killed, and both see something meanwhile.
+    orion.kill();
+    sites.iter_mut().for_each(|site| site.target.stop());
+    sites[0].target.restart().unwrap();
+    sites[1].target.restart().unwrap();
+    sites[0].saw_so_often(4);
+    sites[1].saw_so_often(2);
+    let (orion, address) = control.start(&[]);
+    sites.iter().for_each(|site| site.link.redirect(address));
+    control.deployment.wait_until("everything to be there", |_| all_is_there(&control, &[&sites[0], &sites[1]]));
+    let seen: BTreeSet<_> = control.seen().into_iter().collect();
+    assert_eq!(seen.len(), control.seen().len(), "nothing is there twice");
+    agents.into_iter().for_each(|agent| assert!(agent.terminate().success()));
+    assert!(orion.terminate().success());
+    sites.iter().for_each(|site| site.agent.check_promises());
+    control.deployment.check_promises();
+}
+
+#[test]
+fn an_edited_set_is_live_a_refused_one_keeps_the_last_good_and_both_are_reported() {
+    let control = Control::new();
+    let (_orion, address) = control.start(&[]);
+    let mut site = Site::new("eu-1", &control, address);
+    let _agent = site.agent.start();
+    control.apply(address, SET);
+    control.deployment.wait_until("the agent to run it", |_| {
+        control.nodes(address).get("eu-1").is_some_and(|node| node["rules_version"] == 1)
+    });
+    // The control host has no such plugin to refuse it by; the agent has none of this name at all.
+    let with_plugin = SET.replace("expr: up == 0\n", "expr: up\n        plugin: of-the-control-host\n");
+    let bytes = guests::detector("of-the-control-host", "1.0.0", "");
+    control.deployment.plugin("of-the-control-host.wasm", &bytes);
+    control.deployment.wait_until("the control host to know the plugin", |_| {
+        std::fs::write(control.deployment.path("set/a.yaml"), &with_plugin).unwrap();
+        control.asks(address, &["apply", "-f", "set"]).0 == Some(0)
+    });
+    control.deployment.wait_until("the agent to say that it cannot run it", |_| {
+        let nodes = control.nodes(address);
+        let Some(node) = nodes.get("eu-1") else { return false };
+        node["rules_version"] == 1
+            && node["rules_refused"]["version"] == 2
+            && node["rules_refused"]["why"].as_str().is_some_and(|why| why.contains("of-the-control-host"))
+    });
+    // The last good rules run on.
+    site.target.stop();
+    control.deployment.wait_until("the incident", |_| control.opened_of("eu-1") == 1);
+    let refused = control.deployment.events_of("rule_file_refused", "firing");
+    assert!(refused.iter().any(|event| event["labels"]["agent"] == "eu-1"), "{refused:?}");
+    control.apply(address, &SET.replace("event_type: service_down,", "event_type: service_down, edited: \"yes\","));
+    control.deployment.wait_until("the edit to be live", |_| {
+        let nodes = control.nodes(address);
+        nodes.get("eu-1").is_some_and(|node| node["rules_version"] == 3 && node["rules_refused"].is_null())
+    });
+    control.deployment.wait_until("an event of it", |it| {
+        it.events_of("service_down", "firing").iter().any(|event| event["labels"]["edited"] == "yes")
+    });
+}
+
+#[test]
+fn either_side_dies_at_any_point_of_forwarding_and_every_event_is_there_once() {
+    let control = Control::new();
+    let (mut orion, mut address) = control.start(&[]);
+    let mut site = Site::new("eu-1", &control, address);
+    let mut agent = site.agent.start();
+    control.apply(address, SET);
+    control.deployment.wait_until("the agent to run it", |_| {
+        control.nodes(address).get("eu-1").is_some_and(|node| node["rules_version"] == 1)
+    });
+    let mut transitions = 0;
+    for point in POINTS {
+        // The first batch after its start has what it says of its own start in it.
+        let at = format!("{point}:1");
+        let crashes = [("ORION_CRASH_AT", at.as_str())];
+        if point.starts_with("agent::") {
+            orion.kill();
+            (orion, address) = control.start(&crashes);
+        } else {
+            agent.kill();
+            agent = site.agent.start_with(&crashes);
+        }
+        site.link.redirect(address);
+        match transitions % 2 {
+            0 => site.target.stop(),
+            _ => site.target.restart().unwrap(),
+        }
+        transitions += 1;
+        if point.starts_with("agent::") {
+            assert!(!orion.wait().success(), "{point}");
+            (orion, address) = control.start(&[]);
+            site.link.redirect(address);
+        } else {
+            assert!(!agent.wait().success(), "{point}");
+            agent = site.agent.start();
+        }
+        site.saw_so_often(transitions);
+        control.deployment.wait_until("everything to be there", |_| all_is_there(&control, &[&site]));
+    }
+    assert!(agent.terminate().success());
+    assert!(orion.terminate().success());
+    control.deployment.check_promises();
+}
+
+#[test]
+fn an_agent_whose_store_is_lost_begins_anew_and_doubles_nothing_and_one_that_is_silent_is_said_to_be() {
+    let control = Control::new();
+    let (_orion, address) = control.start(&[("ORION_AGENTS__SILENCE", "3s")]);
+    let mut site = Site::new("eu-1", &control, address);
+    let agent = site.agent.start();
+    control.apply(address, SET);
+    control.deployment.wait_until("the agent to run it", |_| {
+        control.nodes(address).get("eu-1").is_some_and(|node| node["rules_version"] == 1)
+    });
+    site.target.stop();
+    control.deployment.wait_until("the incident", |_| control.opened_of("eu-1") == 1);
+    agent.kill();
+    control.deployment.wait_until("its silence to be said", |it| it.events_of("agent_silent", "firing").len() == 1);
+    std::fs::remove_dir_all(site.agent.path("memory")).unwrap();
+    let agent = site.agent.start();
+    control.deployment.wait_until("it to be heard of", |it| {
+        it.events_of("agent_silent", "resolved").len() == 1 && it.events_of("agent_began_anew", "occurred").len() == 1
+    });
+    site.target.restart().unwrap();
+    control.deployment.wait_until("the end of it", |it| {
+        let resolved = it.incidents_of("service_outage", "resolved");
+        resolved.iter().any(|incident| incident["labels"]["agent"] == "eu-1")
+    });
+    assert!(agent.terminate().success());
+    control.deployment.check_promises();
+}
+
+#[test]
+fn a_token_of_an_agent_speaks_for_that_agent_and_reads_nothing_but_rules() {
+    let deployment = Deployment::new(NOWHERE)
+        .with("ORION_API__LISTEN", EVERYWHERE)
+        .with("ORION_API__TOKEN_KEYS", "token-keys")
+        .with("ORION_API__ALLOW_PLAINTEXT", "true");
+    issuer::known_to(&deployment);
+    let orion = deployment.start();
+    let address = SocketAddr::new([127, 0, 0, 1].into(), deployment.served_at().port());
+    deployment.wait_until("it to be ready", |_| get(address, "/-/ready").status == 200);
+    let status = json!({
+        "orion": "1", "rules": null, "digest": null, "generation": 1, "refused": [], "backlog_events": 0,
+        "backlog_bytes": 0, "reached": null,
+    });
+    let post = |role: &str, path: &str, body: &str| {
+        let token = format!("Bearer {}", token_of("eu-1", role));
+        post_json(address, path, &[("Authorization", &token)], body).status
+    };
+    assert_eq!(post("agent", "/api/v1/agents/eu-1/status", &status.to_string()), 200);
+    assert_eq!(post("agent", "/api/v1/agents/eu-2/status", &status.to_string()), 403);
+    assert_eq!(post("admin", "/api/v1/agents/eu-1/status", &status.to_string()), 403);
+    assert_eq!(post("agent", "/api/v1/agents/eu-1/events", "{}"), 400);
+    assert_eq!(post("agent", "/api/v1/missed", "{}"), 403);
+    let token = format!("Bearer {}", token_of("eu-1", "agent"));
+    let read = |path: &str| crate::support::asked::ask(address, "GET", path, &[("Authorization", &token)]).status;
+    for path in ["/api/v1/events", "/api/v1/incidents", "/metrics", "/health", "/api/v1/nodes", "/api/v1/sets"] {
+        assert_eq!(read(path), 403, "{path}");
+    }
+    assert_eq!(read("/api/v1/sets/default?node=eu-1"), 404);
+    let large = format!("{{\"x\":\"{}\"}}", "x".repeat(1024 * 1024));
+    assert_eq!(post("agent", "/api/v1/agents/eu-1/events", &large), 413);
+    assert!(orion.terminate().success());
+}
+
+#[test]
+fn an_agent_does_not_start_without_what_it_needs_and_says_what_that_is() {
+    let deployment = Deployment::new(NOWHERE).with("ORION_NODE_NAME", "eu-1");
+    let refused = |arguments: &[&str], env: &[(&str, &str)]| {
+        let output = deployment.orion_with(&[&["run", "--agent"], arguments].concat(), env);
+        assert_eq!(output.status.code(), Some(3), "{output:?}");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    assert!(refused(&[], &[]).contains("--url or ORION_API_URL"));
+    assert!(refused(&["--url", "http://control.example:9600"], &[]).contains("--allow-plaintext"));
+    let here = ["--url", "http://127.0.0.1:9"];
+    assert!(refused(&here, &[("ORION_NODE_NAME", "a/b")]).contains("--node-name or ORION_NODE_NAME"));
+    assert!(refused(&here, &[("REDIS_URL", "redis://127.0.0.1:9")]).contains("leave REDIS_URL"));
+}
