@@ -11,6 +11,7 @@ mod frame;
 mod hook;
 mod id;
 mod incident;
+mod job;
 mod label_text;
 mod labels;
 mod manifest;
@@ -19,6 +20,7 @@ mod parameter;
 mod severity;
 mod text;
 mod time;
+mod written;
 
 pub use decision::{AutonomyLevel, Decision, DecisionType, UnknownAutonomyLevel};
 pub use event::{Event, Evidence, Status};
@@ -27,6 +29,10 @@ pub use frame::{Frame, SeriesId, SeriesTable};
 pub use hook::{Delivery, HookKind, Taken, UnknownHookKind};
 pub use id::{Digest, Fingerprint, IdBuilder, RecordId};
 pub use incident::{Incident, IncidentStatus};
+pub use job::{
+    BadJob, DEFAULT_JOB_TIMEOUT_MILLIS, FailureReason, Job, JobFailure, JobKind, JobRequest, JobSpec, JobState,
+    JobText, MAX_JOB_SPAN_MILLIS, MAX_JOB_TEXT_BYTES, MAX_JOB_TEXTS, Priority, Progress, ProgressUnit, check_by,
+};
 pub use label_text::{read_labels, write_labels};
 pub use labels::{Labels, LabelsBuilder};
 pub use manifest::{Kind, Manifest, ManifestError, ParameterSpec, ParameterType};
@@ -34,6 +40,7 @@ pub use mark::{BadMark, INCIDENT_MARKED, MARK_RULE, Mark, Marked, Said, is_mark}
 pub use parameter::{Parameter, ParameterValue, StateEntry, format_duration, parse_duration};
 pub use severity::{Severity, UnknownSeverity};
 pub use time::{Clock, InvalidTimestamp, Timestamp};
+pub use written::{Written, WrittenSeries};
 
 /// The plugin contract this house speaks.
 pub const CONTRACT: &str = "v1";
