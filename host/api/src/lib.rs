@@ -1,7 +1,7 @@
 //! The HTTP interface of the host: health, metrics and records, to be read, and hooks, at which programs deliver what they observed.
 //!
 //! It changes nothing of what is observed and nothing of what was recorded: every endpoint is a GET, but for hooks and marks, at which
-//! something more is recorded. What it tells it asks of a [`Host`], so it knows nothing of sandboxes, rules or sources, and it serves from
+//! something more is recorded, and jobs, which only look. What it tells it asks of a [`Host`], so it knows nothing of sandboxes, rules or sources, and it serves from
 //! the moment the process starts, also while there is nothing to tell yet.
 //!
 //! Whoever asks is a stranger. A connection, a request and an answer have limits, in bytes, in number and in seconds
@@ -20,6 +20,7 @@ mod health;
 mod hook;
 mod host;
 mod incidents;
+mod jobs;
 mod listen;
 mod marks;
 mod metrics;
@@ -32,6 +33,7 @@ mod reading;
 mod records;
 mod register;
 mod router;
+mod sent;
 mod serve;
 mod story;
 mod stream;
@@ -41,7 +43,7 @@ mod token;
 pub use access::{Access, MissingAccess};
 pub use health::{Component, Health};
 pub use hook::{BadSecret, Hook, NotTaken, OpenHooks, Secret};
-pub use host::{Audit, Host, RulePage};
+pub use host::{Audit, Host, JobDesk, JobRefused, RulePage};
 pub use listen::{DEFAULT_LISTEN, InvalidListen, Listen, ListenError, Listener};
 pub use register::{Age, Found, Known, Register};
 pub use serve::Server;

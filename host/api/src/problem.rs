@@ -44,7 +44,7 @@ impl Problem {
     pub(crate) async fn only_reading() -> Self {
         Self::new(
             StatusCode::METHOD_NOT_ALLOWED,
-            "Orion observes: everything here is read with GET, and nothing is changed; what can be recorded with POST is a mark on an incident",
+            "Orion observes: everything here is read with GET, and nothing is changed; with POST a mark on an incident is recorded and a job is asked for, which only looks",
         )
     }
 }

@@ -10,10 +10,10 @@ use crate::console;
 use crate::desk::Desk;
 use crate::document::unless_known;
 use crate::problem::Problem;
-use crate::{deployment, health, hook, incidents, marks, metrics, openapi, records, stream};
+use crate::{deployment, health, hook, incidents, jobs, marks, metrics, openapi, records, stream};
 
 /// All there is, each with the path as the description has it.
-fn routes() -> [(&'static str, MethodRouter<Arc<Desk>>); 21] {
+fn routes() -> [(&'static str, MethodRouter<Arc<Desk>>); 25] {
     [
         ("/-/healthy", get(health::live)),
         ("/-/ready", get(health::ready)),
@@ -27,6 +27,10 @@ fn routes() -> [(&'static str, MethodRouter<Arc<Desk>>); 21] {
         ("/api/v1/incidents/{id}", get(incidents::show)),
         ("/api/v1/incidents/{id}/marks", post(marks::mark)),
         ("/api/v1/missed", post(marks::missed)),
+        ("/api/v1/jobs", get(jobs::list).post(jobs::ask)),
+        ("/api/v1/jobs/{id}", get(jobs::show)),
+        ("/api/v1/jobs/{id}/result", get(jobs::result)),
+        ("/api/v1/jobs/{id}/cancel", post(jobs::cancel)),
         ("/api/v1/rules", get(deployment::rules)),
         ("/api/v1/plugins", get(deployment::plugins)),
         ("/api/v1/nodes", get(deployment::nodes)),

@@ -1,4 +1,5 @@
-//! A running Orion, asked over its own HTTP interface from wherever its people sit. What can be sent to it is what it takes: a mark.
+//! A running Orion, asked over its own HTTP interface from wherever its people sit. What can be sent to it is what it takes: a mark, or that a job is
+//! wanted.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

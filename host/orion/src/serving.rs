@@ -9,6 +9,7 @@ use orion_pipeline::outside::hook::Hook;
 
 use crate::cli::Failure;
 use crate::hooks::Hooks;
+use crate::jobs::Desk;
 use crate::setup::Pipeline;
 use crate::told::Told;
 
@@ -36,7 +37,7 @@ impl Serving {
     }
 
     /// The pipeline runs.
-    pub fn speak_for(&self, pipeline: &Pipeline, confined: &Attestation) {
+    pub fn speak_for(&self, pipeline: &Pipeline, confined: &Attestation, jobs: Option<Desk>) {
         let Some((server, hooks)) = &self.0 else { return };
         server.speak_for(Arc::new(Told {
             observer: pipeline.engine.observer(),
@@ -44,6 +45,7 @@ impl Serving {
             appended: pipeline.bus().appended(),
             hooks: pipeline.engine.hooks(hooks.clone(), &*pipeline.bus()),
             shared: pipeline.shared(),
+            jobs: jobs.map(Arc::new),
             confinement: (confined.level == Level::Full, confined.to_string()),
         }));
     }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use async_trait::async_trait;
-use orion_api::{Audit, Component, Health, Host, NotTaken, RulePage};
+use orion_api::{Audit, Component, Health, Host, JobDesk, NotTaken, RulePage};
 use orion_bus::{BusError, Reader, RedisBus, RedisServer, Role, survey};
 use orion_metrics::{FamilyType, Text};
 use orion_model::{Delivery, Mark, Marked, RecordId, Taken};
@@ -20,6 +20,7 @@ use serde_json::{Map, Value, json};
 use tokio::sync::watch;
 
 use crate::command::get::{Busy, alone_value, folder_lock_value, lock_value, node_value, partition_value};
+use crate::jobs::Desk;
 
 /// Alerts that are told of one rule. How many there are is told in any case.
 const MAX_ALERTS: usize = 100;
@@ -36,6 +37,8 @@ pub struct Told {
     pub hooks: Hooks,
     /// The deployment that it shares, if it does.
     pub shared: Option<Shared>,
+    /// Where jobs are asked for; none where a recording is played.
+    pub jobs: Option<Arc<Desk>>,
     /// Whether the confinement is whole, and in words.
     pub confinement: (bool, String),
 }
@@ -77,6 +80,9 @@ impl Host for Told {
         let help = "Whether the process is confined in every respect.";
         text.gauge("orion_confinement_full", help, f64::from(u8::from(self.confinement.0)));
         self.observer.write_metrics(text).await;
+        if let Some(jobs) = &self.jobs {
+            jobs.write_metrics(text).await;
+        }
         if let Some(shared) = &self.shared {
             shared.write_metrics(&self.observer, text);
         }
@@ -224,6 +230,10 @@ impl Host for Told {
 
     async fn take(&self, delivery: Delivery) -> Result<Taken, NotTaken> {
         self.hooks.take(delivery).await.map_err(|why| not_taken(&why))
+    }
+
+    fn jobs(&self) -> Option<Arc<dyn JobDesk>> {
+        self.jobs.clone().map(|jobs| jobs as Arc<dyn JobDesk>)
     }
 
     fn audit(&self) -> Audit {

@@ -64,8 +64,10 @@ pub trait Observer {
     /// A group was evaluated.
     fn evaluated(&mut self, _group: &Group, _instant: Timestamp) {}
 
-    /// Everything before this instant has happened.
-    fn reached(&mut self, _instant: Timestamp) {}
+    /// Everything before this instant has happened. Whether it goes on: when not, the replay ends with [`ReplayError::Stopped`].
+    fn reached(&mut self, _instant: Timestamp) -> bool {
+        true
+    }
 }
 
 /// How much was done.
@@ -98,6 +100,9 @@ pub enum ReplayError {
         /// What it asks.
         source_name: String,
     },
+    /// Who is told wanted no more.
+    #[error("the replay was stopped before its end")]
+    Stopped,
     /// A defect of ours.
     #[error(transparent)]
     NotWritable(#[from] NotWritable),
@@ -179,7 +184,9 @@ impl Replay {
             let next = self.due.peek().map_or(instant, |Reverse((next, _))| *next);
             // As live: nothing that is reported from now on is older than that.
             self.correlate(next.min(self.to).plus_millis(-1), observer)?;
-            observer.reached(next.min(self.to));
+            if !observer.reached(next.min(self.to)) {
+                return Err(ReplayError::Stopped);
+            }
         }
         self.correlate(self.to, observer)?;
         Ok(self.counts)

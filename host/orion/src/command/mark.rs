@@ -204,9 +204,10 @@ fn plain(id: &str) -> Result<&str, Failure> {
     }
 }
 
-fn user() -> Result<String, Failure> {
+/// The name that somebody is logged in by.
+pub fn user() -> Result<String, Failure> {
     let named = USER_VARIABLES.iter().filter_map(|name| std::env::var(name).ok()).find(|name| !name.is_empty());
-    named.ok_or_else(|| Failure::Configuration("nobody is logged in by a name: say who marks with --by".to_owned()))
+    named.ok_or_else(|| Failure::Configuration("nobody is logged in by a name: say who it is with --by".to_owned()))
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ pub mod explain;
 pub mod get;
 pub mod healthcheck;
 pub mod incident;
+pub mod job;
 pub mod mark;
 pub mod migrate;
 pub mod plugin;

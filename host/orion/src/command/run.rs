@@ -10,6 +10,7 @@ use orion_source::{Destination, Source};
 
 use crate::cli::{Failure, RunArgs};
 use crate::confinement;
+use crate::jobs::{Desk, Needs};
 use crate::serving::Serving;
 use crate::setup::{self, Hangups, Pipeline, Plan, Signals};
 use crate::source::{LOKI, PROMETHEUS, Sources};
@@ -19,6 +20,7 @@ pub fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
     let prometheus = args.watch.prometheus.source(args.watch.prometheus_timeout)?;
     let loki = args.watch.loki.source(args.watch.loki_timeout)?;
     let asked = std::iter::once(prometheus.destination()).chain(loki.as_ref().map(|loki| loki.destination()));
+    let needs = Needs::of(args)?;
     let memory_dir = args.data.memory_dir();
     // The key lies where a confined process reads nothing.
     let archive = args.keep.settings()?;
@@ -60,7 +62,9 @@ pub fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
         confinement::say(&attestation);
         let serving = Serving::start(listener, access, hooks, plan.clock.clone())?;
         let pipeline = Pipeline::start(plan).await?;
-        serving.speak_for(&pipeline, &attestation);
+        let jobs = needs.start(args, &pipeline).await?;
+        let desk = Desk::new(jobs.jobs(), args.rules.rules.clone());
+        serving.speak_for(&pipeline, &attestation, Some(desk));
         let look = pipeline.engine.look();
         let end = async {
             tokio::select! {
@@ -68,6 +72,7 @@ pub fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
                 () = hangups.look(&look) => {}
             }
             serving.end().await;
+            jobs.end().await;
         };
         setup::close(pipeline.run_until(end).await?)
     })?;
