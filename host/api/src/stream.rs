@@ -1,8 +1,8 @@
 //! The stream of records as they come, as server-sent events: each with its position, so that a listener that lost its
 //! connection goes on where it was.
 //!
-//! How jobs stand is told on the same stream and has no position: a message of a job has no `id`, so that what a listener sends back is
-//! always that of a record. What was missed of jobs is asked for at `/api/v1/jobs`.
+//! How jobs stand is told on the same stream to who asks for it, and has no position: a message of a job has no `id`, so that what a
+//! listener sends back is always that of a record. What was missed of jobs is asked for at `/api/v1/jobs`.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -45,7 +45,7 @@ const FIRST_WORDS: &str = "retry: 2000\n\n";
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct StreamFilter {
-    /// Which kinds, with commas; all when it is left out.
+    /// Which kinds, with commas; all records when it is left out. Who listens to records alone takes each message for one.
     kind: Option<String>,
     /// Behind which position to begin, for listeners that cannot send a header.
     after: Option<u64>,
@@ -94,7 +94,7 @@ struct Kinds {
 }
 
 fn kinds(asked: Option<&str>) -> Result<Kinds, Problem> {
-    let Some(asked) = asked else { return Ok(Kinds { records: RecordKind::ALL.to_vec(), jobs: true }) };
+    let Some(asked) = asked else { return Ok(Kinds { records: RecordKind::ALL.to_vec(), jobs: false }) };
     let (jobs, records): (Vec<&str>, Vec<&str>) = asked.split(',').partition(|word| *word == JOB);
     let kind = |word: &str| RecordKind::ALL.into_iter().find(|kind| kind.as_str() == word);
     let records = records.into_iter().map(kind).collect::<Option<Vec<_>>>().ok_or_else(|| {
@@ -214,7 +214,7 @@ mod tests {
     #[test]
     fn kinds_are_named_with_commas_and_what_there_is_not_is_said() {
         let of = |records: &[RecordKind], jobs| Kinds { records: records.to_vec(), jobs };
-        assert_eq!(kinds(None).unwrap(), of(&RecordKind::ALL, true));
+        assert_eq!(kinds(None).unwrap(), of(&RecordKind::ALL, false));
         assert_eq!(kinds(Some("incident,event")).unwrap(), of(&[RecordKind::Incident, RecordKind::Event], false));
         assert_eq!(kinds(Some("job")).unwrap(), of(&[], true));
         assert_eq!(kinds(Some("decision,job")).unwrap(), of(&[RecordKind::Decision], true));

@@ -81,7 +81,7 @@ impl Host for Told {
         text.gauge("orion_confinement_full", help, f64::from(u8::from(self.confinement.0)));
         self.observer.write_metrics(text).await;
         if let Some(jobs) = &self.jobs {
-            jobs.write_metrics(text).await;
+            jobs.write_metrics(text);
         }
         if let Some(shared) = &self.shared {
             shared.write_metrics(&self.observer, text);

@@ -28,8 +28,8 @@ impl Desk {
     }
 
     /// Writes down the numbers.
-    pub async fn write_metrics(&self, text: &mut Text) {
-        self.jobs.write(text).await;
+    pub fn write_metrics(&self, text: &mut Text) {
+        self.jobs.write(text);
     }
 }
 
@@ -96,7 +96,7 @@ fn refused(why: JobsError) -> JobRefused {
         JobsError::Full(_) => JobRefused::Full(said),
         JobsError::Unknown(_) => JobRefused::Unknown(said),
         JobsError::Over { .. } | JobsError::NoResult { .. } => JobRefused::Conflict(said),
-        JobsError::Bus(_) | JobsError::NotWritable(_) | JobsError::Unreadable(_) => JobRefused::NotNow(said),
+        JobsError::Bus(_) | JobsError::NotWritable(_) => JobRefused::NotNow(said),
     }
 }
 

@@ -72,7 +72,7 @@ impl Needs {
             plugins: args.rules.plugins.clone(),
             interval_millis: args.watch.poll_interval,
         };
-        let jobs = Jobs::open(pipeline.bus(), &observer).await.map_err(Failure::configuration)?;
+        let jobs = Jobs::open(pipeline.bus(), &observer).await;
         let started = orion_pipeline::jobs::start(Arc::new(jobs), bench);
         started.map_err(|error| Failure::Configuration(format!("the thread of jobs cannot be started: {error}")))
     }

@@ -16,6 +16,9 @@ use crate::rule_set;
 /// Records that one replay may hold while it goes on, in bytes. What differs between two is small, and each of them need not be.
 const MAX_HELD_BYTES: usize = 64 * 1024 * 1024;
 
+/// Samples of answers held at one time: some ten megabytes. What observes beside it was given its memory without it.
+const SAMPLES_HELD: usize = 400_000;
+
 /// Which part of a job one replay is: so many seconds came before it, of so many in all.
 #[derive(Clone, Copy)]
 struct Part {
@@ -74,9 +77,10 @@ impl Bench {
             Replay::new(generation, &self.sources, settings).map_err(|why| not_done(Failure::configuration(why)))?;
         let ended = runtime.block_on(async {
             tokio::select! {
+                biased;
                 // A source may take its time to answer.
                 _ = course.until_stopped() => Err(ReplayError::Stopped),
-                ended = replay.run(&mut collected) => ended,
+                ended = replay.holding(SAMPLES_HELD).run(&mut collected) => ended,
             }
         });
         match ended {

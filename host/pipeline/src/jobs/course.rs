@@ -64,6 +64,7 @@ impl Course {
             }
         };
         tokio::select! {
+            biased;
             // The sender is this very course.
             said = stop.wait_for(Option::is_some) => said.ok().and_then(|said| *said).unwrap_or(Stop::HostEnds),
             () = timed_out => {

@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use orion_bus::{Bus, BusError, LOCAL_OWNERS, StateChange};
 use orion_metrics::Text;
 use orion_model::{BadJob, Clock, Job, JobRequest, JobSpec, JobState, RecordId, check_by};
-use serde::de::DeserializeOwned;
 use tokio::sync::{Mutex as Turn, Notify, broadcast};
 
 use super::queue::{Full, Queue};
@@ -59,9 +58,6 @@ pub enum JobsError {
     /// A defect of ours.
     #[error(transparent)]
     NotWritable(#[from] NotWritable),
-    /// What the store has of jobs is not what was put there.
-    #[error("what the store has of jobs cannot be read: {0}")]
-    Unreadable(String),
 }
 
 impl From<Full> for JobsError {
@@ -80,6 +76,8 @@ pub struct Jobs {
     /// The generation that runs.
     generation: Generations,
     kept: Turn<Kept>,
+    /// Held by who records: each record counts from the one before.
+    recording: Turn<()>,
     running: Mutex<Option<Arc<Course>>>,
     news: broadcast::Sender<Arc<Job>>,
     /// Something may be there to begin.
@@ -91,11 +89,14 @@ pub struct Jobs {
 pub(super) type Generations = Box<dyn Fn() -> u64 + Send + Sync>;
 
 /// What was committed last.
+#[derive(Default)]
 struct Kept {
     queue: Queue,
     offset: Option<i64>,
-    /// A commit failed, and nobody knows whether it took place.
-    is_stale: bool,
+    /// The last number that was given to a job, also to one that is recorded and not kept yet.
+    number: u64,
+    /// Whether this is what the store has. Not before it was read, and not after a commit failed: nobody knows whether it took place.
+    is_fresh: bool,
 }
 
 impl Kept {
@@ -104,23 +105,22 @@ impl Kept {
         let mut jobs = BTreeMap::new();
         for (key, value) in &loaded.state {
             let key = String::from_utf8_lossy(key);
-            if let Some(number) = key.strip_prefix(JOB) {
-                let number = number.parse().map_err(|_| JobsError::Unreadable(format!("the key {key}")))?;
-                jobs.insert(number, read::<Job>(value)?);
+            let Some(number) = key.strip_prefix(JOB) else { continue };
+            match number.parse().ok().zip(serde_json::from_slice::<Job>(value).ok()) {
+                Some((number, job)) => drop(jobs.insert(number, job)),
+                // One of another version: observing does not wait for it.
+                None => tracing::warn!(%key, "a job in the store cannot be read by this version, and is left alone"),
             }
         }
-        Ok(Self { queue: Queue::of(jobs), offset: loaded.offset, is_stale: false })
-    }
-
-    /// The number of the job that is asked for next: the offset moves with every change, so it is higher than that of any job before.
-    fn next_number(&self) -> u64 {
-        u64::try_from(self.offset.unwrap_or(0)).unwrap_or(0).saturating_add(1)
+        let number = jobs.keys().next_back().copied().unwrap_or(0);
+        Ok(Self { queue: Queue::of(jobs), offset: loaded.offset, number, is_fresh: true })
     }
 }
 
 impl Jobs {
-    /// As they were when the host before ended; what was worked on waits again.
-    pub async fn open(own: Arc<dyn Bus>, observer: &Observer) -> Result<Self, JobsError> {
+    /// As they were when the host before ended; what was worked on waits again. A store that cannot be written now keeps no host from
+    /// observing: what is asked of jobs is refused until it can.
+    pub async fn open(own: Arc<dyn Bus>, observer: &Observer) -> Self {
         let generation = observer.generation.clone();
         let number = Box::new(move || generation.borrow().number);
         Self::with(own, observer.store.clone(), observer.context.clock.clone(), number).await
@@ -131,40 +131,44 @@ impl Jobs {
         log: Arc<dyn Bus>,
         clock: Arc<dyn Clock>,
         generation: Generations,
-    ) -> Result<Self, JobsError> {
-        let kept = Kept::load(&*own).await?;
+    ) -> Self {
         let (news, _) = broadcast::channel(WAITING);
         let jobs = Self {
             own,
             log,
             clock,
             generation,
-            kept: Turn::new(kept),
+            kept: Turn::default(),
+            recording: Turn::default(),
             running: Mutex::default(),
             news,
             wake: Notify::new(),
             meters: Meters::default(),
         };
-        let mut kept = jobs.kept.lock().await;
-        let mut queue = kept.queue.clone();
-        let at = jobs.clock.now();
-        queue.restart(at);
-        queue.forget(at);
-        jobs.keep(&mut kept, queue, Vec::new()).await?;
-        drop(kept);
-        Ok(jobs)
+        if let Err(error) = jobs.fresh().await {
+            tracing::warn!("jobs cannot be taken now: {error}");
+        }
+        jobs
     }
 
     /// A job is asked for. It is kept when this returns.
     pub async fn ask(&self, request: JobRequest) -> Result<Job, JobsError> {
         request.check()?;
+        let at = self.clock.now();
+        let mut kept = self.fresh().await?;
+        kept.number = kept.number.saturating_add(1);
+        let number = kept.number;
+        let job = kept.queue.clone().ask(&request, number, at)?;
+        // A log that hosts share may be away for long, and nobody else is to wait for it.
+        drop(kept);
+        // Who asks is on record before there is anything to do: a crash between the two leaves a record of what nobody was promised.
+        let turn = self.recording.lock().await;
+        audit::requested(&*self.log, &job, (self.generation)()).await?;
+        drop(turn);
         let mut kept = self.fresh().await?;
         let mut queue = kept.queue.clone();
-        let at = self.clock.now();
-        let job = queue.ask(&request, kept.next_number(), at)?;
+        let job = queue.ask(&request, number, at)?;
         queue.forget(at);
-        // Who asks is on record before there is anything to do: a crash between the two leaves a record of what nobody was promised.
-        audit::requested(&*self.log, &job, (self.generation)()).await?;
         let spec = StateChange::Put { key: key(SPEC, job.id), value: Draft::json(&request.spec)? };
         self.keep(&mut kept, queue, vec![spec]).await?;
         self.wake.notify_one();
@@ -201,17 +205,22 @@ impl Jobs {
     /// Nobody wants it any more. One that waits is over with this; one that runs ends at its next step.
     pub async fn cancel(&self, id: RecordId, by: &str) -> Result<Job, JobsError> {
         check_by(by)?;
-        let mut kept = self.fresh().await?;
-        let before = kept.queue.get(id).cloned().ok_or(JobsError::Unknown(id))?;
-        let mut queue = kept.queue.clone();
         let at = self.clock.now();
-        let Some(job) = queue.cancel(id, by, at) else {
+        let before = self.get(id).await?;
+        if before.state.is_over() {
             return Err(JobsError::Over { id, state: before.state });
-        };
-        if before.cancelled_by.is_none() {
-            audit::cancelled(&*self.log, &job, by, at, (self.generation)()).await?;
-            self.keep(&mut kept, queue, Vec::new()).await?;
         }
+        if before.cancelled_by.is_none() {
+            let _turn = self.recording.lock().await;
+            audit::cancelled(&*self.log, &before, by, at, (self.generation)()).await?;
+        }
+        let mut kept = self.fresh().await?;
+        let mut queue = kept.queue.clone();
+        let Some(job) = queue.cancel(id, by, at) else {
+            let state = kept.queue.get(id).map_or(before.state, |job| job.state);
+            return Err(JobsError::Over { id, state });
+        };
+        self.keep(&mut kept, queue, Vec::new()).await?;
         if let Some(course) = self.course().filter(|course| course.job().id == id) {
             course.stop(Stop::Cancelled);
         }
@@ -224,19 +233,26 @@ impl Jobs {
     }
 
     /// Writes down the numbers.
-    pub async fn write(&self, text: &mut Text) {
-        let kept = self.kept.lock().await;
-        self.meters.write(kept.queue.count(JobState::Queued), kept.queue.count(JobState::Running), text);
+    pub fn write(&self, text: &mut Text) {
+        self.meters.write(text);
     }
 
     /// The next one begins; none when there is nothing to do.
     pub(super) async fn begin(&self) -> Result<Option<(Arc<Course>, JobSpec)>, JobsError> {
         let mut kept = self.fresh().await?;
-        let mut queue = kept.queue.clone();
-        let Some(job) = queue.begin(self.clock.now()) else { return Ok(None) };
-        let spec = self.piece(key(SPEC, job.id)).await?;
-        let spec = spec.ok_or_else(|| JobsError::Unreadable(format!("what the job {} asks for is gone", job.id)))?;
-        let spec = read(&spec)?;
+        let (queue, job, spec) = loop {
+            let mut queue = kept.queue.clone();
+            let at = self.clock.now();
+            let Some(job) = queue.begin(at) else { return Ok(None) };
+            let spec = self.piece(key(SPEC, job.id)).await?;
+            if let Some(spec) = spec.and_then(|spec| serde_json::from_slice(&spec).ok()) {
+                break (queue, job, spec);
+            }
+            // The others do not wait for it.
+            let why = "what it asks for cannot be read by this version: ask for it again".to_owned();
+            queue.end(&job, &Err(NotDone::Failed(why)), None, at);
+            self.keep(&mut kept, queue, Vec::new()).await?;
+        };
         // Who cancels it from now on has to find it.
         let course = Arc::new(Course::new(job, self.news.clone()));
         self.set_course(Some(course.clone()));
@@ -290,8 +306,18 @@ impl Jobs {
 
     async fn fresh(&self) -> Result<tokio::sync::MutexGuard<'_, Kept>, JobsError> {
         let mut kept = self.kept.lock().await;
-        if kept.is_stale {
+        if !kept.is_fresh {
+            let number = kept.number;
             *kept = Kept::load(&*self.own).await?;
+            kept.number = kept.number.max(number);
+            self.meters.stand(kept.queue.count(JobState::Queued), kept.queue.count(JobState::Running));
+            // The host before died with it, or a beginning was kept of which nobody knew.
+            if self.course().is_none() {
+                let (mut queue, at) = (kept.queue.clone(), self.clock.now());
+                queue.restart(at);
+                queue.forget(at);
+                self.keep(&mut kept, queue, Vec::new()).await?;
+            }
         }
         Ok(kept)
     }
@@ -306,7 +332,7 @@ impl Jobs {
         let state = pieces.into_iter().chain(changes).collect();
         let commit = orion_bus::Commit { owner: owner(), expected, offset, state, ..orion_bus::Commit::default() };
         if let Err(error) = self.own.commit(commit).await {
-            kept.is_stale = true;
+            kept.is_fresh = false;
             return Err(error.into());
         }
         let before = std::mem::replace(&mut kept.queue, queue);
@@ -325,6 +351,7 @@ impl Jobs {
             // That nobody listens is no error.
             let _ = self.news.send(Arc::new(job.clone()));
         }
+        self.meters.stand(now.count(JobState::Queued), now.count(JobState::Running));
     }
 
     async fn piece(&self, key: Vec<u8>) -> Result<Option<Vec<u8>>, JobsError> {
@@ -359,8 +386,4 @@ fn job_key(number: u64) -> Vec<u8> {
 
 fn key(room: &str, id: RecordId) -> Vec<u8> {
     format!("{room}{id}").into_bytes()
-}
-
-fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, JobsError> {
-    serde_json::from_slice(bytes).map_err(|error| JobsError::Unreadable(error.to_string()))
 }

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use orion_bus::{Bus, SqliteBus};
+use orion_bus::{Bus, Commit, SqliteBus, StateChange};
 use orion_model::{Clock, Event, Job, JobKind, JobRequest, JobSpec, JobState, Priority, Timestamp};
 use proptest::prelude::*;
 use tempfile::TempDir;
@@ -23,7 +23,7 @@ fn bus(folder: &TempDir) -> Arc<dyn Bus> {
 
 /// Alone, a host records in its own file.
 async fn jobs_on(bus: &Arc<dyn Bus>) -> Jobs {
-    Jobs::with(bus.clone(), bus.clone(), Arc::new(Still), Box::new(|| 7)).await.unwrap()
+    Jobs::with(bus.clone(), bus.clone(), Arc::new(Still), Box::new(|| 7)).await
 }
 
 fn request(priority: Priority) -> JobRequest {
@@ -135,6 +135,45 @@ async fn more_than_may_wait_are_refused_and_nobody_is_recorded_for_it() {
     assert!(matches!(jobs.ask(request(Priority::High)).await, Err(JobsError::Full(_))));
     assert_eq!(bus.read(0, 99).await.unwrap().len(), MAX_QUEUED);
     assert_eq!(jobs.list().await.unwrap()[0].1.kind, JobKind::Verify);
+}
+
+#[tokio::test]
+async fn many_ask_at_once_and_each_has_a_job_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let bus = bus(&folder);
+    let jobs = Arc::new(jobs_on(&bus).await);
+    let asking: Vec<_> = (0..MAX_QUEUED)
+        .map(|_| {
+            let jobs = jobs.clone();
+            tokio::spawn(async move { jobs.ask(request(Priority::Normal)).await.unwrap().id })
+        })
+        .collect();
+    let mut ids = std::collections::BTreeSet::new();
+    for asked in asking {
+        ids.insert(asked.await.unwrap());
+    }
+    assert_eq!((ids.len(), jobs.list().await.unwrap().len()), (MAX_QUEUED, MAX_QUEUED));
+    assert_eq!(bus.read(0, 99).await.unwrap().len(), MAX_QUEUED, "each is on record");
+}
+
+#[tokio::test]
+async fn what_another_version_has_kept_holds_up_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let bus = bus(&folder);
+    let jobs = jobs_on(&bus).await;
+    let job = jobs.ask(request(Priority::Normal)).await.unwrap();
+    drop(jobs);
+    let loaded = bus.load(&owner()).await.unwrap();
+    let put = |key: String, value: &str| StateChange::Put { key: key.into_bytes(), value: value.as_bytes().to_vec() };
+    let state = vec![put(format!("spec/{}", job.id), "{\"kind\":\"repair\"}"), put("job/77".to_owned(), "{}")];
+    let offset = loaded.offset.unwrap() + 1;
+    let commit = Commit { owner: owner(), expected: loaded.offset, offset, state, ..Commit::default() };
+    bus.commit(commit).await.unwrap();
+    let jobs = jobs_on(&bus).await;
+    let next = jobs.ask(request(Priority::Low)).await.unwrap();
+    let (course, _) = jobs.begin().await.unwrap().unwrap();
+    assert_eq!(course.job().id, next.id);
+    assert_eq!(jobs.get(job.id).await.unwrap().state, JobState::Failed);
 }
 
 /// What can happen to a host and its jobs.

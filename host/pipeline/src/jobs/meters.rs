@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use orion_metrics::{Counter, FamilyType, Histogram, Text};
+use orion_metrics::{Counter, FamilyType, Gauge, Histogram, Text};
 use orion_model::{Job, JobKind, JobState};
 
 /// From a test of a moment to a replay of a year.
@@ -14,11 +14,18 @@ const ENDS: [JobState; 4] = [JobState::Done, JobState::Failed, JobState::Cancell
 pub(super) struct Meters {
     ended: [[Counter; ENDS.len()]; JobKind::ALL.len()],
     took: [Histogram; JobKind::ALL.len()],
+    queued: Gauge,
+    running: Gauge,
 }
 
 impl Default for Meters {
     fn default() -> Self {
-        Self { ended: Default::default(), took: std::array::from_fn(|_| Histogram::new(SECONDS)) }
+        Self {
+            ended: Default::default(),
+            took: std::array::from_fn(|_| Histogram::new(SECONDS)),
+            queued: Gauge::default(),
+            running: Gauge::default(),
+        }
     }
 }
 
@@ -35,7 +42,13 @@ impl Meters {
         }
     }
 
-    pub(super) fn write(&self, queued: usize, running: usize, text: &mut Text) {
+    /// So many wait and run now.
+    pub(super) fn stand(&self, queued: usize, running: usize) {
+        self.queued.set(queued as f64);
+        self.running.set(running as f64);
+    }
+
+    pub(super) fn write(&self, text: &mut Text) {
         let help = "Jobs that are over, by what they were and how they ended.";
         let mut family = text.family("orion_jobs_total", FamilyType::Counter, help);
         for (kind, counters) in JobKind::ALL.iter().zip(&self.ended) {
@@ -43,9 +56,8 @@ impl Meters {
                 family.count(&[("kind", kind.as_str()), ("state", state.as_str())], counter.get());
             }
         }
-        text.family("orion_jobs_queued", FamilyType::Gauge, "Jobs that wait for their turn.").count(&[], queued as u64);
-        let help = "Jobs that are worked on.";
-        text.family("orion_jobs_running", FamilyType::Gauge, help).count(&[], running as u64);
+        text.gauge("orion_jobs_queued", "Jobs that wait for their turn.", self.queued.get());
+        text.gauge("orion_jobs_running", "Jobs that are worked on.", self.running.get());
         let help = "How long jobs took from when they began.";
         let mut family = text.family("orion_job_duration_seconds", FamilyType::Histogram, help);
         for (kind, took) in JobKind::ALL.iter().zip(&self.took) {

@@ -17,6 +17,9 @@ use crate::remote::Remote;
 /// Time between two looks. Jobs take minutes; who waits for a short one waits half of this too long.
 const LOOK_MILLIS: u64 = 250;
 
+/// Looks in vain, one after the other, before that is an error: a host that starts anew begins its jobs again, and takes seconds to.
+const MOST_VAIN_LOOKS: u32 = 120;
+
 /// Arguments of `orion job wait`.
 #[derive(Args)]
 pub struct WaitArgs {
@@ -35,13 +38,20 @@ pub async fn wait(args: &WaitArgs) -> Result<ExitCode, Failure> {
     ended(&remote, &job, args.result, args.one.output).await
 }
 
-/// Looks again and again until it is over. A host that starts anew in between is asked again.
+/// Looks again and again until it is over.
 pub async fn until_over(remote: &Remote, mut job: Job) -> Result<Job, Failure> {
     let bar = Bar::new(&job);
+    let mut vain_looks = 0;
     while !job.state.is_over() {
         tokio::time::sleep(Duration::from_millis(LOOK_MILLIS)).await;
-        job = read(remote.get(&format!("{JOBS}/{}", job.id)).await)?;
-        bar.show(&job);
+        match remote.get(&format!("{JOBS}/{}", job.id)).await {
+            Err(_) if vain_looks < MOST_VAIN_LOOKS => vain_looks += 1,
+            answer => {
+                job = read(answer)?;
+                vain_looks = 0;
+                bar.show(&job);
+            }
+        }
     }
     bar.finish();
     Ok(job)
