@@ -11,8 +11,8 @@ use std::process::Command;
 use std::time::Duration;
 
 use orion_bus::{Bus, Commit, NewRecord, RecordKind, SqliteBus};
-use orion_lab::{Prometheus, ScrapeConfig, WebServer, Written, WrittenSeries};
-use orion_model::{IdBuilder, Mark, RecordId, Said, Timestamp};
+use orion_lab::{Prometheus, ScrapeConfig, WebServer};
+use orion_model::{IdBuilder, Mark, RecordId, Said, Timestamp, Written, WrittenSeries};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 

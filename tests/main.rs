@@ -32,6 +32,7 @@ mod downtime_is_caught_up;
 mod edits_are_live_without_a_restart;
 mod every_attack_is_contained;
 mod incidents_are_marked;
+mod jobs_are_run_over_http;
 mod log_files_are_followed;
 mod loki_is_asked;
 mod loki_lines_are_events;

@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use orion_lab::{Fsync, Link, Prometheus, RedisOptions, RedisServer, ScrapeConfig, TcpProxy, Written, WrittenSeries};
-use orion_model::Timestamp;
+use orion_lab::{Fsync, Link, Prometheus, RedisOptions, RedisServer, ScrapeConfig, TcpProxy};
+use orion_model::{Timestamp, Written, WrittenSeries};
 use serde_json::Value;
 
 use crate::support::{self, Deployment, Running};

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use orion_bus::SqliteBus;
-use orion_lab::{Prometheus, ScrapeConfig, Written, WrittenSeries};
-use orion_model::Timestamp;
+use orion_lab::{Prometheus, ScrapeConfig};
+use orion_model::{Timestamp, Written, WrittenSeries};
 use orion_pipeline::library::GenerationRecord;
 use serde_json::Value;
 

@@ -13,8 +13,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use orion_bus::NewRecord;
-use orion_lab::{Prometheus, ScrapeConfig, WrittenSeries};
-use orion_model::{Event, Timestamp};
+use orion_lab::{Prometheus, ScrapeConfig};
+use orion_model::{Event, Timestamp, WrittenSeries};
 use orion_pipeline::library::{Accepted, Defaults, Shelf, StandardPlugin, check};
 use orion_pipeline::replay::{Observer, Pace, Replay, ReplaySettings};
 use orion_pipeline::watcher::{ActiveAlert, Group};

@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::process::Command;
 
-use orion_lab::{Written, WrittenSeries};
-use orion_model::{Labels, LabelsBuilder, Timestamp};
+use orion_model::{Labels, LabelsBuilder, Timestamp, Written, WrittenSeries};
 use orion_pipeline::watcher::ActiveAlert;
 
 use super::INTERVAL_MILLIS;

@@ -16,9 +16,9 @@ use crate::access::Asker;
 use crate::body;
 use crate::desk::Desk;
 use crate::document::Document;
-use crate::marks::is_meant;
 use crate::problem::Problem;
 use crate::query::{Asked, Nothing};
+use crate::sent::is_meant;
 use crate::token::Role;
 
 /// Bytes of a batch. An agent sends half a megabyte at once, or one event that is larger.

@@ -3,6 +3,7 @@
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
+use axum::http::StatusCode;
 use orion_model::{Clock, Timestamp};
 use tokio::sync::{Semaphore, watch};
 
@@ -11,7 +12,7 @@ use crate::audits::Audits;
 use crate::body;
 use crate::follow::{Followed, follow};
 use crate::hook::{Hook, Hooks};
-use crate::host::Host;
+use crate::host::{Host, JobDesk};
 use crate::metrics::ServerMeters;
 use crate::problem::Problem;
 use crate::reading::Reading;
@@ -59,6 +60,14 @@ impl Desk {
     /// The host that is spoken for; `None` while it starts or ends.
     pub(crate) fn host(&self) -> Option<Arc<dyn Host>> {
         self.guest().map(|guest| guest.host).ok()
+    }
+
+    /// Where jobs are asked for.
+    pub(crate) fn jobs(&self) -> Result<Arc<dyn JobDesk>, Problem> {
+        self.host_or_problem()?.jobs().ok_or_else(|| {
+            let what = "this Orion plays a recording and takes no jobs: ask one that `orion run` has started";
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, what)
+        })
     }
 
     pub(crate) fn host_or_problem(&self) -> Result<Arc<dyn Host>, Problem> {

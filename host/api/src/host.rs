@@ -2,13 +2,16 @@
 
 use std::net::IpAddr;
 use std::path::Path;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use orion_bus::{BusError, Reader};
 use orion_metrics::Text;
-use orion_model::{AgentName, Delivery, FileSaid, Forwarded, Mark, Marked, Push, Pushed, RecordId, SetVersion, Taken};
+use orion_model::{
+    AgentName, Delivery, FileSaid, Forwarded, Job, JobRequest, Mark, Marked, Push, Pushed, RecordId, SetVersion, Taken,
+};
 use serde_json::{Map, Value};
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
 
 use crate::agents::AgentNotTaken;
 use crate::health::Health;
@@ -81,6 +84,9 @@ pub trait Host: Send + Sync {
     /// Judges a rule set, and makes a version of it, which survives power loss when this returns.
     async fn apply(&self, push: Push) -> Result<Pushed, NotApplied>;
 
+    /// Where jobs are asked for; none where a recording is played.
+    fn jobs(&self) -> Option<Arc<dyn JobDesk>>;
+
     /// What checks every line of the audit trail against the store.
     fn audit(&self) -> Audit;
 }
@@ -95,6 +101,43 @@ pub enum NotApplied {
     /// Somebody else applied another version meanwhile.
     Overtaken(String),
     /// It cannot be recorded now.
+    NotNow(String),
+}
+
+/// Where jobs of this host are asked for, looked at and cancelled. A job looks, and changes nothing of what runs.
+#[async_trait]
+pub trait JobDesk: Send + Sync {
+    /// A job is asked for. It survives power loss when this returns.
+    async fn ask(&self, request: JobRequest) -> Result<Job, JobRefused>;
+
+    /// All that are known, the one that was asked for last first, each with a number that falls along the list.
+    async fn list(&self) -> Result<Vec<(u64, Job)>, JobRefused>;
+
+    /// One of them.
+    async fn get(&self, id: RecordId) -> Result<Job, JobRefused>;
+
+    /// What came of one: a JSON document.
+    async fn result(&self, id: RecordId) -> Result<String, JobRefused>;
+
+    /// Nobody wants one any more.
+    async fn cancel(&self, id: RecordId, by: &str) -> Result<Job, JobRefused>;
+
+    /// Every change of a job from now on.
+    fn news(&self) -> broadcast::Receiver<Arc<Job>>;
+}
+
+/// Why something about a job is refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum JobRefused {
+    /// It is none.
+    Bad(String),
+    /// As many wait as may.
+    Full(String),
+    /// There is none of that id.
+    Unknown(String),
+    /// It does not stand so that this could be.
+    Conflict(String),
+    /// The store cannot be written or read now.
     NotNow(String),
 }
 

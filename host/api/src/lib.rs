@@ -1,7 +1,8 @@
 //! The HTTP interface of the host: health, metrics and records, to be read, and hooks, at which programs deliver what they observed.
 //!
 //! It changes nothing of what was recorded: every endpoint is a GET, but for hooks, agents and marks, at which something more is recorded,
-//! and rule sets, of which another version is applied for the agents that fetch them. What it tells it asks of a [`Host`], so it knows nothing of sandboxes, rules or sources, and it serves from
+//! rule sets, of which another version is applied for the agents that fetch them, and jobs, which only look. What it tells it asks of a [`Host`],
+//! so it knows nothing of sandboxes, rules or sources, and it serves from
 //! the moment the process starts, also while there is nothing to tell yet.
 //!
 //! Whoever asks is a stranger. A connection, a request and an answer have limits, in bytes, in number and in seconds
@@ -21,6 +22,7 @@ mod health;
 mod hook;
 mod host;
 mod incidents;
+mod jobs;
 mod listen;
 mod marks;
 mod metrics;
@@ -33,6 +35,7 @@ mod reading;
 mod records;
 mod register;
 mod router;
+mod sent;
 mod serve;
 mod sets;
 mod story;
@@ -44,7 +47,7 @@ pub use access::{Access, MissingAccess};
 pub use agents::AgentNotTaken;
 pub use health::{Component, Health};
 pub use hook::{BadSecret, Hook, NotTaken, OpenHooks, Secret};
-pub use host::{Audit, Host, NotApplied, RulePage};
+pub use host::{Audit, Host, JobDesk, JobRefused, NotApplied, RulePage};
 pub use listen::{DEFAULT_LISTEN, InvalidListen, Listen, ListenError, Listener};
 pub use register::{Age, Found, Known, Register};
 pub use serve::Server;

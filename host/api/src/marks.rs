@@ -4,22 +4,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{Path, Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::StatusCode;
 use orion_model::{Mark, Marked, RecordId, Said, Timestamp};
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 
-use crate::access::Asker;
-use crate::body;
 use crate::desk::Desk;
 use crate::document::Document;
 use crate::incidents::{named, still_reading};
 use crate::problem::Problem;
 use crate::query::{Asked, Nothing};
-use crate::token::Role;
+use crate::sent::{sent, there};
 
 /// A mark is a name and a note, of which each byte may be written as six.
 const MAX_BODY_BYTES: usize = 16 * 1024;
+
+/// What it is sent for.
+const PURPOSE: &str = "to mark an incident";
 
 /// How often it is looked whether a mark that was recorded is known here.
 const LOOK_MILLIS: u64 = 5;
@@ -56,11 +56,6 @@ struct Missed {
     note: Option<String>,
 }
 
-/// What is not there is left out: `null` is no text.
-fn there<'de, D: Deserializer<'de>>(text: D) -> Result<Option<String>, D::Error> {
-    String::deserialize(text).map(Some)
-}
-
 /// `POST /api/v1/incidents/{id}/marks`
 pub(crate) async fn mark(
     State(desk): State<Arc<Desk>>,
@@ -68,7 +63,7 @@ pub(crate) async fn mark(
     Asked(Nothing {}): Asked<Nothing>,
     request: Request,
 ) -> Result<Document, Problem> {
-    let (who, thought) = said::<Thought>(&desk, request).await?;
+    let (who, thought) = sent::<Thought>(&desk, request, PURPOSE, MAX_BODY_BYTES).await?;
     let incident_id: RecordId = named(&*desk.followed()?, &id)?.id;
     let said = match thought.verdict {
         Verdict::Useful => Said::Useful { incident_id },
@@ -83,40 +78,8 @@ pub(crate) async fn missed(
     Asked(Nothing {}): Asked<Nothing>,
     request: Request,
 ) -> Result<Document, Problem> {
-    let (who, missed) = said::<Missed>(&desk, request).await?;
+    let (who, missed) = sent::<Missed>(&desk, request, PURPOSE, MAX_BODY_BYTES).await?;
     record(&desk, Said::missed(missed.from, missed.to), who.or(missed.by), missed.note).await
-}
-
-/// Who writes, where a token says so, and what.
-async fn said<T: DeserializeOwned>(desk: &Desk, request: Request) -> Result<(Option<String>, T), Problem> {
-    let (head, body) = request.into_parts();
-    let bearer = head.extensions.get::<Asker>().and_then(|asker| asker.0.clone());
-    if bearer.as_ref().is_some_and(|bearer| bearer.role < Role::Operator) {
-        let what = "a token of the role `operator` or `admin` is needed to mark an incident: this one may read";
-        return Err(Problem::new(StatusCode::FORBIDDEN, what));
-    }
-    is_meant(&head.headers)?;
-    let body = body::read(&head.headers, body, MAX_BODY_BYTES, &desk.room).await?;
-    let said = serde_json::from_slice(&body)
-        .map_err(|error| Problem::new(StatusCode::BAD_REQUEST, format!("the body cannot be read: {error}")))?;
-    Ok((bearer.map(|bearer| bearer.subject), said))
-}
-
-/// A page of others can have a browser of this machine send something here. It cannot send JSON without being allowed to, which nobody
-/// here does; and what a browser sends says whose page it was.
-pub(crate) fn is_meant(headers: &HeaderMap) -> Result<(), Problem> {
-    let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or_default());
-    let kind = text(header::CONTENT_TYPE).unwrap_or_default();
-    let kind = kind.split_once(';').map_or(kind, |(kind, _)| kind).trim();
-    if !kind.eq_ignore_ascii_case("application/json") {
-        let what = "what is sent here is JSON: `Content-Type: application/json`";
-        return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, what));
-    }
-    let origin = text(header::ORIGIN).map(|origin| origin.split_once("://").map_or(origin, |(_, host)| host));
-    match origin.is_none_or(|origin| Some(origin) == text(header::HOST)) {
-        true => Ok(()),
-        false => Err(Problem::new(StatusCode::FORBIDDEN, "this was sent by a web page of others")),
-    }
 }
 
 async fn record(desk: &Desk, said: Said, by: Option<String>, note: Option<String>) -> Result<Document, Problem> {
@@ -142,31 +105,4 @@ async fn record(desk: &Desk, said: Said, by: Option<String>, note: Option<String
         tokio::time::sleep(Duration::from_millis(LOOK_MILLIS)).await;
     }
     Document::of(&recorded)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn with(headers: &[(&'static str, &'static str)]) -> Result<(), u16> {
-        use axum::response::IntoResponse;
-        let headers = headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
-        is_meant(&headers).map_err(|problem| problem.into_response().status().as_u16())
-    }
-
-    #[test]
-    fn what_a_page_of_others_sends_is_refused() {
-        let json = ("content-type", "application/json");
-        let host = ("host", "127.0.0.1:9600");
-        assert_eq!(with(&[json, host]), Ok(()));
-        assert_eq!(with(&[("content-type", "Application/JSON; charset=utf-8"), host]), Ok(()));
-        assert_eq!(with(&[json, host, ("origin", "http://127.0.0.1:9600")]), Ok(()));
-        for origin in ["https://evil.example", "http://127.0.0.1:9601", "null", ""] {
-            assert_eq!(with(&[json, host, ("origin", origin)]), Err(403), "{origin}");
-        }
-        for kind in ["text/plain", "application/x-www-form-urlencoded", ""] {
-            assert_eq!(with(&[("content-type", kind), host]), Err(415), "{kind}");
-        }
-        assert_eq!(with(&[host]), Err(415));
-    }
 }

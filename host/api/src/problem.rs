@@ -52,7 +52,7 @@ impl Problem {
     pub(crate) async fn only_reading() -> Self {
         Self::new(
             StatusCode::METHOD_NOT_ALLOWED,
-            "Orion observes: everything here is read with GET; with POST a mark on an incident is recorded, and a rule set is applied for agents",
+            "Orion observes: everything here is read with GET; with POST a mark on an incident is recorded, a job is asked for, which only looks, and a rule set is applied for agents",
         )
     }
 }

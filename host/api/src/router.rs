@@ -10,10 +10,10 @@ use crate::console;
 use crate::desk::Desk;
 use crate::document::unless_known;
 use crate::problem::Problem;
-use crate::{agents, deployment, health, hook, incidents, marks, metrics, openapi, records, sets, stream};
+use crate::{agents, deployment, health, hook, incidents, jobs, marks, metrics, openapi, records, sets, stream};
 
 /// All there is, each with the path as the description has it.
-fn routes() -> [(&'static str, MethodRouter<Arc<Desk>>); 25] {
+fn routes() -> [(&'static str, MethodRouter<Arc<Desk>>); 29] {
     [
         ("/-/healthy", get(health::live)),
         ("/-/ready", get(health::ready)),
@@ -27,6 +27,10 @@ fn routes() -> [(&'static str, MethodRouter<Arc<Desk>>); 25] {
         ("/api/v1/incidents/{id}", get(incidents::show)),
         ("/api/v1/incidents/{id}/marks", post(marks::mark)),
         ("/api/v1/missed", post(marks::missed)),
+        ("/api/v1/jobs", get(jobs::list).post(jobs::ask)),
+        ("/api/v1/jobs/{id}", get(jobs::show)),
+        ("/api/v1/jobs/{id}/result", get(jobs::result)),
+        ("/api/v1/jobs/{id}/cancel", post(jobs::cancel)),
         ("/api/v1/rules", get(deployment::rules)),
         ("/api/v1/sets", get(sets::list)),
         ("/api/v1/sets/{set}", get(sets::show).post(sets::apply)),

@@ -13,10 +13,10 @@ use crate::body;
 use crate::desk::Desk;
 use crate::document::Document;
 use crate::host::NotApplied;
-use crate::marks::is_meant;
 use crate::problem::Problem;
 use crate::query::{Asked, Nothing};
 use crate::reading::unreadable;
+use crate::sent::is_meant;
 use crate::token::Role;
 
 /// The largest set as JSON, with some room for what is said beside it.

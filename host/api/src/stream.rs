@@ -1,5 +1,8 @@
 //! The stream of records as they come, as server-sent events: each with its position, so that a listener that lost its
 //! connection goes on where it was.
+//!
+//! How jobs stand is told on the same stream to who asks for it, and has no position: a message of a job has no `id`, so that what a
+//! listener sends back is always that of a record. What was missed of jobs is asked for at `/api/v1/jobs`.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -12,6 +15,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use orion_bus::RecordKind;
+use orion_model::Job;
 use serde::Deserialize;
 use tokio::sync::{OwnedSemaphorePermit, broadcast, watch};
 
@@ -27,6 +31,9 @@ pub(crate) const MAX_LISTENERS: usize = 768;
 /// Records that one listener reads from the log at once, when it is behind.
 const BATCH: usize = 64;
 
+/// The word for messages of jobs.
+const JOB: &str = "job";
+
 /// Without a record for so long, a comment says that the connection holds: proxies close what is silent for a minute, and a
 /// listener that is gone is only found by writing to it.
 const COMMENT_SECONDS: u64 = 15;
@@ -38,7 +45,7 @@ const FIRST_WORDS: &str = "retry: 2000\n\n";
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct StreamFilter {
-    /// Which kinds, with commas; all when it is left out.
+    /// Which kinds, with commas; all records when it is left out. Who listens to records alone takes each message for one.
     kind: Option<String>,
     /// Behind which position to begin, for listeners that cannot send a header.
     after: Option<u64>,
@@ -50,13 +57,15 @@ pub(crate) async fn listen(
     headers: HeaderMap,
     Asked(filter): Asked<StreamFilter>,
 ) -> Result<Response, Problem> {
-    let kinds = kinds(filter.kind.as_deref())?;
+    let Kinds { records: kinds, jobs } = kinds(filter.kind.as_deref())?;
     let resume = last_event_id(&headers)?.or(filter.after);
     let (followed, reading) = (desk.followed()?, desk.reading()?);
     let Ok(place) = desk.listeners().try_acquire_owned() else {
         let what = format!("{MAX_LISTENERS} programs listen already: ask again in a while, or read /api/v1/events");
         return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, what));
     };
+    // A host that plays a recording has none.
+    let jobs = if jobs { desk.jobs().ok().map(|jobs| jobs.news()) } else { None };
     // First it listens, then it looks where the log ends: nothing comes between.
     let heard = followed.listen();
     let now = reading.run(orion_bus::Reader::last_seq).await?;
@@ -66,6 +75,7 @@ pub(crate) async fn listen(
         kinds,
         ready: VecDeque::from([FIRST_WORDS.into()]),
         heard,
+        jobs,
         reading,
         down: desk.down(),
         _place: place,
@@ -76,15 +86,24 @@ pub(crate) async fn listen(
     Ok(([kind, keep], body).into_response())
 }
 
-fn kinds(asked: Option<&str>) -> Result<Vec<RecordKind>, Problem> {
-    let Some(asked) = asked else { return Ok(RecordKind::ALL.to_vec()) };
+/// What is listened to.
+#[derive(Debug, PartialEq, Eq)]
+struct Kinds {
+    records: Vec<RecordKind>,
+    jobs: bool,
+}
+
+fn kinds(asked: Option<&str>) -> Result<Kinds, Problem> {
+    let Some(asked) = asked else { return Ok(Kinds { records: RecordKind::ALL.to_vec(), jobs: false }) };
+    let (jobs, records): (Vec<&str>, Vec<&str>) = asked.split(',').partition(|word| *word == JOB);
     let kind = |word: &str| RecordKind::ALL.into_iter().find(|kind| kind.as_str() == word);
-    asked.split(',').map(kind).collect::<Option<Vec<_>>>().ok_or_else(|| {
+    let records = records.into_iter().map(kind).collect::<Option<Vec<_>>>().ok_or_else(|| {
         Problem::new(
             StatusCode::BAD_REQUEST,
-            "`kind` names what there is not: event, incident, decision, with commas between",
+            "`kind` names what there is not: event, incident, decision, job, with commas between",
         )
-    })
+    })?;
+    Ok(Kinds { records, jobs: !jobs.is_empty() })
 }
 
 /// The position of the record that was heard last.
@@ -107,6 +126,8 @@ struct Listener {
     /// What is to be written next.
     ready: VecDeque<Arc<str>>,
     heard: broadcast::Receiver<Heard>,
+    /// Who tells how jobs stand; none where nobody listens to that.
+    jobs: Option<broadcast::Receiver<Arc<Job>>>,
     reading: Reading,
     down: watch::Receiver<bool>,
     _place: OwnedSemaphorePermit,
@@ -143,6 +164,10 @@ impl Listener {
         let heard = tokio::select! {
             _ = self.down.wait_for(|down| *down) => return None,
             heard = self.heard.recv() => heard,
+            job = told(&mut self.jobs) => {
+                self.ready.push_back(written_job(&job).into());
+                return Some(());
+            }
             () = tokio::time::sleep(Duration::from_secs(COMMENT_SECONDS)) => {
                 self.ready.push_back(": nothing new\n\n".into());
                 return Some(());
@@ -164,15 +189,36 @@ impl Listener {
     }
 }
 
+/// The next change of a job; never where nobody listens to that. Who falls behind misses some, and hears of the next.
+async fn told(jobs: &mut Option<broadcast::Receiver<Arc<Job>>>) -> Arc<Job> {
+    while let Some(news) = jobs {
+        match news.recv().await {
+            Ok(job) => return job,
+            Err(broadcast::error::RecvError::Lagged(_)) => {}
+            Err(broadcast::error::RecvError::Closed) => *jobs = None,
+        }
+    }
+    std::future::pending().await
+}
+
+/// A job as it is written to a stream.
+fn written_job(job: &Job) -> String {
+    // All of our own types have a form in JSON.
+    format!("event: {JOB}\ndata: {}\n\n", serde_json::to_string(job).unwrap_or_default())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn kinds_are_named_with_commas_and_what_there_is_not_is_said() {
-        assert_eq!(kinds(None).unwrap(), RecordKind::ALL);
-        assert_eq!(kinds(Some("incident,event")).unwrap(), [RecordKind::Incident, RecordKind::Event]);
-        for wrong in ["", "events", "event,", "event, incident"] {
+        let of = |records: &[RecordKind], jobs| Kinds { records: records.to_vec(), jobs };
+        assert_eq!(kinds(None).unwrap(), of(&RecordKind::ALL, false));
+        assert_eq!(kinds(Some("incident,event")).unwrap(), of(&[RecordKind::Incident, RecordKind::Event], false));
+        assert_eq!(kinds(Some("job")).unwrap(), of(&[], true));
+        assert_eq!(kinds(Some("decision,job")).unwrap(), of(&[RecordKind::Decision], true));
+        for wrong in ["", "events", "event,", "event, incident", "jobs"] {
             assert!(kinds(Some(wrong)).is_err(), "{wrong}");
         }
     }

@@ -3,16 +3,19 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Instant;
 
 use orion_lab::LabError;
+use orion_suite::run::{Answers, Mismatch, Observed, Play, PlayError, Server, ServerError, Stage};
+use orion_suite::suite::{self, LoadedRules, Rules, Suite, Test};
 
 use crate::cli::{EXIT_FAILED, Failure, Output, TestArgs};
 use crate::coverage::Coverage;
 use crate::mutants::{Mutant, mutants};
+use crate::plugins;
 use crate::report::{self, Findings, SuiteResult, TestResult};
-use crate::run::{Answers, Mismatch, Observed, Play, PlayError};
-use crate::suite::{self, LoadedRules, Rules, Suite, Test};
+use crate::server::Started;
 
 /// Where tests are looked for when nothing is said.
 const DEFAULT_PATH: &str = "rules";
@@ -23,7 +26,7 @@ const TEST_FILES: [&str; 2] = [".test.yaml", ".test.yml"];
 /// Plays all tests. Exits with 0 when everything holds.
 pub fn test(args: &TestArgs) -> Result<ExitCode, Failure> {
     let suites = read_all(&args.paths)?;
-    let rules = Rules::new(&args.plugins, plugin_cache()).map_err(Failure::BadFile)?;
+    let rules = Rules::new(plugins::shelf(&args.plugins, plugin_cache()).map_err(Failure::BadFile)?);
     let suites = load_all(suites, &rules)?;
     let mut session = Session::new(args, rules, &suites)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -178,14 +181,7 @@ impl<'a> Session<'a> {
         };
         match self.play(suite, test, loaded).await {
             Ok(mismatches) => result.mismatches = mismatches,
-            // Without Prometheus no other test can be played either. One that does not take the data of a test is another matter.
-            Err(PlayError::Lab(why @ LabError::MissingBinary { .. })) => {
-                return Err(Failure::Configuration(format!("{why}; or name recorded answers with --recorded")));
-            }
-            Err(PlayError::Lab(why @ (LabError::NotReady { .. } | LabError::Io { .. }))) => {
-                return Err(Failure::Configuration(why.to_string()));
-            }
-            Err(why) => result.error = Some(why.to_string()),
+            Err(why) => result.error = Some(unless_away(why)?.to_string()),
         }
         result.seconds = began.elapsed().as_secs_f64();
         Ok(result)
@@ -195,12 +191,12 @@ impl<'a> Session<'a> {
         let play = Play::new(suite, test, loaded, &self.rules)?;
         let stage = match self.args.recorded {
             Some(_) => play.recorded_stage(self.answers.clone()),
-            None => play.set_stage().await?,
+            None => play.set_stage(server(suite)?).await?,
         };
         let (observed, mismatches): (Observed, Vec<Mismatch>) = play.play(&stage).await?;
         self.coverage.add(play.generation(), test, &observed);
         if let Some(herd) = self.herd.as_mut().filter(|_| mismatches.is_empty()) {
-            herd.meet(test, &play, &stage).await?;
+            herd.meet(suite, test, &play, &stage).await?;
         }
         if self.args.record.is_some() {
             self.answers.extend(stage.answers());
@@ -229,20 +225,46 @@ impl Herd {
     }
 
     /// Those that the test notices are gone.
-    async fn meet(
-        &mut self,
-        test: &Test,
-        play: &Play<'_>,
-        stage: &std::sync::Arc<crate::run::Stage>,
-    ) -> Result<(), PlayError> {
+    async fn meet(&mut self, suite: &Suite, test: &Test, play: &Play<'_>, stage: &Arc<Stage>) -> Result<(), PlayError> {
         let mut unnoticed = Vec::new();
         for mutant in std::mem::take(&mut self.alive) {
-            if !test.speaks_of(&mutant.rule.name) || play.accepts(&mutant, stage).await? {
+            if !test.speaks_of(&mutant.rule.name) || accepts(suite, play, &mutant, stage).await? {
                 unnoticed.push(mutant);
             }
         }
         self.alive = unnoticed;
         Ok(())
+    }
+}
+
+/// Whether a test finds nothing wrong with a change of its rules.
+async fn accepts(suite: &Suite, play: &Play<'_>, mutant: &Mutant, stage: &Arc<Stage>) -> Result<bool, PlayError> {
+    let Some(generation) = mutant.apply(play.generation()) else { return Ok(true) };
+    let changed = play.with(generation);
+    let own = match play.alerts_are_read() && stage.is_live() {
+        true => Some(changed.set_stage(server(suite)?).await?),
+        false => None,
+    };
+    let (_, mismatches) = changed.play(own.as_ref().unwrap_or(stage)).await?;
+    Ok(mismatches.is_empty())
+}
+
+/// A Prometheus for one test.
+fn server(suite: &Suite) -> Result<Box<dyn Server>, PlayError> {
+    match Started::of(suite) {
+        Ok(started) => Ok(Box::new(started)),
+        Err(why @ LabError::MissingBinary { .. }) => {
+            Err(ServerError::Away(format!("{why}; or name recorded answers with --recorded")).into())
+        }
+        Err(why) => Err(crate::server::error(&why).into()),
+    }
+}
+
+/// Without Prometheus no other test can be played either. One that does not take the data of a test is another matter.
+fn unless_away(why: PlayError) -> Result<PlayError, Failure> {
+    match why {
+        PlayError::Server(ServerError::Away(why)) => Err(Failure::Configuration(why)),
+        other => Ok(other),
     }
 }
 

@@ -6,8 +6,8 @@ use orion_model::Labels;
 use orion_pipeline::library::Generation;
 use serde_json::{Value, json};
 
-use crate::run::{Observed, is_input};
-use crate::suite::{Kind, Test};
+use orion_suite::run::{Observed, is_input};
+use orion_suite::suite::{Kind, Test};
 
 /// A change of the state of an alert or incident.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

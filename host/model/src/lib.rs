@@ -12,6 +12,7 @@ mod frame;
 mod hook;
 mod id;
 mod incident;
+mod job;
 mod label_text;
 mod labels;
 mod manifest;
@@ -21,6 +22,7 @@ mod rule_set;
 mod severity;
 mod text;
 mod time;
+mod written;
 
 pub use agent::{
     AGENT_EVENT_ID, AGENT_LABEL, AgentName, AgentStatus, BadAgentName, ForwardBatch, Forwarded, LinePlace, LineTaken,
@@ -33,6 +35,10 @@ pub use frame::{Frame, SeriesId, SeriesTable};
 pub use hook::{Delivery, HookKind, Taken, UnknownHookKind};
 pub use id::{Digest, Fingerprint, IdBuilder, RecordId};
 pub use incident::{Incident, IncidentStatus};
+pub use job::{
+    BadJob, DEFAULT_JOB_TIMEOUT_MILLIS, FailureReason, Job, JobFailure, JobKind, JobRequest, JobSpec, JobState,
+    JobText, MAX_JOB_SPAN_MILLIS, MAX_JOB_TEXT_BYTES, MAX_JOB_TEXTS, Priority, Progress, ProgressUnit, check_by,
+};
 pub use label_text::{read_labels, write_labels};
 pub use labels::{Labels, LabelsBuilder};
 pub use manifest::{Kind, Manifest, ManifestError, ParameterSpec, ParameterType};
@@ -44,6 +50,7 @@ pub use rule_set::{
 };
 pub use severity::{Severity, UnknownSeverity};
 pub use time::{Clock, InvalidTimestamp, Timestamp};
+pub use written::{Written, WrittenSeries};
 
 /// The plugin contract this house speaks.
 pub const CONTRACT: &str = "v1";

@@ -17,6 +17,7 @@ use crate::command::doctor::DoctorArgs;
 use crate::command::explain::ExplainArgs;
 use crate::command::get::GetArgs;
 use crate::command::healthcheck::HealthcheckArgs;
+use crate::command::job::JobArgs;
 use crate::command::mark::{MarkArgs, MarksArgs};
 use crate::command::migrate::MigrateArgs;
 use crate::command::record::RecordArgs;
@@ -88,6 +89,8 @@ pub enum Command {
     Top(TopArgs),
     /// Look at incidents, and mark them
     Incident(IncidentArgs),
+    /// Ask a running Orion for work beside observing: replays, tests of rules, checks of what is promised
+    Job(JobArgs),
     /// Look at plugins
     Plugin(PluginArgs),
     /// Look at rules

@@ -15,11 +15,13 @@ mod feed;
 mod finding;
 mod hooks;
 mod itself;
+mod jobs;
 mod keep;
 mod log;
 mod output;
 mod past;
 mod remote;
+mod replayed;
 mod rule_set;
 mod serving;
 mod settings;
@@ -84,6 +86,7 @@ fn run(command: Command, places: &Places, settings: &Settings) -> Result<ExitCod
         Command::Tail(args) => command::tail::tail(&args),
         Command::Top(args) => command::top::top(&args),
         Command::Incident(args) => command::incident::incident(&args),
+        Command::Job(args) => command::job::job(&args),
         Command::Plugin(args) => command::plugin::plugin(&args),
         Command::Migrate(args) => command::migrate::migrate(&args),
         Command::Get(args) => command::get::get(&args),

@@ -1,5 +1,5 @@
-//! A running Orion, asked over its own HTTP interface from wherever its people sit. What can be sent to it is what it takes: a mark, and
-//! rule sets.
+//! A running Orion, asked over its own HTTP interface from wherever its people sit. What can be sent to it is what it takes: a mark, a rule set, or that a
+//! job is wanted.
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};

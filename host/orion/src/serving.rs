@@ -10,6 +10,7 @@ use orion_pipeline::outside::hook::Hook;
 use crate::agent::Standing;
 use crate::cli::Failure;
 use crate::hooks::Hooks;
+use crate::jobs::Desk;
 use crate::setup::Pipeline;
 use crate::told::Told;
 
@@ -37,7 +38,13 @@ impl Serving {
     }
 
     /// The pipeline runs; that of an agent, where there is one.
-    pub fn speak_for(&self, pipeline: &Pipeline, confined: &Attestation, agent: Option<Arc<Standing>>) {
+    pub fn speak_for(
+        &self,
+        pipeline: &Pipeline,
+        confined: &Attestation,
+        agent: Option<Arc<Standing>>,
+        jobs: Option<Desk>,
+    ) {
         let Some((server, hooks)) = &self.0 else { return };
         server.speak_for(Arc::new(Told {
             observer: pipeline.engine.observer(),
@@ -47,6 +54,7 @@ impl Serving {
             shared: pipeline.shared(),
             agents: pipeline.engine.agents(),
             agent,
+            jobs: jobs.map(Arc::new),
             confinement: (confined.level == Level::Full, confined.to_string()),
         }));
     }

@@ -121,6 +121,8 @@ pub struct Pipeline {
     pub engine: Engine,
     /// What this host has of everything.
     pub bus: Arc<SqliteBus>,
+    /// The one sandbox.
+    pub sandbox: Arc<Sandbox>,
     redis: Option<Arc<RedisBus>>,
     /// Where hosts meet, and what the keys of their deployment begin with.
     meets_at: Option<(RedisServer, String)>,
@@ -154,7 +156,7 @@ impl Pipeline {
             own: bus.clone(),
             shares,
             remembers: plan.remembers,
-            sandbox,
+            sandbox: sandbox.clone(),
             clock: plan.clock,
             library: LibrarySettings {
                 rules_dir: plan.rules.rules,
@@ -178,7 +180,7 @@ impl Pipeline {
             place,
         };
         let engine = Engine::start(parts).await.map_err(Failure::configuration)?;
-        Ok(Self { engine, bus, redis, meets_at, memory_dir })
+        Ok(Self { engine, bus, sandbox, redis, meets_at, memory_dir })
     }
 
     /// Where records go.

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use async_trait::async_trait;
-use orion_api::{AgentNotTaken, Audit, Component, Health, Host, NotApplied, NotTaken, RulePage};
+use orion_api::{AgentNotTaken, Audit, Component, Health, Host, JobDesk, NotApplied, NotTaken, RulePage};
 use orion_bus::{BusError, Reader, RedisBus, RedisServer, Role, survey};
 use orion_metrics::{FamilyType, Text};
 use orion_model::{AgentName, Delivery, Forwarded, Mark, Marked, Push, Pushed, RecordId, SetVersion, Taken};
@@ -25,6 +25,7 @@ use tokio::sync::watch;
 use crate::agent::Standing as AgentStanding;
 use crate::agents;
 use crate::command::get::{Busy, alone_value, folder_lock_value, lock_value, node_value, partition_value};
+use crate::jobs::Desk;
 
 /// Alerts that are told of one rule. How many there are is told in any case.
 const MAX_ALERTS: usize = 100;
@@ -45,6 +46,8 @@ pub struct Told {
     pub agents: Option<Arc<Agents>>,
     /// How it goes with its control host, where it is an agent.
     pub agent: Option<Arc<AgentStanding>>,
+    /// Where jobs are asked for; none where a recording is played.
+    pub jobs: Option<Arc<Desk>>,
     /// Whether the confinement is whole, and in words.
     pub confinement: (bool, String),
 }
@@ -93,6 +96,9 @@ impl Host for Told {
         }
         if let Some(agents) = &self.agents {
             agents::write_metrics(&agents.seen().await, text);
+        }
+        if let Some(jobs) = &self.jobs {
+            jobs.write_metrics(text);
         }
         if let Some(shared) = &self.shared {
             shared.write_metrics(&self.observer, text);
@@ -279,6 +285,10 @@ impl Host for Told {
 
     async fn apply(&self, push: Push) -> Result<Pushed, NotApplied> {
         self.observer.apply(push).await.map_err(not_applied)
+    }
+
+    fn jobs(&self) -> Option<Arc<dyn JobDesk>> {
+        self.jobs.clone().map(|jobs| jobs as Arc<dyn JobDesk>)
     }
 
     fn audit(&self) -> Audit {

@@ -50,6 +50,10 @@ pub mod kind {
     pub const PLUGIN_REFUSED: &str = "plugin_refused";
     /// Somebody failed to say who it is too often, and is not heard by the HTTP interface for a while.
     pub const API_CLIENT_LOCKED_OUT: &str = "api_client_locked_out";
+    /// Somebody asked for a job.
+    pub const JOB_REQUESTED: &str = "job_requested";
+    /// Somebody wants a job no more.
+    pub const JOB_CANCELLED: &str = "job_cancelled";
     /// A log cannot be read, or not all that an entry means.
     pub const LOG_UNREADABLE: &str = "log_unreadable";
     /// Of a log a line is longer than is taken.

@@ -3,7 +3,7 @@
 //! Every stage is a loop `read → compute → commit` over the same bus. [`library`] decides what runs, [`watcher`] asks
 //! sources and turns findings into events, [`guardian`] turns events into incidents, [`brain`] records `NO_ACTION` for each,
 //! and [`memory`] writes it all down for people. [`engine`] starts and ends them; [`replay`]
-//! goes the same way over the past.
+//! goes the same way over the past, and [`jobs`] are what is asked of a host while it does all this.
 
 mod access;
 pub mod archive;
@@ -19,6 +19,7 @@ mod fills;
 pub mod forward;
 pub mod guardian;
 mod history;
+pub mod jobs;
 pub mod library;
 mod lifecycle;
 pub mod logs;

@@ -11,6 +11,7 @@ use tokio::sync::{Mutex, watch};
 pub use crate::access::AccessError;
 use crate::access::record_lock_out;
 use crate::forward::ForwardMeter;
+use crate::history::History;
 use crate::library::{Defaults, Generation, Shelf};
 use crate::marks::{MarkError, record_mark};
 use crate::meters::Meters;
@@ -115,7 +116,7 @@ impl Observer {
 
     /// Up to when everything is observed; none where that is not known yet.
     pub fn reached(&self) -> Option<Timestamp> {
-        self.context.watermark.reached(self.now())
+        self.context.watermark.reached(self.now(), History::of(&*self.context.bus).name())
     }
 
     /// The rule sets that were pushed here.

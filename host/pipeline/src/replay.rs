@@ -64,8 +64,10 @@ pub trait Observer {
     /// A group was evaluated.
     fn evaluated(&mut self, _group: &Group, _instant: Timestamp) {}
 
-    /// Everything before this instant has happened.
-    fn reached(&mut self, _instant: Timestamp) {}
+    /// Everything before this instant has happened. Whether it goes on: when not, the replay ends with [`ReplayError::Stopped`].
+    fn reached(&mut self, _instant: Timestamp) -> bool {
+        true
+    }
 }
 
 /// How much was done.
@@ -98,6 +100,9 @@ pub enum ReplayError {
         /// What it asks.
         source_name: String,
     },
+    /// Who is told wanted no more.
+    #[error("the replay was stopped before its end")]
+    Stopped,
     /// A defect of ours.
     #[error(transparent)]
     NotWritable(#[from] NotWritable),
@@ -114,6 +119,8 @@ pub struct Replay {
     labels: SharedLabels,
     waiting: Vec<(u64, Event)>,
     counts: ReplayCounts,
+    /// Samples of answers held at one time, over all queries.
+    samples_held: usize,
 }
 
 /// One group on its way.
@@ -157,13 +164,19 @@ impl Replay {
         let desk = Desk::open(generation, Share::All, Loaded::default(), settings.from, Remembered::Here)?;
         let counts = ReplayCounts::default();
         let (position, labels, waiting) = (0, SharedLabels::default(), Vec::new());
-        Ok(Self { courses, due, to: settings.to, desk, position, labels, waiting, counts })
+        Ok(Self { courses, due, to: settings.to, desk, position, labels, waiting, counts, samples_held: SAMPLES_HELD })
+    }
+
+    /// With so many samples of answers held at one time, where it is not alone on the machine. What it gives does not depend on it.
+    #[must_use]
+    pub fn holding(self, samples: usize) -> Self {
+        Self { samples_held: samples, ..self }
     }
 
     /// Goes all the way.
     pub async fn run(mut self, observer: &mut dyn Observer) -> Result<ReplayCounts, ReplayError> {
         let queries: usize = self.courses.iter().map(|course| course.ahead.len()).sum();
-        let samples_held = SAMPLES_HELD / queries.max(1);
+        let samples_held = self.samples_held / queries.max(1);
         while let Some(&Reverse((instant, index))) = self.due.peek()
             && instant <= self.to
         {
@@ -179,7 +192,9 @@ impl Replay {
             let next = self.due.peek().map_or(instant, |Reverse((next, _))| *next);
             // As live: nothing that is reported from now on is older than that.
             self.correlate(next.min(self.to).plus_millis(-1), observer)?;
-            observer.reached(next.min(self.to));
+            if !observer.reached(next.min(self.to)) {
+                return Err(ReplayError::Stopped);
+            }
         }
         self.correlate(self.to, observer)?;
         Ok(self.counts)

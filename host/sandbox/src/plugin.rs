@@ -139,6 +139,7 @@ impl fmt::Debug for Plugin {
     }
 }
 
+#[derive(Clone)]
 enum Code {
     Detector(DetectorPluginPre<Room<FindingBox>>),
     Correlator(CorrelatorPluginPre<Room<ChangeBox>>),
@@ -173,6 +174,13 @@ impl Plugin {
     /// What all instances of it have done.
     pub fn meter(&self) -> &PluginMeter {
         &self.0.meter
+    }
+
+    /// The same plugin for somebody who only tries something: its failures and its numbers are none of those of what runs.
+    pub fn apart(&self) -> Self {
+        let Loaded { engine, certificate, code, .. } = &*self.0;
+        let (engine, certificate, code) = (engine.clone(), certificate.clone(), code.clone());
+        Self(Arc::new(Loaded { engine, certificate, code, failures: AtomicU64::new(0), meter: Arc::default() }))
     }
 
     /// A new instance of a detector.

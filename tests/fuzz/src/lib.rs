@@ -13,6 +13,7 @@ mod emit;
 mod event;
 mod guest;
 mod hook;
+mod job;
 mod mutation;
 mod recording;
 mod rule_file;
@@ -33,7 +34,7 @@ pub struct Target {
 }
 
 /// All of them. Loki's answers come with that source.
-pub static TARGETS: [Target; 9] = [
+pub static TARGETS: [Target; 10] = [
     Target { name: "rule_file", about: "a rule file, with its queries and templates", run: rule_file::run },
     Target { name: "answer", about: "answers to one query, one after the other", run: answer::instants },
     Target { name: "answer_range", about: "answers about many instants", run: answer::range },
@@ -42,6 +43,7 @@ pub static TARGETS: [Target; 9] = [
     Target { name: "emit_finding", about: "what a detector says, bit by bit", run: emit::finding },
     Target { name: "emit_change", about: "what a correlator says, bit by bit", run: emit::change },
     Target { name: "hook", about: "what is delivered to a hook", run: hook::run },
+    Target { name: "job", about: "what is asked of a host, with tests", run: job::run },
     Target { name: "recording", about: "a recording of a source", run: recording::run },
 ];
 

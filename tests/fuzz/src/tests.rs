@@ -72,6 +72,11 @@ fn nothing_delivered_brings_a_hook_down() {
 }
 
 #[test]
+fn nothing_asked_brings_jobs_down() {
+    replay("job", CHANGES);
+}
+
+#[test]
 fn no_recording_brings_the_reader_down() {
     replay("recording", CHANGES);
 }

@@ -48,4 +48,3 @@ pub use redis_sentinels::RedisSentinels;
 pub use registry::Registry;
 pub use tcp_proxy::{Link, TcpProxy};
 pub use web::WebServer;
-pub use written::{Written, WrittenSeries};

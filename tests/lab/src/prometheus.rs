@@ -6,12 +6,13 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use orion_model::WrittenSeries;
 use tempfile::TempDir;
 
 use crate::error::LabError;
 use crate::http::{get, percent_encoded, post};
 use crate::process::{Process, free_address, temporary_folder};
-use crate::written::{WrittenSeries, requests};
+use crate::written::requests;
 
 /// With longer blocks than any test, all that is written stays in the head, which takes samples of any time within half a
 /// block; and nothing is too old to be kept.
@@ -263,7 +264,7 @@ impl Prometheus {
 mod tests {
     use super::*;
     use crate::exporter::Exporter;
-    use crate::written::Written;
+    use orion_model::Written;
 
     const SECOND: Duration = Duration::from_secs(1);
 

@@ -3,29 +3,13 @@
 //! They go in by the remote-write protocol, version 1: a protobuf message of three kinds of fields in a snappy frame.
 //! Blocks made from OpenMetrics text would do for plain samples, but no text format can say that a series is stale.
 
+use orion_model::{Written, WrittenSeries};
+
 /// What `stale` in a test's series means: the not-a-number that Prometheus keeps for it, told apart by its bits.
 const STALE_BITS: u64 = 0x7ff0_0000_0000_0002;
 
 /// Samples in one request: a few hundred kilobytes, far below what any receiver refuses.
 const REQUEST_SAMPLES: usize = 20_000;
-
-/// One value of a series.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Written {
-    /// A number.
-    Value(f64),
-    /// The series ends here, for now.
-    Stale,
-}
-
-/// A series as it is written: labels with the metric's name among them, and samples in order of time.
-#[derive(Clone, Debug, PartialEq)]
-pub struct WrittenSeries {
-    /// Name and value, sorted by name; `__name__` is one of them.
-    pub labels: Vec<(String, String)>,
-    /// Milliseconds and what is written there.
-    pub samples: Vec<(i64, Written)>,
-}
 
 /// The bodies of the requests that write these series.
 pub(crate) fn requests(series: &[WrittenSeries]) -> Vec<Vec<u8>> {

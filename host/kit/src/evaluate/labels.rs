@@ -7,7 +7,7 @@ use orion_model::Timestamp;
 
 use super::when::when;
 use crate::input::csv;
-use crate::yaml::{Node, parse};
+use orion_suite::yaml::{Node, parse};
 
 /// Stands for every series.
 const EVERY: &str = "*";
@@ -120,8 +120,9 @@ fn of_yaml(text: &str) -> Result<Vec<Window>, String> {
     let documents = parse(text).map_err(|(bytes, why)| format!("line {}: {why}", line(bytes.start)))?;
     let items = documents.iter().flat_map(|document| document.items().iter());
     let windows: Vec<Window> = items.map(|node| of_node(node, line(node.bytes.start))).collect::<Result<_, _>>()?;
-    let is_list =
-        documents.iter().all(|document| document.is_null() || matches!(document.value, crate::yaml::Value::List(_)));
+    let is_list = documents
+        .iter()
+        .all(|document| document.is_null() || matches!(document.value, orion_suite::yaml::Value::List(_)));
     match is_list {
         true => Ok(windows),
         false => Err("line 1: labels are a list: `- { series: NAME, start: TIME, end: TIME, note: TEXT }`".to_owned()),

@@ -33,7 +33,7 @@ use self::play::{OneRule, of_file, of_plugin, played, usual};
 use self::report::Evaluation;
 use crate::cli::{EXIT_FAILED, Failure};
 use crate::command::{plugin_cache, print};
-use crate::suite::{Rules, SOURCE};
+use orion_suite::suite::{Rules, SOURCE};
 
 /// What a plugin asks where a table answers: any query would do.
 const ANY_QUERY: &str = "samples";
@@ -83,7 +83,7 @@ struct Shown {
 
 fn of_rule(args: &EvaluateArgs) -> Result<Evaluation, Failure> {
     let labels = labels(args)?;
-    let rules = Rules::new(&args.plugins, plugin_cache()).map_err(Failure::BadFile)?;
+    let rules = Rules::new(crate::plugins::shelf(&args.plugins, plugin_cache()).map_err(Failure::BadFile)?);
     let rule = match (&args.rule_file, &args.rule) {
         (Some(file), Some(name)) => of_file(&rules, file, name)?,
         _ => of_plugin(&rules, &args.plugin, &args.set, args.query.as_deref().unwrap_or(ANY_QUERY))?,

@@ -10,7 +10,7 @@ use orion_source::{Instants, Prometheus, QuerySession, Source, SourceError};
 
 use super::table::Samples;
 use crate::input::Frames;
-use crate::suite::SOURCE;
+use orion_suite::suite::SOURCE;
 
 /// Instants of a past: more than a year of minutes. What has more is asked for with a longer step.
 pub const MOST_INSTANTS: i64 = 1_000_000;

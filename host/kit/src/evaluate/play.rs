@@ -18,7 +18,7 @@ use super::past::Past;
 use crate::author::play;
 use crate::cli::Failure;
 use crate::input::Frames;
-use crate::suite::{Rules, SOURCE};
+use orion_suite::suite::{Rules, SOURCE};
 
 /// The file, the group and the rule that a plugin alone is made into.
 const FILE: &str = "evaluate.yaml";
@@ -138,8 +138,9 @@ impl Observer for Collected {
         }
     }
 
-    fn reached(&mut self, instant: Timestamp) {
+    fn reached(&mut self, instant: Timestamp) -> bool {
         self.progress.set_position(u64::try_from(instant.millis_since(self.from)).unwrap_or(0));
+        true
     }
 }
 

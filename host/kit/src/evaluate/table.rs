@@ -7,7 +7,7 @@ use orion_model::{Labels, Timestamp, write_labels};
 
 use super::when::when;
 use crate::input::csv;
-use crate::notation::metric;
+use orion_suite::notation::metric;
 
 /// What the column with the time may be called.
 const TIME: [&str; 5] = ["timestamp", "time", "ts", "date", "datetime"];

@@ -69,7 +69,7 @@ fn escaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::run::Mismatch;
+    use orion_suite::run::Mismatch;
 
     #[test]
     fn a_failure_says_what_where_and_nothing_breaks_the_xml() {

@@ -5,7 +5,7 @@ use orion_model::format_duration;
 use super::{Findings, SuiteResult, TestResult};
 use crate::coverage::Coverage;
 use crate::mutants::Mutant;
-use crate::run::Mismatch;
+use orion_suite::run::Mismatch;
 
 /// What came of one file of tests.
 pub fn text_of_suite(suite: &SuiteResult) -> String {

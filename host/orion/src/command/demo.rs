@@ -97,7 +97,7 @@ async fn show(
     // By its own clock: that of a recording begins when it is first looked at, and nothing has started yet.
     let serving = Serving::start(listener, Access::default(), Hooks::default(), Arc::new(SystemClock))?;
     let pipeline = Pipeline::start(plan).await?;
-    serving.speak_for(&pipeline, confined, None);
+    serving.speak_for(&pipeline, confined, None, None);
     let (done, is_done) = watch::channel(false);
     let feed = tokio::spawn(feed::follow(pipeline.bus(), 0, Output::Table, is_done));
     let end = async {

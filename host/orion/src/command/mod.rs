@@ -11,6 +11,7 @@ pub mod explain;
 pub mod get;
 pub mod healthcheck;
 pub mod incident;
+pub mod job;
 pub mod listing;
 pub mod mark;
 pub mod migrate;

@@ -11,6 +11,7 @@ use orion_source::{Destination, Source};
 use crate::agent::{Agent, Keeper};
 use crate::cli::{Failure, RunArgs};
 use crate::confinement;
+use crate::jobs::{Desk, Needs};
 use crate::serving::Serving;
 use crate::setup::{self, Forward, Hangups, Pipeline, Plan, Signals};
 use crate::source::{LOKI, PROMETHEUS, Sources};
@@ -25,6 +26,7 @@ pub fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
     let prometheus = args.watch.prometheus.source(args.watch.prometheus_timeout)?;
     let loki = args.watch.loki.source(args.watch.loki_timeout)?;
     let asked = std::iter::once(prometheus.destination()).chain(loki.as_ref().map(|loki| loki.destination()));
+    let needs = Needs::of(args)?;
     let memory_dir = args.data.memory_dir();
     // The key lies where a confined process reads nothing.
     let archive = args.keep.settings(agent.is_some())?;
@@ -74,7 +76,9 @@ pub fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
         confinement::say(&attestation);
         let serving = Serving::start(listener, access, hooks, plan.clock.clone())?;
         let pipeline = Pipeline::start(plan).await?;
-        serving.speak_for(&pipeline, &attestation, agent.as_ref().map(|agent| agent.standing.clone()));
+        let jobs = needs.start(args, &pipeline).await?;
+        let desk = Desk::new(jobs.jobs(), args.rules.rules.clone());
+        serving.speak_for(&pipeline, &attestation, agent.as_ref().map(|agent| agent.standing.clone()), Some(desk));
         let look = pipeline.engine.look();
         let keeper = agent.map(|agent| {
             tracing::info!(agent = %agent.name, control = agent.control_address(), "what is observed is forwarded");
@@ -87,6 +91,7 @@ pub fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
                 () = keep(keeper) => {}
             }
             serving.end().await;
+            jobs.end().await;
         };
         setup::close(pipeline.run_until(end).await?)
     })?;

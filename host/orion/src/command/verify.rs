@@ -9,7 +9,8 @@ use serde_json::json;
 
 use crate::cli::{EXIT_DOES_NOT_HOLD, Failure, VerifyArgs};
 use crate::output::{form, print, print_value};
-use crate::verify::{certify, statement, text};
+use crate::setup;
+use crate::verify::{Subject, certify, statement, text};
 
 /// Verifies.
 pub fn verify(args: &VerifyArgs) -> Result<ExitCode, Failure> {
@@ -19,7 +20,8 @@ pub fn verify(args: &VerifyArgs) -> Result<ExitCode, Failure> {
             .map_err(|why| Failure::Configuration(format!("the key {} cannot be used: {why}", path.display())))
     });
     let key = key.transpose()?;
-    let certificate = certify(args, SystemClock.now())?;
+    let certified = certify(&Subject::of(args)?, SystemClock.now(), &setup::runtime()?, &mut |_, _| true)?;
+    let Some(certificate) = certified else { return Ok(ExitCode::from(EXIT_DOES_NOT_HOLD)) };
     if args.statement {
         print(&format!("{}\n", statement(&certificate, key.as_ref())?))?;
     } else {

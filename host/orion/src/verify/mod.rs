@@ -13,17 +13,24 @@ mod statement;
 mod text;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use orion_api::Listen;
 use orion_bus::{Ownership, Reader, SqliteBus};
 use orion_model::Timestamp;
+use orion_sandbox::Sandbox;
+use orion_source::{Loki, Prometheus};
+use reqwest::Url;
 use serde::Serialize;
 use serde_json::{Value, json};
+use tokio::runtime::Runtime;
 
 pub use statement::statement;
 pub use text::text;
 
-use crate::cli::{Failure, VerifyArgs};
+use crate::cli::{Failure, PluginFolderArgs, VerifyArgs};
 use crate::finding::{Check, Verdict};
+use crate::setup;
 
 /// What is verified, and what was found.
 #[derive(Serialize)]
@@ -57,33 +64,99 @@ pub struct Program {
     pub pid: Option<u32>,
 }
 
-/// Looks at everything.
-pub fn certify(args: &VerifyArgs, at: Timestamp) -> Result<Certificate, Failure> {
-    let memory = args.data.memory_dir();
-    let mut store = SqliteBus::open_read_only(&memory).map_err(Failure::configuration)?;
-    let ownership = orion_bus::ownership(&memory).map_err(Failure::configuration)?;
-    let (plugins, of_plugins) = plugins::check(args, &memory, &mut store)?;
-    let checks = vec![
-        autonomy(&mut store)?,
-        of_plugins,
-        process::confinement(ownership, &mut store)?,
-        sockets::senders(ownership, args)?,
-        prometheus::check(args)?,
-        records::decisions(&memory, &mut store)?,
-        records::chain(&memory, &mut store, ownership)?,
-    ];
-    Ok(Certificate {
+/// What is looked at, and with what.
+#[derive(Clone)]
+pub struct Subject {
+    /// The memory folder.
+    pub memory: PathBuf,
+    /// Who runs on it.
+    pub ownership: Ownership,
+    /// Where plugins come from.
+    pub plugins: PluginFolderArgs,
+    /// What looks at them.
+    pub sandbox: Arc<Sandbox>,
+    /// Where the interface is served.
+    pub listen: Listen,
+    /// The Prometheus that is read.
+    pub prometheus: Arc<Prometheus>,
+    /// The Loki that is read, if one is.
+    pub loki: Option<Arc<Loki>>,
+    /// The control host, where the process is an agent.
+    pub control: Option<Url>,
+    /// Prometheus is not asked.
+    pub offline: bool,
+    /// What cannot be seen does not hold.
+    pub strict: bool,
+}
+
+impl Subject {
+    /// What a command is asked to look at, from outside.
+    pub fn of(args: &VerifyArgs) -> Result<Self, Failure> {
+        let memory = args.data.memory_dir();
+        Ok(Self {
+            ownership: orion_bus::ownership(&memory).map_err(Failure::configuration)?,
+            plugins: args.plugins.clone(),
+            sandbox: Arc::new(setup::sandbox(None)?),
+            listen: args.listen.listen,
+            prometheus: args.prometheus.source(args.prometheus_timeout)?,
+            loki: args.loki.source(args.prometheus_timeout)?,
+            control: control(args.agent, args.url.as_deref())?,
+            offline: args.offline,
+            strict: args.strict,
+            memory,
+        })
+    }
+}
+
+/// The address of the control host, where the process is an agent.
+pub fn control(is_agent: bool, url: Option<&str>) -> Result<Option<Url>, Failure> {
+    let url = url.filter(|_| is_agent);
+    url.map(|url| Url::parse(url).map_err(|error| Failure::Configuration(format!("--url {url}: {error}")))).transpose()
+}
+
+/// How many checks there are.
+const CHECKS: u64 = 7;
+
+/// Looks at everything. Before each check `goes_on` is asked with how many are done, of how many; when it does not, nothing comes of it.
+pub fn certify(
+    subject: &Subject,
+    at: Timestamp,
+    runtime: &Runtime,
+    goes_on: &mut dyn FnMut(u64, u64) -> bool,
+) -> Result<Option<Certificate>, Failure> {
+    let (memory, ownership) = (&subject.memory, subject.ownership);
+    let mut store = SqliteBus::open_read_only(memory).map_err(Failure::configuration)?;
+    let (mut checks, mut plugins) = (Vec::new(), Vec::new());
+    for number in 0..CHECKS {
+        if !goes_on(number, CHECKS) {
+            return Ok(None);
+        }
+        checks.push(match number {
+            0 => autonomy(&mut store)?,
+            1 => {
+                let (rows, check) = plugins::check(subject, &mut store)?;
+                plugins = rows;
+                check
+            }
+            2 => process::confinement(ownership, &mut store)?,
+            3 => sockets::senders(subject),
+            4 => prometheus::check(subject, runtime),
+            5 => records::decisions(memory, &mut store)?,
+            _ => records::chain(memory, &mut store, ownership)?,
+        });
+    }
+    Ok(Some(Certificate {
         at,
         holds: checks
             .iter()
-            .all(|check| check.verdict == Verdict::Holds || (check.verdict == Verdict::NotSeen && !args.strict)),
+            .all(|check| check.verdict == Verdict::Holds || (check.verdict == Verdict::NotSeen && !subject.strict)),
         orion: program(ownership),
         autonomy_level: "N0",
         plugins,
         limits: json!(orion_sandbox::Limits::default()),
         checks,
-        memory,
-    })
+        memory: memory.clone(),
+    }))
 }
 
 /// The level is a type with one value, so there is nothing to look up; what was written with it is what `decisions` is about.

@@ -9,9 +9,10 @@ use orion_trust::{Gate, LOCK_FILE, Proof, SignatureFile};
 use serde::Serialize;
 use serde_json::json;
 
-use crate::cli::{Failure, VerifyArgs};
+use super::Subject;
+use crate::cli::Failure;
 use crate::finding::{Check, Fault};
-use crate::{setup, shipped};
+use crate::shipped;
 
 /// A plugin.
 #[derive(Serialize)]
@@ -43,9 +44,9 @@ pub enum Trust {
 }
 
 /// Looks at all plugins of the binary and of the folder.
-pub fn check(args: &VerifyArgs, memory: &Path, store: &mut Reader) -> Result<(Vec<Row>, Check), Failure> {
-    let sandbox = setup::sandbox(None)?;
-    let gate = Gate::read(&args.plugins.plugins, args.plugins.trusted_keys.as_deref());
+pub fn check(subject: &Subject, store: &mut Reader) -> Result<(Vec<Row>, Check), Failure> {
+    let Subject { sandbox, plugins, memory, .. } = subject;
+    let gate = Gate::read(&plugins.plugins, plugins.trusted_keys.as_deref());
     let mut rows = Vec::new();
     let mut failures: Vec<Fault> = gate
         .faults()
@@ -67,7 +68,7 @@ pub fn check(args: &VerifyArgs, memory: &Path, store: &mut Reader) -> Result<(Ve
         kept.iter().flat_map(|(file, kept)| kept.versions().map(move |version| (file, version))).collect();
     let of_folder = kept.len();
     for (file, kept) in kept {
-        match look_at(file, kept, memory, &sandbox, &gate) {
+        match look_at(file, kept, memory, sandbox, &gate) {
             Ok((row, faults)) => {
                 rows.push(row);
                 failures.extend(faults);
@@ -75,7 +76,7 @@ pub fn check(args: &VerifyArgs, memory: &Path, store: &mut Reader) -> Result<(Ve
             Err(fault) => failures.push(fault),
         }
     }
-    let asked = match (gate.lock().is_some(), args.plugins.trusted_keys.is_some()) {
+    let asked = match (gate.lock().is_some(), plugins.trusted_keys.is_some()) {
         (true, true) => "by the lock and a trusted key",
         (true, false) => "by the lock",
         (false, true) => "by a trusted key",

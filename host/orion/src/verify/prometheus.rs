@@ -2,21 +2,22 @@
 
 use serde_json::json;
 
-use crate::cli::{Failure, VerifyArgs};
+use tokio::runtime::Runtime;
+
+use super::Subject;
 use crate::finding::{Check, Fault, counted, some_of};
-use crate::setup;
 
 /// Whether it has no alerting rules and tells no Alertmanager. Not seen when it is not asked or does not answer.
-pub fn check(args: &VerifyArgs) -> Result<Check, Failure> {
+pub fn check(subject: &Subject, runtime: &Runtime) -> Check {
     const NAME: &str = "prometheus";
-    if args.offline {
-        return Ok(Check::not_seen(NAME, "not asked: --offline".to_owned(), json!({})));
+    if subject.offline {
+        return Check::not_seen(NAME, "not asked: --offline".to_owned(), json!({}));
     }
-    let source = args.prometheus.source(args.prometheus_timeout)?;
+    let source = &subject.prometheus;
     let address = source.address().to_owned();
-    let alerting = match setup::runtime()?.block_on(source.alerting()) {
+    let alerting = match runtime.block_on(source.alerting()) {
         Ok(alerting) => alerting,
-        Err(error) => return Ok(Check::not_seen(NAME, error.to_string(), json!({ "address": address }))),
+        Err(error) => return Check::not_seen(NAME, error.to_string(), json!({ "address": address })),
     };
     let mut failures = Vec::new();
     if !alerting.rules.is_empty() {
@@ -38,5 +39,5 @@ pub fn check(args: &VerifyArgs) -> Result<Check, Failure> {
     }
     let facts =
         json!({ "address": address, "alerting_rules": alerting.rules, "alertmanagers": alerting.alertmanagers });
-    Ok(Check::of(NAME, format!("{address} has no alerting rules and tells no Alertmanager"), failures, facts))
+    Check::of(NAME, format!("{address} has no alerting rules and tells no Alertmanager"), failures, facts)
 }

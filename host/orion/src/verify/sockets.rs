@@ -9,7 +9,7 @@ use orion_bus::Ownership;
 use reqwest::Url;
 use serde_json::{Value, json};
 
-use crate::cli::{Failure, VerifyArgs};
+use super::Subject;
 use crate::finding::{Check, Fault, counted};
 
 /// How `/proc/net/tcp` says that a socket listens.
@@ -80,10 +80,9 @@ fn sockets(process: &Path) -> std::io::Result<Vec<Socket>> {
 }
 
 /// Whether the process has connections to its sources and no other.
-pub fn senders(ownership: Ownership, args: &VerifyArgs) -> Result<Check, Failure> {
+pub fn senders(subject: &Subject) -> Check {
     const NAME: &str = "senders";
-    let source = args.prometheus.source(args.prometheus_timeout)?;
-    let loki = args.loki.source(args.prometheus_timeout)?;
+    let Subject { ownership, listen, prometheus: source, loki, control, memory, .. } = subject;
     let requests: Vec<String> = orion_source::QUERY_ENDPOINTS
         .iter()
         .map(|endpoint| format!("GET or POST {}{endpoint}", source.address()))
@@ -96,54 +95,47 @@ pub fn senders(ownership: Ownership, args: &VerifyArgs) -> Result<Check, Failure
     let of_prometheus = json!({ "what": "the source `prometheus`", "requests": requests });
     let mut paths: Vec<_> = std::iter::once(of_prometheus).chain(of_loki).collect();
     paths.extend([
-        json!({ "what": "the bus", "file": args.data.memory_dir().join(orion_bus::DATABASE_FILE), "requests": [] }),
-        json!({ "what": "the interface, which is asked and asks nobody", "address": args.listen.listen.to_string(), "requests": [] }),
+        json!({ "what": "the bus", "file": memory.join(orion_bus::DATABASE_FILE), "requests": [] }),
+        json!({ "what": "the interface, which is asked and asks nobody", "address": listen.to_string(), "requests": [] }),
     ]);
-    let control = control(args)?;
     paths_of(control.as_ref(), &mut paths);
     let paths = json!(paths);
-    let by_code = match &control {
+    let by_code = match control {
         None => "queries to the source; the bus is a file, and the interface only answers".to_owned(),
         Some(url) => format!(
             "queries to the source, and what was seen to this agent's own control host at {url}; the bus is a file, and the interface only \
              answers"
         ),
     };
-    let pid = match ownership {
+    let pid = match *ownership {
         Ownership::Process(pid) => pid,
         Ownership::Nobody => {
             let said = format!("{by_code}; no process runs, so nothing is connected");
-            return Ok(Check::of(NAME, said, Vec::new(), json!({ "paths": paths })));
+            return Check::of(NAME, said, Vec::new(), json!({ "paths": paths }));
         }
         Ownership::Elsewhere => {
             let why = format!("{by_code}; the process runs where its connections cannot be seen from here");
-            return Ok(Check::not_seen(NAME, why, json!({ "paths": paths })));
+            return Check::not_seen(NAME, why, json!({ "paths": paths }));
         }
     };
     match sockets(Path::new(&format!("/proc/{pid}"))) {
         Ok(sockets) => {
             let ports: Vec<u16> = std::iter::once(source.destination().port)
-                .chain(loki.map(|loki| loki.destination().port))
-                .chain(control.and_then(|url| url.port_or_known_default()))
+                .chain(loki.iter().map(|loki| loki.destination().port))
+                .chain(control.as_ref().and_then(Url::port_or_known_default))
                 .collect();
-            let failures = judge(&sockets, &ports, args.listen.listen);
+            let failures = judge(&sockets, &ports, *listen);
             let said = format!("{by_code}; process {pid} has {}", counted(sockets.len(), "TCP socket"));
             let shown: Vec<String> = sockets.iter().map(|it| format!("{} → {}", it.local, it.remote)).collect();
-            Ok(Check::of(NAME, said, failures, json!({ "paths": paths, "sockets": shown })))
+            Check::of(NAME, said, failures, json!({ "paths": paths, "sockets": shown }))
         }
         Err(error) => {
             let why = format!(
                 "{by_code}; the files of process {pid} cannot be seen ({error}): verify as the same user, or as root"
             );
-            Ok(Check::not_seen(NAME, why, json!({ "paths": paths })))
+            Check::not_seen(NAME, why, json!({ "paths": paths }))
         }
     }
-}
-
-/// The control host, where the process is an agent.
-fn control(args: &VerifyArgs) -> Result<Option<Url>, Failure> {
-    let url = args.url.as_deref().filter(|_| args.agent);
-    url.map(|url| Url::parse(url).map_err(|error| Failure::Configuration(format!("--url {url}: {error}")))).transpose()
 }
 
 /// What an agent says to its control host, by the requests that the code knows.

@@ -26,6 +26,7 @@ use tokio::sync::watch;
 pub use self::buffer::{Buffer, DEFAULT_BUFFER_MIB};
 pub use self::meter::ForwardMeter;
 use self::progress::Progress;
+use crate::history::History;
 use crate::meters::StageMeter;
 use crate::stage::{StageError, StageLoop};
 use crate::watermark::Watermark;
@@ -97,7 +98,7 @@ impl Forwarder {
             self.stage_meter.reached(progress.position());
             self.meter.reached(progress.position());
             // Asked before the bus is: what is committed between the two has a later time than this.
-            let reached = self.watermark.reached(self.clock.now());
+            let reached = self.watermark.reached(self.clock.now(), History::of(&*self.bus).name());
             let read = batch::read(&*self.bus, &progress, reached, self.clock.now()).await?;
             let Some(read) = read else {
                 if stage.is_shut_down() {

@@ -14,8 +14,8 @@ use orion_rules::{
 };
 use orion_sandbox::Plugin;
 
-use super::Generation;
 use super::shelf::Shelf;
+use super::{Generation, UNNUMBERED};
 use crate::logs::{LogPlan, folder_of};
 use crate::schedule::Slots;
 use crate::watcher::GroupPlan;
@@ -186,20 +186,19 @@ impl Accepted {
 
     /// The generation that all these files make together, for somebody who keeps no library: a replay.
     pub fn generation<'a>(files: impl IntoIterator<Item = &'a Self>) -> Generation {
-        const NUMBER: u64 = 1;
         let mut generation = Generation {
-            number: NUMBER,
+            number: UNNUMBERED,
             groups: BTreeMap::new(),
             correlations: BTreeMap::new(),
             logs: BTreeMap::new(),
             ended_groups: Vec::new(),
         };
         for file in files {
-            let groups = file.group_plans(NUMBER).map(|plan| (plan.group.id.clone(), plan));
+            let groups = file.group_plans(UNNUMBERED).map(|plan| (plan.group.id.clone(), plan));
             generation.groups.extend(groups);
             let correlations = file.correlation_plans().map(|plan| (plan.correlation.id.clone(), plan));
             generation.correlations.extend(correlations);
-            let logs = file.log_plans(NUMBER).map(|plan| (plan.entry.id.clone(), plan));
+            let logs = file.log_plans(UNNUMBERED).map(|plan| (plan.entry.id.clone(), plan));
             generation.logs.extend(logs);
         }
         generation

@@ -75,6 +75,9 @@ impl LibrarySettings {
     }
 }
 
+/// The number of rules that no library keeps.
+const UNNUMBERED: u64 = 1;
+
 /// One accepted state of the whole set.
 #[derive(Clone, Default)]
 pub struct Generation {
@@ -88,6 +91,23 @@ pub struct Generation {
     pub logs: BTreeMap<String, LogPlan>,
     /// Groups that the generation before had and this one has not.
     pub ended_groups: Vec<String>,
+}
+
+impl Generation {
+    /// The same rules for somebody who goes through the past with them: nothing that their plugins do there counts as what they did live,
+    /// and the records say what they say of rules that never ran.
+    #[must_use]
+    pub fn apart(&self) -> Self {
+        let mut apart = Self { number: UNNUMBERED, ended_groups: Vec::new(), ..self.clone() };
+        for plan in apart.groups.values_mut() {
+            plan.generation = UNNUMBERED;
+            plan.plugins = plan.plugins.iter().map(Plugin::apart).collect();
+        }
+        for plan in apart.correlations.values_mut() {
+            plan.plugin = plan.plugin.apart();
+        }
+        apart
+    }
 }
 
 /// What could not be done about the library as a whole. Problems of single files are conditions, not errors.

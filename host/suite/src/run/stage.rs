@@ -1,42 +1,56 @@
 //! What a test plays on: a Prometheus of its own over its data, or what one answered before.
-//!
-//! Each test has its own, so that it begins at 1970 as promtool has it, where `time()` counts from, and sees no other test's
-//! data. A Prometheus without data starts in a twentieth of a second.
 
 use std::sync::Mutex;
-use std::time::Duration;
 
 use async_trait::async_trait;
-use orion_lab::{LabError, Prometheus, ScrapeConfig, Written, WrittenSeries};
-use orion_model::{Frame, IdBuilder, Timestamp};
+use orion_model::{Frame, IdBuilder, Timestamp, Written, WrittenSeries};
 use orion_source::{AnswerLimits, Instants, QuerySession, Source, SourceError, decode, decode_range};
 
 use super::answers::{Answers, Question};
 use crate::suite::{InputEvent, SOURCE, Suite, Test, query_of_event};
 
+/// A Prometheus of a test's own, without data until the test writes some. An author's desk starts one; where Orion is deployed there is
+/// none, and what one answered before is read.
+pub trait Server: Send + Sync {
+    /// Takes series. They can be asked for when this returns.
+    fn write(&self, series: &[WrittenSeries]) -> Result<(), ServerError>;
+
+    /// The answer as Prometheus gives it over HTTP.
+    fn ask(&self, question: &Question) -> Result<String, ServerError>;
+}
+
+/// What such a server did not do.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    /// It is not there any more, so no other test can be played either.
+    #[error("{0}")]
+    Away(String),
+    /// It does not take these data, or this question.
+    #[error("{0}")]
+    Refused(String),
+}
+
 /// A test's data, and who answers questions about them.
 pub struct Stage {
     data: String,
-    prometheus: Option<Prometheus>,
+    server: Option<Box<dyn Server>>,
     start_millis: i64,
     events: Vec<InputEvent>,
     answers: Mutex<Answers>,
 }
 
 impl Stage {
-    /// A Prometheus over the data of a test. `made_of` is what else its answers depend on.
-    pub fn live(suite: &Suite, test: &Test, made_of: &[String]) -> Result<Self, LabError> {
-        let interval = Duration::from_millis(suite.interval_millis.unsigned_abs());
-        let prometheus = Prometheus::start(&ScrapeConfig::written(interval))?;
-        prometheus.write(&test.series)?;
-        Ok(Self { prometheus: Some(prometheus), ..Self::recorded(suite, test, made_of, Answers::default()) })
+    /// A server without data yet, over those of a test. `made_of` is what else its answers depend on.
+    pub fn live(suite: &Suite, test: &Test, made_of: &[String], server: Box<dyn Server>) -> Result<Self, ServerError> {
+        server.write(&test.series)?;
+        Ok(Self { server: Some(server), ..Self::recorded(suite, test, made_of, Answers::default()) })
     }
 
     /// What was answered before.
     pub fn recorded(suite: &Suite, test: &Test, made_of: &[String], answers: Answers) -> Self {
         Self {
             data: identity(suite, test, made_of),
-            prometheus: None,
+            server: None,
             start_millis: test.start_millis,
             events: test.input_events.clone(),
             answers: Mutex::new(answers),
@@ -44,13 +58,13 @@ impl Stage {
     }
 
     /// Writes more series; nothing to do where answers are known already.
-    pub fn write(&self, series: &[WrittenSeries]) -> Result<(), LabError> {
-        self.prometheus.as_ref().map_or(Ok(()), |prometheus| prometheus.write(series))
+    pub fn write(&self, series: &[WrittenSeries]) -> Result<(), ServerError> {
+        self.server.as_ref().map_or(Ok(()), |server| server.write(series))
     }
 
-    /// Whether a Prometheus answers, and not a recording.
+    /// Whether a server answers, and not a recording.
     pub fn is_live(&self) -> bool {
-        self.prometheus.is_some()
+        self.server.is_some()
     }
 
     /// Everything that was answered.
@@ -68,8 +82,8 @@ impl Stage {
         if let Some(body) = answers.get(&question) {
             return Ok(body.to_owned());
         }
-        let Some(prometheus) = &self.prometheus else { return Err(not_recorded(expr)) };
-        let body = ask(prometheus, &question).map_err(|why| unusable(&why))?;
+        let Some(server) = &self.server else { return Err(not_recorded(expr)) };
+        let body = server.ask(&question).map_err(|why| unusable(&why))?;
         answers.put(question, body.clone());
         Ok(body)
     }
@@ -93,29 +107,13 @@ fn series_of(values: &[String]) -> String {
     format!(r#"{{"metric":{{}},"values":[{}]}}"#, values.join(","))
 }
 
-fn ask(prometheus: &Prometheus, question: &Question) -> Result<String, LabError> {
-    let at = |millis: i64| Timestamp::from_millis(millis).as_prometheus();
-    let first = at(question.first);
-    let (_, body) = match question.range {
-        None => prometheus.ask("query", &[("query", &question.expr), ("time", &first)])?,
-        Some((step, count)) => {
-            let steps = i64::try_from(count.saturating_sub(1)).unwrap_or(i64::MAX);
-            let last = at(question.first.saturating_add(step.saturating_mul(steps)));
-            let step = at(step);
-            let range = [("query", &*question.expr), ("start", &first), ("end", &last), ("step", &step)];
-            prometheus.ask("query_range", &range)?
-        }
-    };
-    Ok(String::from_utf8_lossy(&body).into_owned())
-}
-
 fn not_recorded(expr: &str) -> SourceError {
     let why =
         format!("no answer to `{expr}` over these data is recorded: record again, with --record, where Prometheus is");
     SourceError::Misconfigured { name: SOURCE.to_owned(), why }
 }
 
-fn unusable(why: &LabError) -> SourceError {
+fn unusable(why: &ServerError) -> SourceError {
     SourceError::Misconfigured { name: SOURCE.to_owned(), why: why.to_string() }
 }
 

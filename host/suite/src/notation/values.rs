@@ -1,18 +1,15 @@
 //! The values of a series, item by item: `1`, `_`, `_x3`, `stale`, `5x2`, `1+2x3`, `10-1x4`.
 
-use orion_lab::Written;
+use orion_model::Written;
 
-/// A sample a second for a year; more comes from a slip of the hand.
-const MAX_VALUES: usize = 32_000_000;
-
-/// The values in order; `None` where there is no sample.
-pub fn values(text: &str) -> Result<Vec<Option<Written>>, String> {
+/// The values in order, `most` of them; `None` where there is no sample. More comes from a slip of the hand.
+pub fn values(text: &str, most: usize) -> Result<Vec<Option<Written>>, String> {
     if text.contains("{{") {
         return Err("native histograms (`{{…}}`) are not supported: write the buckets as series".to_owned());
     }
     let mut values = Vec::new();
     for item in text.split_whitespace() {
-        values.extend(expand(item, MAX_VALUES - values.len())?);
+        values.extend(expand(item, most.saturating_sub(values.len()))?);
     }
     Ok(values)
 }
@@ -50,7 +47,7 @@ fn expand(item: &str, room: usize) -> Result<Vec<Option<Written>>, String> {
 fn times(item: &str, count: &str, room: usize) -> Result<usize, String> {
     let count: usize = count.parse().map_err(|_| format!("`{item}`: `{count}` is no count"))?;
     if count > room {
-        return Err(format!("`{item}` makes more than {MAX_VALUES} values"));
+        return Err(format!("`{item}` makes more values than the {room} that there is room for"));
     }
     Ok(count)
 }
@@ -96,13 +93,15 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    const MOST: usize = 32_000_000;
+
     fn read(text: &str) -> String {
         let shown = |value: Option<Written>| match value {
             None => "_".to_owned(),
             Some(Written::Stale) => "stale".to_owned(),
             Some(Written::Value(value)) => value.to_string(),
         };
-        match values(text) {
+        match values(text, MOST) {
             Ok(values) => values.into_iter().map(shown).collect::<Vec<_>>().join(" "),
             Err(why) => why,
         }
@@ -129,7 +128,7 @@ mod tests {
         assert_eq!(read("1x-2"), "`1x-2`: `-2` is no count");
         assert_eq!(read("stalex2"), "`stalex2` is no value");
         assert_eq!(read("--1"), "`--1` is no value");
-        assert_eq!(read("0x99999999999"), "`0x99999999999` makes more than 32000000 values");
+        assert_eq!(read("0x99999999999"), "`0x99999999999` makes more values than the 31999999 that there is room for");
         assert!(read("{{schema:1 sum:2}}").contains("native histograms"));
         assert_eq!(read("1e"), "`1e`: `x` and a count are expected");
     }
@@ -138,7 +137,7 @@ mod tests {
         #[test]
         fn a_run_is_its_steps_one_by_one(first in -1e6_f64..1e6, step in -1e3_f64..1e3, count in 0_usize..50) {
             let sign = if step < 0.0 { "" } else { "+" };
-            let got = values(&format!("{first}{sign}{step}x{count}")).unwrap();
+            let got = values(&format!("{first}{sign}{step}x{count}"), MOST).unwrap();
             let mut want = first;
             prop_assert_eq!(got.len(), count + 1);
             for value in got {
@@ -149,7 +148,7 @@ mod tests {
 
         #[test]
         fn no_text_breaks_it(text in "[-+x_ .0-9eInfNatle{]{0,20}") {
-            let _ = values(&text);
+            let _ = values(&text, MOST);
         }
     }
 }

@@ -2,8 +2,7 @@
 
 use std::path::Path;
 
-use orion_lab::WrittenSeries;
-use orion_model::Labels;
+use orion_model::{Labels, WrittenSeries};
 
 use super::expected::{Expected, Kind, Wanted};
 use super::{AlertCase, ExpectedAlert, InputEvent, SampleCase, Suite, Test};
@@ -34,12 +33,31 @@ const DEFAULT_INTERVAL_MILLIS: i64 = 60_000;
 /// Samples of all series of a test: a hundred series, a sample a minute, for half a year.
 const MAX_SAMPLES: usize = 32_000_000;
 
+/// How much one test may have.
+#[derive(Clone, Copy, Debug)]
+pub struct TestLimits {
+    /// Samples of all its series.
+    pub samples: usize,
+    /// Samples of all tests of the file.
+    pub samples_of_file: usize,
+    /// Instants at which it is evaluated.
+    pub instants: i64,
+}
+
+/// What an author's own machine may be made to do.
+const AT_A_DESK: TestLimits = TestLimits { samples: MAX_SAMPLES, samples_of_file: usize::MAX, instants: i64::MAX };
+
 /// Reads a test file. The error is a report for a person.
 pub fn read(path: &Path, text: &str) -> Result<Suite, String> {
+    read_within(path, text, AT_A_DESK)
+}
+
+/// The same of a text of others.
+pub fn read_within(path: &Path, text: &str, limits: TestLimits) -> Result<Suite, String> {
     let mut page = Page::new(path.display().to_string(), text);
     let suite = match parse(text) {
         Ok(documents) => match documents.first() {
-            Some(root) => suite(&mut page, path, root),
+            Some(root) => suite(&mut page, path, root, limits),
             None => {
                 page.wrong(&(0..0), "this file holds no tests", None);
                 None
@@ -56,7 +74,7 @@ pub fn read(path: &Path, text: &str) -> Result<Suite, String> {
     }
 }
 
-fn suite(page: &mut Page<'_>, path: &Path, root: &Node) -> Option<Suite> {
+fn suite(page: &mut Page<'_>, path: &Path, root: &Node, mut limits: TestLimits) -> Option<Suite> {
     let fields = page.fields(root, "a test file", &FILE_KEYS)?;
     let interval = page.duration(&fields, "evaluation_interval").filter(|millis| *millis > 0);
     let interval_millis = interval.unwrap_or(DEFAULT_INTERVAL_MILLIS);
@@ -65,7 +83,8 @@ fn suite(page: &mut Page<'_>, path: &Path, root: &Node) -> Option<Suite> {
     if let (Some((_, name)), Some(node)) = (repeated, fields.get("group_eval_order")) {
         page.wrong(&node.bytes, format!("the group `{name}` stands twice"), None);
     }
-    let tests = page.list(&fields, "tests").iter().filter_map(|node| test(page, node, interval_millis)).collect();
+    let tests =
+        page.list(&fields, "tests").iter().filter_map(|node| test(page, node, interval_millis, &mut limits)).collect();
     Some(Suite {
         path: path.to_owned(),
         rule_files: page.text_list(&fields, "rule_files").into_iter().map(str::to_owned).collect(),
@@ -76,7 +95,7 @@ fn suite(page: &mut Page<'_>, path: &Path, root: &Node) -> Option<Suite> {
     })
 }
 
-fn test(page: &mut Page<'_>, node: &Node, interval_millis: i64) -> Option<Test> {
+fn test(page: &mut Page<'_>, node: &Node, interval_millis: i64, limits: &mut TestLimits) -> Option<Test> {
     let fields = page.fields(node, "a test", &TEST_KEYS)?;
     let start_millis = start(page, &fields, interval_millis);
     let step = page.duration(&fields, "interval").filter(|millis| *millis > 0).unwrap_or(interval_millis);
@@ -95,11 +114,17 @@ fn test(page: &mut Page<'_>, node: &Node, interval_millis: i64) -> Option<Test> 
         let of_records = records.iter().flat_map(|(_, expected)| expected).filter_map(|expected| expected.at_millis);
         of_alerts.chain(of_samples).chain(of_events).chain(of_records).max().unwrap_or(0)
     });
+    if lasts_millis / interval_millis >= limits.instants {
+        let what =
+            format!("this test has more than {} instants: let it end earlier, or evaluate less often", limits.instants);
+        page.wrong(&node.bytes, what, None);
+        return None;
+    }
     Some(Test {
         name: page.text(&fields, "name").map(str::to_owned),
         line: page.line(node.bytes.start),
         start_millis,
-        series: series(page, &fields, start_millis, step),
+        series: series(page, &fields, start_millis, step, limits),
         input_events,
         has_externals: fields.get("external_labels").or(fields.get("external_url")).is_some(),
         lasts_millis,
@@ -127,13 +152,20 @@ fn start(page: &mut Page<'_>, fields: &Fields<'_>, interval_millis: i64) -> i64 
     start
 }
 
-fn series(page: &mut Page<'_>, fields: &Fields<'_>, start: i64, step: i64) -> Vec<WrittenSeries> {
-    let mut room = MAX_SAMPLES;
+fn series(
+    page: &mut Page<'_>,
+    fields: &Fields<'_>,
+    start: i64,
+    step: i64,
+    limits: &mut TestLimits,
+) -> Vec<WrittenSeries> {
+    let most = limits.samples.min(limits.samples_of_file);
+    let mut room = most;
     let mut all = Vec::new();
     for node in page.list(fields, "input_series") {
         let Some(item) = page.fields(node, "a series", &["series", "values"]) else { continue };
         let labels = page.needed(&item, "series", "a series").map(notation::metric);
-        let values = page.text(&item, "values").map_or(Ok(Vec::new()), notation::values);
+        let values = page.text(&item, "values").map_or(Ok(Vec::new()), |text| notation::values(text, most));
         let (labels, values) = match (labels, values) {
             (Some(Ok(labels)), Ok(values)) => (labels, values),
             (labels, values) => {
@@ -148,7 +180,7 @@ fn series(page: &mut Page<'_>, fields: &Fields<'_>, start: i64, step: i64) -> Ve
             }
         };
         let Some(left) = room.checked_sub(values.len()) else {
-            page.wrong(&item.bytes, format!("the series of a test have more than {MAX_SAMPLES} samples"), None);
+            page.wrong(&item.bytes, format!("the series of a test have more than {most} samples"), None);
             break;
         };
         room = left;
@@ -156,6 +188,7 @@ fn series(page: &mut Page<'_>, fields: &Fields<'_>, start: i64, step: i64) -> Ve
         let samples = (0..).zip(values).filter_map(|(k, value)| Some((at(k), value?))).collect();
         all.push(WrittenSeries { labels: pairs(&labels), samples });
     }
+    limits.samples_of_file = limits.samples_of_file.saturating_sub(most - room);
     all
 }
 
@@ -261,7 +294,7 @@ fn expected(page: &mut Page<'_>, node: &Node, kind: Kind) -> Option<Expected> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use orion_lab::Written;
+    use orion_model::Written;
 
     fn read_text(text: &str) -> Result<Suite, String> {
         read(Path::new("t.yaml"), text)
@@ -306,6 +339,19 @@ mod tests {
         assert_eq!(test.records[0], (Kind::Event, Vec::new()));
         assert_eq!(test.records[1].1[0].shown(), "{ at: 1m, status: opened, key: { a: b } }");
         assert_eq!(test.expectations(), 2);
+    }
+
+    #[test]
+    fn a_text_of_others_has_limits() {
+        let limits = TestLimits { samples: 3, samples_of_file: 5, instants: 10 };
+        let read = |text: &str| read_within(Path::new("t.yaml"), text, limits);
+        let test = |values: &str, until: &str| {
+            format!("- {{until: {until}, input_series: [{{series: x, values: '{values}'}}]}}\n")
+        };
+        assert!(read(&format!("tests:\n{}{}", test("0x2", "9m"), test("0x1", "9m"))).is_ok());
+        for wrong in [test("0x3", "1m"), test("0x2", "10m"), format!("{}{}", test("0x2", "1m"), test("0x2", "1m"))] {
+            assert!(read(&format!("tests:\n{wrong}")).unwrap_err().contains(" more "), "{wrong}");
+        }
     }
 
     #[test]

@@ -9,28 +9,26 @@ mod stage;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use orion_lab::{LabError, Written};
-use orion_model::Timestamp;
+use orion_model::{Timestamp, Written, WrittenSeries};
 use orion_pipeline::library::{Accepted, Generation};
 use orion_pipeline::replay::{Pace, Replay, ReplayError, ReplaySettings};
 use orion_pipeline::watcher::GroupPlan;
 use orion_source::{QuerySession, Source};
 
-pub use answers::Answers;
+pub use answers::{Answers, Question};
 pub use judge::{Mismatch, judge};
 pub use observed::{Observed, Record, is_input};
 pub use recordings::RecordingRuleError;
-pub use stage::Stage;
+pub use stage::{Server, ServerError, Stage};
 
-use crate::mutants::Mutant;
 use crate::suite::{LoadedRules, RecordingRule, Rules, SOURCE, SampleCase, Suite, Test, needed, words};
 
 /// Why a test cannot be played to its end.
 #[derive(Debug, thiserror::Error)]
 pub enum PlayError {
-    /// No Prometheus, or it does not take the data.
+    /// The server is away, or does not take the data.
     #[error(transparent)]
-    Lab(#[from] LabError),
+    Server(#[from] ServerError),
     /// A recording rule fails.
     #[error(transparent)]
     Recording(#[from] RecordingRuleError),
@@ -78,7 +76,8 @@ impl<'a> Play<'a> {
         recorded.chain(alerts).collect()
     }
 
-    fn alerts_are_read(&self) -> bool {
+    /// Whether queries see what rules made: each version of the rules needs a server of its own then.
+    pub fn alerts_are_read(&self) -> bool {
         let mut rules = self.generation.groups.values().flat_map(|plan| &plan.group.rules);
         self.reads_alerts || rules.any(|rule| reads_alerts(&rule.expr))
     }
@@ -88,22 +87,14 @@ impl<'a> Play<'a> {
         &self.generation
     }
 
-    /// Whether the test finds nothing wrong with a change of its rules.
-    pub async fn accepts(&self, mutant: &Mutant, stage: &Arc<Stage>) -> Result<bool, PlayError> {
-        let Some(generation) = mutant.apply(&self.generation) else { return Ok(true) };
-        let changed = Self { generation, recordings: self.recordings.clone(), ..*self };
-        // Where queries see what rules made, each version of the rules needs a Prometheus of its own.
-        let own = match self.alerts_are_read() && stage.is_live() {
-            true => Some(changed.set_stage().await?),
-            false => None,
-        };
-        let (_, mismatches) = changed.play(own.as_ref().unwrap_or(stage)).await?;
-        Ok(mismatches.is_empty())
+    /// The same test with other rules in the place of its own.
+    pub fn with(&self, generation: Generation) -> Self {
+        Self { generation, recordings: self.recordings.clone(), ..*self }
     }
 
-    /// A Prometheus with the data of the test and what recording rules make of them.
-    pub async fn set_stage(&self) -> Result<Arc<Stage>, PlayError> {
-        let stage = Arc::new(Stage::live(self.suite, self.test, &self.made_of())?);
+    /// A server with the data of the test and what recording rules make of them.
+    pub async fn set_stage(&self, server: Box<dyn Server>) -> Result<Arc<Stage>, PlayError> {
+        let stage = Arc::new(Stage::live(self.suite, self.test, &self.made_of(), server)?);
         recordings::evaluate(&self.recordings, self.instants(), &stage).await?;
         Ok(stage)
     }
@@ -185,7 +176,7 @@ fn without_readers(generation: &Generation) -> Generation {
 }
 
 /// `ALERTS` and `ALERTS_FOR_STATE` as Prometheus writes them.
-fn series_of_alerts(observed: &Observed, of_rule: impl Fn(&str) -> bool) -> Vec<orion_lab::WrittenSeries> {
+fn series_of_alerts(observed: &Observed, of_rule: impl Fn(&str) -> bool) -> Vec<WrittenSeries> {
     let mut series: BTreeMap<orion_model::Labels, Vec<(i64, Written)>> = BTreeMap::new();
     let mut present: BTreeMap<orion_model::Labels, f64> = BTreeMap::new();
     for (instant, alerts) in observed.alerts() {

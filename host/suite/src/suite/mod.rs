@@ -10,11 +10,10 @@ mod rules;
 
 use std::path::PathBuf;
 
-use orion_lab::WrittenSeries;
-use orion_model::Labels;
+use orion_model::{Labels, WrittenSeries};
 
 pub use expected::{Expected, Kind, Wanted};
-pub use read::read;
+pub use read::{TestLimits, read, read_within};
 pub use recording::{RecordingRule, needed, words};
 pub use rules::{INPUT_EVENTS, LoadedRules, Rules, query_of_event};
 

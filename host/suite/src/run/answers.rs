@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{BufRead, BufReader, BufWriter, Write};
+use std::io::{BufRead, BufReader, BufWriter, Read, Write};
 use std::path::Path;
 
 use flate2::Compression;
@@ -67,16 +67,39 @@ impl Answers {
     pub fn read(path: &Path) -> Result<Self, String> {
         let failed = |why: &dyn std::fmt::Display| format!("{} cannot be read: {why}", path.display());
         let file = File::open(path).map_err(|why| failed(&why))?;
-        let mut lines = BufReader::new(GzDecoder::new(file)).lines();
-        let header = lines.next().transpose().map_err(|why| failed(&why))?.unwrap_or_default();
+        Self::of_lines(BufReader::new(GzDecoder::new(file))).map_err(|why| failed(&why))
+    }
+
+    /// The lines of such a file, which have so many bytes at most.
+    pub fn text_of(path: &Path, most: usize) -> Result<String, String> {
+        let failed = |why: &dyn std::fmt::Display| format!("{} cannot be read: {why}", path.display());
+        let file = File::open(path).map_err(|why| failed(&why))?;
+        let mut text = String::new();
+        // A small file may unpack to a large one: one byte more than is taken tells.
+        let room = u64::try_from(most).unwrap_or(u64::MAX).saturating_add(1);
+        GzDecoder::new(file).take(room).read_to_string(&mut text).map_err(|why| failed(&why))?;
+        match text.len() > most {
+            true => Err(failed(&format!("it unpacks to more than {most} bytes, the most that is taken"))),
+            false => Ok(text),
+        }
+    }
+
+    /// Reads such lines.
+    pub fn of_text(text: &str) -> Result<Self, String> {
+        Self::of_lines(text.as_bytes())
+    }
+
+    fn of_lines(lines: impl BufRead) -> Result<Self, String> {
+        let mut lines = lines.lines();
+        let header = lines.next().transpose().map_err(|why| why.to_string())?.unwrap_or_default();
         match serde_json::from_str(&header) {
             Ok(Header { orion_test_answers: FORMAT }) => {}
-            _ => return Err(failed(&"it holds no answers that `orion-kit test --record` wrote")),
+            _ => return Err("it holds no answers that `orion-kit test --record` wrote".to_owned()),
         }
         let mut answers = Self::default();
         for line in lines {
-            let line = line.map_err(|why| failed(&why))?;
-            let Line { question, body } = serde_json::from_str(&line).map_err(|why| failed(&why))?;
+            let line = line.map_err(|why| why.to_string())?;
+            let Line { question, body } = serde_json::from_str(&line).map_err(|why| why.to_string())?;
             answers.put(question, body);
         }
         Ok(answers)
@@ -115,6 +138,9 @@ mod tests {
         answers.put(question("up", Some((60_000, 3))), "{}".into());
         answers.write(&path).unwrap();
         assert_eq!(Answers::read(&path).unwrap().0, answers.0);
+        let text = Answers::text_of(&path, 1_000).unwrap();
+        assert_eq!(Answers::of_text(&text).unwrap().0, answers.0);
+        assert!(Answers::text_of(&path, text.len() - 1).unwrap_err().contains("more than"));
         std::fs::write(&path, "x").unwrap();
         assert!(Answers::read(&path).unwrap_err().contains("cannot be read"));
     }

@@ -1,13 +1,10 @@
 //! The rule files of a suite, judged as Orion judges them before it runs them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use orion_pipeline::library::{Accepted, Defaults, Generation, Shelf, StandardPlugin, check, read_rule_file};
+use orion_pipeline::library::{Accepted, Defaults, Generation, Shelf, check, read_rule_file};
 use orion_rules::{Diagnostic, Level, render};
-use orion_sandbox::{Limits, Sandbox, Settings};
-use orion_trust::Gate;
 
 use super::recording::{self, RecordingRule};
 use super::{InputEvent, SOURCE, Suite};
@@ -22,6 +19,13 @@ pub const INPUT_EVENTS: &str = "input_events";
 pub struct Rules {
     shelf: Shelf,
     defaults: Defaults,
+}
+
+/// The text of one rule file: as what it is judged, and as what it is shown where it is refused.
+struct RuleText {
+    name: String,
+    shown: String,
+    text: String,
 }
 
 /// Rule files that would run.
@@ -43,19 +47,10 @@ impl LoadedRules {
 }
 
 impl Rules {
-    /// With the standard plugins and those of a folder. Plugins are compiled once and kept in `cache_dir`.
-    pub fn new(plugins_dir: &Path, cache_dir: Option<PathBuf>) -> Result<Self, String> {
-        let settings = Settings { cache_dir, limits: Limits::default() };
-        let sandbox = Arc::new(Sandbox::new(settings).map_err(|error| error.to_string())?);
-        let standard = orion_standard_plugins::STANDARD.iter();
-        let standard: Vec<StandardPlugin> =
-            standard.map(|plugin| StandardPlugin { name: plugin.name, component: plugin.component }).collect();
-        let mut shelf = Shelf::of_standard(&sandbox, &standard)
-            .map_err(|(name, why)| format!("plugin `{name}` does not load: {why}"))?;
-        // Who may run on a deployment is no question at an author's desk.
-        shelf.add_folder(&sandbox, plugins_dir, &Gate::open())?;
+    /// With these plugins.
+    pub fn new(shelf: Shelf) -> Self {
         let sources = BTreeSet::from([SOURCE.to_owned()]);
-        Ok(Self { shelf, defaults: Defaults { interval_millis: DEFAULT_INTERVAL_MILLIS, sources, log_dirs: None } })
+        Self { shelf, defaults: Defaults { interval_millis: DEFAULT_INTERVAL_MILLIS, sources, log_dirs: None } }
     }
 
     /// The plugins that rules may name.
@@ -63,24 +58,51 @@ impl Rules {
         &self.shelf
     }
 
-    /// The rule files of a suite. The error is a report for a person.
+    /// The rule files of a suite, found beside it. The error is a report for a person.
     pub fn load(&self, suite: &Suite) -> Result<LoadedRules, String> {
-        let mut loaded = LoadedRules::default();
-        let mut paths = Vec::new();
+        let (mut paths, mut unmatched) = (Vec::new(), Vec::new());
         for pattern in &suite.rule_files {
             let found = matching(suite.path.parent().unwrap_or(Path::new("")), pattern)?;
             if found.is_empty() {
-                loaded.unmatched.push(pattern.clone());
+                unmatched.push(pattern.clone());
             }
             paths.extend(found);
         }
-        let mut refused = String::new();
+        let mut texts = Vec::new();
         for path in &paths {
             let text = read_rule_file(path).map_err(|why| format!("{} cannot be read: {why}\n", path.display()))?;
-            let checked = check(&name_of(path, &paths), &text, &self.shelf, &self.defaults);
+            texts.push(RuleText { name: name_of(path, &paths), shown: path.display().to_string(), text });
+        }
+        self.judge(texts, unmatched)
+    }
+
+    /// The same of texts by their names, in the place of files.
+    pub fn load_given(&self, suite: &Suite, given: &BTreeMap<String, String>) -> Result<LoadedRules, String> {
+        let (mut texts, mut unmatched) = (Vec::new(), Vec::new());
+        for pattern in &suite.rule_files {
+            let fits = glob::Pattern::new(pattern).map_err(|why| format!("`{pattern}` is no pattern: {why}\n"))?;
+            let found = given.iter().filter(|(name, _)| fits.matches(name));
+            let before = texts.len();
+            texts.extend(found.map(|(name, text)| RuleText {
+                name: name.clone(),
+                shown: name.clone(),
+                text: text.clone(),
+            }));
+            if texts.len() == before {
+                unmatched.push(pattern.clone());
+            }
+        }
+        self.judge(texts, unmatched)
+    }
+
+    fn judge(&self, texts: Vec<RuleText>, unmatched: Vec<String>) -> Result<LoadedRules, String> {
+        let mut loaded = LoadedRules { unmatched, ..LoadedRules::default() };
+        let mut refused = String::new();
+        for RuleText { name, shown, text } in texts {
+            let checked = check(&name, &text, &self.shelf, &self.defaults);
             match checked.accepted {
                 Some(accepted) => loaded.files.push(accepted),
-                None => refused.push_str(&errors(checked.diagnostics, &path.display().to_string(), &text)),
+                None => refused.push_str(&errors(checked.diagnostics, &shown, &text)),
             }
             loaded.recordings.extend(recording::of_text(&text));
         }

@@ -2,11 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use orion_lab::{LabError, Written, WrittenSeries};
-use orion_model::{Frame, Labels, SeriesTable, Timestamp};
+use orion_model::{Frame, Labels, SeriesTable, Timestamp, Written, WrittenSeries};
 use orion_source::{Instants, QuerySession, Source, SourceError};
 
-use super::stage::Stage;
+use super::stage::{ServerError, Stage};
 use crate::suite::{RecordingRule, words};
 
 /// Prometheus gives no more instants in one answer.
@@ -28,8 +27,8 @@ pub enum RecordingRuleError {
     Write {
         /// What it makes.
         record: String,
-        /// What the lab said.
-        why: LabError,
+        /// What the server said.
+        why: ServerError,
     },
 }
 
