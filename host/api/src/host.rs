@@ -2,11 +2,13 @@
 
 use std::net::IpAddr;
 use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use orion_bus::{BusError, Reader};
 use orion_metrics::Text;
-use orion_model::{Delivery, Mark, Marked, RecordId, Taken};
+use orion_model::{Delivery, Event, Looker, Mark, Marked, RecordId, SeriesAround, Taken};
 use serde_json::{Map, Value};
 use tokio::sync::watch;
 
@@ -35,8 +37,14 @@ pub trait Host: Send + Sync {
     /// whether there is another. May block.
     fn rules(&self, reader: &mut Reader, page: &RulePage) -> Result<Vec<Value>, BusError>;
 
+    /// The text of a rule file that runs, and of the version before; `None` when no file of this name runs.
+    fn rule_file(&self, name: &str) -> Option<Value>;
+
     /// Plugins that rules may name, and plugin files that are refused.
     fn plugins(&self) -> Vec<Value>;
+
+    /// What is held against the plugins of rules and correlations, in the order of these. May block.
+    fn quarantine(&self, reader: &mut Reader) -> Result<Vec<Value>, BusError>;
 
     /// Hosts of the deployment.
     async fn nodes(&self) -> Result<Vec<Value>, BusError>;
@@ -60,6 +68,10 @@ pub trait Host: Send + Sync {
     /// Records what a person thought of an incident, behind the mark that stood there before. It survives power loss when this
     /// returns.
     async fn record_mark(&self, mark: Mark, before: Option<RecordId>) -> Result<Marked, String>;
+
+    /// The series of an event around its moment, as its source remembers it now; or why there is none, in its `missing`. On failure,
+    /// how long until sources are asked again.
+    async fn series_around(&self, event: &Event, looker: Looker) -> Result<Arc<SeriesAround>, Duration>;
 
     /// What checks every line of the audit trail against the store.
     fn audit(&self) -> Audit;

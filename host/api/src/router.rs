@@ -10,10 +10,12 @@ use crate::console;
 use crate::desk::Desk;
 use crate::document::unless_known;
 use crate::problem::Problem;
-use crate::{deployment, health, hook, incidents, marks, metrics, openapi, records, stream};
+use crate::{
+    deployment, health, hook, incidents, marks, metrics, openapi, records, rule_files, series, sketch, stream,
+};
 
 /// All there is, each with the path as the description has it.
-fn routes() -> [(&'static str, MethodRouter<Arc<Desk>>); 21] {
+fn routes() -> [(&'static str, MethodRouter<Arc<Desk>>); 25] {
     [
         ("/-/healthy", get(health::live)),
         ("/-/ready", get(health::ready)),
@@ -25,10 +27,14 @@ fn routes() -> [(&'static str, MethodRouter<Arc<Desk>>); 21] {
         ("/api/v1/decisions", get(records::decisions)),
         ("/api/v1/incidents", get(incidents::list)),
         ("/api/v1/incidents/{id}", get(incidents::show)),
+        ("/api/v1/incidents/{id}/series", get(series::show)),
+        ("/api/v1/sparklines", get(sketch::show)),
         ("/api/v1/incidents/{id}/marks", post(marks::mark)),
         ("/api/v1/missed", post(marks::missed)),
         ("/api/v1/rules", get(deployment::rules)),
+        ("/api/v1/rule-files/{name}", get(rule_files::show)),
         ("/api/v1/plugins", get(deployment::plugins)),
+        ("/api/v1/quarantine", get(deployment::quarantine)),
         ("/api/v1/nodes", get(deployment::nodes)),
         ("/api/v1/partitions", get(deployment::partitions)),
         ("/api/v1/locks", get(deployment::locks)),

@@ -4,6 +4,7 @@
 //! each into an [`Event`]; a correlator says [`Change`]s about a group of events; the Guardian completes each into
 //! a revision of an [`Incident`]; the Brain answers with a [`Decision`]. Memory keeps the last three.
 
+mod around;
 mod decision;
 mod event;
 mod finding;
@@ -20,6 +21,7 @@ mod severity;
 mod text;
 mod time;
 
+pub use around::{Bound, Looker, SeriesAround};
 pub use decision::{AutonomyLevel, Decision, DecisionType, UnknownAutonomyLevel};
 pub use event::{Event, Evidence, Status};
 pub use finding::{Change, ChangeKind, Field, Finding, Scalar};

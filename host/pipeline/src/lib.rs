@@ -7,6 +7,7 @@
 
 mod access;
 pub mod archive;
+pub mod around;
 pub mod aside;
 pub mod attestation;
 pub mod brain;
@@ -26,6 +27,7 @@ pub mod meters;
 pub mod observer;
 pub mod outside;
 mod plugin_state;
+pub mod quarantine;
 pub mod replay;
 pub mod schedule;
 mod shared_labels;
@@ -33,7 +35,7 @@ pub mod shares;
 pub mod snapshot;
 mod stage;
 pub mod store_watch;
-mod supervision;
+pub mod supervision;
 pub mod watcher;
 mod watermark;
 mod workers;

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use orion_metrics::{FamilyType, Text};
-use orion_model::{Mark, Marked, RecordId, Timestamp};
+use orion_model::{Event, Looker, Mark, Marked, RecordId, SeriesAround, Timestamp};
 use orion_sandbox::Plugin;
 use tokio::sync::{Mutex, watch};
 
 pub use crate::access::AccessError;
 use crate::access::record_lock_out;
-use crate::library::Generation;
+use crate::around::{Arounds, Busy};
+use crate::library::{Before, Generation};
 use crate::marks::{MarkError, record_mark};
 use crate::meters::Meters;
 use crate::store_watch::StoreWatch;
@@ -25,6 +26,7 @@ pub struct Observer {
     pub(crate) files: watch::Receiver<Arc<Files>>,
     pub(crate) lock_outs: Arc<Mutex<()>>,
     pub(crate) marks: Arc<Mutex<()>>,
+    pub(crate) arounds: Arc<Arounds>,
 }
 
 /// The rule and plugin files as they were last looked at.
@@ -32,8 +34,19 @@ pub struct Observer {
 pub struct Files {
     /// Those that are refused, each with the reason; their last good versions run.
     pub refused: BTreeMap<String, String>,
+    /// The rule files that run, as they run: of one that is refused its last good version.
+    pub rules: BTreeMap<String, RuleText>,
     /// The plugins that rules may name, those that were never compiled aside.
     pub plugins: Vec<ShelvedPlugin>,
+}
+
+/// The text of a rule file.
+#[derive(Clone, Debug)]
+pub struct RuleText {
+    /// As it runs.
+    pub text: Arc<str>,
+    /// The version before.
+    pub before: Option<Arc<Before>>,
 }
 
 /// A plugin that rules may name.
@@ -89,6 +102,11 @@ impl Observer {
         // One at a time: each counts from the one before.
         let _turn = self.marks.lock().await;
         record_mark(&*self.store, mark, before, self.now(), self.generation().number).await
+    }
+
+    /// The series of an event around its moment, as its source remembers it now.
+    pub async fn series_around(&self, event: &Event, looker: Looker) -> Result<Arc<SeriesAround>, Busy> {
+        self.arounds.of(event, &self.generation(), looker).await
     }
 
     /// The numbers.

@@ -118,7 +118,7 @@ fn judge_together(checked: &mut [(&Path, Checked)], is_whole: bool, shelf: &Shel
             continue;
         }
         checked.diagnostics = with_set(std::mem::take(&mut checked.diagnostics), said);
-        let text = checked.accepted.as_ref().map_or("", |accepted| accepted.text.as_str());
+        let text = checked.accepted.as_ref().map_or("", |accepted| &*accepted.text);
         checked.report = render(&checked.diagnostics, &path.display().to_string(), text, false);
     }
 }

@@ -21,6 +21,7 @@ use self::groups::Groups;
 use self::logs::Logs;
 use self::stages::{StageContext, Stages};
 use crate::archive::ArchiveSettings;
+use crate::around::Arounds;
 use crate::attestation::{Attestation, AttestationError};
 use crate::library::{FolderWatch, Generation, Library, LibraryError, LibrarySettings, SETTLE_MILLIS};
 use crate::logs::{LogContext, MAX_OPEN_FILES};
@@ -191,6 +192,7 @@ impl Engine {
             files: self.files.subscribe(),
             lock_outs: Arc::default(),
             marks: Arc::default(),
+            arounds: Arc::new(Arounds::new(self.context.clone())),
         }
     }
 

@@ -33,7 +33,7 @@ pub struct Accepted {
     /// The file.
     pub file: RuleFile,
     /// Its text, to be kept as last good.
-    pub text: String,
+    pub text: Arc<str>,
     groups: Vec<(Arc<Group>, Vec<Plugin>)>,
     correlations: Vec<CorrelationPlan>,
     default_interval_millis: i64,
@@ -117,7 +117,7 @@ impl Accepted {
             return Err(problems);
         }
         let default_interval_millis = defaults.interval_millis;
-        Ok(Self { file, text: text.to_owned(), groups, correlations, default_interval_millis })
+        Ok(Self { file, text: text.into(), groups, correlations, default_interval_millis })
     }
 
     /// Whether any of its rules or correlations runs on this plugin.
