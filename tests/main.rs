@@ -61,6 +61,8 @@ mod the_host_is_asked_over_http;
 mod the_past_is_replayed;
 mod the_process_confines_itself;
 mod top_shows_what_runs;
+#[cfg(feature = "otlp")]
+mod traces_are_sent;
 mod webhooks_are_kept;
 mod what_is_absent_is_found;
 mod what_is_deployed_is_sound;

@@ -39,3 +39,7 @@ pub mod supervision;
 pub mod watcher;
 mod watermark;
 mod workers;
+
+/// The target of the spans of evaluations, queries, commits and steps of stages: for whoever traces what Orion does. They say names of
+/// groups and owners and how many records there were, and nothing of what is observed.
+pub const TRACED: &str = "orion::stage";

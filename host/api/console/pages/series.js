@@ -39,6 +39,7 @@ function shown(told, event, events) {
   return [
     fitted((width) => seriesOver(label, width, { from, to, step: told.step_millis, samples, bounds, marks })),
     h('p', { class: 'dim' }, 'Line: ', h('code', null, told.expr), '. Full dots: it fired. Hollow: it was over. ', bounds.length > 0 && 'Dashed: where it begins to fire. ',
+      /[<>=]=?\s*[-+.\d]+\s*$/.test(told.expr) && 'Asked as the rule asks, so there are samples only while it fires. ',
       told.others > 0 && `${told.others} other series are in the answer. `, 'It is what the source says now, and no record. ', page),
     h('details', null, h('summary', null, 'As a table'),
       facts([['From', timeOf(told.from)], ['To', timeOf(told.to)], ['Series', labels(told.labels)]]),

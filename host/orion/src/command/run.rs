@@ -13,9 +13,10 @@ use crate::confinement;
 use crate::serving::Serving;
 use crate::setup::{self, Hangups, Pipeline, Plan, Signals};
 use crate::source::{LOKI, PROMETHEUS, Sources};
+use crate::telemetry::Telemetry;
 
 /// Runs until SIGTERM or SIGINT. SIGHUP has it look at rules and plugins at once.
-pub fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
+pub fn run(args: &RunArgs, telemetry: Telemetry) -> Result<ExitCode, Failure> {
     let prometheus = args.watch.prometheus.source(args.watch.prometheus_timeout)?;
     let loki = args.watch.loki.source(args.watch.loki_timeout)?;
     let asked = std::iter::once(prometheus.destination()).chain(loki.as_ref().map(|loki| loki.destination()));
@@ -24,7 +25,8 @@ pub fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
     let archive = args.keep.settings()?;
     let redis = args.deployment.settings(&args.data.data)?;
     let hooks = args.hooks.read(args.listen.listen)?;
-    let destinations: Vec<Destination> = asked.chain(destinations(redis.as_ref())).collect();
+    let destinations: Vec<Destination> =
+        asked.chain(destinations(redis.as_ref())).chain(telemetry.destination()).collect();
     let (listener, access) = args.access.open(args.listen.listen)?;
     // No thread runs yet: on most kernels one that did would stay as it is.
     let attestation = confinement::confine(
@@ -58,6 +60,7 @@ pub fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
             "Orion observes; people act"
         );
         confinement::say(&attestation);
+        let traces = telemetry.start();
         let serving = Serving::start(listener, access, hooks, plan.clock.clone())?;
         let pipeline = Pipeline::start(plan).await?;
         serving.speak_for(&pipeline, &attestation);
@@ -69,7 +72,9 @@ pub fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
             }
             serving.end().await;
         };
-        setup::close(pipeline.run_until(end).await?)
+        let bus = pipeline.run_until(end).await;
+        traces.end().await;
+        setup::close(bus?)
     })?;
     Ok(ExitCode::SUCCESS)
 }

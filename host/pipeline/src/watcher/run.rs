@@ -18,6 +18,7 @@ use super::health::{HealthError, Report, SourceHealth};
 use super::overtaken::{Overtaken, Step};
 use super::plan::GroupPlan;
 use super::seat::Effort;
+use crate::TRACED;
 use crate::clock::sleep_towards;
 use crate::draft::NotWritable;
 use crate::meters::{Evaluation, Meters};
@@ -274,6 +275,10 @@ impl Run<'_> {
         self.evaluate(group, step, Which::Some(changed), edit).await
     }
 
+    #[tracing::instrument(
+        target = TRACED, level = "debug", name = "evaluation", skip_all,
+        fields(group = %group.plan().group.id, instant = %step.instant)
+    )]
     async fn evaluate(
         &self,
         mut group: Box<Group>,
@@ -409,6 +414,7 @@ struct Asked {
     took: Duration,
 }
 
+#[tracing::instrument(target = TRACED, level = "debug", name = "query", skip_all, fields(source = source.name()))]
 async fn ask_one(
     source: &dyn Source,
     places: &Semaphore,
