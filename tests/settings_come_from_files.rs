@@ -145,3 +145,12 @@ fn a_file_to_begin_with_is_made_once_and_changes_nothing() {
     let there = String::from_utf8(deployment.orion(&["config", "path", "--output", "ndjson"]).stdout).unwrap();
     assert!(there.ends_with("{\"path\":\"orion.yaml\",\"exists\":true}\n"), "{there}");
 }
+
+#[test]
+#[cfg(not(feature = "otlp"))]
+fn a_build_that_sends_nothing_says_so_to_who_asks_it_to() {
+    let output = deployment().orion_with(&["run"], &[("ORION_OTLP__ENDPOINT", "http://collector:4318")]);
+    assert_eq!(output.status.code(), Some(3));
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("this build sends nothing to anybody") && said.contains("--features otlp"), "{said}");
+}

@@ -1,10 +1,8 @@
 //! People read the console in a real browser: live, on a desk and on a phone, in the light and in the dark, behind a proxy, with ten
 //! thousand incidents; and whatever a label says is text.
-#![expect(clippy::disallowed_types, reason = "the browser is a program; none of this is deployed")]
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use orion_bus::{Bus, Commit, NewRecord, RecordKind, SqliteBus};
 use orion_lab::{Answered, AnsweringServer, Question};
@@ -12,7 +10,8 @@ use orion_model::{IdBuilder, Timestamp};
 use serde_json::json;
 
 use crate::support::asked::{ask, get};
-use crate::support::{Deployment, Running, TARGETS, toolchains};
+use crate::support::browser::read;
+use crate::support::{Deployment, Running, TARGETS};
 
 /// Text that runs where it is taken for markup.
 const SCRIPT: &str = "<script>globalThis.hit=1</script>";
@@ -45,6 +44,9 @@ fn world(question: &Question) -> Vec<Answered> {
     match question.expr.as_str() {
         "load > 1" => vec![(labels(IMAGE), 3.0)],
         "up == 0" if question.at_millis / TURN_MILLIS % 2 == 0 => vec![(labels(SCRIPT), 0.0)],
+        // What is looked at around an event.
+        "load" => vec![(labels(IMAGE), 3.0)],
+        "up" => vec![(labels(SCRIPT), (question.at_millis / TURN_MILLIS % 2) as f64)],
         _ => Vec::new(),
     }
 }
@@ -75,20 +77,6 @@ impl Scene {
         assert!(self.orion.terminate().success());
         self.deployment.check_promises();
     }
-}
-
-/// Has a browser read the console.
-fn read(story: &str, address: SocketAddr, arguments: &[&str]) {
-    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests");
-    let output = toolchains::give(&mut Command::new("node"))
-        .arg(tests.join("browser/console.mjs"))
-        .args([story, &format!("http://{address}")])
-        .args(arguments)
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{story}: {said}\n{}", String::from_utf8_lossy(&output.stderr));
-    println!("{said}");
 }
 
 #[test]

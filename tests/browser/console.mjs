@@ -191,6 +191,80 @@ async function guarded(browser, base, token) {
   });
 }
 
-const stories = { live, looks, crowd, proxied, guarded };
+/** A rule as it is written, and an edit that is refused. */
+async function source(browser, base) {
+  for (const [name, look] of [LOOKS[0], LOOKS[3]]) {
+    await withPage(browser, base, look, async (page) => {
+      await page.goto(`${base}/console/?page=rule&id=a.yaml/g/Second`);
+      const text = page.getByRole('region', { name: 'Lines 5 to 10 of a.yaml' });
+      await text.getByText('<script>globalThis.hit=1</script>').waitFor();
+      const own = await text.locator('.own').allInnerTexts();
+      assert.deepEqual(own.map((line) => line.split(/\s+/)[0]), ['8', '9', '10']);
+      const changed = page.getByRole('region', { name: 'What the last edit changed in a.yaml' });
+      const lines = await changed.locator('.added code, .removed code').allTextContents();
+      assert.deepEqual(lines.map((line) => line.trim()), [
+        '- alert: Second #', '- alert: Second # <script>globalThis.hit=1</script>', 'with: { above: 1 }', 'with: { above: 2 }']);
+      await page.getByText('2 lines added, 2 removed').waitFor();
+      await page.getByText('All 10 lines of').click();
+      await page.getByRole('region', { name: 'All of a.yaml' }).waitFor();
+      const banner = await page.locator('#banner .refused').innerText();
+      for (const says of ['Generation 2 runs on', 'a.yaml:5:9', 'Its last good version runs']) assert(banner.includes(says), banner);
+      await page.getByText('What is shown here runs').waitFor();
+      await check(page, `${name}, source`);
+    });
+  }
+}
+
+/** The series behind an incident, and the line in its row. */
+async function series(browser, base, load, gone) {
+  for (const [name, look] of [LOOKS[1], LOOKS[2]]) {
+    await withPage(browser, base, look, async (page) => {
+      await page.goto(`${base}/console/`);
+      const row = page.locator(`.row[href*="${load}"]`);
+      await row.locator('.spark').waitFor();
+      assert.match(await row.innerText(), /Peak 7, fires > 2/);
+      await check(page, `${name}, sparklines`);
+      await row.click();
+      const drawing = page.getByRole('img', { name: /The series around .* samples, 1 events, fires > 2/ });
+      await drawing.waitFor();
+      assert.equal(await drawing.locator('.bound text').innerHTML(), '&gt; 2');
+      assert.equal(await drawing.locator('circle.point').count(), 1, 'where it fired');
+      assert((await drawing.locator('.series-line').getAttribute('d')).startsWith('M'));
+      const query = page.getByRole('link', { name: 'The query in Prometheus' });
+      assert.match(await query.getAttribute('href'), /^http:.*g0\.expr=load/);
+      assert.equal(await query.getAttribute('rel'), 'noreferrer noopener');
+      await page.getByText('As a table').first().click();
+      const table = page.getByRole('region', { name: /The series around/ });
+      await table.getByText('firing').waitFor();
+      assert(await table.locator('tbody tr').count() > 40);
+      await page.locator('.around .labels', { hasText: 'job=<script>globalThis.hit=1</script>' }).waitFor();
+      await check(page, `${name}, series`);
+      await page.goto(`${base}/console/?page=incident&id=${gone}`);
+      await page.getByRole('img', { name: /no bound/ }).waitFor();
+    });
+  }
+}
+
+/** A plugin that is left alone. */
+async function quarantine(browser, base) {
+  for (const [name, look] of [LOOKS[0], LOOKS[3]]) {
+    await withPage(browser, base, look, async (page) => {
+      await page.goto(`${base}/console/?page=plugins`);
+      const table = page.getByRole('region', { name: 'What is held against plugins' });
+      await table.getByText('quarantined until').waitFor();
+      const row = await table.locator('tbody tr').innerText();
+      for (const says of ['mixed.yaml/mixed/Trapping', 'mine', '2 of 3', 'trapped', 'inputs']) assert(row.includes(says), row);
+      await table.locator('summary').click();
+      await table.getByText('answer to load').first().waitFor();
+      const card = page.locator('.card', { has: page.getByRole('heading', { name: /^threshold/ }) });
+      await card.getByText('Certificate').click();
+      const ceilings = page.getByRole('region', { name: 'Ceilings of threshold' });
+      assert.match(await ceilings.innerText(), /64 MiB/);
+      await check(page, `${name}, quarantine`);
+    });
+  }
+}
+
+const stories = { live, looks, crowd, proxied, guarded, source, series, quarantine };
 const [story, base, ...given] = process.argv.slice(2);
 await withBrowser((browser) => stories[story](browser, base, ...given));

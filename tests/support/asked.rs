@@ -95,6 +95,18 @@ impl Deployment {
         address.unwrap()
     }
 
+    /// Where a demonstration serves, once it plays.
+    pub fn demonstrated_at(&self) -> SocketAddr {
+        let mut address = None;
+        self.wait_until("the demonstration to play", |it| {
+            let log = std::fs::read_to_string(it.path("orion.log")).unwrap_or_default();
+            let said = log.lines().find_map(|line| line.split("address=").nth(1)?.split(' ').next()?.parse().ok());
+            address = said.filter(|at| get(*at, "/api/v1/summary").status == 200);
+            address.is_some()
+        });
+        address.unwrap()
+    }
+
     /// The same, once it observes.
     pub fn served_ready_at(&self) -> SocketAddr {
         let address = self.served_at();

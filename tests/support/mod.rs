@@ -2,6 +2,7 @@
 #![expect(clippy::disallowed_types, reason = "these tests start the real binary; none of this is deployed")]
 
 pub mod asked;
+pub mod browser;
 pub mod builds;
 pub mod dice;
 pub mod history;
@@ -143,6 +144,12 @@ impl Deployment {
         let mut command = self.command_of(&binary, &["run", "--log-format", "text"]);
         command.envs(env.iter().copied()).uid(user).gid(user);
         self.spawn(command)
+    }
+
+    /// Starts a demonstration that goes on when its recording has ended, with its records in `story` and its log as of others.
+    pub fn demonstrate(&self, arguments: &[&str]) -> Running {
+        let usual = ["demo", "--data", "story", "--log-format", "text"];
+        self.spawn(self.command(&[&usual, arguments].concat()))
     }
 
     /// Starts it so that a write the system refuses for its size is an error to it, and not the end.

@@ -7,12 +7,16 @@ use crate::{conformance, fuzz, n0, setup};
 /// Compiled in for tests only: points at which they let orion crash.
 pub const CRASH_POINTS: &str = "orion/crash-points";
 
+/// The same with what sends traces. Its crates are members of the workspace, so with it only the binary and its tests are built again.
+const TRACING: &str = "orion/crash-points,orion/otlp";
+
 /// The whole check.
 pub fn everything() -> Result<(), Failure> {
     cargo(["fmt", "--all", "--check"]).run()?;
     cargo(["fmt", "--manifest-path", fuzz::MANIFEST, "--check"]).run()?;
     setup::everything()?;
     cargo(["clippy", "--workspace", "--all-targets", "--features", CRASH_POINTS, "--", "--deny", "warnings"]).run()?;
+    cargo(["clippy", "--workspace", "--all-targets", "--features", TRACING, "--", "--deny", "warnings"]).run()?;
     let document = cargo(["doc", "--workspace", "--no-deps", "--document-private-items"]);
     document.env("RUSTDOCFLAGS", "--deny warnings").run()?;
     setup::cargo_deny()?;
@@ -20,6 +24,7 @@ pub fn everything() -> Result<(), Failure> {
     n0::check_built(Build::Checked)?;
     conformance::of_environment()?;
     fuzz::short()?;
+    test_tracing()?;
     run_tests()
 }
 
@@ -27,6 +32,12 @@ pub fn everything() -> Result<(), Failure> {
 pub fn test() -> Result<(), Failure> {
     setup::everything()?;
     run_tests()
+}
+
+/// What only a build that sends traces can do.
+fn test_tracing() -> Result<(), Failure> {
+    let behaviour = ["test", "--workspace", "--test", "behaviour", "--features", TRACING, "traces_are_sent"];
+    cargo(behaviour).run()
 }
 
 fn run_tests() -> Result<(), Failure> {

@@ -82,6 +82,51 @@ export function points(label, width, list) {
     list.map((point) => s('circle', { cx: x(point.at), cy: y(point.value), r: 4, class: `point ${point.severity}` }, s('title', null, point.title))));
 }
 
+/** A series over time, `[[at, value]]`, with the bounds it is compared with, `[{operator, value}]`, and what fired, `[{at, value, title, severity, isOver}]`.
+ * The line breaks where a sample is missing. */
+export function seriesOver(label, width, { from, to, step, samples, bounds, marks }) {
+  const [height, left, right] = [190, 64, width - 14];
+  const finite = (values) => values.filter(Number.isFinite);
+  const seen = finite([...samples.map(([, value]) => value), ...marks.map((mark) => mark.value)]);
+  const limits = finite(bounds.map((bound) => bound.value));
+  const [low, high] = [Math.min(...seen, ...limits), Math.max(...seen, ...limits)];
+  const x = scale(from, to, left + 8, right);
+  const y = (value) => (high === low ? height / 2 : height - 14 - ((value - low) / (high - low)) * (height - 34));
+  let before;
+  const path = samples.filter(([, value]) => Number.isFinite(value)).map(([at, value]) => {
+    const isNext = before !== undefined && at - before <= step * 1.5;
+    before = at;
+    return `${isNext ? 'L' : 'M'}${x(at).toFixed(1)} ${y(value).toFixed(1)}`;
+  });
+  const alone = samples.filter(([at, value], n) => Number.isFinite(value) && !(at - samples[n - 1]?.[0] <= step * 1.5) && !(samples[n + 1]?.[0] - at <= step * 1.5));
+  return s('svg', { class: 'points', width, height: height + 22, viewBox: `0 0 ${width} ${height + 22}`, role: 'img', 'aria-label': label },
+    axis(from, to, x, 6, height, Math.max(2, width / 130)),
+    [...new Set(finite([low, high]))].filter((value) => !limits.includes(value)).map((value) => s('g', { class: 'tick' },
+      s('line', { x1: left, x2: right, y1: y(value), y2: y(value) }),
+      s('text', { x: left - 6, y: y(value) + 4, 'text-anchor': 'end' }, short(value)))),
+    bounds.filter((bound) => Number.isFinite(bound.value)).map((bound) => s('g', { class: 'bound' },
+      s('line', { x1: left, x2: right, y1: y(bound.value), y2: y(bound.value) }),
+      s('text', { x: left - 6, y: y(bound.value) + 4, 'text-anchor': 'end' }, `${bound.operator} ${short(bound.value)}`))),
+    s('path', { class: 'series-line', d: path.join('') }),
+    alone.map(([at, value]) => s('circle', { cx: x(at), cy: y(value), r: 2, class: 'series-dot' })),
+    marks.filter((mark) => Number.isFinite(mark.value)).map((mark) => s('circle', { cx: x(mark.at), cy: y(mark.value), r: 5, class: `point ${mark.severity}${mark.isOver ? ' hollow' : ''}` },
+      s('title', null, mark.title))));
+}
+
+/** A series in a few points, for a row; what it says is in its title and in the words beside it. */
+export function spark({ values, peak, bound }, title) {
+  const [width, height] = [84, 22];
+  const numbers = [...values.filter((value) => value !== null), ...(bound && Number.isFinite(bound.value) ? [bound.value] : [])];
+  const [low, high] = [Math.min(...numbers), Math.max(...numbers)];
+  const x = (at) => 1 + (at / (values.length - 1)) * (width - 2);
+  const y = (value) => (high === low ? height / 2 : height - 2 - ((value - low) / (high - low)) * (height - 4));
+  const path = values.map((value, at) => (value === null ? '' : `${at > 0 && values[at - 1] !== null ? 'L' : 'M'}${x(at).toFixed(1)} ${y(value).toFixed(1)}`));
+  return s('svg', { class: 'spark', width, height, viewBox: `0 0 ${width} ${height}`, 'aria-hidden': 'true' }, s('title', null, title),
+    bound && Number.isFinite(bound.value) && s('line', { class: 'spark-bound', x1: 0, x2: width, y1: y(bound.value), y2: y(bound.value) }),
+    s('path', { class: 'series-line', d: path.join('') }),
+    peak !== null && s('circle', { class: 'series-dot', r: 2, cx: x(values.indexOf(peak)), cy: y(peak) }));
+}
+
 /** A number in few digits. */
 export const short = (value) => (Number.isFinite(value) ? new Intl.NumberFormat('en', { maximumSignificantDigits: 4, notation: Math.abs(value) >= 1e6 ? 'compact' : 'standard' }).format(value) : String(value));
 

@@ -114,10 +114,11 @@ function drawBanner() {
 }
 
 /** Where and why in one line; the whole of it, with the line itself, below. */
-function refusal({ file, reason }) {
+function refusal({ file, reason, last_good_runs: runs }) {
   const [first, ...rest] = reason.trim().split('\n');
   const place = /-->\s*(\S+:\d+:\d+)/.exec(reason)?.[1] ?? file;
-  const line = [h('code', null, place), ' ', first.replace(/^error: /, '')];
+  const what = runs === null ? '' : runs ? ' Its last good version runs.' : ' Nothing of it runs.';
+  const line = [h('code', null, place), ' ', first.replace(/^error: /, ''), what && h('b', null, what)];
   return h('li', null, rest.length ? h('details', null, h('summary', null, line), h('pre', { tabindex: '0' }, reason.trim())) : line);
 }
 

@@ -56,6 +56,16 @@ pub(crate) async fn plugins(
     Document::of(&json!({ "items": host.plugins() }))
 }
 
+/// `GET /api/v1/quarantine`
+pub(crate) async fn quarantine(
+    State(desk): State<Arc<Desk>>,
+    Asked(Nothing {}): Asked<Nothing>,
+) -> Result<Document, Problem> {
+    let host = desk.host_or_problem()?;
+    let held = desk.reading()?.run(move |reader| host.quarantine(reader)).await?;
+    Document::of(&json!({ "items": held }))
+}
+
 /// `GET /api/v1/nodes`
 pub(crate) async fn nodes(
     State(desk): State<Arc<Desk>>,

@@ -16,6 +16,7 @@ use crate::host::{Host, JobDesk};
 use crate::metrics::ServerMeters;
 use crate::problem::Problem;
 use crate::reading::Reading;
+use crate::sketch::Sketches;
 use crate::stream::MAX_LISTENERS;
 
 /// Shared by all connections.
@@ -29,6 +30,8 @@ pub(crate) struct Desk {
     pub(crate) hooks: Hooks,
     /// For bodies that are sent.
     pub(crate) room: Semaphore,
+    /// Of incidents.
+    pub(crate) sketches: Sketches,
     listeners: Arc<Semaphore>,
     down: watch::Sender<bool>,
 }
@@ -52,6 +55,7 @@ impl Desk {
             guard,
             hooks: Hooks::new(hooks),
             room: body::room(),
+            sketches: Sketches::default(),
             listeners: Arc::new(Semaphore::new(MAX_LISTENERS)),
             down: watch::Sender::new(false),
         }

@@ -3,12 +3,14 @@
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use orion_bus::{BusError, Reader};
 use orion_metrics::Text;
 use orion_model::{
-    AgentName, Delivery, FileSaid, Forwarded, Job, JobRequest, Mark, Marked, Push, Pushed, RecordId, SetVersion, Taken,
+    AgentName, Delivery, Event, FileSaid, Forwarded, Job, JobRequest, Looker, Mark, Marked, Push, Pushed, RecordId,
+    SeriesAround, SetVersion, Taken,
 };
 use serde_json::{Map, Value};
 use tokio::sync::{broadcast, watch};
@@ -40,8 +42,14 @@ pub trait Host: Send + Sync {
     /// whether there is another. May block.
     fn rules(&self, reader: &mut Reader, page: &RulePage) -> Result<Vec<Value>, BusError>;
 
+    /// The text of a rule file that runs, and of the version before; `None` when no file of this name runs.
+    fn rule_file(&self, name: &str) -> Option<Value>;
+
     /// Plugins that rules may name, and plugin files that are refused.
     fn plugins(&self) -> Vec<Value>;
+
+    /// What is held against the plugins of rules and correlations, in the order of these. May block.
+    fn quarantine(&self, reader: &mut Reader) -> Result<Vec<Value>, BusError>;
 
     /// Hosts of the deployment.
     async fn nodes(&self) -> Result<Vec<Value>, BusError>;
@@ -86,6 +94,10 @@ pub trait Host: Send + Sync {
 
     /// Where jobs are asked for; none where a recording is played.
     fn jobs(&self) -> Option<Arc<dyn JobDesk>>;
+
+    /// The series of an event around its moment, as its source remembers it now; or why there is none, in its `missing`. On failure,
+    /// how long until sources are asked again.
+    async fn series_around(&self, event: &Event, looker: Looker) -> Result<Arc<SeriesAround>, Duration>;
 
     /// What checks every line of the audit trail against the store.
     fn audit(&self) -> Audit;

@@ -19,7 +19,7 @@ use crate::register::{Age, Found, Known};
 use crate::story::Story;
 
 /// Records that are looked through for the events of one incident.
-const MAX_RECORDS: u64 = 200_000;
+pub(crate) const MAX_RECORDS: u64 = 200_000;
 
 /// Whether an incident is over.
 #[derive(Clone, Copy, PartialEq, Eq, Deserialize)]

@@ -181,6 +181,11 @@ impl Register {
         older.rev().filter_map(|(_, id)| self.known.get(id))
     }
 
+    /// The incident with this id.
+    pub fn get(&self, id: RecordId) -> Option<&Known> {
+        self.known.get(&id)
+    }
+
     /// The incident whose id begins so.
     pub fn find(&self, id: &str) -> Found<'_> {
         let mut found = self.known.values().filter(|known| known.id.to_string().starts_with(id));

@@ -10,10 +10,13 @@ use crate::console;
 use crate::desk::Desk;
 use crate::document::unless_known;
 use crate::problem::Problem;
-use crate::{agents, deployment, health, hook, incidents, jobs, marks, metrics, openapi, records, sets, stream};
+use crate::{
+    agents, deployment, health, hook, incidents, jobs, marks, metrics, openapi, records, rule_files, series, sets,
+    sketch, stream,
+};
 
 /// All there is, each with the path as the description has it.
-fn routes() -> [(&'static str, MethodRouter<Arc<Desk>>); 29] {
+fn routes() -> [(&'static str, MethodRouter<Arc<Desk>>); 33] {
     [
         ("/-/healthy", get(health::live)),
         ("/-/ready", get(health::ready)),
@@ -25,6 +28,8 @@ fn routes() -> [(&'static str, MethodRouter<Arc<Desk>>); 29] {
         ("/api/v1/decisions", get(records::decisions)),
         ("/api/v1/incidents", get(incidents::list)),
         ("/api/v1/incidents/{id}", get(incidents::show)),
+        ("/api/v1/incidents/{id}/series", get(series::show)),
+        ("/api/v1/sparklines", get(sketch::show)),
         ("/api/v1/incidents/{id}/marks", post(marks::mark)),
         ("/api/v1/missed", post(marks::missed)),
         ("/api/v1/jobs", get(jobs::list).post(jobs::ask)),
@@ -32,9 +37,11 @@ fn routes() -> [(&'static str, MethodRouter<Arc<Desk>>); 29] {
         ("/api/v1/jobs/{id}/result", get(jobs::result)),
         ("/api/v1/jobs/{id}/cancel", post(jobs::cancel)),
         ("/api/v1/rules", get(deployment::rules)),
+        ("/api/v1/rule-files/{name}", get(rule_files::show)),
         ("/api/v1/sets", get(sets::list)),
         ("/api/v1/sets/{set}", get(sets::show).post(sets::apply)),
         ("/api/v1/plugins", get(deployment::plugins)),
+        ("/api/v1/quarantine", get(deployment::quarantine)),
         ("/api/v1/nodes", get(deployment::nodes)),
         ("/api/v1/agents/{agent}/events", post(agents::events)),
         ("/api/v1/agents/{agent}/status", post(agents::status)),

@@ -87,6 +87,7 @@ impl Server {
     /// Lets go of the host, brings answers that are begun to their end, and closes every connection.
     pub async fn end(self) {
         self.desk.end();
+        self.desk.sketches.end().await;
         // It does nothing that could panic; and if it did, there is nobody to serve any more.
         let _ = self.task.await;
     }

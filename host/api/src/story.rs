@@ -62,6 +62,17 @@ impl Story {
     }
 }
 
+/// The first event of an incident that a query made, among those of its first revision; looked for in so many records.
+pub(crate) fn first_question(reader: &mut Reader, known: &Known, most_records: u64) -> Result<Option<Event>, BusError> {
+    let Some(first) = known.revisions.first() else { return Ok(None) };
+    let entries = reader.read_at(&[*first])?;
+    let Some(revision) = entries.first().and_then(read::<Incident>) else { return Ok(None) };
+    let mut search = Search { reader, left: most_records, found: Vec::new(), not_found: 0 };
+    search.back_from(*first, &revision.event_ids)?;
+    let asked = search.found.into_iter().filter(|(_, event)| event.evidence.is_some());
+    Ok(asked.min_by_key(|(position, _)| *position).map(|(_, event)| event))
+}
+
 /// What cannot be read is left out: it was no record of ours.
 fn read<T: serde::de::DeserializeOwned>(entry: &Entry) -> Option<T> {
     serde_json::from_str(&entry.body).ok()

@@ -5,6 +5,7 @@
 //! a revision of an [`Incident`]; the Brain answers with a [`Decision`]. Memory keeps the last three.
 
 mod agent;
+mod around;
 mod decision;
 mod event;
 mod finding;
@@ -28,6 +29,7 @@ pub use agent::{
     AGENT_EVENT_ID, AGENT_LABEL, AgentName, AgentStatus, BadAgentName, ForwardBatch, Forwarded, LinePlace, LineTaken,
     Receipt, RefusedFile,
 };
+pub use around::{Bound, Looker, SeriesAround};
 pub use decision::{AutonomyLevel, Decision, DecisionType, UnknownAutonomyLevel};
 pub use event::{Event, Evidence, Status};
 pub use finding::{Change, ChangeKind, Field, Finding, Scalar};

@@ -30,6 +30,7 @@ use crate::hooks::HookArgs;
 use crate::keep::KeepArgs;
 use crate::settings::CONFIG_VARIABLE;
 use crate::source::{LOKI, LokiArgs, PROMETHEUS, PrometheusArgs};
+use crate::telemetry::TelemetryArgs;
 
 /// What was verified is not as promised.
 pub const EXIT_DOES_NOT_HOLD: u8 = 1;
@@ -255,6 +256,8 @@ pub struct RunArgs {
     pub access: AccessArgs,
     #[command(flatten)]
     pub hooks: HookArgs,
+    #[command(flatten)]
+    pub telemetry: TelemetryArgs,
     #[command(flatten)]
     pub confinement: ConfinementArgs,
 }

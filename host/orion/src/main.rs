@@ -20,14 +20,17 @@ mod keep;
 mod log;
 mod output;
 mod past;
+mod plugin_values;
 mod remote;
 mod replayed;
 mod rule_set;
+mod rule_text;
 mod serving;
 mod settings;
 mod setup;
 mod shipped;
 mod source;
+mod telemetry;
 mod text;
 mod told;
 mod verify;
@@ -41,6 +44,7 @@ use mimalloc::MiMalloc;
 
 use crate::cli::{Cli, Command, Failure};
 use crate::settings::{Places, Settings};
+use crate::telemetry::Telemetry;
 
 /// An event is some dozens of small allocations, made in one thread and freed in another: what the C library's allocator is slow at.
 #[global_allocator]
@@ -67,18 +71,22 @@ fn start() -> Result<ExitCode, Failure> {
         Ok(cli) => cli,
         Err(error) => return Ok(usage(&error)),
     };
-    log::start(cli.log_format);
+    let telemetry = match &cli.command {
+        Command::Run(args) => Telemetry::of(&args.telemetry)?,
+        _ => Telemetry::default(),
+    };
+    log::start(cli.log_format, &telemetry);
     // Whoever looks at settings is shown what is wrong with them; everything else would do something other than was set.
     if !matches!(cli.command, Command::Config(_)) {
         command::config::refuse(&settings)?;
     }
-    run(cli.command, &places, &settings)
+    run(cli.command, telemetry, &places, &settings)
 }
 
-fn run(command: Command, places: &Places, settings: &Settings) -> Result<ExitCode, Failure> {
+fn run(command: Command, telemetry: Telemetry, places: &Places, settings: &Settings) -> Result<ExitCode, Failure> {
     match command {
         Command::Config(args) => command::config::config(&args, places, settings),
-        Command::Run(args) => command::run::run(&args),
+        Command::Run(args) => command::run::run(&args, telemetry),
         Command::Check(args) => command::check::check(&args),
         Command::Apply(args) => command::apply::apply(&args),
         Command::Schema(args) => command::schema::schema(&args),

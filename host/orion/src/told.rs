@@ -4,13 +4,17 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use orion_api::{AgentNotTaken, Audit, Component, Health, Host, JobDesk, NotApplied, NotTaken, RulePage};
 use orion_bus::{BusError, Reader, RedisBus, RedisServer, Role, survey};
 use orion_metrics::{FamilyType, Text};
-use orion_model::{AgentName, Delivery, Forwarded, Mark, Marked, Push, Pushed, RecordId, SetVersion, Taken};
+use orion_model::{
+    AgentName, Delivery, Event, Forwarded, Looker, Mark, Marked, Push, Pushed, RecordId, SeriesAround, SetVersion,
+    Taken,
+};
+use orion_pipeline::around;
 use orion_pipeline::forward::ForwardMeter;
 use orion_pipeline::memory;
 use orion_pipeline::observer::Observer;
@@ -26,6 +30,8 @@ use crate::agent::Standing as AgentStanding;
 use crate::agents;
 use crate::command::get::{Busy, alone_value, folder_lock_value, lock_value, node_value, partition_value};
 use crate::jobs::Desk;
+use crate::plugin_values;
+use crate::rule_text::{rule_file_value, runs_last_good};
 
 /// Alerts that are told of one rule. How many there are is told in any case.
 const MAX_ALERTS: usize = 100;
@@ -117,8 +123,11 @@ impl Host for Told {
         let generation = self.observer.generation();
         let rules: usize = generation.groups.values().map(|plan| plan.group.rules.len()).sum();
         let files = self.observer.files();
-        let refused: Vec<Value> =
-            files.refused.iter().map(|(file, why)| json!({ "file": file, "reason": why })).collect();
+        let refusal = |(file, why): (&String, &String)| {
+            let runs = runs_last_good(&files, file);
+            json!({ "file": file, "reason": why, "last_good_runs": runs })
+        };
+        let refused: Vec<Value> = files.refused.iter().map(refusal).collect();
         Map::from_iter([
             ("time".to_owned(), json!(self.observer.now())),
             ("generation".to_owned(), generation.number.into()),
@@ -170,29 +179,16 @@ impl Host for Told {
         Ok(told)
     }
 
+    fn rule_file(&self, name: &str) -> Option<Value> {
+        rule_file_value(&self.observer.files(), name)
+    }
+
     fn plugins(&self) -> Vec<Value> {
-        let files = self.observer.files();
-        let loaded = files.plugins.iter().map(|shelved| {
-            let meter = shelved.plugin.meter();
-            let failures: Map<String, Value> =
-                meter.failures().map(|(kind, count)| (kind.to_owned(), count.into())).collect();
-            json!({
-                "file": shelved.file,
-                "refused": shelved.file.as_ref().and_then(|file| files.refused.get(file)),
-                "certificate": shelved.plugin.certificate(),
-                "fuel": meter.fuel.get(),
-                "emitted": meter.emitted.get(),
-                "dropped": meter.dropped.get(),
-                "failures": failures,
-                "most_memory_bytes": meter.most_memory_bytes.get(),
-                "load_seconds": meter.load_seconds.get(),
-            })
-        });
-        let is_loaded = |file: &String| files.plugins.iter().any(|shelved| shelved.file.as_ref() == Some(file));
-        let is_plugin = |file: &String| Path::new(file).extension().is_some_and(|extension| extension == "wasm");
-        let refused = files.refused.iter().filter(|(file, _)| is_plugin(file) && !is_loaded(file));
-        let refused = refused.map(|(file, why)| json!({ "file": file, "refused": why, "certificate": null }));
-        loaded.chain(refused).collect()
+        plugin_values::plugins(&self.observer.files())
+    }
+
+    fn quarantine(&self, reader: &mut Reader) -> Result<Vec<Value>, BusError> {
+        plugin_values::quarantine(reader, &self.observer.generation(), self.observer.now())
     }
 
     async fn nodes(&self) -> Result<Vec<Value>, BusError> {
@@ -289,6 +285,10 @@ impl Host for Told {
 
     fn jobs(&self) -> Option<Arc<dyn JobDesk>> {
         self.jobs.clone().map(|jobs| jobs as Arc<dyn JobDesk>)
+    }
+
+    async fn series_around(&self, event: &Event, looker: Looker) -> Result<Arc<SeriesAround>, Duration> {
+        self.observer.series_around(event, looker).await.map_err(|around::Busy(wait)| wait)
     }
 
     fn audit(&self) -> Audit {

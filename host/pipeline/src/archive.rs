@@ -9,7 +9,9 @@ use orion_model::{Clock, Timestamp};
 use orion_trust::SecretKey;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tracing::Instrument;
 
+use crate::TRACED;
 use crate::brain::BRAIN_OWNER;
 use crate::guardian::GUARDIAN_OWNERS;
 use crate::memory::retention::{Keep, retain};
@@ -90,7 +92,8 @@ async fn work(archive: &Archive, stage: &mut StageLoop, housekeeping: &mut House
         if !entries.is_empty() {
             let now = archive.clock.now();
             let behind = behind_full(&entries, LARGE_BATCH);
-            let write = blocking(move || files.write(now, &entries));
+            let span = tracing::debug_span!(target: TRACED, "memory", records = entries.len());
+            let write = blocking(move || files.write(now, &entries)).instrument(span);
             let (written, read) = tokio::join!(write, archive.read_behind(behind));
             (files, ahead) = (written?, read?);
             archive.store.note_files(Ok(())).await;

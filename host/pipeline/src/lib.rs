@@ -7,6 +7,7 @@
 
 mod access;
 pub mod archive;
+pub mod around;
 pub mod aside;
 pub mod attestation;
 pub mod brain;
@@ -29,6 +30,7 @@ pub mod meters;
 pub mod observer;
 pub mod outside;
 mod plugin_state;
+pub mod quarantine;
 pub mod replay;
 pub mod rule_sets;
 pub mod schedule;
@@ -37,7 +39,11 @@ pub mod shares;
 pub mod snapshot;
 mod stage;
 pub mod store_watch;
-mod supervision;
+pub mod supervision;
 pub mod watcher;
 mod watermark;
 mod workers;
+
+/// The target of the spans of evaluations, queries, commits and steps of stages: for whoever traces what Orion does. They say names of
+/// groups and owners and how many records there were, and nothing of what is observed.
+pub const TRACED: &str = "orion::stage";

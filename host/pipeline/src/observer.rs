@@ -4,15 +4,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use orion_metrics::{FamilyType, Text};
-use orion_model::{Mark, Marked, Push, Pushed, RecordId, SetReport, Timestamp};
+use orion_model::{Event, Looker, Mark, Marked, Push, Pushed, RecordId, SeriesAround, SetReport, Timestamp};
 use orion_sandbox::Plugin;
 use tokio::sync::{Mutex, watch};
 
 pub use crate::access::AccessError;
 use crate::access::record_lock_out;
+use crate::around::{Arounds, Busy};
 use crate::forward::ForwardMeter;
 use crate::history::History;
-use crate::library::{Defaults, Generation, Shelf};
+use crate::library::{Before, Defaults, Generation, Shelf};
 use crate::marks::{MarkError, record_mark};
 use crate::meters::Meters;
 use crate::rule_sets::{ApplyContext, NotApplied, RuleSets};
@@ -31,6 +32,7 @@ pub struct Observer {
     pub(crate) forwards: Option<Arc<ForwardMeter>>,
     pub(crate) sets: Arc<RuleSets>,
     pub(crate) of_sets: Defaults,
+    pub(crate) arounds: Arc<Arounds>,
 }
 
 /// The rule and plugin files as they were last looked at.
@@ -38,10 +40,21 @@ pub struct Observer {
 pub struct Files {
     /// Those that are refused, each with the reason; their last good versions run.
     pub refused: BTreeMap<String, String>,
+    /// The rule files that run, as they run: of one that is refused its last good version.
+    pub rules: BTreeMap<String, RuleText>,
     /// The plugins that rules may name, those that were never compiled aside.
     pub plugins: Vec<ShelvedPlugin>,
     /// All that rules may name.
     pub shelf: Shelf,
+}
+
+/// The text of a rule file.
+#[derive(Clone, Debug)]
+pub struct RuleText {
+    /// As it runs.
+    pub text: Arc<str>,
+    /// The version before.
+    pub before: Option<Arc<Before>>,
 }
 
 /// A plugin that rules may name.
@@ -138,6 +151,11 @@ impl Observer {
         let (sets, now, generation) = (self.sets.clone(), self.now(), self.generation().number);
         let node = node.to_owned();
         tokio::spawn(async move { sets.reported(&node, report, now, generation).await }).await?
+    }
+
+    /// The series of an event around its moment, as its source remembers it now.
+    pub async fn series_around(&self, event: &Event, looker: Looker) -> Result<Arc<SeriesAround>, Busy> {
+        self.arounds.of(event, &self.generation(), looker).await
     }
 
     /// The numbers.

@@ -13,7 +13,9 @@ use async_trait::async_trait;
 use orion_bus::{Bus, BusError, Commit, Committed, DATABASE_FILE, Entry, Loaded};
 use orion_model::{Clock, Severity, Status, Timestamp};
 use tokio::sync::{Mutex, watch};
+use tracing::Instrument;
 
+use crate::TRACED;
 use crate::condition::{self, Condition, kind};
 use crate::draft::{Draft, NotWritable, key};
 use crate::memory::MemoryError;
@@ -280,7 +282,8 @@ impl Bus for StoreWatch {
     async fn commit(&self, commit: Commit) -> Result<Committed, BusError> {
         let who = commit.owner.clone();
         let began = Instant::now();
-        let outcome = self.bus.commit(commit).await;
+        let span = tracing::debug_span!(target: TRACED, "commit", owner = who, records = commit.records.len());
+        let outcome = self.bus.commit(commit).instrument(span).await;
         self.meters.commits.note(began.elapsed(), &outcome);
         match &outcome {
             Ok(_) => {

@@ -34,16 +34,17 @@ pub struct Supervisor {
     faults: Option<Faults>,
 }
 
+/// What is kept of faults until it was calm.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Faults {
+pub struct Faults {
     /// Within the calm of each other.
-    strikes: u32,
+    pub strikes: u32,
     /// Quarantines so far.
-    rounds: u32,
+    pub rounds: u32,
     /// When the last fault was, or up to when the last quarantine lasts.
-    last: Timestamp,
+    pub last: Timestamp,
     /// Up to when it is quarantined, if it is.
-    until: Option<Timestamp>,
+    pub until: Option<Timestamp>,
 }
 
 /// Whether a plugin may be called.

@@ -44,6 +44,7 @@ mod tests;
 pub use catalog::PluginCatalog;
 pub use diagnostic::{Diagnostic, Level, Span, render};
 pub use event_type::default_event_type;
+pub use expr::{Comparison, comparison};
 pub use file::{Parsed, parse_file};
 pub use group_by::{GroupName, write_group_key};
 pub use hooks::{HookSetting, MAX_HOOKS, parse_hooks};

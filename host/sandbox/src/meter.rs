@@ -19,6 +19,8 @@ pub struct PluginMeter {
     failures: [Counter; Fault::KINDS.len()],
     /// Work of the calls that ended well.
     pub fuel: Counter,
+    /// The most work of one call.
+    pub most_fuel: Gauge,
     /// The most memory that an instance held.
     pub most_memory_bytes: Gauge,
     /// Findings or changes that it said.
@@ -36,6 +38,7 @@ impl Default for PluginMeter {
             failures: Default::default(),
             fuel: Counter::default(),
             most_memory_bytes: Gauge::default(),
+            most_fuel: Gauge::default(),
             emitted: Counter::default(),
             dropped: Counter::default(),
             load_seconds: Gauge::default(),
@@ -53,9 +56,12 @@ impl PluginMeter {
             Ok(report) => {
                 self.fuel.add(report.fuel);
                 // Of two at once one may be overlooked; the next call says it again.
-                let memory_bytes = report.memory_bytes as f64;
-                if memory_bytes > self.most_memory_bytes.get() {
-                    self.most_memory_bytes.set(memory_bytes);
+                for (most, now) in
+                    [(&self.most_memory_bytes, report.memory_bytes as f64), (&self.most_fuel, report.fuel as f64)]
+                {
+                    if now > most.get() {
+                        most.set(now);
+                    }
                 }
             }
             Err(fault) => {
@@ -85,6 +91,7 @@ mod tests {
         meter.called(took, 3, Ok(&Report { fuel: 7, memory_bytes: 64 }));
         meter.called(took, 2, Err(&Fault::DeadlinePassed { call: "observe", limit_millis: 1 }));
         assert_eq!([meter.emitted.get(), meter.dropped.get(), meter.fuel.get()], [5, 2, 7]);
+        assert_eq!([meter.most_fuel.get(), meter.most_memory_bytes.get()], [7.0, 64.0]);
         let failures: Vec<_> = meter.failures().filter(|(_, count)| *count > 0).collect();
         assert_eq!(failures, [("deadline", 1)]);
         assert_eq!(meter.failures().count(), Fault::KINDS.len());

@@ -161,6 +161,19 @@ impl Plugin {
         &self.0.certificate
     }
 
+    /// What its calls may use.
+    pub fn limits(&self) -> &Limits {
+        &self.0.engine.limits
+    }
+
+    /// Linear memory that one instance of it may have.
+    pub fn memory_limit_bytes(&self) -> usize {
+        match self.manifest().kind {
+            Kind::Detector => self.limits().memory_bytes,
+            Kind::Correlator => self.limits().correlator_memory_bytes,
+        }
+    }
+
     /// Takes note that it failed with an input. It is shared by all that use it, so whoever has it can ask how it fares.
     pub fn note_failure(&self) {
         self.0.failures.fetch_add(1, Ordering::Relaxed);

@@ -59,6 +59,22 @@ pub trait Source: Send + Sync {
         Ok(frames)
     }
 
+    /// The same for somebody who only wants to look, and may not cost as much as a rule: an answer beyond these limits, or those of the
+    /// source, is an error.
+    async fn look(
+        &self,
+        session: &mut QuerySession,
+        instants: Instants,
+        _limits: AnswerLimits,
+    ) -> Result<Vec<Frame>, SourceError> {
+        self.query_range(session, instants).await
+    }
+
+    /// Where a person sees a query between two instants in the source's own pages; `None` when it has none.
+    fn page(&self, _expr: &str, _from: Timestamp, _to: Timestamp) -> Option<String> {
+        None
+    }
+
     /// Lines of log streams, in the order of their times.
     async fn lines(&self, _lines: Lines<'_>) -> Result<Vec<StreamLine>, SourceError> {
         Err(SourceError::Misconfigured { name: self.name().to_owned(), why: "it has no lines of logs".to_owned() })

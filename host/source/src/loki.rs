@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use orion_model::{Frame, Timestamp};
 use reqwest::header::{HeaderMap, HeaderValue};
 
-use crate::decode::{Instants, StreamLine};
+use crate::decode::{AnswerLimits, Instants, StreamLine};
 use crate::error::SourceError;
 use crate::prometheus::{Destination, Dialect, Prometheus, PrometheusSettings};
 use crate::session::QuerySession;
@@ -62,6 +62,15 @@ impl Source for Loki {
 
     async fn query_range(&self, session: &mut QuerySession, instants: Instants) -> Result<Vec<Frame>, SourceError> {
         self.0.query_range(session, instants).await
+    }
+
+    async fn look(
+        &self,
+        session: &mut QuerySession,
+        instants: Instants,
+        limits: AnswerLimits,
+    ) -> Result<Vec<Frame>, SourceError> {
+        self.0.look(session, instants, limits).await
     }
 
     async fn lines(&self, lines: Lines<'_>) -> Result<Vec<StreamLine>, SourceError> {

@@ -3,6 +3,7 @@
 //! Where two deployments, or one before and after a crash, have to get the same answer about the same instant however late they
 //! ask, and where more is asked than a real Prometheus is started for.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::sync::Arc;
@@ -50,8 +51,13 @@ impl AnsweringServer {
     /// The same where not every question is answered.
     pub fn start_with(answer: impl Fn(&Question) -> Answer + Send + Sync + 'static) -> Result<Self, LabError> {
         let server = Server::start(Arc::new(move |request, connection| {
-            let question = read(request);
-            let (status, body) = said(&question, answer(&question));
+            let questions = read(request);
+            let (status, body) = if is_range(request) {
+                said_of_range(&questions, &answer)
+            } else {
+                let question = questions.first().cloned().unwrap_or_default();
+                said(&question, answer(&question))
+            };
             connection.write_all(&response(status, "application/json", body.as_bytes()))?;
             Ok(Next::KeepOpen)
         }))?;
@@ -87,25 +93,65 @@ fn said(question: &Question, answer: Answer) -> (u16, String) {
     }
 }
 
-/// The question of a request, in its address or in its form.
-fn read(request: &Request) -> Question {
+/// What is said about many instants: each as if it had been asked for alone. What goes wrong with the first goes wrong with all.
+fn said_of_range(questions: &[Question], answer: &impl Fn(&Question) -> Answer) -> (u16, String) {
+    let mut series: BTreeMap<Vec<(&'static str, String)>, Vec<(i64, f64)>> = BTreeMap::new();
+    for question in questions {
+        match answer(question) {
+            Answer::Series(answered) => {
+                for (labels, value) in answered {
+                    series.entry(labels).or_default().push((question.at_millis, value));
+                }
+            }
+            other => return said(question, other),
+        }
+    }
+    (200, matrix(&series))
+}
+
+fn is_range(request: &Request) -> bool {
+    request.target.split('?').next().is_some_and(|path| path.ends_with("/query_range"))
+}
+
+/// The questions of a request, in its address or in its form: one, or one for each instant of a span.
+fn read(request: &Request) -> Vec<Question> {
     let in_address = request.target.split_once('?').map_or("", |(_, query)| query);
     let in_form = String::from_utf8_lossy(&request.body);
-    let mut question = Question::default();
+    let (mut expr, mut at, mut start, mut end, mut step) = (String::new(), 0, 0, 0, 0);
     for (name, value) in in_address.split('&').chain(in_form.split('&')).filter_map(|pair| pair.split_once('=')) {
+        let value = percent_decoded(value);
+        let of_time = || millis(&value).unwrap_or_default();
         match name {
-            "query" => question.expr = percent_decoded(value),
-            "time" => question.at_millis = millis(&percent_decoded(value)).unwrap_or_default(),
+            "query" => expr = value,
+            "time" => at = of_time(),
+            "start" => start = of_time(),
+            "end" => end = of_time(),
+            "step" => step = of_time(),
             _ => {}
         }
     }
-    question
+    if !is_range(request) {
+        return vec![Question { expr, at_millis: at }];
+    }
+    let instants = (0_i64..).map(|k| start + k * step.max(1)).take_while(|at| *at <= end);
+    instants.map(|at_millis| Question { expr: expr.clone(), at_millis }).collect()
 }
 
 /// Seconds with up to three decimals, without going through a float.
 fn millis(seconds: &str) -> Option<i64> {
     let (whole, decimals) = seconds.split_once('.').unwrap_or((seconds, ""));
     Some(whole.parse::<i64>().ok()? * 1_000 + format!("{decimals:0<3}").get(..3)?.parse::<i64>().ok()?)
+}
+
+fn matrix(series: &BTreeMap<Vec<(&'static str, String)>, Vec<(i64, f64)>>) -> String {
+    let shown = |(at, value): &(i64, f64)| format!(r#"[{}.{:03},"{value}"]"#, at / 1_000, at % 1_000);
+    let one = |(labels, samples): (&Vec<(&'static str, String)>, &Vec<(i64, f64)>)| {
+        let labels: Vec<String> = labels.iter().map(|(name, value)| format!(r#""{name}":"{value}""#)).collect();
+        let samples: Vec<String> = samples.iter().map(shown).collect();
+        format!(r#"{{"metric":{{{}}},"values":[{}]}}"#, labels.join(","), samples.join(","))
+    };
+    let result: Vec<String> = series.iter().map(one).collect();
+    format!(r#"{{"status":"success","data":{{"resultType":"matrix","result":[{}]}}}}"#, result.join(","))
 }
 
 fn vector(at_millis: i64, series: &[Answered]) -> String {
@@ -134,10 +180,25 @@ mod tests {
     fn a_question_is_read_from_the_address_or_the_form() {
         let asked = Question { expr: "up == 1".to_owned(), at_millis: 5_050 };
         let pairs = "query=up+%3D%3D+1&time=5.05";
-        assert_eq!(read(&request("GET", &format!("/api/v1/query?{pairs}"), "")), asked);
-        assert_eq!(read(&request("POST", "/api/v1/query", pairs)), asked);
+        assert_eq!(read(&request("GET", &format!("/api/v1/query?{pairs}"), "")), [asked.clone()]);
+        assert_eq!(read(&request("POST", "/api/v1/query", pairs)), [asked]);
+        let span = read(&request("GET", "/api/v1/query_range?query=up&start=1.5&end=2.4&step=0.4", ""));
+        assert_eq!(span.iter().map(|it| it.at_millis).collect::<Vec<_>>(), [1_500, 1_900, 2_300]);
         assert_eq!(millis("1732174269"), Some(1_732_174_269_000));
         assert_eq!(millis("soon"), None);
+    }
+
+    #[test]
+    fn an_answer_about_a_span_has_each_series_with_its_samples() {
+        let answer = |question: &Question| {
+            let up = (vec![("job", "a".to_owned())], question.at_millis as f64);
+            Answer::Series(if question.at_millis == 5 { Vec::new() } else { vec![up] })
+        };
+        let span: Vec<Question> = (4..7).map(|at_millis| Question { expr: "up".to_owned(), at_millis }).collect();
+        let result = r#"[{"metric":{"job":"a"},"values":[[0.004,"4"],[0.006,"6"]]}]"#;
+        let body = format!(r#"{{"status":"success","data":{{"resultType":"matrix","result":{result}}}}}"#);
+        assert_eq!(said_of_range(&span, &answer), (200, body));
+        assert_eq!(said_of_range(&span, &|_| Answer::Refused).0, 503);
     }
 
     #[test]

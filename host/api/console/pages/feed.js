@@ -8,6 +8,7 @@ import { bars } from '../chart.js';
 import { changed, choice, filters, search } from '../filters.js';
 import { Incidents } from '../incidents.js';
 import { VirtualList } from '../list.js';
+import { Sparks } from '../sparks.js';
 
 /** Records heard at once beyond which the list is read anew: it would be drawn once for each of them. */
 const FLOOD = 400;
@@ -19,7 +20,7 @@ const wide = matchMedia('(min-width: 760px)');
 
 export function feed(main, initial, shell) {
   let [params, open, over] = [initial, undefined, undefined];
-  const told = new Map();
+  const [told, sparks] = [new Map(), new Sparks()];
   const [hero, note] = [h('section', { class: 'hero', 'aria-label': 'Now' }), h('p', { class: 'note' })];
   const list = new VirtualList({
     label: 'Incidents',
@@ -27,7 +28,7 @@ export function feed(main, initial, shell) {
     height: (item) => (item.kind === 'heading' ? 40 : wide.matches ? 46 : 112),
     key: (item) => item.record?.incident_id ?? item.text,
     isRow: (item) => item.kind === 'incident',
-    draw: (item) => (item.kind === 'heading' ? heading(item) : row(item.record)),
+    draw: (item) => (item.kind === 'heading' ? heading(item) : row(item.record, sparks)),
     more: () => open && (open.isWhole ? over : open).more(),
   });
   const filter = (name) => (value) => shell.go(changed(shell.params(), name, value), true);
@@ -100,6 +101,7 @@ export function feed(main, initial, shell) {
       clearInterval(page.timer);
       [open, over].forEach((source) => source?.end());
       list.end();
+      sparks.end();
     },
     update(next) {
       const isSame = ['q', 'severity', 'state', 'since', 'type'].every((name) => next[name] === params[name]);
@@ -166,13 +168,14 @@ function activity({ items, next }) {
 
 const heading = (item) => h('h2', { class: 'heading' }, item.text, item.count && h('span', { class: 'dim' }, ` ${item.count}`));
 
-function row(it) {
+function row(it, sparks) {
   const isOver = it.status === 'resolved';
   const length = isOver ? h('span', null, durationOf(Date.parse(it.ts) - Date.parse(it.opened_at))) : ticking(it.opened_at);
   return link({ page: 'incident', id: it.incident_id }, { class: `row ${it.severity}${isOver ? ' over' : ''}` },
     severity(it.severity, isOver),
     h('span', { class: 'what' }, h('b', null, it.summary), h('span', { class: 'sub' }, h('span', { class: 'type' }, it.incident_type), labels(it.key))),
     h('span', { class: 'why', title: it.decision?.reason }, it.decision && [h('span', { class: 'none' }, it.decision.decision_type), ` — ${briefly(it.decision.reason)}`]),
+    sparks.of(it.incident_id),
     h('span', { class: 'events' }, `${it.event_count} ${it.event_count === 1 ? 'event' : 'events'}`),
     h('span', { class: 'length' }, isOver ? h('span', { class: 'unseen' }, 'lasted ') : h('span', { class: 'unseen' }, 'open for '), length),
     h('span', { class: 'opened' }, timeOf(it.opened_at)));

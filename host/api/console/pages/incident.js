@@ -5,6 +5,7 @@ import { clockOf, durationOf, now, ticking, timeOf } from '../time.js';
 import { severity } from '../severity.js';
 import { get } from '../api.js';
 import { fitted, lanes, points, short } from '../chart.js';
+import { series } from './series.js';
 import { proof } from './proof.js';
 import { why } from './why.js';
 
@@ -94,17 +95,20 @@ function evidence(story) {
       timeOf(it.ts), severity(it.severity, it.status === 'resolved'), `${it.event_type} ${it.status}`, value(it),
       it.rule.startsWith('orion/') ? it.rule : link({ page: 'rule', id: it.rule }, null, it.rule), labels(it.labels, ['alertname', 'event_type', 'severity'])])),
     h('h2', null, 'What was asked'),
-    events.filter((it) => it.evidence).map((it, at) => asked(it, at === 0)),
+    events.filter((it) => it.evidence).map((it, at) => asked(story, it, at === 0)),
   ];
 }
 
 const value = (it) => (it.data?.value === undefined ? '' : h('span', { class: 'number', title: String(it.data.value) }, short(Number(it.data.value))));
 
-function asked(it, isOpen) {
+function asked(story, it, isOpen) {
   const said = Object.values(it.annotations ?? {}).join(' · ');
-  return h('details', { class: 'asked', open: isOpen },
+  const place = h('div', null, isOpen && series(story, it));
+  const open = (event) => event.target.open && !place.firstChild && place.append(series(story, it));
+  return h('details', { class: 'asked', open: isOpen, ontoggle: open },
     h('summary', null, timeOf(it.ts), ' ', h('b', null, it.event_type), ` ${it.status} `, h('span', { class: 'dim' }, said)),
     copyable(it.evidence.expr),
+    place,
     facts([
       ['Asked for', timeOf(it.evidence.instant)], ['In UTC', h('code', null, it.evidence.instant)], ['Source', it.source],
       ['Answer', h('code', { title: 'Hash of the answer: equal for equal answers' }, it.evidence.input_id)],

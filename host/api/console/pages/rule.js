@@ -1,9 +1,10 @@
-// One rule: what it asks, how it stands, and its alerts.
+// One rule: what it asks, how it stands, how it is written, and its alerts.
 
 import { copyable, facts, h, labels, link, put, table } from '../dom.js';
 import { durationOf, ticking, timeOf } from '../time.js';
 import { get } from '../api.js';
 import { severity } from '../severity.js';
+import { source } from './source.js';
 import { MEANINGS, standing, standingOf } from '../standing.js';
 
 /** Events of the rule that are shown. */
@@ -17,10 +18,13 @@ export function rule(main, params, shell) {
 
   async function read() {
     try {
-      const [found, events] = await Promise.all([get('rules', { q: params.id, limit: 500 }), get('events', { rule: params.id, limit: EVENTS })]);
+      const [found, events, file] = await Promise.all([
+        get('rules', { q: params.id, limit: 500 }), get('events', { rule: params.id, limit: EVENTS }), fileOf(params.id ?? '')]);
       const told = found.items.find((it) => it.rule === params.id);
-      put(main, told ? shown(told) : h('section', { class: 'card' }, h('h1', null, 'This rule does not run'),
+      const isOpen = main.querySelector('.whole')?.open;
+      put(main, told ? shown(told, file) : h('section', { class: 'card' }, h('h1', null, 'This rule does not run'),
         h('p', null, h('code', null, params.id ?? ''), ' is in no rule file that is live; what it recorded is kept.')), happened(events));
+      if (isOpen && main.querySelector('.whole')) main.querySelector('.whole').open = true;
     } catch (error) {
       put(main, h('section', { class: 'card' }, h('h1', null, 'The rule cannot be read'), h('p', null, error.message)));
     }
@@ -34,7 +38,17 @@ export function rule(main, params, shell) {
   return page;
 }
 
-function shown(it) {
+/** The file that a rule stands in; a rule that is gone may have none. */
+async function fileOf(id) {
+  try {
+    return await get(`rule-files/${encodeURIComponent(id.split('/')[0])}`);
+  } catch (error) {
+    if (error.status === 404) return undefined;
+    throw error;
+  }
+}
+
+function shown(it, file) {
   const [word, last] = [standingOf(it), it.last_evaluation];
   return [
     h('header', { class: `subject ${word}` },
@@ -50,6 +64,7 @@ function shown(it) {
         ['Group', link({ page: 'rules', q: it.group }, null, it.group)],
       ])),
     h('h2', null, 'Query'), copyable(it.expr),
+    source(file, it.line),
     h('h2', null, `Alerts: ${it.firing} firing, ${it.pending} pending`),
     it.alerts.length > 0 && table('Alerts of this rule', ['State', 'Since', 'Fired', 'Labels'], it.alerts.map((alert) => [
       standing(alert.fired_at ? 'firing' : 'pending'), timeOf(alert.since), alert.fired_at ? timeOf(alert.fired_at) : '', labels(alert.labels, ['alertname'])])),

@@ -15,9 +15,10 @@ use crate::jobs::{Desk, Needs};
 use crate::serving::Serving;
 use crate::setup::{self, Forward, Hangups, Pipeline, Plan, Signals};
 use crate::source::{LOKI, PROMETHEUS, Sources};
+use crate::telemetry::Telemetry;
 
 /// Runs until SIGTERM or SIGINT. SIGHUP has it look at rules and plugins at once.
-pub fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
+pub fn run(args: &RunArgs, telemetry: Telemetry) -> Result<ExitCode, Failure> {
     let agent = args.agent.agent(&args.deployment, &args.data.data, args.access.allow_plaintext)?;
     let mut rules = args.rules.clone();
     if let Some(agent) = &agent {
@@ -32,8 +33,11 @@ pub fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
     let archive = args.keep.settings(agent.is_some())?;
     let redis = args.deployment.settings(&args.data.data)?;
     let hooks = args.hooks.read(args.listen.listen)?;
-    let destinations: Vec<Destination> =
-        asked.chain(destinations(redis.as_ref())).chain(agent.as_ref().and_then(Agent::destination)).collect();
+    let destinations: Vec<Destination> = asked
+        .chain(destinations(redis.as_ref()))
+        .chain(agent.as_ref().and_then(Agent::destination))
+        .chain(telemetry.destination())
+        .collect();
     let (listener, access) = args.access.open(args.listen.listen)?;
     // No thread runs yet: on most kernels one that did would stay as it is.
     let attestation = confinement::confine(
@@ -74,6 +78,7 @@ pub fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
             "Orion observes; people act"
         );
         confinement::say(&attestation);
+        let traces = telemetry.start();
         let serving = Serving::start(listener, access, hooks, plan.clock.clone())?;
         let pipeline = Pipeline::start(plan).await?;
         let jobs = needs.start(args, &pipeline).await?;
@@ -93,7 +98,9 @@ pub fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
             serving.end().await;
             jobs.end().await;
         };
-        setup::close(pipeline.run_until(end).await?)
+        let bus = pipeline.run_until(end).await;
+        traces.end().await;
+        setup::close(bus?)
     })?;
     Ok(ExitCode::SUCCESS)
 }

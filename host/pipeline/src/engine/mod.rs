@@ -21,6 +21,7 @@ use self::groups::Groups;
 use self::logs::Logs;
 use self::stages::{StageContext, Stages};
 use crate::archive::ArchiveSettings;
+use crate::around::Arounds;
 use crate::attestation::{Attestation, AttestationError};
 use crate::forward::{ForwardMeter, Forwarding};
 use crate::library::{FolderWatch, Generation, Library, LibraryError, LibrarySettings, SETTLE_MILLIS};
@@ -236,6 +237,7 @@ impl Engine {
             forwards: self.forwards.clone(),
             sets: self.sets.clone(),
             of_sets: self.library_settings.of_sets.clone(),
+            arounds: Arc::new(Arounds::new(self.context.clone())),
         }
     }
 

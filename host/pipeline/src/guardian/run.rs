@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use super::desk::{Answers, Desk, Events, Remembered, TICK_MILLIS, events_of};
 use super::recent::Seen;
 use super::share::Share;
+use crate::TRACED;
 use crate::draft::NotWritable;
 use crate::library::Generation;
 use crate::meters::StageMeter;
@@ -121,6 +122,10 @@ impl Progress {
         Ok(Self { desk, position, committed })
     }
 
+    #[tracing::instrument(
+        target = TRACED, level = "debug", name = "guardian", skip_all,
+        fields(owner = guardian.share.owner(), records = entries.len())
+    )]
     async fn step(self, guardian: &Guardian, entries: Vec<Entry>, tick: Option<Timestamp>) -> Result<Self, StageError> {
         let Self { mut desk, position, committed } = self;
         let position = entries.last().map_or(position, |entry| entry.seq);

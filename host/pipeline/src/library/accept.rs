@@ -37,7 +37,7 @@ pub struct Accepted {
     /// The file.
     pub file: RuleFile,
     /// Its text, to be kept as last good.
-    pub text: String,
+    pub text: Arc<str>,
     groups: Vec<(Arc<Group>, Vec<Plugin>)>,
     correlations: Vec<CorrelationPlan>,
     default_interval_millis: i64,
@@ -115,7 +115,7 @@ pub fn look_together(checked: &mut [(String, Checked)], own: Option<&RuleFile>) 
             continue;
         }
         checked.diagnostics = with_set(std::mem::take(&mut checked.diagnostics), said);
-        let text = checked.accepted.as_ref().map_or("", |accepted| accepted.text.as_str());
+        let text = checked.accepted.as_ref().map_or("", |accepted| &*accepted.text);
         checked.report = render(&checked.diagnostics, name, text, false);
     }
 }
@@ -163,7 +163,7 @@ impl Accepted {
             return Err(problems);
         }
         let default_interval_millis = defaults.interval_millis;
-        Ok(Self { file, text: text.to_owned(), groups, correlations, default_interval_millis })
+        Ok(Self { file, text: text.into(), groups, correlations, default_interval_millis })
     }
 
     /// Whether any of its rules or correlations runs on this plugin.

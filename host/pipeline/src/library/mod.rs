@@ -27,13 +27,15 @@ use orion_trust::{Fault, Gate};
 pub use accept::{Accepted, Checked, CorrelationPlan, Defaults, check, look_together};
 pub use folder::{FolderError, digest_of, read_rule_file, rule_files};
 pub use shelf::{Shelf, StandardPlugin};
-pub use store::{GenerationFile, GenerationRecord, KeptPlugin, LAST_GOOD_DIR, OWNER, kept_plugins, last_good_path};
+pub use store::{
+    Before, GenerationFile, GenerationRecord, KeptPlugin, LAST_GOOD_DIR, OWNER, kept_plugins, last_good_path,
+};
 pub use watch::{FolderWatch, SETTLE_MILLIS};
 
 use crate::condition::{Condition, kind};
 use crate::draft::NotWritable;
 use crate::logs::LogPlan;
-use crate::observer::Files;
+use crate::observer::{Files, RuleText};
 use crate::rule_sets::RuleSets;
 use crate::watcher::GroupPlan;
 use admitted::{Admitted, PluginEntry};
@@ -214,8 +216,12 @@ impl Library {
     /// The files as they were last looked at, for people who look.
     pub fn files(&self) -> Files {
         let refused = self.refused().map(|(file, why)| (file.to_owned(), why.to_owned())).collect();
+        let text = |(name, entry): (&String, &RuleEntry)| {
+            let text = entry.accepted.as_ref()?.text.clone();
+            Some((name.clone(), RuleText { text, before: self.store.before(name) }))
+        };
         let shelf = self.shelf();
-        Files { refused, plugins: shelf.compiled(), shelf }
+        Files { refused, rules: self.rules.iter().filter_map(text).collect(), plugins: shelf.compiled(), shelf }
     }
 
     /// Whether the last scan missed files that were there before. They are left as they were until the next scan, which

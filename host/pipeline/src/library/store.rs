@@ -22,6 +22,7 @@ use crate::draft::{Draft, key};
 /// The owner under which the library commits.
 pub const OWNER: &str = "library";
 const RULE_ROOM: &[u8] = b"rules";
+const BEFORE_ROOM: &[u8] = b"rules-before";
 const PLUGIN_ROOM: &[u8] = b"plugins";
 const RECORD: &[u8] = b"generation";
 /// Where they lie, in the memory folder.
@@ -72,6 +73,24 @@ impl GenerationRecord {
     }
 }
 
+/// The version of a rule file that ran before the one that runs. One is kept of each file: what the last edit changed is what
+/// people ask for, and older ones are in their version control.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Before {
+    /// Its text.
+    pub text: String,
+    /// When the version that runs took over.
+    pub until: Timestamp,
+    /// The generation with which it did.
+    pub generation: u64,
+}
+
+/// The text of a rule file that runs, as the store keeps it.
+struct KeptRule {
+    digest: Digest,
+    text: Arc<str>,
+}
+
 /// What the store had when it was opened.
 pub struct LastGood {
     /// Text of each rule file.
@@ -118,7 +137,8 @@ pub struct LibraryStore {
     /// The generation that runs.
     pub record: GenerationRecord,
     conditions: Conditions,
-    rules: BTreeMap<String, Digest>,
+    rules: BTreeMap<String, KeptRule>,
+    before: BTreeMap<String, Arc<Before>>,
     plugins: BTreeMap<String, KeptPlugin>,
 }
 
@@ -133,6 +153,7 @@ impl LibraryStore {
             record: GenerationRecord::find(&loaded.state).unwrap_or_else(GenerationRecord::none),
             conditions: Conditions::default(),
             rules: BTreeMap::new(),
+            before: BTreeMap::new(),
             plugins: BTreeMap::new(),
         };
         let mut last_good = LastGood { rules: BTreeMap::new(), plugins: BTreeMap::new() };
@@ -141,6 +162,7 @@ impl LibraryStore {
             match parts.as_slice() {
                 [condition::ROOM, _] => store.conditions.restore(&value),
                 [RULE_ROOM, name] => store.recall_rule(name, value, &mut last_good),
+                [BEFORE_ROOM, name] => store.recall_before(name, &value),
                 [PLUGIN_ROOM, name] => store.recall_plugin(name, &value, &mut last_good),
                 _ => {}
             }
@@ -150,8 +172,21 @@ impl LibraryStore {
 
     fn recall_rule(&mut self, name: &[u8], text: Vec<u8>, last_good: &mut LastGood) {
         let name = String::from_utf8_lossy(name).into_owned();
-        self.rules.insert(name.clone(), digest_of(&text));
-        last_good.rules.insert(name, String::from_utf8_lossy(&text).into_owned());
+        let digest = digest_of(&text);
+        let text = String::from_utf8_lossy(&text).into_owned();
+        self.rules.insert(name.clone(), KeptRule { digest, text: text.as_str().into() });
+        last_good.rules.insert(name, text);
+    }
+
+    /// Bytes that are none are ignored: nothing runs on them.
+    fn recall_before(&mut self, name: &[u8], kept: &[u8]) {
+        let name = String::from_utf8_lossy(name).into_owned();
+        self.before.extend(serde_json::from_slice(kept).ok().map(|before| (name, Arc::new(before))));
+    }
+
+    /// The version of a rule file that ran before.
+    pub fn before(&self, name: &str) -> Option<Arc<Before>> {
+        self.before.get(name).cloned()
     }
 
     fn recall_plugin(&mut self, name: &[u8], kept: &[u8], last_good: &mut LastGood) {
@@ -211,15 +246,7 @@ impl LibraryStore {
     ) -> Result<(), LibraryError> {
         let mut draft = Draft::default();
         let texts: BTreeMap<&str, &Accepted> = rules.collect();
-        let kept_rules: BTreeMap<String, Digest> =
-            texts.iter().map(|(name, accepted)| ((*name).to_owned(), accepted.file.digest)).collect();
-        for (name, digest) in differing(&self.rules, &kept_rules) {
-            let state_key = key::of(&[RULE_ROOM, name.as_bytes()]);
-            match (digest, texts.get(name.as_str())) {
-                (Some(_), Some(accepted)) => draft.put_bytes(state_key, accepted.text.clone().into_bytes()),
-                _ => draft.delete(state_key),
-            }
-        }
+        let before = self.put_rules(&mut draft, &texts, now, record.number)?;
         let kept_plugins: BTreeMap<String, KeptPlugin> =
             plugins.map(|(name, plugin)| (name.to_owned(), plugin)).collect();
         for (name, plugin) in differing(&self.plugins, &kept_plugins) {
@@ -241,10 +268,44 @@ impl LibraryStore {
             self.offset = Some(offset);
         }
         self.record = record;
-        self.rules = kept_rules;
+        let kept = |accepted: &Accepted| KeptRule { digest: accepted.file.digest, text: accepted.text.clone() };
+        self.rules = texts.into_iter().map(|(name, accepted)| (name.to_owned(), kept(accepted))).collect();
+        self.before = before;
         self.plugins = kept_plugins;
         self.discard_unused();
         Ok(())
+    }
+
+    /// Puts down the texts that are new, and in their place those that ran so far; what is gone is forgotten. The versions before
+    /// are given back, for when it is committed.
+    fn put_rules(
+        &self,
+        draft: &mut Draft,
+        texts: &BTreeMap<&str, &Accepted>,
+        now: Timestamp,
+        generation: u64,
+    ) -> Result<BTreeMap<String, Arc<Before>>, LibraryError> {
+        let digests = |(name, kept): (&String, &KeptRule)| (name.clone(), kept.digest);
+        let old: BTreeMap<String, Digest> = self.rules.iter().map(digests).collect();
+        let new = texts.iter().map(|(name, accepted)| ((*name).to_owned(), accepted.file.digest)).collect();
+        let mut before = self.before.clone();
+        for (name, digest) in differing(&old, &new) {
+            let state_key = key::of(&[RULE_ROOM, name.as_bytes()]);
+            let before_key = key::of(&[BEFORE_ROOM, name.as_bytes()]);
+            let Some(accepted) = digest.and_then(|_| texts.get(name.as_str())) else {
+                draft.delete(state_key);
+                draft.delete(before_key);
+                before.remove(&name);
+                continue;
+            };
+            draft.put_bytes(state_key, accepted.text.as_bytes().to_vec());
+            if let Some(ran) = self.rules.get(&name) {
+                let ran = Before { text: ran.text.to_string(), until: now, generation };
+                draft.put(before_key, &ran)?;
+                before.insert(name, Arc::new(ran));
+            }
+        }
+        Ok(before)
     }
 
     fn say_refusals(

@@ -9,7 +9,7 @@ use orion_model::{Push, SetFile, Timestamp};
 use orion_sandbox::{Limits, Sandbox, Settings};
 use tempfile::TempDir;
 
-use super::{Defaults, Generation, Library, LibrarySettings, StandardPlugin};
+use super::{Before, Defaults, Generation, Library, LibrarySettings, StandardPlugin};
 use crate::clock::SystemClock;
 use crate::rule_sets::{ApplyContext, RuleSets};
 
@@ -206,4 +206,37 @@ correlations:
     library.sets.refresh().await.unwrap();
     assert_eq!(look(&mut library).await.unwrap().0, number + 1);
     assert_eq!(correlations(&library), ["default.yaml/c"]);
+}
+
+#[tokio::test]
+async fn the_version_before_is_known_until_the_file_is_gone_also_after_a_start() {
+    let place = Place::new();
+    let file = place.path("rules/f.yaml");
+    let mut library = place.library().await;
+    look(&mut library).await;
+    assert_eq!(library.files().rules["f.yaml"].before, None);
+
+    save(&file, OTHER);
+    assert_eq!(look(&mut library).await.unwrap().0, 2);
+    let before = Before { text: RULES.to_owned(), until: Timestamp::from_millis(1_000), generation: 2 };
+    assert_eq!(library.files().rules["f.yaml"].before.as_deref(), Some(&before));
+
+    // One that is refused is no version.
+    save(&file, "groups: 7");
+    look(&mut library).await;
+    let told = &library.files().rules["f.yaml"];
+    assert_eq!((&*told.text, told.before.as_deref()), (OTHER, Some(&before)));
+    assert_eq!(library.refused().count(), 1);
+    drop(library);
+    let mut library = place.library().await;
+    look(&mut library).await;
+    let told = &library.files().rules["f.yaml"];
+    assert_eq!((&*told.text, told.before.as_deref()), (OTHER, Some(&before)));
+
+    std::fs::remove_file(&file).unwrap();
+    look(&mut library).await;
+    look(&mut library).await;
+    save(&file, OTHER);
+    look(&mut library).await;
+    assert_eq!(library.files().rules["f.yaml"].before, None);
 }

@@ -13,6 +13,7 @@ use super::group::{Answers, Group, Which};
 use super::health::{HealthError, Report};
 use super::overtaken::Step;
 use super::run::WatcherContext;
+use crate::TRACED;
 
 /// How many queries of one group are under way at once: enough to hide the network, few enough that a group with a
 /// hundred queries does not take all twenty places a Prometheus has.
@@ -59,6 +60,7 @@ struct Asked {
     took: Duration,
 }
 
+#[tracing::instrument(target = TRACED, level = "debug", name = "query", skip_all, fields(source = source.name()))]
 async fn ask_one(
     source: &dyn Source,
     places: &Semaphore,

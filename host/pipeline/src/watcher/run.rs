@@ -17,6 +17,7 @@ use super::health::{HealthError, SourceHealth};
 use super::overtaken::{Overtaken, Step};
 use super::plan::GroupPlan;
 use super::seat::Effort;
+use crate::TRACED;
 use crate::clock::sleep_towards;
 use crate::draft::NotWritable;
 use crate::history::History;
@@ -280,6 +281,10 @@ impl Run<'_> {
         self.evaluate(group, step, Which::Some(changed), edit).await
     }
 
+    #[tracing::instrument(
+        target = TRACED, level = "debug", name = "evaluation", skip_all,
+        fields(group = %group.plan().group.id, instant = %step.instant)
+    )]
     async fn evaluate(
         &self,
         mut group: Box<Group>,

@@ -5,6 +5,7 @@
 //! the source has the last word.
 
 mod calls;
+mod comparison;
 mod facts;
 mod names;
 mod place;
@@ -21,6 +22,7 @@ use promql_parser::parser::{self, Expr, value::ValueType};
 
 use crate::checker::Checker;
 use crate::keys::{Text, nearest};
+pub use comparison::{Comparison, comparison};
 pub(crate) use facts::Facts;
 pub(crate) use names::Names;
 pub(crate) use place::Effort;

@@ -40,6 +40,16 @@ pub struct AnswerLimits {
     pub max_series_per_answer: usize,
 }
 
+impl AnswerLimits {
+    /// What both allow.
+    pub(crate) fn and(self, other: Self) -> Self {
+        Self {
+            max_answer_bytes: self.max_answer_bytes.min(other.max_answer_bytes),
+            max_series_per_answer: self.max_series_per_answer.min(other.max_series_per_answer),
+        }
+    }
+}
+
 impl Default for AnswerLimits {
     /// 64 MiB and 200,000 series: several times what one rule can sensibly look at, and little enough to hold.
     fn default() -> Self {

@@ -54,6 +54,9 @@ impl Dialect {
 const ALERTMANAGERS: &str = "/api/v1/alertmanagers";
 const RULES: &str = "/api/v1/rules";
 
+/// The page that people look at graphs on. Nothing is sent there; Prometheus 3 leads on from it to its new one.
+const GRAPH: &str = "/graph";
+
 /// The endpoints of one Prometheus.
 pub(super) struct Endpoint {
     base_url: Url,
@@ -133,6 +136,24 @@ impl Endpoint {
     /// How to ask for its own alerting rules.
     pub(super) fn rules_call(&self) -> Call {
         self.call_to_path(RULES, Some("type=alert"))
+    }
+
+    /// Where a person sees a query as a graph. Loki has no pages of its own.
+    pub(super) fn page(&self, expr: &str, from: Timestamp, to: Timestamp) -> Option<String> {
+        if self.dialect == Dialect::Loki {
+            return None;
+        }
+        let mut url = self.base_url.clone();
+        url.set_path(&format!("{}{GRAPH}", self.base_path));
+        let span = to.millis_since(from).max(1_000) / 1_000;
+        // Without the fraction and the zone: every version reads that, as UTC.
+        let end: String = to.to_string().replace('T', " ").chars().take("2026-01-31 12:00:00".len()).collect();
+        url.query_pairs_mut()
+            .append_pair("g0.expr", expr)
+            .append_pair("g0.tab", "0")
+            .append_pair("g0.range_input", &format!("{span}s"))
+            .append_pair("g0.end_input", &end);
+        Some(url.into())
     }
 
     fn call_to_path(&self, path: &str, query: Option<&str>) -> Call {
@@ -318,6 +339,17 @@ mod tests {
             let why = Endpoint::new(address, &Credentials::None, Dialect::Prometheus).unwrap_err();
             assert!(why.contains(advice), "{address}: {why}");
         }
+    }
+
+    #[test]
+    fn a_graph_is_on_the_page_of_prometheus_without_credentials_and_loki_has_none() {
+        let page = |dialect| {
+            let at = Endpoint::new("https://me:secret@p/x", &Credentials::None, dialect).unwrap();
+            at.page("up == 0 & \"a\"", T0, T0.plus_millis(90_000))
+        };
+        let expected = "https://p/x/graph?g0.expr=up+%3D%3D+0+%26+%22a%22&g0.tab=0&g0.range_input=90s&g0.end_input=2024-11-21+07%3A32%3A39";
+        assert_eq!(page(Dialect::Prometheus).as_deref(), Some(expected));
+        assert_eq!(page(Dialect::Loki), None);
     }
 
     #[test]

@@ -230,13 +230,23 @@ impl Prometheus {
         session: &mut QuerySession,
         instant: Timestamp,
     ) -> Result<Vec<u8>, SourceError> {
+        self.answer_within(self.limits, call, session, instant).await
+    }
+
+    async fn answer_within(
+        &self,
+        limits: AnswerLimits,
+        call: &Call,
+        session: &mut QuerySession,
+        instant: Timestamp,
+    ) -> Result<Vec<u8>, SourceError> {
         let mut response = self.ask(call).await?;
         if response.status() != StatusCode::OK {
             return Err(self.refusal(response, session, instant).await);
         }
-        match self.body(&mut response, self.limits.max_answer_bytes).await? {
+        match self.body(&mut response, limits.max_answer_bytes).await? {
             Body::Whole(body) => Ok(body),
-            Body::Beginning(body) => Err(too_large(&body, self.limits)),
+            Body::Beginning(body) => Err(too_large(&body, limits)),
         }
     }
 
@@ -283,12 +293,26 @@ impl Source for Prometheus {
     }
 
     async fn query_range(&self, session: &mut QuerySession, instants: Instants) -> Result<Vec<Frame>, SourceError> {
+        self.look(session, instants, self.limits).await
+    }
+
+    async fn look(
+        &self,
+        session: &mut QuerySession,
+        instants: Instants,
+        limits: AnswerLimits,
+    ) -> Result<Vec<Frame>, SourceError> {
         if instants.count == 0 {
             return Ok(Vec::new());
         }
+        let limits = limits.and(self.limits);
         let call = self.endpoint.range_call(session.expr(), instants, self.timeout_millis);
-        let body = self.answer(&call, session, instants.first).await?;
-        decode_range(&body, session, instants, self.limits)
+        let body = self.answer_within(limits, &call, session, instants.first).await?;
+        decode_range(&body, session, instants, limits)
+    }
+
+    fn page(&self, expr: &str, from: Timestamp, to: Timestamp) -> Option<String> {
+        self.endpoint.page(expr, from, to)
     }
 }
 
