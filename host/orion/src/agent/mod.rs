@@ -23,6 +23,9 @@ use crate::remote::{Remote, RemoteArgs};
 /// How long an agent may be silent before that is said: a dozen of what it says every ten seconds, so that a restart of it is no silence.
 pub const DEFAULT_SILENCE_MILLIS: i64 = 120_000;
 
+/// The shortest time that can be taken for silence: three of what it says.
+const MIN_SILENCE_MILLIS: i64 = 30_000;
+
 /// Whether this host is an agent, and of whom.
 #[derive(Args, Clone)]
 pub struct AgentArgs {
@@ -38,8 +41,18 @@ pub struct AgentArgs {
     #[arg(long, value_name = "MIB", default_value_t = DEFAULT_BUFFER_MIB, value_parser = clap::value_parser!(u64).range(1..=1_048_576), env = "ORION_AGENT__BUFFER_MIB")]
     pub buffer: u64,
     /// How long a control host hears nothing of an agent before it says so, and goes on without it
-    #[arg(long, value_name = "DURATION", default_value = format_duration(DEFAULT_SILENCE_MILLIS), value_parser = duration, env = "ORION_AGENTS__SILENCE")]
+    #[arg(long, value_name = "DURATION", default_value = format_duration(DEFAULT_SILENCE_MILLIS), value_parser = silence, env = "ORION_AGENTS__SILENCE")]
     pub agent_silence: i64,
+}
+
+fn silence(text: &str) -> Result<i64, String> {
+    match duration(text)? {
+        millis if millis < MIN_SILENCE_MILLIS => {
+            let least = format_duration(MIN_SILENCE_MILLIS);
+            Err(format!("it must be {least} at least: agents say every ten seconds how it goes"))
+        }
+        millis => Ok(millis),
+    }
 }
 
 fn set_name(text: &str) -> Result<String, String> {
