@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use clap::Args;
-use orion_model::{AgentName, DEFAULT_SET, format_duration, is_set_name};
+use orion_model::{AgentName, BadAgentName, DEFAULT_SET, format_duration, is_set_name};
 use orion_pipeline::forward::{Control, DEFAULT_BUFFER_MIB};
 use orion_source::Destination;
 
@@ -62,6 +62,11 @@ fn set_name(text: &str) -> Result<String, String> {
     }
 }
 
+/// Where the rules of an agent with this data folder lie.
+pub fn rules_of_agent(data: &Path) -> PathBuf {
+    data.join("set").join(rules::RULES)
+}
+
 /// An agent, before it starts. Tokens and certificate authorities have been read.
 pub struct Agent {
     /// What it is called.
@@ -98,32 +103,9 @@ impl AgentArgs {
         data: &Path,
         allow_plaintext: bool,
     ) -> Result<Option<Agent>, Failure> {
-        if !self.agent {
-            return Ok(None);
-        }
-        let refused = |why: String| Failure::Configuration(format!("--agent: {why}"));
-        if deployment.redis.server()?.is_some() {
-            let why = "hosts that share a Redis are one deployment, and an agent is none of them: leave REDIS_URL and REDIS_HOST out";
-            return Err(refused(why.to_owned()));
-        }
-        if self.control.url.is_none() {
-            return Err(refused("where the control host serves is missing: --url or ORION_API_URL".to_owned()));
-        }
-        let name = match &deployment.node_name {
-            Some(name) => name.clone(),
-            None => host_name()?,
-        };
-        let name: AgentName = name
-            .parse()
-            .map_err(|error| refused(format!("`{name}`: {error}; --node-name or ORION_NODE_NAME gives it one")))?;
-        let remote = Remote::there(&self.control)?;
-        if !remote.is_private() && !allow_plaintext {
-            let why = "without https:// the token and all that is observed are there for everybody on the way: write https://, or, where \
-                       something else encrypts it, --allow-plaintext";
-            return Err(refused(format!("{}: {why}", remote.address())));
-        }
+        let Some((name, remote)) = self.check(deployment, allow_plaintext)? else { return Ok(None) };
         let folder = RulesFolder::open(&data.join("set"))
-            .map_err(|error| refused(format!("the folder for its rules cannot be made: {error}")))?;
+            .map_err(|error| refused(&format!("the folder for its rules cannot be made: {error}")))?;
         Ok(Some(Agent {
             name,
             buffer_bytes: self.buffer.saturating_mul(1024 * 1024),
@@ -133,6 +115,42 @@ impl AgentArgs {
             folder,
         }))
     }
+
+    /// What an agent is called and where its control host is, where this host is to be one and all is there that it needs.
+    pub fn check(
+        &self,
+        deployment: &DeploymentArgs,
+        allow_plaintext: bool,
+    ) -> Result<Option<(AgentName, Remote)>, Failure> {
+        if !self.agent {
+            return Ok(None);
+        }
+        if deployment.redis.server()?.is_some() {
+            let why = "hosts that share a Redis are one deployment, and an agent is none of them: leave REDIS_URL and REDIS_HOST out";
+            return Err(refused(why));
+        }
+        if self.control.url.is_none() {
+            return Err(refused("where the control host serves is missing: --url or ORION_API_URL"));
+        }
+        let name = match &deployment.node_name {
+            Some(name) => name.clone(),
+            None => host_name()?,
+        };
+        let unfit =
+            |error: BadAgentName| refused(&format!("`{name}`: {error}; --node-name or ORION_NODE_NAME gives it one"));
+        let name: AgentName = name.parse().map_err(unfit)?;
+        let remote = Remote::there(&self.control)?;
+        if !remote.is_private() && !allow_plaintext {
+            let why = "without https:// the token and all that is observed are there for everybody on the way: write https://, or, where \
+                       something else encrypts it, --allow-plaintext";
+            return Err(refused(&format!("{}: {why}", remote.address())));
+        }
+        Ok(Some((name, remote)))
+    }
+}
+
+fn refused(why: &str) -> Failure {
+    Failure::Configuration(format!("--agent: {why}"))
 }
 
 impl Agent {

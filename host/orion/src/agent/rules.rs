@@ -14,7 +14,7 @@ use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
 /// The folder.
-const RULES: &str = "rules";
+pub(super) const RULES: &str = "rules";
 
 /// A version before it is there, and the one before once it is.
 const BESIDE: &str = "rules.beside";
