@@ -14,12 +14,12 @@ pub(crate) struct Problem {
     detail: String,
     retry_after_seconds: Option<u64>,
     /// What is told beside that, for programs.
-    members: Map<String, Value>,
+    members: Vec<(&'static str, Value)>,
 }
 
 impl Problem {
     pub(crate) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
-        Self { status, detail: detail.into(), retry_after_seconds: None, members: Map::new() }
+        Self { status, detail: detail.into(), retry_after_seconds: None, members: Vec::new() }
     }
 
     /// What it is answered with.
@@ -29,8 +29,8 @@ impl Problem {
     }
 
     /// With something more, for programs.
-    pub(crate) fn with(mut self, name: &str, value: Value) -> Self {
-        self.members.insert(name.to_owned(), value);
+    pub(crate) fn with(mut self, name: &'static str, value: Value) -> Self {
+        self.members.push((name, value));
         self
     }
 
@@ -66,7 +66,8 @@ impl fmt::Display for Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let title = self.status.canonical_reason().unwrap_or("problem");
-        let mut body = self.members;
+        let mut body: Map<String, Value> =
+            self.members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         body.extend([
             ("type".to_owned(), "about:blank".into()),
             ("title".to_owned(), title.into()),

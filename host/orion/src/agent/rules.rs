@@ -1,30 +1,26 @@
 //! The rules of an agent: the folder that the library reads, of which each version takes the place of the one before as a whole.
 //!
-//! `rules` is a link to the folder of a version. What is written beside it is nothing to anybody until the link is moved, and a crash
-//! before or after that leaves one whole version. So a host that starts without its control host runs what it ran.
+//! A version is written beside it, synced, and exchanged for what is there. Until then it is nothing to anybody, and a crash before or
+//! after leaves one whole version. So a host that starts without its control host runs what it ran. Links would do, too, but a
+//! confined process makes none.
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
-use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use orion_model::{BadSet, Digest, Push, SetVersion};
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
-/// The link.
-const RULES: &str = "rules";
+/// The folder.
+pub(super) const RULES: &str = "rules";
 
-/// The link before it is moved into place.
-const NEXT: &str = ".rules.next";
-
-/// What the folders of versions begin with.
-const VERSION: &str = "version-";
+/// A version before it is there, and the one before once it is.
+const BESIDE: &str = "rules.beside";
 
 /// What is known of a version, in its folder. The library leaves out what begins with a dot.
 const ABOUT: &str = ".set.json";
-
-/// The folder before any version was fetched.
-const NONE: &str = "version-none";
 
 /// Which version lies in the folder.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,6 +43,8 @@ pub enum NotPut {
     OtherSet(String),
     #[error("the rules that were fetched cannot be written: {0}")]
     Io(#[from] io::Error),
+    #[error("the file system of {} cannot exchange folders: give the agent a data folder on another", .0.display())]
+    NoExchange(PathBuf),
     #[error("what is known of the rules cannot be written: {0}")]
     NotWritable(#[from] serde_json::Error),
 }
@@ -58,11 +56,7 @@ impl RulesFolder {
     /// Makes it where it is not there.
     pub fn open(dir: &Path) -> io::Result<Self> {
         let folder = Self(std::path::absolute(dir)?);
-        fs::create_dir_all(&folder.0)?;
-        if fs::read_dir(folder.rules()).is_err() {
-            fs::create_dir_all(folder.0.join(NONE))?;
-            folder.lead_to(NONE)?;
-        }
+        fs::create_dir_all(folder.rules())?;
         Ok(folder)
     }
 
@@ -91,50 +85,29 @@ impl RulesFolder {
         let Push { set, files, .. } = push.checked()?;
         let names = files.iter().map(|file| file.name.clone()).collect();
         let held = Held { set, version, digest, etag, files: names };
-        let name = format!("{VERSION}{version}-{}", short(&digest));
-        let dir = self.0.join(&name);
-        if self.leads_to().as_deref() != Some(Path::new(&name)) {
-            remove(&dir)?;
-            fs::create_dir(&dir)?;
-            for file in &files {
-                write(&dir.join(&file.name), file.text.as_bytes())?;
-            }
+        let beside = self.0.join(BESIDE);
+        remove(&beside)?;
+        fs::create_dir(&beside)?;
+        for file in &files {
+            write(&beside.join(&file.name), file.text.as_bytes())?;
         }
-        write(&dir.join(ABOUT), &serde_json::to_vec(&held)?)?;
-        File::open(&dir)?.sync_all()?;
-        self.lead_to(&name)?;
-        self.tidy(&name);
+        write(&beside.join(ABOUT), &serde_json::to_vec(&held)?)?;
+        File::open(&beside)?.sync_all()?;
+        self.exchange(&beside)?;
+        if let Err(error) = remove(&beside) {
+            // Nobody reads it, and the next version removes it.
+            tracing::warn!("rules of before cannot be removed: {}: {error}", beside.display());
+        }
         Ok(held)
     }
 
-    fn leads_to(&self) -> Option<PathBuf> {
-        fs::read_link(self.rules()).ok()
+    fn exchange(&self, beside: &Path) -> Result<(), NotPut> {
+        renameat_with(CWD, beside, CWD, self.rules(), RenameFlags::EXCHANGE).map_err(|errno| match errno {
+            Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP => NotPut::NoExchange(self.0.clone()),
+            other => NotPut::Io(other.into()),
+        })?;
+        Ok(File::open(&self.0)?.sync_all()?)
     }
-
-    fn lead_to(&self, name: &str) -> io::Result<()> {
-        let next = self.0.join(NEXT);
-        remove(&next)?;
-        symlink(name, &next)?;
-        fs::rename(&next, self.rules())?;
-        File::open(&self.0)?.sync_all()
-    }
-
-    /// Removes other versions. What cannot be removed is in nobody's way.
-    fn tidy(&self, name: &str) {
-        let Ok(entries) = fs::read_dir(&self.0) else { return };
-        let others = entries.flatten().filter(|entry| {
-            entry.file_name().to_str().is_some_and(|other| other.starts_with(VERSION) && other != name)
-        });
-        for other in others {
-            if let Err(error) = remove(&other.path()) {
-                tracing::warn!("rules of before cannot be removed: {}: {error}", other.path().display());
-            }
-        }
-    }
-}
-
-fn short(digest: &Digest) -> String {
-    digest.to_string().trim_start_matches("sha256:").chars().take(12).collect()
 }
 
 fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
@@ -143,7 +116,7 @@ fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.sync_all()
 }
 
-/// Removes a file, a link or a folder with all in it; nothing to do where there is none.
+/// Removes a file or a folder with all in it; nothing to do where there is none.
 fn remove(path: &Path) -> io::Result<()> {
     let removed = match path.symlink_metadata() {
         Ok(metadata) if metadata.is_dir() => fs::remove_dir_all(path),
@@ -195,7 +168,7 @@ mod tests {
         let again = RulesFolder::open(&dir.path().join("set")).unwrap();
         assert_eq!((again.held(), rules(&again)), (Some(held), vec![("b.yaml".to_owned(), "2".to_owned())]));
         let left = fs::read_dir(again.path()).unwrap().count();
-        assert_eq!(left, 2, "the link and one version");
+        assert_eq!(left, 1, "one version");
     }
 
     #[test]
@@ -207,7 +180,7 @@ mod tests {
         folder.put("default", first, Some("e".to_owned())).unwrap();
         assert_eq!(folder.held().unwrap().etag.as_deref(), Some("e"));
         let second = version(2, &[("a.yaml", "2")]);
-        let begun = folder.path().join(format!("version-2-{}", short(&second.digest)));
+        let begun = folder.path().join(BESIDE);
         fs::create_dir(&begun).unwrap();
         fs::write(begun.join("half.yaml"), "x").unwrap();
         folder.put("default", second, None).unwrap();

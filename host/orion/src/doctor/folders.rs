@@ -7,6 +7,7 @@ use orion_pipeline::library::{check, read_rule_file, rule_files};
 use rustix::fs::{Access, access, statvfs};
 use serde_json::json;
 
+use crate::agent::rules_of_agent;
 use crate::cli::RunArgs;
 use crate::finding::{Check, Fault, counted, some_of};
 use crate::{rule_set, setup};
@@ -43,7 +44,12 @@ pub fn plugins(args: &RunArgs) -> Check {
 /// The rule files.
 pub fn rules(args: &RunArgs) -> Check {
     const NAME: &str = "rules";
-    let folder = &args.rules.rules;
+    let of_agent = args.agent.agent.then(|| rules_of_agent(&args.data.data));
+    if of_agent.as_ref().is_some_and(|folder| !folder.is_dir()) {
+        let why = "this agent has fetched none yet".to_owned();
+        return Check::not_seen(NAME, why, json!({ "folder": of_agent, "files": 0 }));
+    }
+    let folder = of_agent.as_ref().unwrap_or(&args.rules.rules);
     let facts = |files: usize| json!({ "folder": folder, "files": files });
     if let Some(fault) = not_readable(folder) {
         return Check::of(NAME, String::new(), vec![fault], facts(0));

@@ -56,7 +56,8 @@ fn secrets(args: &RunArgs) -> Check {
     let of_trail = args.keep.settings(args.agent.agent).err();
     let of_interface = args.access.check(args.listen.listen).err();
     let of_hooks = args.hooks.read(args.listen.listen).err();
-    let failures: Vec<Fault> = [of_prometheus, of_loki, of_redis, of_trail, of_interface, of_hooks]
+    let of_agent = args.agent.check(&args.deployment, args.access.allow_plaintext).err();
+    let failures: Vec<Fault> = [of_agent, of_prometheus, of_loki, of_redis, of_trail, of_interface, of_hooks]
         .into_iter()
         .flatten()
         .map(|failure| Fault::new(failure.to_string(), "a start would end here with the same words"))
