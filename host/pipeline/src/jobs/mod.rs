@@ -1,7 +1,7 @@
 //! Jobs: work that is asked of this host while it observes. It looks, and changes nothing of what runs.
 //!
-//! The [`queue`] is a state machine without time and without I/O. The [`desk`](Jobs) keeps it in this host's own file, each change in one
-//! commit, so that it survives a restart; a job that was worked on when the host died is begun again. The [`runner`](start) is one thread of
+//! The queue is a state machine without time and without I/O. The desk ([`Jobs`]) keeps it in this host's own file, each change in one
+//! commit, so that it survives a restart; a job that was worked on when the host died is begun again. The runner ([`start`]) is one thread of
 //! low priority that does one job after the other. What a job does is the [`Work`] of whoever starts it.
 
 mod audit;

@@ -23,6 +23,10 @@ pub const FINISHED_KEPT_MILLIS: i64 = 4 * 86_400_000;
 /// How often a job is begun when the host dies with it. One that kills its host would kill every one that comes after.
 pub const MAX_ATTEMPTS: u32 = 3;
 
+/// The longest reason of a failure that is kept, in bytes: some hundred lines of a report. A text of four megabytes may have something wrong
+/// in each of its lines, and every list of jobs tells the reason.
+pub(super) const MAX_REASON_BYTES: usize = 16 * 1024;
+
 /// All jobs that are known, by their numbers, which grow.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Queue {
@@ -164,7 +168,11 @@ fn end(job: &mut Job, state: JobState, at: Timestamp) {
     job.ended_at = Some(at);
 }
 
-fn fail(job: &mut Job, reason: FailureReason, message: String, at: Timestamp) {
+fn fail(job: &mut Job, reason: FailureReason, mut message: String, at: Timestamp) {
+    if message.len() > MAX_REASON_BYTES {
+        message.truncate(message.floor_char_boundary(MAX_REASON_BYTES));
+        message.push_str("\n… and more: mend this first");
+    }
     job.failure = Some(JobFailure { reason, message });
     end(job, JobState::Failed, at);
 }

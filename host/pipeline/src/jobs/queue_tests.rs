@@ -3,7 +3,9 @@ use std::cmp::Reverse;
 use orion_model::{FailureReason, JobRequest, JobSpec, JobState, Priority, RecordId, Timestamp};
 use proptest::prelude::*;
 
-use super::queue::{FINISHED_KEPT_MILLIS, Full, MAX_ATTEMPTS, MAX_FINISHED, MAX_QUEUED, MAX_RUNNING, Queue};
+use super::queue::{
+    FINISHED_KEPT_MILLIS, Full, MAX_ATTEMPTS, MAX_FINISHED, MAX_QUEUED, MAX_REASON_BYTES, MAX_RUNNING, Queue,
+};
 use super::{Done, NotDone, Stop};
 
 fn at(millis: i64) -> Timestamp {
@@ -151,6 +153,20 @@ fn a_job_with_which_the_host_dies_again_and_again_is_given_up() {
     let failure = queue.get(id).unwrap().failure.clone().unwrap();
     assert_eq!(failure.reason, FailureReason::HostDied);
     assert!(failure.message.contains("3 times"), "{}", failure.message);
+}
+
+#[test]
+fn of_a_long_reason_as_much_is_kept_as_may_be() {
+    for (bytes, is_whole) in [(MAX_REASON_BYTES, true), (MAX_REASON_BYTES + 2, false)] {
+        let mut queue = Queue::default();
+        let id = queue.ask(&request(Priority::Normal), 1, at(1)).unwrap().id;
+        let job = queue.begin(at(2)).unwrap();
+        let why = "ä".repeat(bytes / 2);
+        queue.end(&job, &Err(NotDone::BadRule(why.clone())), None, at(3));
+        let kept = queue.get(id).unwrap().failure.clone().unwrap().message;
+        assert_eq!(kept == why, is_whole);
+        assert!(kept.starts_with(&"ä".repeat(MAX_REASON_BYTES / 2)) && kept.len() < MAX_REASON_BYTES + 100);
+    }
 }
 
 #[test]
