@@ -162,6 +162,36 @@ fn when_the_source_is_away_it_is_said_and_asked_again() {
 }
 
 #[test]
+fn who_asks_for_more_series_than_sources_are_asked_for_is_told_when_to_ask_again() {
+    const SERIES: usize = 40;
+    let many = |_: &Question| (0..SERIES).map(|n| (vec![("job", format!("job-{n}"))], 7.0)).collect();
+    let prometheus = AnsweringServer::start(many).unwrap();
+    let deployment = Deployment::new(&prometheus.url()).serving();
+    let rules = RULES.replace("{{ $labels.job }}\" }\n      - alert: QueueLong", "all\" }\n      - alert: QueueLong");
+    deployment.rule("a.yaml", &rules);
+    let orion = deployment.start();
+    let address = deployment.served_ready_at();
+    deployment.wait_until("the incident", |it| it.events_of("load_high", "firing").len() == SERIES);
+    let find = |it: &Deployment| {
+        let all = it.incidents().into_iter().find(|it| it["key"]["service"] == "all" && it["event_count"] == SERIES)?;
+        Some(all["incident_id"].as_str()?.to_owned())
+    };
+    deployment.wait_until("all events to be in the incident", |it| find(it).is_some());
+    let incident = find(&deployment).unwrap();
+    let ask = |event: &Value| {
+        let event = event["event_id"].as_str().unwrap();
+        get(address, &format!("/api/v1/incidents/{incident}/series?event={event}"))
+    };
+    let answers: Vec<_> = deployment.events_of("load_high", "firing").iter().map(ask).collect();
+    let refused: Vec<_> = answers.iter().filter(|answer| answer.status == 429).collect();
+    let told = answers.iter().filter(|answer| answer.status == 200).count();
+    assert!(told >= 20 && told + refused.len() == SERIES && !refused.is_empty(), "{told} were told");
+    assert!(refused.iter().all(|answer| answer.header("retry-after").is_some()), "{refused:?}");
+    assert!(orion.terminate().success());
+    deployment.check_promises();
+}
+
+#[test]
 fn a_person_sees_the_series_its_bound_and_what_fired_and_a_line_in_each_row() {
     let scene = Scene::new();
     let (load, gone) = (scene.incident(SCRIPT), scene.incident("gone"));

@@ -210,6 +210,8 @@ async function source(browser, base) {
       const banner = await page.locator('#banner .refused').innerText();
       for (const says of ['Generation 2 runs on', 'a.yaml:5:9', 'Its last good version runs']) assert(banner.includes(says), banner);
       await page.getByText('What is shown here runs').waitFor();
+      // What lies half below the bar is scrolled there, and not too small.
+      await page.evaluate(() => scrollTo(0, 0));
       await check(page, `${name}, source`);
     });
   }
@@ -223,6 +225,7 @@ async function series(browser, base, load, gone) {
       const row = page.locator(`.row[href*="${load}"]`);
       await row.locator('.spark').waitFor();
       assert.match(await row.innerText(), /Peak 7, fires > 2/);
+      assert.equal(await row.getByText('7 against 2').isVisible(), !look.isMobile);
       await check(page, `${name}, sparklines`);
       await row.click();
       const drawing = page.getByRole('img', { name: /The series around .* samples, 1 events, fires > 2/ });

@@ -65,5 +65,7 @@ function fill(place, item) {
   if (item.missing || item.peak === null) return;
   const bound = item.bound && { ...item.bound, value: Number(item.bound.value) };
   const title = `Peak ${short(item.peak)}${bound ? `, fires ${bound.operator} ${short(bound.value)}` : ''}`;
-  place.replaceChildren(spark({ ...item, bound }, title), h('span', { class: 'unseen' }, `${title}. `));
+  // The same in three words for who sees the line.
+  const brief = bound && h('span', { class: 'peak', 'aria-hidden': 'true' }, `${short(item.peak)} against ${short(bound.value)}`);
+  place.replaceChildren(...[spark({ ...item, bound }, title), brief, h('span', { class: 'unseen' }, `${title}. `)].filter(Boolean));
 }

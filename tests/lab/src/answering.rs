@@ -21,8 +21,14 @@ pub struct Question {
     pub at_millis: i64,
 }
 
-/// A series of an answer: its labels, `__name__` among them, and its value.
-pub type Answered = (Vec<(&'static str, String)>, f64);
+/// Labels of a series, `__name__` among them.
+type LabelsOf = Vec<(&'static str, String)>;
+
+/// A series of an answer: its labels and its value.
+pub type Answered = (LabelsOf, f64);
+
+/// Series with their samples.
+type Sampled = BTreeMap<LabelsOf, Vec<(i64, f64)>>;
 
 /// What becomes of a question.
 #[derive(Clone, Debug, PartialEq)]
@@ -95,7 +101,7 @@ fn said(question: &Question, answer: Answer) -> (u16, String) {
 
 /// What is said about many instants: each as if it had been asked for alone. What goes wrong with the first goes wrong with all.
 fn said_of_range(questions: &[Question], answer: &impl Fn(&Question) -> Answer) -> (u16, String) {
-    let mut series: BTreeMap<Vec<(&'static str, String)>, Vec<(i64, f64)>> = BTreeMap::new();
+    let mut series = Sampled::new();
     for question in questions {
         match answer(question) {
             Answer::Series(answered) => {
@@ -143,9 +149,9 @@ fn millis(seconds: &str) -> Option<i64> {
     Some(whole.parse::<i64>().ok()? * 1_000 + format!("{decimals:0<3}").get(..3)?.parse::<i64>().ok()?)
 }
 
-fn matrix(series: &BTreeMap<Vec<(&'static str, String)>, Vec<(i64, f64)>>) -> String {
+fn matrix(series: &Sampled) -> String {
     let shown = |(at, value): &(i64, f64)| format!(r#"[{}.{:03},"{value}"]"#, at / 1_000, at % 1_000);
-    let one = |(labels, samples): (&Vec<(&'static str, String)>, &Vec<(i64, f64)>)| {
+    let one = |(labels, samples): (&LabelsOf, &Vec<(i64, f64)>)| {
         let labels: Vec<String> = labels.iter().map(|(name, value)| format!(r#""{name}":"{value}""#)).collect();
         let samples: Vec<String> = samples.iter().map(shown).collect();
         format!(r#"{{"metric":{{{}}},"values":[{}]}}"#, labels.join(","), samples.join(","))
@@ -180,7 +186,7 @@ mod tests {
     fn a_question_is_read_from_the_address_or_the_form() {
         let asked = Question { expr: "up == 1".to_owned(), at_millis: 5_050 };
         let pairs = "query=up+%3D%3D+1&time=5.05";
-        assert_eq!(read(&request("GET", &format!("/api/v1/query?{pairs}"), "")), [asked.clone()]);
+        assert_eq!(read(&request("GET", &format!("/api/v1/query?{pairs}"), "")), std::slice::from_ref(&asked));
         assert_eq!(read(&request("POST", "/api/v1/query", pairs)), [asked]);
         let span = read(&request("GET", "/api/v1/query_range?query=up&start=1.5&end=2.4&step=0.4", ""));
         assert_eq!(span.iter().map(|it| it.at_millis).collect::<Vec<_>>(), [1_500, 1_900, 2_300]);

@@ -163,7 +163,7 @@ async fn answered(
 
 /// Those of the instants that lie between two.
 fn within(instants: Instants, start: Timestamp, end: Timestamp) -> Instants {
-    let lies = |at: &Timestamp| *at >= start && *at <= end;
+    let lies = |at: &Timestamp| (start..=end).contains(at);
     let first = instants.iter().find(lies).unwrap_or(instants.first);
     Instants { first, count: instants.iter().filter(lies).count(), ..instants }
 }
