@@ -8,7 +8,7 @@ use crate::log::Lines;
 
 /// Nothing.
 #[derive(Default)]
-pub struct Telemetry;
+pub struct Telemetry(());
 
 /// Nothing.
 pub struct Sending;
@@ -17,7 +17,7 @@ impl Telemetry {
     /// Who asks for traces is told that this build has none, rather than left to wonder where they are.
     pub fn of(args: &TelemetryArgs) -> Result<Self, Failure> {
         match args.endpoint() {
-            None => Ok(Self),
+            None => Ok(Self(())),
             Some(_) => Err(Failure::Configuration(
                 "this build sends nothing to anybody: --otlp-endpoint (ORION_OTLP__ENDPOINT) needs one that was built with \
                  `--features otlp`"

@@ -62,7 +62,7 @@ pub fn run(context: &Context) -> Result<Vec<Figure>, BenchError> {
     let (open, flapping) = (Answer::of(OPEN), Answer::of(FLAPPING));
     let answering = move |question: &Question| match question.expr.as_str() {
         "slow" => open.body(&question.time, |_| 1.0),
-        "flap > 0" => flapping.some(&question.time, |index| (index + tick(&question.time)) % AWAY != 0),
+        "flap > 0" => flapping.some(&question.time, |index| !(index + tick(&question.time)).is_multiple_of(AWAY)),
         _ => NOTHING.to_vec(),
     };
     let stand_in = StandIn::start(Arc::new(answering))?;
