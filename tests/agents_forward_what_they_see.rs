@@ -80,7 +80,7 @@ impl Control {
         std::fs::write(self.deployment.path("set/a.yaml"), text).unwrap();
         let mut said = String::new();
         self.deployment.wait_until("the set to be applied", |_| {
-            let (code, told) = self.asks(address, &["apply", "-f", "set"]);
+            let (code, told) = self.asks(address, &["apply", "-f", "set", "--by", "ada"]);
             said = told;
             assert!(code != Some(2), "{said}");
             code == Some(0)
@@ -241,7 +241,7 @@ fn an_edited_set_is_live_a_refused_one_keeps_the_last_good_and_both_are_reported
     control.deployment.plugin("of-the-control-host.wasm", &bytes);
     control.deployment.wait_until("the control host to know the plugin", |_| {
         std::fs::write(control.deployment.path("set/a.yaml"), &with_plugin).unwrap();
-        control.asks(address, &["apply", "-f", "set"]).0 == Some(0)
+        control.asks(address, &["apply", "-f", "set", "--by", "ada"]).0 == Some(0)
     });
     control.deployment.wait_until("the agent to say that it cannot run it", |_| {
         let nodes = control.nodes(address);
