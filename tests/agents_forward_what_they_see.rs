@@ -109,7 +109,7 @@ impl Control {
 
     fn opened_of(&self, agent: &str) -> usize {
         let incidents = self.deployment.incidents_of("service_outage", "opened");
-        incidents.iter().filter(|incident| incident["labels"]["agent"] == agent).count()
+        incidents.iter().filter(|incident| incident["key"]["agent"] == agent).count()
     }
 }
 
@@ -333,7 +333,7 @@ fn an_agent_whose_store_is_lost_begins_anew_and_doubles_nothing_and_one_that_is_
     site.target.restart().unwrap();
     control.deployment.wait_until("the end of it", |it| {
         let resolved = it.incidents_of("service_outage", "resolved");
-        resolved.iter().any(|incident| incident["labels"]["agent"] == "eu-1")
+        resolved.iter().any(|incident| incident["key"]["agent"] == "eu-1")
     });
     assert!(agent.terminate().success());
     control.deployment.check_promises();
