@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::support::asked::{get, post_json};
 use crate::support::issuer::{self, token_of};
-use crate::support::{Deployment, Running, guests};
+use crate::support::{Deployment, Running};
 
 /// Nobody is there.
 const NOWHERE: &str = "http://127.0.0.1:9";
@@ -80,7 +80,7 @@ impl Control {
         std::fs::write(self.deployment.path("set/a.yaml"), text).unwrap();
         let mut said = String::new();
         self.deployment.wait_until("the set to be applied", |_| {
-            let (code, told) = self.asks(address, &["apply", "-f", "set"]);
+            let (code, told) = self.asks(address, &["apply", "-f", "set", "--by", "ada"]);
             said = told;
             assert!(code != Some(2), "{said}");
             code == Some(0)
@@ -109,7 +109,7 @@ impl Control {
 
     fn opened_of(&self, agent: &str) -> usize {
         let incidents = self.deployment.incidents_of("service_outage", "opened");
-        incidents.iter().filter(|incident| incident["labels"]["agent"] == agent).count()
+        incidents.iter().filter(|incident| incident["key"]["agent"] == agent).count()
     }
 }
 
@@ -235,20 +235,14 @@ fn an_edited_set_is_live_a_refused_one_keeps_the_last_good_and_both_are_reported
     control.deployment.wait_until("the agent to run it", |_| {
         control.nodes(address).get("eu-1").is_some_and(|node| node["rules_version"] == 1)
     });
-    // The control host has no such plugin to refuse it by; the agent has none of this name at all.
-    let with_plugin = SET.replace("expr: up == 0\n", "expr: up\n        plugin: of-the-control-host\n");
-    let bytes = guests::detector("of-the-control-host", "1.0.0", "");
-    control.deployment.plugin("of-the-control-host.wasm", &bytes);
-    control.deployment.wait_until("the control host to know the plugin", |_| {
-        std::fs::write(control.deployment.path("set/a.yaml"), &with_plugin).unwrap();
-        control.asks(address, &["apply", "-f", "set"]).0 == Some(0)
-    });
+    // It is good for the control host, which asks nothing; the agent has no such source.
+    control.apply(address, &SET.replace("interval: 1s\n", "interval: 1s\n    source: loki\n"));
     control.deployment.wait_until("the agent to say that it cannot run it", |_| {
         let nodes = control.nodes(address);
         let Some(node) = nodes.get("eu-1") else { return false };
         node["rules_version"] == 1
             && node["rules_refused"]["version"] == 2
-            && node["rules_refused"]["why"].as_str().is_some_and(|why| why.contains("of-the-control-host"))
+            && node["rules_refused"]["why"].as_str().is_some_and(|why| why.contains("the source `loki`"))
     });
     // The last good rules run on.
     site.target.stop();
@@ -333,7 +327,7 @@ fn an_agent_whose_store_is_lost_begins_anew_and_doubles_nothing_and_one_that_is_
     site.target.restart().unwrap();
     control.deployment.wait_until("the end of it", |it| {
         let resolved = it.incidents_of("service_outage", "resolved");
-        resolved.iter().any(|incident| incident["labels"]["agent"] == "eu-1")
+        resolved.iter().any(|incident| incident["key"]["agent"] == "eu-1")
     });
     assert!(agent.terminate().success());
     control.deployment.check_promises();

@@ -12,7 +12,7 @@ const MAX_NAMED: usize = 100;
 /// A version was applied.
 pub(super) fn applied(version: &SetVersion, diff: &SetDiff, at_a_time: Option<u32>, generation: u64) -> Event {
     let SetVersion { set, version, digest, applied_at, applied_by, files } = version;
-    let rolling = at_a_time.map_or_else(String::new, |count| format!("; it is given to {count} nodes at a time"));
+    let rolling = at_a_time.map_or_else(String::new, |count| format!("; it is given to {count} at a time"));
     let message = format!("{applied_by} applied version {version} of the rule set `{set}`: {}{rolling}", diff.counts());
     let number = version.to_string();
     let condition =

@@ -193,7 +193,8 @@ impl RuleSets {
         let now = kept.version.applied_at;
         let (head, dropped) = state.with(&kept, at_a_time, now);
         let mut draft = Draft::default();
-        draft.event(&event::applied(&kept.version, &pushed.diff, at_a_time, generation))?;
+        let rolling = head.rollout.as_ref().map(|rollout| rollout.at_a_time);
+        draft.event(&event::applied(&kept.version, &pushed.diff, rolling, generation))?;
         state::put_version(&mut draft, &kept)?;
         state::put_head(&mut draft, &kept.version.set, &head)?;
         dropped.into_iter().for_each(|version| state::drop_version(&mut draft, &kept.version.set, version));
