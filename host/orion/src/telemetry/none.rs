@@ -7,13 +7,17 @@ use crate::cli::Failure;
 use crate::log::Lines;
 
 /// Nothing.
-#[derive(Default)]
 pub struct Telemetry;
 
 /// Nothing.
 pub struct Sending;
 
 impl Telemetry {
+    /// Of a command that runs no pipeline.
+    pub const fn none() -> Self {
+        Self
+    }
+
     /// Who asks for traces is told that this build has none, rather than left to wonder where they are.
     pub fn of(args: &TelemetryArgs) -> Result<Self, Failure> {
         match args.endpoint() {
