@@ -73,7 +73,7 @@ fn start() -> Result<ExitCode, Failure> {
     };
     let telemetry = match &cli.command {
         Command::Run(args) => Telemetry::of(&args.telemetry)?,
-        _ => Telemetry::default(),
+        _ => Telemetry::none(),
     };
     log::start(cli.log_format, &telemetry);
     // Whoever looks at settings is shown what is wrong with them; everything else would do something other than was set.

@@ -7,17 +7,21 @@ use crate::cli::Failure;
 use crate::log::Lines;
 
 /// Nothing.
-#[derive(Default)]
-pub struct Telemetry(());
+pub struct Telemetry;
 
 /// Nothing.
 pub struct Sending;
 
 impl Telemetry {
+    /// Of a command that runs no pipeline.
+    pub const fn none() -> Self {
+        Self
+    }
+
     /// Who asks for traces is told that this build has none, rather than left to wonder where they are.
     pub fn of(args: &TelemetryArgs) -> Result<Self, Failure> {
         match args.endpoint() {
-            None => Ok(Self(())),
+            None => Ok(Self),
             Some(_) => Err(Failure::Configuration(
                 "this build sends nothing to anybody: --otlp-endpoint (ORION_OTLP__ENDPOINT) needs one that was built with \
                  `--features otlp`"

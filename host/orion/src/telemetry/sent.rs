@@ -11,13 +11,17 @@ use crate::cli::Failure;
 use crate::log::Lines;
 
 /// Traces that are to be sent, if any are.
-#[derive(Default)]
 pub struct Telemetry(Option<Traces>);
 
 /// Sends them until it ends.
 pub struct Sending(Option<orion_telemetry::Sending>);
 
 impl Telemetry {
+    /// Of a command that runs no pipeline.
+    pub const fn none() -> Self {
+        Self(None)
+    }
+
     /// Certificate authorities are read here, and never again.
     pub fn of(args: &TelemetryArgs) -> Result<Self, Failure> {
         let Some(text) = args.endpoint() else { return Ok(Self(None)) };
