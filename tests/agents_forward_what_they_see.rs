@@ -63,7 +63,12 @@ impl Control {
     }
 
     fn start(&self, env: &[(&str, &str)]) -> (Running, SocketAddr) {
+        // What it said before it was killed is in the log still.
+        let log = || std::fs::read_to_string(self.deployment.path("orion.log")).unwrap_or_default();
+        let served = || log().lines().filter(|line| line.contains("serving HTTP")).count();
+        let before = served();
         let running = self.deployment.start_with(env);
+        self.deployment.wait_until("it to serve", |_| served() > before);
         (running, SocketAddr::new([127, 0, 0, 1].into(), self.deployment.served_at().port()))
     }
 
