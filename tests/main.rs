@@ -34,6 +34,7 @@ mod every_attack_is_contained;
 mod incidents_are_marked;
 mod jobs_are_run_over_http;
 mod log_files_are_followed;
+mod log_lines_are_asked_for;
 mod loki_is_asked;
 mod loki_lines_are_events;
 mod many_hosts_share_the_work;

@@ -180,7 +180,7 @@ impl Deployment {
         self.command(arguments).envs(env.iter().copied()).output().unwrap()
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    pub fn command(&self, arguments: &[&str]) -> Command {
         self.command_of(Path::new(env!("CARGO_BIN_EXE_orion")), arguments)
     }
 

@@ -99,6 +99,10 @@ pub trait Host: Send + Sync {
     /// how long until sources are asked again.
     async fn series_around(&self, event: &Event, looker: Looker) -> Result<Arc<SeriesAround>, Duration>;
 
+    /// The last lines of its own log, up to `limit` that are at least as bad as a level: the first ones behind a number, or the last ones; and
+    /// the number of the newest line there is.
+    fn log_lines(&self, after: Option<u64>, limit: usize, level: &str) -> (Vec<Value>, u64);
+
     /// What checks every line of the audit trail against the store.
     fn audit(&self) -> Audit;
 }

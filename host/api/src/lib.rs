@@ -24,6 +24,7 @@ mod host;
 mod incidents;
 mod jobs;
 mod listen;
+mod logs;
 mod marks;
 mod metrics;
 mod openapi;

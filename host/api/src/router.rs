@@ -11,12 +11,12 @@ use crate::desk::Desk;
 use crate::document::unless_known;
 use crate::problem::Problem;
 use crate::{
-    agents, deployment, health, hook, incidents, jobs, marks, metrics, openapi, records, rule_files, series, sets,
-    sketch, stream,
+    agents, deployment, health, hook, incidents, jobs, logs, marks, metrics, openapi, records, rule_files, series,
+    sets, sketch, stream,
 };
 
 /// All there is, each with the path as the description has it.
-fn routes() -> [(&'static str, MethodRouter<Arc<Desk>>); 33] {
+fn routes() -> [(&'static str, MethodRouter<Arc<Desk>>); 34] {
     [
         ("/-/healthy", get(health::live)),
         ("/-/ready", get(health::ready)),
@@ -47,6 +47,7 @@ fn routes() -> [(&'static str, MethodRouter<Arc<Desk>>); 33] {
         ("/api/v1/agents/{agent}/status", post(agents::status)),
         ("/api/v1/partitions", get(deployment::partitions)),
         ("/api/v1/locks", get(deployment::locks)),
+        ("/api/v1/logs", get(logs::lines)),
         ("/api/v1/persistence", get(deployment::persistence)),
         ("/api/v1/audit", get(deployment::audit)),
         ("/api/v1/stream", get(stream::listen)),

@@ -14,6 +14,7 @@ mod hook;
 mod id;
 mod incident;
 mod job;
+mod job_request;
 mod label_text;
 mod labels;
 mod manifest;
@@ -37,9 +38,10 @@ pub use frame::{Frame, SeriesId, SeriesTable};
 pub use hook::{Delivery, HookKind, Taken, UnknownHookKind};
 pub use id::{Digest, Fingerprint, IdBuilder, RecordId};
 pub use incident::{Incident, IncidentStatus};
-pub use job::{
-    BadJob, DEFAULT_JOB_TIMEOUT_MILLIS, FailureReason, Job, JobFailure, JobKind, JobRequest, JobSpec, JobState,
-    JobText, MAX_JOB_SPAN_MILLIS, MAX_JOB_TEXT_BYTES, MAX_JOB_TEXTS, Priority, Progress, ProgressUnit, check_by,
+pub use job::{FailureReason, Job, JobFailure, JobState, Progress, ProgressUnit};
+pub use job_request::{
+    BadJob, DEFAULT_JOB_TIMEOUT_MILLIS, JobKind, JobRequest, JobSpec, JobText, MAX_JOB_SPAN_MILLIS, MAX_JOB_TEXT_BYTES,
+    MAX_JOB_TEXTS, Priority, check_by,
 };
 pub use label_text::{read_labels, write_labels};
 pub use labels::{Labels, LabelsBuilder};

@@ -1,14 +1,15 @@
 //! The command line: what can be said, and what each way of failing exits with.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use orion_api::Listen;
-use orion_model::{AutonomyLevel, parse_duration};
 
 use crate::access::AccessArgs;
 use crate::agent::AgentArgs;
+use crate::arguments::{
+    ConfinementArgs, DataArgs, ListenArgs, Output, PluginFolderArgs, RuleArgs, WatchArgs, duration, listen,
+};
 use crate::command::apply::ApplyArgs;
 use crate::command::aside::AsideArgs;
 use crate::command::audit::AuditArgs;
@@ -18,6 +19,7 @@ use crate::command::explain::ExplainArgs;
 use crate::command::get::GetArgs;
 use crate::command::healthcheck::HealthcheckArgs;
 use crate::command::job::JobArgs;
+use crate::command::logs::LogsArgs;
 use crate::command::mark::{MarkArgs, MarksArgs};
 use crate::command::migrate::MigrateArgs;
 use crate::command::record::RecordArgs;
@@ -29,7 +31,7 @@ use crate::deployment::DeploymentArgs;
 use crate::hooks::HookArgs;
 use crate::keep::KeepArgs;
 use crate::settings::CONFIG_VARIABLE;
-use crate::source::{LOKI, LokiArgs, PROMETHEUS, PrometheusArgs};
+use crate::source::{LokiArgs, PrometheusArgs};
 use crate::telemetry::TelemetryArgs;
 
 /// What was verified is not as promised.
@@ -88,6 +90,8 @@ pub enum Command {
     Tail(TailArgs),
     /// Show what a running Orion does, live: open incidents, rules that fail, fire or take long, plugins
     Top(TopArgs),
+    /// Show what a running Orion said last in its log, and go on with --follow
+    Logs(LogsArgs),
     /// Look at incidents, and mark them
     Incident(IncidentArgs),
     /// Ask a running Orion for work beside observing: replays, tests of rules, checks of what is promised
@@ -123,116 +127,6 @@ pub enum Command {
         /// The shell
         shell: clap_complete::Shell,
     },
-}
-
-/// Where rules and plugins come from.
-#[derive(Args, Clone)]
-pub struct RuleArgs {
-    /// Folder of rule files (*.yaml, *.yml)
-    #[arg(long, value_name = "DIR", default_value = "rules", env = "ORION_RULES__DIR")]
-    pub rules: PathBuf,
-    #[command(flatten)]
-    pub plugins: PluginFolderArgs,
-    /// Folders of log files that entries of `logs` may read, and nothing else may
-    #[arg(long, value_name = "DIR", value_delimiter = ',', env = "ORION_LOGS__DIRS")]
-    pub logs: Vec<PathBuf>,
-}
-
-/// Where plugins come from, and who has to vouch for them.
-#[derive(Args, Clone)]
-pub struct PluginFolderArgs {
-    /// Folder of plugin files (*.wasm); need not exist
-    #[arg(long, value_name = "DIR", default_value = "plugins", env = "ORION_PLUGINS__DIR")]
-    pub plugins: PathBuf,
-    /// Folder of public keys (*.pub): a plugin file runs only when it is signed by one of them
-    #[arg(long, value_name = "DIR", env = "ORION_PLUGINS__TRUSTED_KEYS")]
-    pub trusted_keys: Option<PathBuf>,
-}
-
-/// Where records are kept.
-#[derive(Args, Clone)]
-pub struct DataArgs {
-    /// Data folder; records lie in DIR/memory/
-    #[arg(long, value_name = "DIR", default_value = ".", env = "ORION_DATA__DIR")]
-    pub data: PathBuf,
-}
-
-impl DataArgs {
-    /// Where records lie.
-    pub fn memory_dir(&self) -> PathBuf {
-        self.data.join("memory")
-    }
-}
-
-/// What the process takes away from itself.
-#[derive(Args, Clone)]
-pub struct ConfinementArgs {
-    /// How the process confines itself before it starts: which files, ports and system calls are left to it
-    #[arg(long, value_name = "MODE", value_enum, default_value_t = Confinement::Auto, env = "ORION_CONFINEMENT")]
-    pub confinement: Confinement,
-}
-
-/// How much confinement is asked for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
-pub enum Confinement {
-    /// All of it, or no start
-    Require,
-    /// What the kernel can; what it cannot is said
-    Auto,
-    /// None
-    Off,
-}
-
-/// How the sources are asked.
-#[derive(Args, Clone)]
-pub struct WatchArgs {
-    #[command(flatten)]
-    pub prometheus: PrometheusArgs,
-    #[command(flatten)]
-    pub loki: LokiArgs,
-    /// Time between two evaluations of a group that says nothing of it
-    #[arg(long, value_name = "DURATION", default_value = "15s", value_parser = duration, env = "ORION_POLL_INTERVAL")]
-    pub poll_interval: i64,
-    /// How far back instants are evaluated that were missed while Orion was down; 0 turns it off
-    #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = duration_or_zero, env = "ORION_WATCHER__CATCH_UP")]
-    pub catch_up: i64,
-    /// How long Prometheus has to answer
-    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration, env = "ORION_PROMETHEUS__TIMEOUT")]
-    pub prometheus_timeout: i64,
-    /// How long Loki has to answer
-    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration, env = "ORION_LOKI__TIMEOUT")]
-    pub loki_timeout: i64,
-    /// How much Orion may do by itself: N0, it observes; there is no other level
-    #[arg(long, value_name = "LEVEL", default_value = "N0", env = "ORION_AUTONOMY_LEVEL", value_parser = autonomy)]
-    pub autonomy_level: AutonomyLevel,
-}
-
-impl WatchArgs {
-    /// The names of what is asked.
-    pub fn sources(&self) -> Vec<&'static str> {
-        let loki = self.loki.is_named().then_some(LOKI);
-        std::iter::once(PROMETHEUS).chain(loki).collect()
-    }
-}
-
-/// Where the HTTP interface is served.
-#[derive(Args, Clone)]
-pub struct ListenArgs {
-    /// Address and port of the HTTP interface, or `none`; port 0 takes one that is free
-    #[arg(long, value_name = "ADDRESS", default_value = orion_api::DEFAULT_LISTEN, value_parser = listen, env = "ORION_API__LISTEN")]
-    pub listen: Listen,
-}
-
-impl ListenArgs {
-    /// Where an Orion with these settings can be asked.
-    pub fn address(&self) -> Result<SocketAddr, Failure> {
-        match self.listen {
-            Listen::At(address) if address.port() != 0 => Ok(address),
-            _ => Err(Failure::Configuration(
-                "these settings do not say where an Orion serves: say it with --url, or with --listen".to_owned(),
-            )),
-        }
-    }
 }
 
 /// Arguments of `orion run`.
@@ -417,19 +311,6 @@ pub struct VerifyArgs {
     pub output: Option<Output>,
 }
 
-/// How data is printed.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
-pub enum Output {
-    /// For people
-    Table,
-    /// One JSON document
-    Json,
-    /// One JSON object a line
-    Ndjson,
-    /// YAML
-    Yaml,
-}
-
 /// Why a command fails.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
@@ -461,27 +342,6 @@ pub fn print_completions(shell: clap_complete::Shell) {
     clap_complete::generate(shell, &mut Cli::command(), "orion", &mut std::io::stdout());
 }
 
-fn listen(text: &str) -> Result<Listen, String> {
-    text.parse().map_err(|error| format!("{error}"))
-}
-
-fn autonomy(text: &str) -> Result<AutonomyLevel, String> {
-    text.parse().map_err(|error| format!("{error}"))
-}
-
-fn duration_or_zero(text: &str) -> Result<i64, String> {
-    let seconds = || text.parse::<u32>().ok().map(|seconds| i64::from(seconds) * 1000);
-    parse_duration(text).or_else(seconds).ok_or_else(|| "write it as 15s, 1m30s or 500ms".to_owned())
-}
-
-/// A length of time that is not nothing.
-pub fn duration(text: &str) -> Result<i64, String> {
-    match duration_or_zero(text)? {
-        0 => Err("it must be longer than nothing".to_owned()),
-        millis => Ok(millis),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -489,20 +349,5 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn durations_take_units_or_plain_seconds() {
-        assert_eq!(duration("15s"), Ok(15_000));
-        assert_eq!(duration("30"), Ok(30_000));
-        assert_eq!(duration_or_zero("0"), Ok(0));
-        assert!(duration("0").is_err());
-        assert!(duration("soon").is_err());
-    }
-
-    #[test]
-    fn only_n0_is_a_level() {
-        assert_eq!(autonomy("N0"), Ok(AutonomyLevel::N0));
-        assert!(autonomy("N1").unwrap_err().contains("does not exist"));
     }
 }

@@ -7,7 +7,8 @@ use orion_confine::{Attestation, Kernel, Level, Mode, Policy};
 use orion_pipeline::attestation;
 use orion_source::Destination;
 
-use crate::cli::{Confinement, Failure, RuleArgs};
+use crate::arguments::{Confinement, RuleArgs};
+use crate::cli::Failure;
 
 /// Confines this process to reading rules, plugins and logs, writing the memory folder and one more where there is one, connecting to these and answering who connects to
 /// the one socket that it has opened. To be called before the first thread is started.

@@ -7,7 +7,8 @@ use clap::{Args, ValueEnum};
 use orion_bus::{DEFAULT_LEASE_SECONDS, LeaseSettings, RedisServer, RedisSettings, Role};
 use orion_pipeline::shares;
 
-use crate::cli::{Failure, duration};
+use crate::arguments::duration;
+use crate::cli::Failure;
 
 /// What waits at most while Redis is away. An hour of a busy host; what comes after is asked for again when Redis is back.
 const DEFAULT_OUTBOX_MIB: u64 = 64;

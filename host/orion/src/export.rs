@@ -12,7 +12,8 @@ use orion_pipeline::clock::SystemClock;
 use orion_pipeline::memory::{TrailLines, position_of};
 use serde_json::{Value, json};
 
-use crate::cli::{DataArgs, Failure, Output};
+use crate::arguments::{DataArgs, Output};
+use crate::cli::Failure;
 use crate::output::{form, print_value};
 use crate::past::{Moment, moment};
 use crate::work::Work;

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use orion_bus::{Bus, Entry};
 use tokio::sync::watch;
 
-use crate::cli::{Failure, Output};
+use crate::arguments::Output;
+use crate::cli::Failure;
 use crate::output::print;
 use crate::text;
 

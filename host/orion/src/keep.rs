@@ -9,7 +9,8 @@ use orion_pipeline::archive::ArchiveSettings;
 use orion_pipeline::memory::retention::{Keep, MIN_KEEP_MILLIS};
 use orion_trust::SecretKey;
 
-use crate::cli::{Failure, duration};
+use crate::arguments::duration;
+use crate::cli::Failure;
 
 /// How the audit trail is kept.
 #[derive(Args, Clone)]

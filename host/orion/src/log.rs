@@ -1,10 +1,15 @@
-//! Log lines: on stderr, text for a person, JSON for a collector.
+//! Log lines: on stderr, text for a person, JSON for a collector; and the last of them kept for who asks a running Orion.
 
 use std::io::IsTerminal;
 
-use tracing_subscriber::EnvFilter;
+use tracing::Subscriber;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer, fmt};
 
 use crate::cli::LogFormat;
+use crate::kept_lines::KeptLines;
 use crate::telemetry::Telemetry;
 
 /// How lines look, and which there are.
@@ -17,6 +22,21 @@ pub struct Lines {
     pub ansi: bool,
 }
 
+impl Lines {
+    /// What writes them.
+    pub fn layer<S: Subscriber + for<'a> LookupSpan<'a>>(self) -> impl Layer<S> {
+        // That a line could not be written would be said on stderr, and a thread that cannot write there panics: a full disk that holds
+        // the log would end the very stages that wait for it.
+        let shown = fmt::layer().with_writer(std::io::stderr).with_target(false).log_internal_errors(false);
+        let shown = match self.json {
+            true => shown.json().flatten_event(true).boxed(),
+            false => shown.with_ansi(self.ansi).compact().boxed(),
+        };
+        let kept = fmt::layer().with_writer(KeptLines::of_process()).with_target(false).log_internal_errors(false);
+        shown.and_then(kept.json().flatten_event(true)).with_filter(self.filter)
+    }
+}
+
 /// Starts logging. `ORION_LOG` sets the level, `info` by default. Where traces are sent, spans go there.
 pub fn start(format: LogFormat, telemetry: &Telemetry) {
     let on_terminal = std::io::stderr().is_terminal();
@@ -27,14 +47,6 @@ pub fn start(format: LogFormat, telemetry: &Telemetry) {
     };
     let filter = EnvFilter::try_from_env("ORION_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     let ansi = on_terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let Some(Lines { filter, json, ansi }) = telemetry.takes(Lines { filter, json, ansi }) else { return };
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
-    // That a line could not be written would be said on stderr, and a thread that cannot write there panics: a full disk that holds
-    // the log would end the very stages that wait for it.
-    let builder = builder.log_internal_errors(false);
-    if json {
-        builder.json().flatten_event(true).init();
-    } else {
-        builder.with_ansi(ansi).compact().init();
-    }
+    let Some(lines) = telemetry.takes(Lines { filter, json, ansi }) else { return };
+    tracing_subscriber::registry().with(lines.layer()).init();
 }

@@ -5,6 +5,7 @@
 mod access;
 mod agent;
 mod agents;
+mod arguments;
 mod cli;
 mod command;
 mod confinement;
@@ -17,6 +18,7 @@ mod hooks;
 mod itself;
 mod jobs;
 mod keep;
+mod kept_lines;
 mod log;
 mod output;
 mod past;
@@ -92,6 +94,7 @@ fn run(command: Command, telemetry: Telemetry, places: &Places, settings: &Setti
         Command::Schema(args) => command::schema::schema(&args),
         Command::Demo(args) => command::demo::demo(&args),
         Command::Tail(args) => command::tail::tail(&args),
+        Command::Logs(args) => command::logs::logs(&args),
         Command::Top(args) => command::top::top(&args),
         Command::Incident(args) => command::incident::incident(&args),
         Command::Job(args) => command::job::job(&args),

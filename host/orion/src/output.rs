@@ -6,7 +6,8 @@ pub use orion_print::columns;
 use orion_print::yaml;
 use serde_json::Value;
 
-use crate::cli::{Failure, Output};
+use crate::arguments::Output;
+use crate::cli::Failure;
 
 /// The form to use: what was asked for, a table on a terminal, NDJSON in a pipe.
 pub fn form(asked: Option<Output>) -> Output {

@@ -9,7 +9,8 @@ use orion_model::{Clock, Timestamp, parse_duration};
 use orion_pipeline::clock::SystemClock;
 use orion_source::{Recording, RecordingSource, Source};
 
-use crate::cli::{Failure, duration};
+use crate::arguments::duration;
+use crate::cli::Failure;
 use crate::source::{LOKI, LokiArgs, PROMETHEUS, PrometheusArgs, Sources};
 
 /// Which part of the past.

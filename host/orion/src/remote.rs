@@ -13,7 +13,8 @@ use reqwest::tls::Certificate;
 use reqwest::{Client, RequestBuilder, StatusCode, Url};
 use serde_json::Value;
 
-use crate::cli::{Failure, ListenArgs, duration};
+use crate::arguments::{ListenArgs, duration};
+use crate::cli::Failure;
 use crate::itself::reachable;
 
 /// More than any answer of the interface has.

@@ -8,7 +8,8 @@ use orion_pipeline::library::{Accepted, Generation, Shelf, check, read_rule_file
 use orion_sandbox::Sandbox;
 use orion_trust::Gate;
 
-use crate::cli::{Failure, PluginFolderArgs};
+use crate::arguments::PluginFolderArgs;
+use crate::cli::Failure;
 use crate::{setup, shipped};
 
 /// The rules of a folder, or of one file, with the plugins they name and the rules inside the binary, as `orion run` would

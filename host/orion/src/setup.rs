@@ -18,7 +18,8 @@ use orion_sandbox::{Limits, Sandbox, Settings};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
 
-use crate::cli::{Failure, RuleArgs};
+use crate::arguments::RuleArgs;
+use crate::cli::Failure;
 use crate::shipped;
 use crate::source::{LOKI, PROMETHEUS, Sources};
 use crate::told::Shared;

@@ -30,6 +30,7 @@ use crate::agent::Standing as AgentStanding;
 use crate::agents;
 use crate::command::get::{Busy, alone_value, folder_lock_value, lock_value, node_value, partition_value};
 use crate::jobs::Desk;
+use crate::kept_lines::KeptLines;
 use crate::plugin_values;
 use crate::rule_text::{rule_file_value, runs_last_good};
 
@@ -289,6 +290,10 @@ impl Host for Told {
 
     async fn series_around(&self, event: &Event, looker: Looker) -> Result<Arc<SeriesAround>, Duration> {
         self.observer.series_around(event, looker).await.map_err(|around::Busy(wait)| wait)
+    }
+
+    fn log_lines(&self, after: Option<u64>, limit: usize, level: &str) -> (Vec<Value>, u64) {
+        KeptLines::of_process().read(after, limit, level)
     }
 
     fn audit(&self) -> Audit {

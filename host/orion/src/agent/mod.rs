@@ -16,7 +16,8 @@ use orion_source::Destination;
 use self::control::ControlHost;
 pub use self::keeper::Keeper;
 use self::rules::RulesFolder;
-use crate::cli::{Failure, duration};
+use crate::arguments::duration;
+use crate::cli::Failure;
 use crate::deployment::{DeploymentArgs, host_name};
 use crate::remote::{Remote, RemoteArgs};
 

@@ -12,7 +12,8 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::mark::user;
-use crate::cli::{EXIT_BAD_RULE, Failure, ListenArgs, Output};
+use crate::arguments::{ListenArgs, Output};
+use crate::cli::{EXIT_BAD_RULE, Failure};
 use crate::output::{form, print_value};
 use crate::remote::{Offered, Remote, RemoteArgs};
 use crate::setup;

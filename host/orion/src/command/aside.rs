@@ -11,7 +11,8 @@ use orion_pipeline::watcher::GROUP_OWNERS;
 use orion_source::RecordingWriter;
 use serde_json::json;
 
-use crate::cli::{DataArgs, Failure, Output};
+use crate::arguments::{DataArgs, Output};
+use crate::cli::Failure;
 use crate::output::{columns, form, print_list};
 
 /// Time between the answers of a recording made of single ones: that of most rules. They are given for the instants they are of.

@@ -9,7 +9,8 @@ use orion_pipeline::memory::{self, Audit, Rebuilt};
 use orion_trust::Keyring;
 use serde_json::json;
 
-use crate::cli::{DataArgs, EXIT_DOES_NOT_HOLD, Failure, Output};
+use crate::arguments::{DataArgs, Output};
+use crate::cli::{EXIT_DOES_NOT_HOLD, Failure};
 use crate::export::{ExportArgs, export};
 use crate::keep::RotateArgs;
 use crate::output::{columns, form, print_value};

@@ -9,7 +9,8 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, CommandFactory, Subcommand};
 use serde_json::{Map, Value, json};
 
-use crate::cli::{Cli, EXIT_CONFIGURATION, Failure, Output};
+use crate::arguments::Output;
+use crate::cli::{Cli, EXIT_CONFIGURATION, Failure};
 use crate::output::{columns, form, print, print_list};
 use crate::settings::{COMMANDS, Key, Places, Settings, keys};
 

@@ -15,7 +15,8 @@ use orion_source::{Destination, Recording, RecordingSource, Source};
 use tokio::sync::watch;
 
 use super::incident::{list_table, read_incidents};
-use crate::cli::{DataArgs, DemoArgs, Failure, Output, PluginFolderArgs, RuleArgs};
+use crate::arguments::{DataArgs, Output, PluginFolderArgs, RuleArgs};
+use crate::cli::{DemoArgs, Failure};
 use crate::hooks::Hooks;
 use crate::serving::Serving;
 use crate::setup::{self, Pipeline, Plan, Signals};

@@ -7,7 +7,8 @@ use orion_model::Clock;
 use orion_pipeline::clock::SystemClock;
 use serde_json::json;
 
-use crate::cli::{EXIT_DOES_NOT_HOLD, Failure, Output, RunArgs};
+use crate::arguments::Output;
+use crate::cli::{EXIT_DOES_NOT_HOLD, Failure, RunArgs};
 use crate::doctor::{examine, text};
 use crate::finding::Verdict;
 use crate::output::{form, print_list};

@@ -13,7 +13,8 @@ use serde_json::{Value, json};
 
 use super::listing::{self, RunningArgs};
 use crate::agents;
-use crate::cli::{DataArgs, Failure, ListenArgs, Output};
+use crate::arguments::{DataArgs, ListenArgs, Output};
+use crate::cli::Failure;
 use crate::deployment::RedisArgs;
 use crate::output::{columns, form, print_list};
 use crate::remote::RemoteArgs;

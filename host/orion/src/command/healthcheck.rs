@@ -7,7 +7,8 @@ use std::time::Duration;
 use clap::Args;
 use orion_api::Listen;
 
-use crate::cli::{EXIT_DOES_NOT_HOLD, Failure, ListenArgs, duration};
+use crate::arguments::{ListenArgs, duration};
+use crate::cli::{EXIT_DOES_NOT_HOLD, Failure};
 use crate::itself::Itself;
 use crate::output::print;
 

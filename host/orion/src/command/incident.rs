@@ -9,7 +9,8 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::mark::{mark, marks};
-use crate::cli::{DataArgs, Failure, IncidentArgs, IncidentCommand};
+use crate::arguments::DataArgs;
+use crate::cli::{Failure, IncidentArgs, IncidentCommand};
 use crate::output::{columns, form, print_list, print_value};
 use crate::text::{self, short_id, span};
 

@@ -6,7 +6,8 @@ use clap::Args;
 use serde_json::Value;
 
 use crate::agents::agent_table;
-use crate::cli::{Failure, ListenArgs, Output};
+use crate::arguments::{ListenArgs, Output};
+use crate::cli::Failure;
 use crate::output::{columns, form, print_list};
 use crate::remote::{Remote, RemoteArgs};
 use crate::setup;

@@ -14,7 +14,8 @@ use orion_pipeline::marks::mark_stopped;
 use serde_json::{Map, Value, json};
 
 use super::incident::named;
-use crate::cli::{DataArgs, Failure, ListenArgs, Output};
+use crate::arguments::{DataArgs, ListenArgs, Output};
+use crate::cli::Failure;
 use crate::keep::RotateArgs;
 use crate::output::{columns, form, print_list, print_value};
 use crate::past::{Moment, moment};

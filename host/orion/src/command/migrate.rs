@@ -10,7 +10,8 @@ use orion_pipeline::guardian::{Share, split};
 use orion_pipeline::shares;
 use serde_json::json;
 
-use crate::cli::{DataArgs, Failure, Output};
+use crate::arguments::{DataArgs, Output};
+use crate::cli::Failure;
 use crate::deployment::DeploymentArgs;
 use crate::output::{form, print_value};
 use crate::setup;

@@ -13,6 +13,7 @@ pub mod healthcheck;
 pub mod incident;
 pub mod job;
 pub mod listing;
+pub mod logs;
 pub mod mark;
 pub mod migrate;
 pub mod plugin;

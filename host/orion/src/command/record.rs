@@ -10,7 +10,8 @@ use orion_pipeline::library::Generation;
 use orion_source::{Instants, QuerySession, RecordingWriter, Source};
 use serde_json::json;
 
-use crate::cli::{Failure, Output, RuleArgs};
+use crate::arguments::{Output, RuleArgs};
+use crate::cli::Failure;
 use crate::output::{form, print_value};
 use crate::past::{MemoryArgs, Progress, SpanArgs};
 use crate::{rule_set, setup};

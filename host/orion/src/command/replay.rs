@@ -7,7 +7,8 @@ use clap::Args;
 use orion_pipeline::library::Generation;
 use orion_pipeline::replay::{Pace, Replay, ReplaySettings};
 
-use crate::cli::{Failure, Output, RuleArgs, duration};
+use crate::arguments::{Output, RuleArgs, duration};
+use crate::cli::Failure;
 use crate::output::{form, print_value};
 use crate::past::{MemoryArgs, Progress, SpanArgs};
 use crate::replayed::{Collected, Difference, Outcome};

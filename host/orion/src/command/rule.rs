@@ -8,7 +8,8 @@ use orion_bus::{Reader, SqliteBus};
 use orion_pipeline::watcher::{GROUP_OWNERS, Standing, standings};
 use serde_json::json;
 
-use crate::cli::{DataArgs, Failure, Output};
+use crate::arguments::{DataArgs, Output};
+use crate::cli::Failure;
 use crate::output::{columns, form, print_list};
 use crate::told::is_unwell;
 

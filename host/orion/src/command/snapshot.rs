@@ -9,7 +9,8 @@ use orion_pipeline::clock::SystemClock;
 use orion_pipeline::snapshot::{self, Manifest};
 use serde_json::json;
 
-use crate::cli::{DataArgs, Failure, Output};
+use crate::arguments::{DataArgs, Output};
+use crate::cli::Failure;
 use crate::output::{form, print_value};
 
 /// Arguments of `orion snapshot`.

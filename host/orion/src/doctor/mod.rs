@@ -12,7 +12,8 @@ use orion_confine::Kernel;
 use orion_model::Timestamp;
 use serde_json::json;
 
-use crate::cli::{Confinement, Failure, RunArgs};
+use crate::arguments::Confinement;
+use crate::cli::{Failure, RunArgs};
 use crate::finding::{Check, Fault, Verdict, counted};
 use crate::settings::Settings;
 

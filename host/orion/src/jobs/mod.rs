@@ -21,7 +21,8 @@ use tokio::runtime::Runtime;
 
 pub use desk::Desk;
 
-use crate::cli::{Failure, PluginFolderArgs, RunArgs};
+use crate::arguments::PluginFolderArgs;
+use crate::cli::{Failure, RunArgs};
 use crate::setup::Pipeline;
 use crate::source::{LOKI, PROMETHEUS, Sources};
 use crate::verify::{Subject, control};

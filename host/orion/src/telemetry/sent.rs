@@ -4,7 +4,6 @@ use orion_source::Destination;
 use orion_telemetry::{Endpoint, Traces};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{Layer, fmt};
 
 use super::TelemetryArgs;
 use crate::cli::Failure;
@@ -33,14 +32,8 @@ impl Telemetry {
     /// filter each, so a span that is traced is in no line.
     pub fn takes(&self, lines: Lines) -> Option<Lines> {
         let Some(traces) = &self.0 else { return Some(lines) };
-        let Lines { filter, json, ansi } = lines;
-        let layer = fmt::layer().with_writer(std::io::stderr).with_target(false).log_internal_errors(false);
-        let layer = match json {
-            true => layer.json().flatten_event(true).boxed(),
-            false => layer.with_ansi(ansi).compact().boxed(),
-        };
         let spans = traces.layer(orion_pipeline::TRACED);
-        tracing_subscriber::registry().with(spans).with(layer.with_filter(filter)).init();
+        tracing_subscriber::registry().with(spans).with(lines.layer()).init();
         None
     }
 

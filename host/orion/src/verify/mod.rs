@@ -28,7 +28,8 @@ use tokio::runtime::Runtime;
 pub use statement::statement;
 pub use text::text;
 
-use crate::cli::{Failure, PluginFolderArgs, VerifyArgs};
+use crate::arguments::PluginFolderArgs;
+use crate::cli::{Failure, VerifyArgs};
 use crate::finding::{Check, Verdict};
 use crate::setup;
 

@@ -1,3 +1,5 @@
+//! Jobs as whoever asks for them meets them: kept, told, and done again after a start.
+
 use std::sync::Arc;
 
 use orion_bus::{Bus, Commit, SqliteBus, StateChange};

@@ -1,3 +1,5 @@
+//! The queue alone: its order, its bounds, and what a start in the middle leaves.
+
 use std::cmp::Reverse;
 
 use orion_model::{FailureReason, JobRequest, JobSpec, JobState, Priority, RecordId, Timestamp};

@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 use super::shown::facts;
 use super::wait::{ended, until_over};
 use super::{JOBS, There, by, read};
-use crate::cli::{Failure, Output, duration};
+use crate::arguments::{Output, duration};
+use crate::cli::Failure;
 use crate::output::{form, print_value};
 use crate::past::SpanArgs;
 

@@ -10,7 +10,8 @@ use serde_json::json;
 
 use super::shown::facts;
 use super::{JOBS, OneArgs, find, print_result, read};
-use crate::cli::{EXIT_BAD_RULE, EXIT_CONFIGURATION, EXIT_DOES_NOT_HOLD, Failure, Output};
+use crate::arguments::Output;
+use crate::cli::{EXIT_BAD_RULE, EXIT_CONFIGURATION, EXIT_DOES_NOT_HOLD, Failure};
 use crate::output::{form, print_value};
 use crate::remote::Remote;
 
