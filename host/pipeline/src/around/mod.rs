@@ -4,7 +4,7 @@
 //! client, and nothing is kept of it but for a while in memory. Records hold what made a decision, and not what stands beside it: a
 //! hundred samples for each event would be most of the audit trail.
 //!
-//! Who looks must not cost what a rule costs. So a span has at most [`question`]'s number of instants, an answer has limits of its own,
+//! Who looks must not cost what a rule costs. So a span has at most `question`'s number of instants, an answer has limits of its own,
 //! few questions are asked at once and in a row, whoever asks, and the same one is not asked twice.
 
 mod pace;
