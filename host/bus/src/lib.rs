@@ -93,8 +93,7 @@ pub trait Bus: Send + Sync {
     fn appended(&self) -> watch::Receiver<u64>;
 
     /// What the history is called that commits go on from: another one after the engine lost something. What was loaded before may then
-    /// follow from commits that are gone, and is to be loaded again. `None` for an engine that loses nothing.
-    fn history(&self) -> Option<watch::Receiver<Arc<str>>> {
-        None
-    }
+    /// follow from commits that are gone, and is to be loaded again. `None` for an engine that loses nothing. Without a default: one that
+    /// stands before another engine and forgot to ask it would say that nothing is lost.
+    fn history(&self) -> Option<watch::Receiver<Arc<str>>>;
 }

@@ -195,6 +195,10 @@ impl Bus for SqliteBus {
     fn appended(&self) -> watch::Receiver<u64> {
         self.appended.clone()
     }
+
+    fn history(&self) -> Option<watch::Receiver<Arc<str>>> {
+        None
+    }
 }
 
 /// Connections for reading: opened when first needed, then kept.

@@ -131,4 +131,8 @@ impl Bus for Buffer {
     fn appended(&self) -> watch::Receiver<u64> {
         self.bus.appended()
     }
+
+    fn history(&self) -> Option<watch::Receiver<Arc<str>>> {
+        self.bus.history()
+    }
 }
