@@ -5,8 +5,7 @@
     reason = "the author's tool is a program that is compared with; none of this is deployed"
 )]
 
-use std::io::{BufRead, BufReader, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Command, Output};
 use std::time::Duration;
@@ -15,7 +14,7 @@ use orion_lab::{Exporter, Prometheus, RedisOptions, RedisServer, ScrapeConfig};
 use orion_pipeline::jobs::MAX_QUEUED;
 use serde_json::{Value, json};
 
-use crate::support::asked::{Answer, connect, get, post_json};
+use crate::support::asked::{Answer, Stream, get, post_json};
 use crate::support::issuer::{self, token_of};
 use crate::support::{self, Deployment, Running, wait_until};
 
@@ -259,7 +258,7 @@ fn a_check_gives_what_the_command_gives() {
 #[test]
 fn one_is_cancelled_and_one_has_no_more_time_and_nothing_of_them_is_left() {
     let scene = Scene::new("require");
-    let mut stream = Stream::open(scene.address, "?kind=job");
+    let mut stream = Stream::open(scene.address, "?kind=job", "");
     let running = scene.ask(&scene.long()).json();
     let waiting = scene.ask(&json!({ "kind": "verify", "by": "ada" })).json();
     scene.wait_for_state(id_of(&running), "running");
@@ -278,7 +277,7 @@ fn one_is_cancelled_and_one_has_no_more_time_and_nothing_of_them_is_left() {
     assert_eq!(cancelled.len(), 2, "{cancelled:?}");
     assert!(cancelled.iter().all(|event| event["labels"]["by"] == "bob"));
     // Who listens heard of each change, and of nothing that has a position.
-    let heard = stream.until(|job| job["state"] == "timed_out");
+    let heard = until(&mut stream, |job| job["state"] == "timed_out");
     let ways: Vec<&str> =
         heard.iter().filter(|job| job["id"] == running["id"]).map(|job| job["state"].as_str().unwrap()).collect();
     assert_eq!((ways[0], ways[ways.len() - 1]), ("queued", "cancelled"), "{ways:?}");
@@ -432,8 +431,8 @@ fn what_is_no_job_is_refused_with_what_is_wrong_and_bad_rules_are_told_as_a_chec
 #[test]
 fn messages_of_jobs_do_not_move_where_a_listener_goes_on() {
     let scene = Scene::new("require");
-    let mut all = Stream::open(scene.address, "?kind=event,incident,decision,job");
-    let mut of_records = Stream::open(scene.address, "");
+    let mut all = Stream::open(scene.address, "?kind=event,incident,decision,job", "");
+    let mut of_records = Stream::open(scene.address, "", "");
     let job = scene.done(&json!({ "kind": "verify", "offline": true, "by": "ada" }));
     let (mut positions, mut of_jobs) = (Vec::new(), 0);
     while of_jobs == 0 || positions.is_empty() {
@@ -454,7 +453,7 @@ fn messages_of_jobs_do_not_move_where_a_listener_goes_on() {
     assert_eq!(asked_again.status, 202);
     assert!(of_records.message().unwrap().0 > Some(positions[0]));
     // From before the record of who asked: it comes again, and nothing else does.
-    let mut again = Stream::open(scene.address, &format!("?kind=event&after={}", positions[0] - 1));
+    let mut again = Stream::open(scene.address, &format!("?kind=event&after={}", positions[0] - 1), "");
     assert_eq!(again.message().unwrap().0, Some(positions[0]));
 }
 
@@ -467,49 +466,16 @@ fn niceness(pid: u32) -> Option<i32> {
     numbers.split(' ').nth(16)?.parse().ok()
 }
 
-/// What comes over a stream.
-struct Stream(BufReader<TcpStream>);
-
-impl Stream {
-    fn open(address: SocketAddr, query: &str) -> Self {
-        let mut stream = connect(address);
-        stream.write_all(format!("GET /api/v1/stream{query} HTTP/1.0\r\n\r\n").as_bytes()).unwrap();
-        let mut stream = Self(BufReader::new(stream));
-        while stream.line().as_deref() != Some("retry: 2000") {}
-        stream
-    }
-
-    fn line(&mut self) -> Option<String> {
-        let mut line = String::new();
-        let bytes = self.0.read_line(&mut line).unwrap();
-        (bytes > 0).then(|| line.trim_end().to_owned())
-    }
-
-    /// The next message: its id, its kind and itself.
-    fn message(&mut self) -> Option<(Option<u64>, String, Value)> {
-        let (mut id, mut kind) = (None, String::new());
-        loop {
-            let line = self.line()?;
-            match line.split_once(": ") {
-                Some(("id", position)) => id = Some(position.parse().unwrap()),
-                Some(("event", word)) => word.clone_into(&mut kind),
-                Some(("data", text)) => return Some((id, kind, serde_json::from_str(text).unwrap())),
-                _ => {}
-            }
-        }
-    }
-
-    /// All messages up to one, none of which has an id.
-    fn until(&mut self, is_last: impl Fn(&Value) -> bool) -> Vec<Value> {
-        let mut heard = Vec::new();
-        loop {
-            let (id, kind, told) = self.message().unwrap();
-            assert_eq!((id, kind.as_str()), (None, "job"));
-            let is_over = is_last(&told);
-            heard.push(told);
-            if is_over {
-                return heard;
-            }
+/// All messages of jobs up to one, none of which has an id.
+fn until(stream: &mut Stream, is_last: impl Fn(&Value) -> bool) -> Vec<Value> {
+    let mut heard = Vec::new();
+    loop {
+        let (id, kind, told) = stream.message().unwrap();
+        assert_eq!((id, kind.as_str()), (None, "job"));
+        let is_over = is_last(&told);
+        heard.push(told);
+        if is_over {
+            return heard;
         }
     }
 }

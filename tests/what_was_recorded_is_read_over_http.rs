@@ -1,15 +1,14 @@
 //! `/api/v1` tells what the commands tell, page by page and as it comes, and its description is true.
 #![expect(clippy::disallowed_types, reason = "the tester of interfaces is a program; none of this is deployed")]
 
-use std::io::{BufRead, BufReader, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::process::Command;
 use std::time::Duration;
 
 use orion_lab::{Exporter, Prometheus, ScrapeConfig};
 use serde_json::{Value, json};
 
-use crate::support::asked::{ask, connect, get};
+use crate::support::asked::{Stream, ask, get};
 use crate::support::{self, Deployment, Running, TARGETS, toolchains};
 
 /// A deployment that runs and has recorded an outage and its end.
@@ -71,7 +70,7 @@ impl Scene {
     }
 
     fn listen(&self, headers: &str) -> Stream {
-        Stream::open(self.address, headers)
+        Stream::open(self.address, "", headers)
     }
 }
 
@@ -84,40 +83,6 @@ fn bare(items: &[Value]) -> Vec<Value> {
         }
     }
     items
-}
-
-/// What comes over a stream.
-struct Stream(BufReader<TcpStream>);
-
-impl Stream {
-    fn open(address: SocketAddr, headers: &str) -> Self {
-        let mut stream = connect(address);
-        stream.write_all(format!("GET /api/v1/stream HTTP/1.0\r\n{headers}\r\n").as_bytes()).unwrap();
-        let mut stream = Self(BufReader::new(stream));
-        // The first words come when it listens.
-        while stream.line().as_deref() != Some("retry: 2000") {}
-        stream
-    }
-
-    fn line(&mut self) -> Option<String> {
-        let mut line = String::new();
-        let bytes = self.0.read_line(&mut line).unwrap();
-        (bytes > 0).then(|| line.trim_end().to_owned())
-    }
-
-    /// The next record: its position, its kind and itself.
-    fn record(&mut self) -> Option<(u64, String, Value)> {
-        let (mut id, mut kind) = (0, String::new());
-        loop {
-            let line = self.line()?;
-            match line.split_once(": ") {
-                Some(("id", position)) => id = position.parse().unwrap(),
-                Some(("event", word)) => word.clone_into(&mut kind),
-                Some(("data", text)) => return Some((id, kind, serde_json::from_str(text).unwrap())),
-                _ => {}
-            }
-        }
-    }
 }
 
 #[test]
@@ -206,7 +171,7 @@ fn who_has_the_answer_already_is_told_so_until_it_is_another() {
 #[test]
 fn records_are_heard_as_they_come_and_who_was_away_hears_what_was_missed() {
     let mut scene = Scene::new();
-    let (mut all, mut decisions) = (scene.listen(""), Stream::open(scene.address, "X-Nothing: 1\r\n"));
+    let (mut all, mut decisions) = (scene.listen(""), Stream::open(scene.address, "", "X-Nothing: 1\r\n"));
     scene.outage(2);
     let heard: Vec<_> = (0..5).map(|_| all.record().unwrap()).collect();
     let kinds: Vec<&str> = heard.iter().map(|(_, kind, _)| kind.as_str()).collect();

@@ -1,6 +1,6 @@
 //! Asks a running Orion over HTTP.
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
 use serde_json::Value;
@@ -74,6 +74,46 @@ pub fn post_json(address: SocketAddr, target: &str, headers: &[(&str, &str)], bo
 
 pub fn get(address: SocketAddr, target: &str) -> Answer {
     ask(address, "GET", target, &[])
+}
+
+/// What comes over the stream of records.
+pub struct Stream(BufReader<TcpStream>);
+
+impl Stream {
+    /// Listens to it, with these parameters and lines of the head.
+    pub fn open(address: SocketAddr, query: &str, headers: &str) -> Self {
+        let mut stream = connect(address);
+        stream.write_all(format!("GET /api/v1/stream{query} HTTP/1.0\r\n{headers}\r\n").as_bytes()).unwrap();
+        let mut stream = Self(BufReader::new(stream));
+        // The first words come when it listens.
+        while stream.line().as_deref() != Some("retry: 2000") {}
+        stream
+    }
+
+    fn line(&mut self) -> Option<String> {
+        let mut line = String::new();
+        let bytes = self.0.read_line(&mut line).unwrap();
+        (bytes > 0).then(|| line.trim_end().to_owned())
+    }
+
+    /// The next message: its id if it has one, its kind and itself.
+    pub fn message(&mut self) -> Option<(Option<u64>, String, Value)> {
+        let (mut id, mut kind) = (None, String::new());
+        loop {
+            let line = self.line()?;
+            match line.split_once(": ") {
+                Some(("id", position)) => id = Some(position.parse().unwrap()),
+                Some(("event", word)) => word.clone_into(&mut kind),
+                Some(("data", text)) => return Some((id, kind, serde_json::from_str(text).unwrap())),
+                _ => {}
+            }
+        }
+    }
+
+    /// The next record, which has a position.
+    pub fn record(&mut self) -> Option<(u64, String, Value)> {
+        self.message().map(|(position, kind, record)| (position.unwrap(), kind, record))
+    }
 }
 
 impl Deployment {
