@@ -8,6 +8,8 @@ mod fuzz;
 mod n0;
 mod package;
 mod program;
+#[cfg(test)]
+mod promises;
 mod release_check;
 mod released;
 mod setup;
