@@ -338,6 +338,105 @@ fn what_a_host_worked_on_when_it_was_killed_is_begun_again_by_the_next() {
     scene.deployment.check_promises();
 }
 
+/// When rules of this file are noisy: every other second, long before anything that runs here is evaluated.
+const PAST: &str = "2017-01-01T00:00:00Z";
+
+/// Bytes of records that one replay of a job may hold, as documented.
+const MAX_HELD_BYTES: usize = 64 * 1024 * 1024;
+
+#[test]
+fn a_replay_holds_as_many_records_as_it_may_and_with_more_it_fails_and_says_where() {
+    let scene = Scene::new("require");
+    // Each event is as large as a template lets it be, and both replays of the job say the same: the result is small.
+    let past = "floor(vector(time())) % 2 == 1 and on() vector(time()) < 1500000000";
+    let rule = format!(
+        "groups: [{{ name: past, interval: 1s, rules: [{{ alert: Past, expr: '{past}', annotations: {{ text: {} }} }}] }}]",
+        "x".repeat(60_000)
+    );
+    scene.deployment.rule("past.yaml", &rule);
+    let is_live = || get(scene.address, "/api/v1/rules").body.contains("past.yaml/past/Past");
+    wait_until("the rule to be live", is_live, || get(scene.address, "/api/v1/rules").body);
+    let from: orion_model::Timestamp = PAST.parse().unwrap();
+    let replay = |seconds: usize, rules: Value| {
+        let to = from.plus_millis(i64::try_from(seconds).unwrap() * 1_000);
+        json!({ "kind": "replay", "from": from, "to": to, "rules": rules, "timeout_millis": 600_000, "by": "ada" })
+    };
+    let few = scene.done(&replay(10, json!([])));
+    let few = scene.result(&few);
+    let bytes_of = |event: &Value| event.to_string().len();
+    let sizes: Vec<usize> = few["events"].as_array().unwrap().iter().map(bytes_of).collect();
+    assert!(sizes.len() >= 9 && sizes.iter().all(|size| *size > 60_000), "{sizes:?}");
+    let most = MAX_HELD_BYTES * sizes.len() / sizes.iter().sum::<usize>();
+    let same = json!([text("load.yaml", RULES), text("past.yaml", &rule)]);
+
+    let held = scene.done(&replay(most - 5, same.clone()));
+    assert_eq!((&held["state"], &held["failure"]), (&"done".into(), &Value::Null), "{held:#}");
+    let same_events = scene.result(&held)["same_events"].as_u64().unwrap();
+    assert!(usize::try_from(same_events).unwrap().abs_diff(most) < 10, "{same_events} of {most}");
+
+    let failed = scene.done(&replay(most + 60, same));
+    assert_eq!(
+        (&failed["state"], &failed["failure"]["reason"]),
+        (&"failed".into(), &"configuration".into()),
+        "{failed:#}"
+    );
+    let message = failed["failure"]["message"].as_str().unwrap();
+    for part in ["the rules that run", "more than 64 MiB", "2017-01-01T00:18:", "a shorter span", "`orion replay`"] {
+        assert!(message.contains(part), "{part} in {message}");
+    }
+    assert!(failed["progress"]["done"].as_u64() < failed["progress"]["total"].as_u64(), "{failed:#}");
+    assert!(scene.orion.terminate().success());
+}
+
+#[test]
+fn tests_have_as_many_samples_as_they_may_and_with_one_more_the_job_says_which_test() {
+    /// Samples of one test, and of all tests of a job, as documented.
+    const MAX: usize = 2_000_000;
+    const TESTS_OF_JOB: usize = 4;
+    let deployment = Deployment::new("http://127.0.0.1:9").serving();
+    let orion = deployment.start();
+    let address = deployment.served_at();
+    deployment.wait_until("it to take jobs", |_| get(address, "/api/v1/jobs").status == 200);
+    // `0x9` is ten values.
+    let of_samples = |count: usize| format!("- {{ input_series: [{{ series: x, values: '0x{}' }}] }}\n", count - 1);
+    let done = |tests: &[Value]| {
+        let asked = ask(
+            address,
+            &json!({ "kind": "test", "tests": tests, "rules": [text("none.yaml", "groups: []")], "by": "ada" }),
+        );
+        assert_eq!(asked.status, 202, "{asked:?}");
+        let mut job = Value::Null;
+        deployment.wait_until("the end of the job", |_| {
+            job = get(address, asked.header("location").unwrap()).json();
+            !["queued", "running"].contains(&job["state"].as_str().unwrap())
+        });
+        job
+    };
+    let file = |name: &str, tests: &[usize]| {
+        let tests: String = tests.iter().map(|count| of_samples(*count)).collect();
+        text(name, &format!("rule_files: [none.yaml]\ntests:\n{tests}"))
+    };
+    let half = TESTS_OF_JOB / 2;
+    let full = done(&[file("one.yaml", &vec![MAX; half]), file("other.yaml", &vec![MAX; half])]);
+    assert_eq!((&full["state"], &full["holds"]), (&"done".into(), &true.into()), "{full:#}");
+
+    let failed = |tests: &[Value], says: &[&str]| {
+        let job = done(tests);
+        assert_eq!((&job["state"], &job["failure"]["reason"]), (&"failed".into(), &"bad_rule".into()), "{job:#}");
+        let message = job["failure"]["message"].as_str().unwrap();
+        says.iter().for_each(|part| assert!(message.contains(part), "{part} in {message}"));
+    };
+    failed(
+        &[file("one.yaml", &[MAX + 1])],
+        &["one.yaml:3:", "more values than the 2000000", "a test has at most 2000000 samples", "several tests"],
+    );
+    failed(
+        &[file("one.yaml", &vec![MAX; half]), file("other.yaml", &[MAX, MAX - 5, 6])],
+        &["other.yaml:5:", "more values than the 5", "the tests before it", "several goes"],
+    );
+    assert!(orion.terminate().success());
+}
+
 #[test]
 fn a_viewer_may_look_and_not_ask() {
     let deployment = Deployment::new("http://127.0.0.1:9")

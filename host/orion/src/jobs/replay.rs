@@ -13,15 +13,17 @@ use crate::cli::Failure;
 use crate::replayed::{Collected, Difference, Outcome};
 use crate::rule_set;
 
-/// Records that one replay may hold while it goes on, in bytes. What differs between two is small, and each of them need not be.
-const MAX_HELD_BYTES: usize = 64 * 1024 * 1024;
+/// Records that one replay may hold while it goes on, in mebibytes. What differs between two is small, and each of them need not be.
+const MAX_HELD_MIB: usize = 64;
+const MAX_HELD_BYTES: usize = MAX_HELD_MIB * 1024 * 1024;
 
 /// Samples of answers held at one time: some ten megabytes. What observes beside it was given its memory without it.
 const SAMPLES_HELD: usize = 400_000;
 
-/// Which part of a job one replay is: so many seconds came before it, of so many in all.
+/// Which part of a job one replay is: with whose rules, and so many seconds came before it, of so many in all.
 #[derive(Clone, Copy)]
 struct Part {
+    of: &'static str,
     before: u64,
     total: u64,
 }
@@ -41,12 +43,14 @@ impl Bench {
         // Others first: what is wrong with them is known before an hour is spent.
         let others = if rules.is_empty() { None } else { Some(self.others(rules)?) };
         let running = self.observer.generation().apart();
-        let go =
-            |generation: &Generation, before| self.go(generation, settings, Part { before, total }, course, runtime);
-        let of_rules = go(&running, 0)?;
+        let go = |generation: &Generation, part| self.go(generation, settings, part, course, runtime);
+        let of_rules = go(&running, Part { of: "the rules that run", before: 0, total })?;
         let result = match others {
             None => of_rules.value(settings),
-            Some(others) => Difference::between(&of_rules, &go(&others, seconds)?).value(),
+            Some(others) => {
+                let part = Part { of: "the rules of the job", before: seconds, total };
+                Difference::between(&of_rules, &go(&others, part)?).value()
+            }
         };
         Ok(Done { result: result.to_string(), holds: true })
     }
@@ -70,8 +74,8 @@ impl Bench {
         let mut collected = Collected::new(|instant, bytes| {
             let done = part.before.saturating_add(seconds_between(settings.from, instant));
             course.reached(done, part.total, ProgressUnit::Seconds);
-            is_too_much = bytes > MAX_HELD_BYTES;
-            !is_too_much && course.stopped().is_none()
+            too_much_at = (bytes > MAX_HELD_BYTES).then_some(instant);
+            too_much_at.is_none() && course.stopped().is_none()
         });
         let replay =
             Replay::new(generation, &self.sources, settings).map_err(|why| not_done(Failure::configuration(why)))?;
@@ -85,13 +89,19 @@ impl Bench {
         });
         match ended {
             Ok(counts) => Ok(collected.end(counts)),
-            Err(ReplayError::Stopped) if is_too_much => Err(NotDone::Failed(format!(
-                "the records of this replay have more than {MAX_HELD_BYTES} bytes: ask for a shorter span, or run `orion replay` on the host"
-            ))),
-            Err(ReplayError::Stopped) => Err(NotDone::Stopped),
+            Err(ReplayError::Stopped) => {
+                Err(too_much_at.map_or(NotDone::Stopped, |at| too_much(part.of, settings.from, at)))
+            }
             Err(why) => Err(not_done(Failure::configuration(why))),
         }
     }
+}
+
+fn too_much(of: &str, from: Timestamp, to: Timestamp) -> NotDone {
+    NotDone::Failed(format!(
+        "with {of} the records from {from} to {to} take more than {MAX_HELD_MIB} MiB, and a replay of a job holds no more: ask for a shorter \
+         span or with fewer rules, or run `orion replay` on the host"
+    ))
 }
 
 fn seconds_between(from: Timestamp, to: Timestamp) -> u64 {

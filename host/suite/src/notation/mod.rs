@@ -4,4 +4,4 @@ mod metric;
 mod values;
 
 pub use metric::metric;
-pub use values::values;
+pub use values::{NoValues, values};

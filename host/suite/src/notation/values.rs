@@ -2,54 +2,85 @@
 
 use orion_model::Written;
 
-/// The values in order, `most` of them; `None` where there is no sample. More comes from a slip of the hand.
-pub fn values(text: &str, most: usize) -> Result<Vec<Option<Written>>, String> {
+/// Why a text is no values of a series.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoValues {
+    /// It says none, as this sentence has it.
+    #[error("{0}")]
+    Malformed(String),
+    /// There are more than there is room for.
+    #[error("with `{item}` there are more values than the {room} that there is room for")]
+    TooMany {
+        /// The item that is one too many.
+        item: String,
+        /// How many there may be.
+        room: usize,
+    },
+}
+
+/// An item: so many values, each a step from the one before.
+struct Run {
+    first: Option<Written>,
+    step: f64,
+    count: usize,
+}
+
+/// The values in order, at most as many as there is room for; `None` where there is no sample.
+pub fn values(text: &str, room: usize) -> Result<Vec<Option<Written>>, NoValues> {
     if text.contains("{{") {
-        return Err("native histograms (`{{…}}`) are not supported: write the buckets as series".to_owned());
+        let what = "native histograms (`{{…}}`) are not supported: write the buckets as series";
+        return Err(NoValues::Malformed(what.to_owned()));
     }
     let mut values = Vec::new();
     for item in text.split_whitespace() {
-        values.extend(expand(item, most.saturating_sub(values.len()))?);
+        let run = Run::of(item).map_err(NoValues::Malformed)?;
+        if run.count > room.saturating_sub(values.len()) {
+            return Err(NoValues::TooMany { item: item.to_owned(), room });
+        }
+        run.expand(&mut values);
     }
     Ok(values)
 }
 
-fn expand(item: &str, room: usize) -> Result<Vec<Option<Written>>, String> {
-    match item {
-        "_" => return Ok(vec![None]),
-        "stale" => return Ok(vec![Some(Written::Stale)]),
-        _ => {}
+impl Run {
+    fn of(item: &str) -> Result<Self, String> {
+        let one = |first| Self { first, step: 0.0, count: 1 };
+        match item {
+            "_" => return Ok(one(None)),
+            "stale" => return Ok(one(Some(Written::Stale))),
+            _ => {}
+        }
+        if let Some(count) = item.strip_prefix("_x") {
+            return Ok(Self { count: times(item, count)?, ..one(None) });
+        }
+        let (first, rest) = number(item).ok_or_else(|| format!("`{item}` is no value"))?;
+        let first = Some(Written::Value(first));
+        if rest.is_empty() {
+            return Ok(one(first));
+        }
+        let (step, rest) = match rest.starts_with(['+', '-']) {
+            true => number(rest).ok_or_else(|| format!("`{item}`: after the sign there is no number"))?,
+            false => (0.0, rest),
+        };
+        let count = rest.strip_prefix('x').ok_or_else(|| format!("`{item}`: `x` and a count are expected"))?;
+        // The first value is there besides: `1+2x3` is four values.
+        Ok(Self { first, step, count: times(item, count)?.saturating_add(1) })
     }
-    if let Some(count) = item.strip_prefix("_x") {
-        return Ok(vec![None; times(item, count, room)?]);
+
+    fn expand(self, values: &mut Vec<Option<Written>>) {
+        // Added up one by one, as promtool does it: a multiple would be another number in the last digits.
+        let mut next = self.first;
+        for _ in 0..self.count {
+            values.push(next);
+            if let Some(Written::Value(value)) = &mut next {
+                *value += self.step;
+            }
+        }
     }
-    let (first, rest) = number(item).ok_or_else(|| format!("`{item}` is no value"))?;
-    if rest.is_empty() {
-        return Ok(vec![Some(Written::Value(first))]);
-    }
-    let (step, rest) = match rest.starts_with(['+', '-']) {
-        true => number(rest).ok_or_else(|| format!("`{item}`: after the sign there is no number"))?,
-        false => (0.0, rest),
-    };
-    let count = rest.strip_prefix('x').ok_or_else(|| format!("`{item}`: `x` and a count are expected"))?;
-    // The first value is there besides: `1+2x3` is four values.
-    let count = times(item, count, room.saturating_sub(1))?;
-    // Added up one by one, as promtool does it: a multiple would be another number in the last digits.
-    let mut value = first;
-    let next = |_| {
-        let this = value;
-        value += step;
-        Some(Written::Value(this))
-    };
-    Ok((0..=count).map(next).collect())
 }
 
-fn times(item: &str, count: &str, room: usize) -> Result<usize, String> {
-    let count: usize = count.parse().map_err(|_| format!("`{item}`: `{count}` is no count"))?;
-    if count > room {
-        return Err(format!("`{item}` makes more values than the {room} that there is room for"));
-    }
-    Ok(count)
+fn times(item: &str, count: &str) -> Result<usize, String> {
+    count.parse().map_err(|_| format!("`{item}`: `{count}` is no count"))
 }
 
 /// The number that begins a text, and what is left.
@@ -103,7 +134,7 @@ mod tests {
         };
         match values(text, MOST) {
             Ok(values) => values.into_iter().map(shown).collect::<Vec<_>>().join(" "),
-            Err(why) => why,
+            Err(why) => why.to_string(),
         }
     }
 
@@ -128,9 +159,24 @@ mod tests {
         assert_eq!(read("1x-2"), "`1x-2`: `-2` is no count");
         assert_eq!(read("stalex2"), "`stalex2` is no value");
         assert_eq!(read("--1"), "`--1` is no value");
-        assert_eq!(read("0x99999999999"), "`0x99999999999` makes more values than the 31999999 that there is room for");
         assert!(read("{{schema:1 sum:2}}").contains("native histograms"));
         assert_eq!(read("1e"), "`1e`: `x` and a count are expected");
+    }
+
+    #[test]
+    fn there_are_as_many_values_as_there_is_room_for_and_not_one_more() {
+        for full in ["1 _ stale", "0x2", "_x3", "_x2 5", "1 1+1x1", "_x0 1 1 1"] {
+            assert_eq!(values(full, 3).map(|values| values.len()), Ok(3), "{full}");
+        }
+        for (over, item) in
+            [("1 _ stale 1", "1"), ("0x3", "0x3"), ("_x4", "_x4"), ("1 1 1+1x1", "1+1x1"), ("_x3 _", "_")]
+        {
+            assert_eq!(values(over, 3), Err(NoValues::TooMany { item: item.to_owned(), room: 3 }), "{over}");
+        }
+        let most = format!("0x{}", usize::MAX);
+        let said = format!("with `{most}` there are more values than the 32000000 that there is room for");
+        assert_eq!(read(&most), said);
+        assert_eq!(read("_x99999999999999999999"), "`_x99999999999999999999`: `99999999999999999999` is no count");
     }
 
     proptest! {

@@ -6,7 +6,7 @@ use orion_model::{Labels, WrittenSeries};
 
 use super::expected::{Expected, Kind, Wanted};
 use super::{AlertCase, ExpectedAlert, InputEvent, SampleCase, Suite, Test};
-use crate::notation;
+use crate::notation::{self, NoValues};
 use crate::yaml::{Fields, Node, Page, Value, parse};
 
 const FILE_KEYS: [&str; 5] = ["rule_files", "evaluation_interval", "group_eval_order", "fuzzy_compare", "tests"];
@@ -160,12 +160,16 @@ fn series(
     limits: &mut TestLimits,
 ) -> Vec<WrittenSeries> {
     let most = limits.samples.min(limits.samples_of_file);
+    let help = match limits.samples <= limits.samples_of_file {
+        true => format!("a test has at most {most} samples: write fewer, or make several tests of it"),
+        false => "the tests before it have the others: have them tested in several goes".to_owned(),
+    };
     let mut room = most;
     let mut all = Vec::new();
     for node in page.list(fields, "input_series") {
         let Some(item) = page.fields(node, "a series", &["series", "values"]) else { continue };
         let labels = page.needed(&item, "series", "a series").map(notation::metric);
-        let values = page.text(&item, "values").map_or(Ok(Vec::new()), |text| notation::values(text, most));
+        let values = page.text(&item, "values").map_or(Ok(Vec::new()), |text| notation::values(text, room));
         let (labels, values) = match (labels, values) {
             (Some(Ok(labels)), Ok(values)) => (labels, values),
             (labels, values) => {
@@ -174,16 +178,13 @@ fn series(
                     page.wrong(place("series"), format!("no series: {why}"), None);
                 }
                 if let Err(why) = values {
-                    page.wrong(place("values"), why, None);
+                    let help = matches!(why, NoValues::TooMany { .. }).then(|| help.clone());
+                    page.wrong(place("values"), why.to_string(), help);
                 }
                 continue;
             }
         };
-        let Some(left) = room.checked_sub(values.len()) else {
-            page.wrong(&item.bytes, format!("the series of a test have more than {most} samples"), None);
-            break;
-        };
-        room = left;
+        room = room.saturating_sub(values.len());
         let at = |k: i64| start.saturating_add(k.saturating_mul(step));
         let samples = (0..).zip(values).filter_map(|(k, value)| Some((at(k), value?))).collect();
         all.push(WrittenSeries { labels: pairs(&labels), samples });
@@ -349,8 +350,15 @@ mod tests {
             format!("- {{until: {until}, input_series: [{{series: x, values: '{values}'}}]}}\n")
         };
         assert!(read(&format!("tests:\n{}{}", test("0x2", "9m"), test("0x1", "9m"))).is_ok());
-        for wrong in [test("0x3", "1m"), test("0x2", "10m"), format!("{}{}", test("0x2", "1m"), test("0x2", "1m"))] {
-            assert!(read(&format!("tests:\n{wrong}")).unwrap_err().contains(" more "), "{wrong}");
+        let both = format!("{}{}", test("0x2", "1m"), test("0x2", "1m"));
+        for (wrong, parts) in [
+            (test("0x3", "1m"), ["t.yaml:2:", "more values than the 3", "a test has at most 3 samples"]),
+            (test("1 1 1 1", "1m"), ["t.yaml:2:", "more values than the 3", "a test has at most 3 samples"]),
+            (test("0x2", "10m"), ["t.yaml:2:", "more than 10 instants", "evaluate less often"]),
+            (both, ["t.yaml:3:", "more values than the 2", "the tests before it have the others"]),
+        ] {
+            let said = read(&format!("tests:\n{wrong}")).unwrap_err();
+            parts.iter().for_each(|part| assert!(said.contains(part), "{part} in\n{said}"));
         }
     }
 
