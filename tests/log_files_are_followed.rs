@@ -90,6 +90,27 @@ fn lines_are_events_and_incidents_through_rotation_and_truncation() {
 }
 
 #[test]
+fn a_file_written_anew_to_the_length_it_had_is_read_again_also_when_that_was_while_nothing_ran() {
+    let deployment = deployment(ERRORS);
+    let orion = deployment.start();
+    begins(&deployment);
+    let rewrite = |text: &str| std::fs::write(log(&deployment, "app.log"), text).unwrap();
+    rewrite("ERROR one\n");
+    wait_for(&deployment, 1);
+    rewrite("ERROR two\n");
+    wait_for(&deployment, 2);
+    orion.kill();
+    rewrite("ERROR six\n");
+    let orion = deployment.start_again();
+    wait_for(&deployment, 3);
+    write(&deployment, "app.log", "ERROR ten\n");
+    wait_for(&deployment, 4);
+    assert!(orion.terminate().success());
+    assert_eq!(found(&deployment), ["one", "two", "six", "ten"]);
+    deployment.check_promises();
+}
+
+#[test]
 fn lines_that_belong_together_are_one_event() {
     let rules = ERRORS.replace("limit: 0", "multiline: { start: '^\\d{4}-', max_wait: 1s }");
     let deployment = deployment(&rules);

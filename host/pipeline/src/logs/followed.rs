@@ -15,7 +15,7 @@ use super::event::{Origin, event_of};
 use super::fields::matched;
 use super::limiter::Limiter;
 use super::look;
-use super::position::{FileId, Head, Position, read_at};
+use super::position::{FileId, Mark, Position, read_at};
 use super::work::Work;
 use super::{MAX_OPEN_FILES, SOURCE};
 use crate::condition::{Condition, kind};
@@ -89,22 +89,25 @@ impl Followed {
         if size != self.size || work.now < self.still_since {
             (self.size, self.still_since) = (size, work.now);
         }
-        let is_new = self.position.head == Head::default();
+        let is_new = self.position.head == Mark::default();
         if is_new && self.position.offset > 0 && size >= self.position.offset {
             // Its end may be in the middle of a line, which then is nobody's.
             let mut last = [0];
             file.read_at(&mut last, self.position.offset - 1)?;
             self.position.skips = last != *b"\n";
-        } else if size < self.position.offset || (size > self.position.offset && !self.position.head.is_of(file)?) {
+        } else if size < self.position.offset || !self.position.is_of(file)? {
             tracing::info!(file = %self.position.path.display(), "emptied or written anew: read from its beginning");
-            let (path, number) = (self.position.path.clone(), take_number(begun));
-            self.position = Position { path, offset: 0, number, head: Head::default(), skips: false, said_cut: false };
+            self.position = Position::begun(self.position.path.clone(), 0, take_number(begun));
             (self.is_unkept, self.waits_at, work.is_due) = (true, None, true);
         }
         if self.position.head.may_grow() && size > 0 {
-            let head = Head::read(file)?;
+            let head = Mark::of_head(file)?;
             self.is_unkept |= head != self.position.head;
             self.position.head = head;
+        }
+        if self.position.before == Mark::default() {
+            self.position.mark(file)?;
+            self.is_unkept = true;
         }
         Ok(size > self.position.offset)
     }
@@ -125,6 +128,13 @@ impl Followed {
         piece.truncate(read);
         let is_end = self.position.offset + read as u64 >= self.size;
         Ok((read > 0).then(|| (piece, if is_end { at_end } else { Flush::default() })))
+    }
+
+    /// This was read and taken; `skips` says that it ends within a line that was cut.
+    pub(super) fn advance(&mut self, read: &[u8], skips: bool) {
+        let Some(Open { file, .. }) = &self.open else { return };
+        self.position.advance(file, read);
+        (self.position.skips, self.is_unkept) = (skips, true);
     }
 
     /// A record was read.

@@ -10,7 +10,7 @@ use super::cutter::{Cutter, Flush};
 use super::followed::{Begun, Followed, PIECE_BYTES, take_number};
 use super::limiter::Limiter;
 use super::look::{self, Found, Look};
-use super::position::{FileId, Head, Position};
+use super::position::{FileId, Position};
 use super::work::Work;
 use super::{LogContext, LogPlan, SOURCE};
 use crate::condition::{self, Condition, Conditions, kind};
@@ -164,8 +164,7 @@ impl Tail {
                     // Whatever is in a file that came while files were looked for was written while it was watched.
                     let offset = if is_first && !from_start { *size } else { 0 };
                     let number = take_number(&mut self.begun);
-                    let (path, head) = (path.clone(), Head::default());
-                    let position = Position { path, offset, number, head, skips: false, said_cut: false };
+                    let position = Position::begun(path.clone(), offset, number);
                     let file = Followed { is_there: true, is_unkept: true, ..Followed::at(position, work.now) };
                     self.files.insert(*id, file);
                     work.is_due = true;
@@ -279,9 +278,7 @@ impl Tail {
         file.waits_at =
             (is_whole && used < piece.len() && begins_at + piece.len() as u64 >= file.size).then_some(file.size);
         if used > 0 {
-            file.position.offset += used as u64;
-            file.position.skips = skips;
-            file.is_unkept = true;
+            file.advance(piece.get(..used).unwrap_or_default(), skips);
             self.unkept_bytes += used as u64;
         }
         Ok(!is_whole || (used > 0 && file.waits_at.is_none() && file.position.offset < file.size))

@@ -18,6 +18,7 @@ use super::{LogContext, LogPlan, MAX_OPEN_FILES};
 use crate::clock::SystemClock;
 use crate::meters::{LogMeter, Meters};
 
+mod rewritten;
 mod story;
 
 struct NoPlugins;
@@ -80,6 +81,11 @@ impl Scene {
     fn write(&self, name: &str, text: &str) {
         let mut file = OpenOptions::new().create(true).append(true).open(self.path(name)).unwrap();
         file.write_all(text.as_bytes()).unwrap();
+    }
+
+    /// The same file with another text, as whoever opens it to write it anew leaves it.
+    fn rewrite(&self, name: &str, text: &str) {
+        std::fs::write(self.path(name), text).unwrap();
     }
 
     fn rename(&self, from: &str, to: &str) {

@@ -10,6 +10,8 @@ enum Happens {
     Written(usize),
     Half,
     Rotated,
+    /// As many other lines where it lay, each as long.
+    Rewritten,
     Looked,
     /// Read, and gone before it was committed.
     Lost,
@@ -21,10 +23,16 @@ fn happens() -> impl Strategy<Value = Happens> {
         4 => (1_usize..5).prop_map(Happens::Written),
         1 => Just(Happens::Half),
         1 => Just(Happens::Rotated),
+        1 => Just(Happens::Rewritten),
         3 => Just(Happens::Looked),
         2 => Just(Happens::Lost),
         1 => Just(Happens::Crashed),
     ]
+}
+
+/// All of one length.
+fn named(line: usize) -> String {
+    format!("line {line:06}")
 }
 
 proptest! {
@@ -39,12 +47,12 @@ proptest! {
             match one {
                 Happens::Written(count) => {
                     for _ in 0..count {
-                        scene.write("app.log", &format!("line {lines}\n"));
+                        scene.write("app.log", &format!("{}\n", named(lines)));
                         lines += 1;
                     }
                 }
                 Happens::Half => {
-                    scene.write("app.log", &format!("line {lines}"));
+                    scene.write("app.log", &named(lines));
                     scene.look();
                     scene.write("app.log", "\n");
                     lines += 1;
@@ -56,7 +64,14 @@ proptest! {
                     rotations += 1;
                     scene.look();
                 }
-                Happens::Rotated => {}
+                Happens::Rewritten if scene.path("app.log").exists() => {
+                    scene.look();
+                    let count = std::fs::read_to_string(scene.path("app.log")).unwrap().lines().count();
+                    let text: String = (lines..lines + count).map(|line| format!("{}\n", named(line))).collect();
+                    scene.rewrite("app.log", &text);
+                    lines += count;
+                }
+                Happens::Rotated | Happens::Rewritten => {}
                 Happens::Looked => scene.look(),
                 Happens::Lost => {
                     scene.now += 1_000;
@@ -67,7 +82,7 @@ proptest! {
             }
         }
         scene.look();
-        let expected: Vec<String> = (0..lines).map(|line| format!("line {line}")).collect();
+        let expected: Vec<String> = (0..lines).map(named).collect();
         prop_assert_eq!(scene.messages(), expected);
     }
 }
