@@ -229,6 +229,67 @@ fn what_is_not_from_who_may_deliver_changes_nothing() {
 }
 
 #[test]
+fn a_broker_that_asks_first_is_told_whether_it_may_deliver_and_nobody_is_called_back() {
+    let host = deployment();
+    let hooks = "  - { name: broker, kind: cloudevents, origins: [events.example.com] }
+  - { name: all, kind: cloudevents, origins: ['*'], secret_file: hook.secret }\n";
+    std::fs::write(host.path("hooks.yaml"), format!("{HOOKS}{hooks}")).unwrap();
+    let scene = Scene::of(&host);
+    let callback = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    callback.set_nonblocking(true).unwrap();
+    let confirm = format!("http://{}/confirm?id=1", callback.local_addr().unwrap());
+    let shake = |hook: &str, origin: &str, headers: &[(&str, &str)]| {
+        let asked = [("WebHook-Request-Origin", origin), ("WebHook-Request-Callback", confirm.as_str())];
+        ask(scene.address, "OPTIONS", &format!("/hooks/{hook}"), &[&asked[..], headers].concat())
+    };
+    let allowed = |answer: &Answer| {
+        let said = |name: &str| answer.header(name).map(str::to_owned);
+        (answer.status, said("webhook-allowed-origin"), said("webhook-allowed-rate"), said("allow"))
+    };
+    let yes = |origin: &str, rate: &str| (200, Some(origin.to_owned()), Some(rate.to_owned()), Some("POST".to_owned()));
+    // As many as it asks for, up to what one client of this machine may.
+    for (asked, rate) in [
+        (None, "300000"),
+        (Some("120"), "120"),
+        (Some("900000"), "300000"),
+        (Some("0"), "300000"),
+        (Some("many"), "300000"),
+    ] {
+        let headers: Vec<_> = asked.iter().map(|rate| ("WebHook-Request-Rate", *rate)).collect();
+        let answer = shake("broker", "Events.Example.com", &headers);
+        assert_eq!((allowed(&answer), answer.body.as_str()), (yes("Events.Example.com", rate), ""), "{asked:?}");
+    }
+    // Who is asked whether deliveries are welcome is not told a secret yet.
+    assert_eq!(allowed(&shake("all", "anybody.example", &[])), yes("*", "300000"));
+
+    let no = (403, None, None, Some("POST".to_owned()));
+    for (hook, origin) in [
+        ("broker", "example.com"),
+        ("broker", "events.example.com.evil.example"),
+        ("broker", ""),
+        ("broker", "*"),
+        ("all", ""),
+        ("clouds", "events.example.com"),
+        ("alerts", "events.example.com"),
+        ("nowhere", "events.example.com"),
+    ] {
+        let answer = shake(hook, origin, &[]);
+        assert_eq!(allowed(&answer), no, "{hook} {origin}");
+        assert!(answer.json()["detail"].as_str().unwrap().contains("`origins`"), "{answer:?}");
+    }
+    assert_eq!(allowed(&ask(scene.address, "OPTIONS", "/hooks/broker", &[])), no);
+    let page = shake("broker", "events.example.com", &[("Origin", "https://evil.example")]);
+    assert_eq!((page.status, page.header("webhook-allowed-origin")), (403, None), "a web page");
+
+    assert_eq!(callback.accept().unwrap_err().kind(), std::io::ErrorKind::WouldBlock, "nobody is called back");
+    assert_eq!(scene.number("orion_webhook_received_total{hook=\"broker\"}"), 0, "asking delivers nothing");
+    let event = json!({ "specversion": "1.0", "id": "1", "source": "/ci", "type": "deploy.failed", "data": { "service": "s" } });
+    let headers = [("Content-Type", "application/cloudevents+json"), ("WebHook-Request-Origin", "events.example.com")];
+    assert_eq!(post(scene.address, "/hooks/broker", &headers, &event.to_string()).json(), recorded(1));
+    scene.end();
+}
+
+#[test]
 fn what_is_too_much_too_slow_or_no_event_is_refused_and_says_why() {
     let host = deployment();
     let scene = Scene::of(&host);

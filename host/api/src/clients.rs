@@ -35,6 +35,16 @@ struct Rate {
     at_once: u32,
 }
 
+/// The rate of whoever is at this address.
+fn rate_of(address: IpAddr) -> Rate {
+    if address.to_canonical().is_loopback() { HERE } else { ELSEWHERE }
+}
+
+/// Requests a minute that a client of this address may ask in the long run.
+pub(crate) fn requests_a_minute(address: IpAddr) -> u32 {
+    rate_of(address).per_second * 60
+}
+
 /// What becomes of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Admission {
@@ -83,7 +93,7 @@ impl Client {
 impl Clients {
     /// A request comes.
     pub(crate) fn admit(&self, address: IpAddr, now: Instant) -> Admission {
-        let rate = if address.to_canonical().is_loopback() { HERE } else { ELSEWHERE };
+        let rate = rate_of(address);
         self.with(address, now, rate, |client| {
             if let Some(left) = client.is_locked_out(now) {
                 return Admission::LockedOut(left);

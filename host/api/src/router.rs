@@ -51,7 +51,7 @@ fn routes() -> [(&'static str, MethodRouter<Arc<Desk>>); 34] {
         ("/api/v1/persistence", get(deployment::persistence)),
         ("/api/v1/audit", get(deployment::audit)),
         ("/api/v1/stream", get(stream::listen)),
-        ("/hooks/{name}", post(hook::take).fallback(hook::only_delivered)),
+        ("/hooks/{name}", post(hook::take).options(hook::shake).fallback(hook::only_delivered)),
     ]
 }
 

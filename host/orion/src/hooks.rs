@@ -80,7 +80,8 @@ fn guarded(setting: &HookSetting, folder: &Path) -> Result<orion_api::Hook, Fail
         Secret::of(&bytes).map_err(|why| failed(why.to_string()))
     };
     let secret = setting.secret_file.as_ref().map(secret).transpose()?;
-    Ok(orion_api::Hook { name: setting.name.clone(), kind: setting.kind, secret })
+    let (name, kind, origins) = (setting.name.clone(), setting.kind, setting.origins.clone());
+    Ok(orion_api::Hook { name, kind, origins, secret })
 }
 
 fn contents(path: &Path, limit: u64) -> std::io::Result<Vec<u8>> {

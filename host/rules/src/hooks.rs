@@ -8,7 +8,7 @@ use orion_model::{HookKind, Labels};
 
 use crate::diagnostic::{Diagnostic, Report};
 use crate::group::is_classic_name;
-use crate::keys::{Fields, Text, nearest, text_of};
+use crate::keys::{Fields, Text, nearest, text_of, texts_of};
 use crate::tree::{self, Node};
 
 /// Hooks that a host has at most: one for each system that delivers, of which nobody has as many.
@@ -20,8 +20,17 @@ const MAX_NAME_BYTES: usize = 64;
 /// Bytes of an event's type, as everywhere.
 const MAX_TYPE_BYTES: usize = 100;
 
+/// Origins that a hook has at most: one for each broker.
+const MAX_ORIGINS: usize = 16;
+
+/// Bytes of the name of an origin: as many as a name in DNS may have.
+const MAX_ORIGIN_BYTES: usize = 253;
+
+/// All origins.
+const ANY_ORIGIN: &str = "*";
+
 /// What a hook can be told.
-const KEYS: [&str; 5] = ["name", "kind", "secret_file", "event_type", "labels"];
+const KEYS: [&str; 6] = ["name", "kind", "secret_file", "event_type", "labels", "origins"];
 
 /// One hook of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +45,8 @@ pub struct HookSetting {
     pub event_type: Option<String>,
     /// Laid over the labels of each of its events.
     pub labels: Labels,
+    /// Who is told that its deliveries are welcome: names of brokers, or `*` for all of them.
+    pub origins: Vec<String>,
 }
 
 /// The hooks of a text in its order, and everything that is wrong with it.
@@ -102,7 +113,8 @@ fn read_hook(report: &mut Report<'_>, node: &Node) -> Option<HookSetting> {
     }
     let event_type = fields.text(report, "event_type").and_then(|text| read_type(report, text));
     let labels = fields.get("labels").map(|node| read_labels(report, node)).unwrap_or_default();
-    Some(HookSetting { name: name.as_str().to_owned(), kind, secret_file, event_type, labels })
+    let origins = fields.get("origins").map(|node| read_origins(report, node, kind)).unwrap_or_default();
+    Some(HookSetting { name: name.as_str().to_owned(), kind, secret_file, event_type, labels, origins })
 }
 
 fn needed<'n>(report: &mut Report<'_>, fields: &Fields<'n>, name: &'static str) -> Option<Text<'n>> {
@@ -137,6 +149,31 @@ fn read_labels(report: &mut Report<'_>, node: &Node) -> Labels {
     labels.into_iter().collect()
 }
 
+/// Names as DNS has them, or all.
+fn read_origins(report: &mut Report<'_>, node: &Node, kind: HookKind) -> Vec<String> {
+    if kind != HookKind::CloudEvents {
+        let message = format!("a hook of the kind `{kind}` has no `origins`");
+        report.error(&node.bytes, message).help("brokers ask beforehand whether CloudEvents are welcome: leave it out");
+        return Vec::new();
+    }
+    let texts = texts_of(report, node, "an origin");
+    if texts.len() > MAX_ORIGINS {
+        report
+            .error(&node.bytes, format!("a hook has at most {MAX_ORIGINS} `origins`"))
+            .help("`\"*\"` are all, and another hook has its own");
+        return Vec::new();
+    }
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    let is_origin = |said: &str| {
+        said == ANY_ORIGIN || (!said.is_empty() && said.len() <= MAX_ORIGIN_BYTES && said.bytes().all(is_plain))
+    };
+    for text in texts.iter().filter(|text| !is_origin(text.as_str())) {
+        let message = format!("`{}` is no origin", text.as_str());
+        report.error(text.bytes(), message).help("a name as DNS has it, `events.example.com`, or `\"*\"` for all");
+    }
+    texts.iter().map(|text| text.as_str().to_owned()).collect()
+}
+
 fn is_name(text: &str) -> bool {
     let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_');
     !text.is_empty() && text.len() <= MAX_NAME_BYTES && text.bytes().all(is_plain)
@@ -156,7 +193,7 @@ mod tests {
     fn hooks_are_read_as_they_are_written() {
         let (hooks, said) = parse_hooks(
             "hooks:\n  - { name: alerts, kind: alertmanager }\n  - name: deploys\n    kind: generic\n    secret_file: deploys.secret\n    \
-             event_type: deployment\n    labels: { site: cellar, rack: 7 }\n",
+             event_type: deployment\n    labels: { site: cellar, rack: 7 }\n  - { name: clouds, kind: cloudevents, origins: [events.example.com, '*'] }\n",
         );
         assert!(said.is_empty(), "{said:?}");
         let plain = HookSetting {
@@ -165,6 +202,7 @@ mod tests {
             secret_file: None,
             event_type: None,
             labels: Labels::empty(),
+            origins: Vec::new(),
         };
         let full = HookSetting {
             name: "deploys".to_owned(),
@@ -172,8 +210,15 @@ mod tests {
             secret_file: Some("deploys.secret".to_owned()),
             event_type: Some("deployment".to_owned()),
             labels: [("rack", "7"), ("site", "cellar")].into_iter().collect(),
+            ..plain.clone()
         };
-        assert_eq!(hooks, [plain, full]);
+        let asked = HookSetting {
+            name: "clouds".to_owned(),
+            kind: HookKind::CloudEvents,
+            origins: vec!["events.example.com".to_owned(), "*".to_owned()],
+            ..plain.clone()
+        };
+        assert_eq!(hooks, [plain, full, asked]);
         assert_eq!(parse_hooks("hooks:\n"), (vec![], vec![]));
     }
 
@@ -205,5 +250,26 @@ mod tests {
         };
         assert_eq!(many(MAX_HOOKS), [""; 0]);
         assert_eq!(many(MAX_HOOKS + 1), ["66: a host has at most 64 hooks; "]);
+    }
+
+    #[test]
+    fn origins_are_names_of_brokers_so_many_and_of_hooks_for_cloudevents() {
+        let of = |kind: &str, origins: &str| said(&format!("hooks: [{{ name: a, kind: {kind}, origins: {origins} }}]"));
+        let many = |count: usize| format!("[{}]", vec!["a.example"; count].join(", "));
+        let long = |length: usize| format!("['{}']", "a".repeat(length));
+        for good in ["[]", "a.example", "['*', b-1.example]", &many(MAX_ORIGINS), &long(MAX_ORIGIN_BYTES)] {
+            assert_eq!(of("cloudevents", good), [""; 0], "{good}");
+        }
+        assert_eq!(
+            of("cloudevents", &many(MAX_ORIGINS + 1)),
+            ["1: a hook has at most 16 `origins`; `\"*\"` are all, and another hook has its own"]
+        );
+        for bad in
+            ["['https://a.example']", "['a b']", "['*.example']", "['']", "[\"a\\r\\nb\"]", &long(MAX_ORIGIN_BYTES + 1)]
+        {
+            let said = of("cloudevents", bad);
+            assert!(said.len() == 1 && said[0].contains("is no origin; a name as DNS has it"), "{bad}: {said:?}");
+        }
+        assert!(of("grafana", "['*']")[0].contains("a hook of the kind `grafana` has no `origins`"));
     }
 }

@@ -3,6 +3,7 @@
 //! A delivery comes from a stranger like every other request. Who it is is known before its body is read, or, where it is signed,
 //! before anything in it is looked at; how long it is stands in its head, so that all bodies that are held at once have a limit.
 
+mod handshake;
 mod meters;
 mod secret;
 mod taking;
@@ -13,6 +14,7 @@ use orion_metrics::{FamilyType, Text};
 use orion_model::HookKind;
 use serde_json::{Value, json};
 
+pub(crate) use self::handshake::shake;
 use self::meters::HookMeters;
 pub use self::secret::{BadSecret, Secret};
 pub(crate) use self::taking::{Peer, only_delivered, take};
@@ -24,6 +26,8 @@ pub struct Hook {
     pub name: String,
     /// How what comes there is read.
     pub kind: HookKind,
+    /// Who is told that its deliveries are welcome: names of brokers, or `*` for all of them.
+    pub origins: Vec<String>,
     /// What who delivers has to know; none where whoever is on this machine may.
     pub secret: Option<Secret>,
 }
