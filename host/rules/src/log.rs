@@ -53,7 +53,7 @@ pub(crate) const MULTILINE_KEYS: [Key; 3] = [
 /// What `time:` may have.
 pub(crate) const TIME_KEYS: [Key; 2] = [
     key("field", Form::Text, "The captured group, or the field."),
-    key("format", Form::Text, "rfc3339, unix, unix_ms, unix_ns, or as strftime has it; without it rfc3339."),
+    key("format", Form::Text, "rfc3339, rfc3164, unix, unix_ms, unix_ns, or as strftime has it; without it rfc3339."),
 ];
 
 /// Events of one minute where nothing is said: far more than people read, and few enough for the audit trail of a year.

@@ -103,7 +103,7 @@ fn time(
     let Some((said, text)) = entry.time.as_ref().and_then(|time| Some((time, fields.get(&time.field)?))) else {
         return written.filter(is_near).unwrap_or(read_at);
     };
-    let at = said.read(text);
+    let at = said.read(text, read_at);
     at.filter(is_near).unwrap_or_else(|| {
         data.insert("written_at".to_owned(), text.into());
         read_at

@@ -349,3 +349,19 @@ fn what_a_line_says_is_in_its_event() {
     let event = &scene.of_type("login_failed")[1];
     assert_eq!((event.ts.as_millis(), &event.data["written_at"]), (scene.now, &"1".into()));
 }
+
+#[test]
+fn a_line_of_syslog_without_its_year_is_of_the_one_in_which_it_is_read() {
+    let time = "time: { field: at, format: rfc3164 }";
+    let mut scene = Scene::new(&format!("files: '*.log', match: '^(?P<at>\\w{{3}} [ \\d]\\d \\S+) cellar', {time}"));
+    // Just before midnight, and the clock of who writes is three seconds ahead of ours.
+    scene.now = "2026-12-31T23:59:57Z".parse::<Timestamp>().unwrap().as_millis();
+    scene.look();
+    scene.write("app.log", "Dec 31 23:59:50 cellar old\nJan  1 00:00:01 cellar new\nNov 29 08:53:50 cellar long ago\n");
+    scene.look();
+    let of = |event: &Event| (event.ts.to_string(), event.data.get("written_at").cloned());
+    let events: Vec<_> = scene.of_type("app").iter().map(of).collect();
+    let taken = |time: &str| (time.to_owned(), None);
+    let not_taken = ("2026-12-31T23:59:59.000Z".to_owned(), Some("Nov 29 08:53:50".into()));
+    assert_eq!(events, [taken("2026-12-31T23:59:50.000Z"), taken("2027-01-01T00:00:01.000Z"), not_taken]);
+}
