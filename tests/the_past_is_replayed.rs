@@ -83,8 +83,11 @@ fn what_prometheus_remembers_is_recorded_compared_and_explained() {
     let from = deployment.events_of("overloaded", "firing").iter().map(time_of).min().unwrap();
     let to = deployment.events_of("overloaded", "resolved").iter().map(time_of).max().unwrap();
     let span = ["--from", &from, "--to", &to, "--rules", rules.to_str().unwrap()];
-    let recorded = deployment.orion(&[&["record", "--out", file], &span[..]].concat());
+    deployment.rule("app.yaml", LOGS);
+    let recorded = deployment.orion(&[&["record", "--out", file, "--output", "json"], &span[..]].concat());
     assert!(recorded.status.success(), "{}", String::from_utf8_lossy(&recorded.stderr));
+    let recorded: Value = serde_json::from_slice(&recorded.stdout).unwrap();
+    assert_eq!(recorded["left_out"], serde_json::json!(["app.yaml/logs/errors"]));
     explains(&deployment);
 
     // A higher bound: one of the two would never have been said.
@@ -131,6 +134,34 @@ fn a_replay_asks_plugins_for_their_state_as_often_as_live() {
     let past = replayed(&deployment, &[&RECORDED[..], &["--recorded", RECORDING], &folders].concat());
     assert_eq!(past["events"], serde_json::json!([]), "nothing happens, and no plugin faults");
     assert!(past["evaluations"].as_u64().is_some_and(|count| count > 40), "{past:#}");
+}
+
+/// Lines that no source of queries has.
+const LOGS: &str = "logs: [{ id: errors, files: 'app/*.log', match: ERROR }]";
+
+#[test]
+fn a_replay_says_which_entries_of_logs_it_leaves_out() {
+    const UP: &str = "groups: [{ name: up, interval: 15s, rules: [{ alert: Down, expr: 'up == 0' }] }]";
+    let deployment = Deployment::new("");
+    deployment.rule("up.yaml", UP);
+    deployment.rule("app.yaml", LOGS);
+    let rules = deployment.path("rules");
+    let rules = rules.to_str().unwrap();
+    let past = [&RECORDED[..], &["--recorded", RECORDING, "--rules", rules]].concat();
+    assert_eq!(replayed(&deployment, &past)["left_out"], serde_json::json!(["app.yaml/logs/errors"]));
+    // Of both sides of a comparison.
+    let others = deployment.path("others.yaml");
+    std::fs::write(&others, UP).unwrap();
+    let difference = [&past[..], &["--diff", others.to_str().unwrap()]].concat();
+    assert_eq!(replayed(&deployment, &difference)["left_out"], serde_json::json!(["app.yaml/logs/errors"]));
+    let without = [&RECORDED[..], &["--recorded", RECORDING, "--rules", others.to_str().unwrap()]].concat();
+    assert_eq!(replayed(&deployment, &without)["left_out"], serde_json::json!([]));
+    let shown = deployment.orion(&[&["replay", "--output", "table"], &past[..]].concat());
+    let shown = String::from_utf8(shown.stdout).unwrap();
+    assert!(
+        shown.ends_with("left out: 1 entry of logs, whose lines are in no source of queries: app.yaml/logs/errors\n"),
+        "{shown}"
+    );
 }
 
 fn explains(deployment: &Deployment) {

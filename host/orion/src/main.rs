@@ -19,6 +19,7 @@ mod itself;
 mod jobs;
 mod keep;
 mod kept_lines;
+mod left_out;
 mod log;
 mod output;
 mod past;

@@ -4,9 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use orion_bus::{NewRecord, RecordKind};
 use orion_model::{Event, Incident, IncidentStatus, Status, Timestamp, format_duration};
+use orion_pipeline::library::Generation;
 use orion_pipeline::replay::{Observer, ReplayCounts, ReplaySettings};
 use serde_json::{Value, json};
 
+use crate::left_out::LeftOut;
 use crate::output::columns;
 use crate::text::event_line;
 
@@ -17,6 +19,7 @@ pub struct Outcome {
     events: Vec<Event>,
     incidents: Vec<Incident>,
     decisions: Vec<Value>,
+    left_out: LeftOut,
 }
 
 /// Collects what a replay tells, and asks at every step whether it is to go on: of the instant that was reached, and of the bytes of records
@@ -28,9 +31,10 @@ pub struct Collected<P> {
 }
 
 impl<P: FnMut(Timestamp, usize) -> bool> Collected<P> {
-    /// Nothing yet.
-    pub fn new(goes_on: P) -> Self {
-        Self { outcome: Outcome::default(), bytes: 0, goes_on }
+    /// Nothing yet of a replay of these rules.
+    pub fn new(generation: &Generation, goes_on: P) -> Self {
+        let outcome = Outcome { left_out: LeftOut::of(generation), ..Outcome::default() };
+        Self { outcome, bytes: 0, goes_on }
     }
 
     /// All of it.
@@ -67,6 +71,7 @@ impl Outcome {
             "events": self.events,
             "incidents": self.incidents,
             "decisions": self.decisions,
+            "left_out": self.left_out.value(),
         })
     }
 
@@ -82,6 +87,7 @@ impl Outcome {
             self.events.len(),
             self.decisions.len()
         ));
+        text.push_str(&self.left_out.line());
         text
     }
 
@@ -136,6 +142,7 @@ pub struct Difference<'a> {
     new: Vec<&'a Event>,
     same: usize,
     incidents: (usize, usize),
+    left_out: LeftOut,
 }
 
 impl<'a> Difference<'a> {
@@ -153,6 +160,7 @@ impl<'a> Difference<'a> {
             new: of_others.events.iter().filter(|event| !mine.contains(&identity(event))).collect(),
             same: mine.intersection(&theirs).count(),
             incidents: (opened(of_rules), opened(of_others)),
+            left_out: of_rules.left_out.and(&of_others.left_out),
         }
     }
 
@@ -163,6 +171,7 @@ impl<'a> Difference<'a> {
             "only_rules": self.gone,
             "only_diff": self.new,
             "incidents_opened": { "rules": self.incidents.0, "diff": self.incidents.1 },
+            "left_out": self.left_out.value(),
         })
     }
 
@@ -179,6 +188,7 @@ impl<'a> Difference<'a> {
             "{same} events are the same, {gone} only with --rules (-), {new} only with --diff (+)\n"
         ));
         text.push_str(&format!("incidents opened: {rules} with --rules, {diff} with --diff\n"));
+        text.push_str(&self.left_out.line());
         text
     }
 }

@@ -12,6 +12,7 @@ use serde_json::json;
 
 use crate::arguments::{Output, RuleArgs};
 use crate::cli::Failure;
+use crate::left_out::LeftOut;
 use crate::output::{form, print_value};
 use crate::past::{MemoryArgs, Progress, SpanArgs};
 use crate::{rule_set, setup};
@@ -56,9 +57,12 @@ pub fn record(args: &RecordArgs) -> Result<ExitCode, Failure> {
     progress.finish();
     let bytes = writer.finish().map_err(Failure::configuration)?;
     let out = args.out.display().to_string();
-    let value = json!({ "file": out, "queries": questions.len(), "answers": answers, "bytes": bytes });
+    let left_out = LeftOut::of(&generation);
+    let value = json!({
+        "file": out, "queries": questions.len(), "answers": answers, "bytes": bytes, "left_out": left_out.value(),
+    });
     print_value(form(args.output), &value, || {
-        format!("{out}: {answers} answers to {} queries, {bytes} bytes\n", questions.len())
+        format!("{out}: {answers} answers to {} queries, {bytes} bytes\n{}", questions.len(), left_out.line())
     })?;
     Ok(ExitCode::SUCCESS)
 }

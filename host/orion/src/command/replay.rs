@@ -62,7 +62,7 @@ fn go(
 ) -> Result<Outcome, Failure> {
     let sources = args.memory.sources(args.recorded.as_ref())?;
     let progress = Progress::new(what, settings.from, settings.to);
-    let mut collected = Collected::new(|instant, _| {
+    let mut collected = Collected::new(generation, |instant, _| {
         progress.reached(instant);
         true
     });

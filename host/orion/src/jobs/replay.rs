@@ -70,8 +70,8 @@ impl Bench {
         course: &Course,
         runtime: &Runtime,
     ) -> Result<Outcome, NotDone> {
-        let mut is_too_much = false;
-        let mut collected = Collected::new(|instant, bytes| {
+        let mut too_much_at = None;
+        let mut collected = Collected::new(generation, |instant, bytes| {
             let done = part.before.saturating_add(seconds_between(settings.from, instant));
             course.reached(done, part.total, ProgressUnit::Seconds);
             too_much_at = (bytes > MAX_HELD_BYTES).then_some(instant);
