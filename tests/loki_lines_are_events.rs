@@ -5,12 +5,13 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use orion_lab::{LokiAnswer, LokiStandIn};
+use orion_bus::{Partition, Role};
+use orion_lab::{LokiAnswer, LokiStandIn, RedisOptions, RedisServer};
 use orion_model::Clock as _;
 use orion_pipeline::clock::SystemClock;
 
-use crate::support::Deployment;
 use crate::support::lines::{found, wait_for};
+use crate::support::{self, Deployment, Running};
 
 /// Where a step may end in the middle.
 pub const POINTS: [&str; 2] = ["streams::before_commit", "streams::after_commit"];
@@ -44,6 +45,33 @@ fn deployment(loki: &LokiStandIn) -> Deployment {
     let deployment = Deployment::new(NO_PROMETHEUS).with("LOKI_URL", &loki.url());
     deployment.rule("app.yaml", RULES);
     deployment
+}
+
+/// The entry, as leases know it.
+const ENTRY: &str = "app.yaml/logs/app-errors";
+
+/// The hosts that share this, in the order of their places in the tests.
+const NAMES: [&str; 2] = ["one", "two"];
+
+/// Which of them reads the lines, once each has its half of the work.
+fn reader(redis: &RedisServer) -> Option<usize> {
+    let leases = redis.command(&["HGETALL", "{orion}:leases"]).unwrap();
+    let lines: Vec<_> = leases.lines().collect();
+    let held: Vec<_> = lines.chunks_exact(2).map(|pair| (pair[0], pair[1].rsplit_once('/').unwrap().0)).collect();
+    let count = |name: &str| held.iter().filter(|(what, by)| what.starts_with("watcher:") && *by == name).count();
+    let is_halved = NAMES.iter().all(|name| count(name) * NAMES.len() == usize::from(Role::Watcher.partitions()));
+    is_halved.then(|| reader_now(&held)).flatten()
+}
+
+fn reader_now(held: &[(&str, &str)]) -> Option<usize> {
+    let partition = Partition::of(Role::Watcher, ENTRY).to_string();
+    let (_, by) = held.iter().find(|(what, _)| *what == partition)?;
+    NAMES.iter().position(|name| name == by)
+}
+
+/// Starts a host of a deployment. A short lease keeps tests short.
+fn join(deployment: &Deployment, redis: &RedisServer, name: &str) -> Running {
+    deployment.start_with(&[("REDIS_URL", &redis.url()), ("ORION_NODE_NAME", name), ("ORION_LEASE", "3s")])
 }
 
 fn now_nanos() -> i64 {
@@ -110,6 +138,54 @@ fn more_lines_than_a_page_has_come_once_each_through_a_crash() {
         assert_eq!(found.len(), found.iter().collect::<BTreeSet<_>>().len(), "{at}");
         assert_eq!(found.len(), usize::try_from(LINES).unwrap() + 1, "{at}");
         deployment.check_promises();
+    }
+}
+
+#[test]
+fn of_hosts_that_share_a_redis_one_reads_and_when_it_is_killed_the_other_goes_on_where_it_was() {
+    const KILLS: usize = 2;
+    let redis = RedisServer::start(&RedisOptions::default()).unwrap();
+    let loki = loki();
+    let hosts = NAMES.map(|_| deployment(&loki));
+    let mut running = [0, 1].map(|at| Some(join(&hosts[at], &redis, NAMES[at])));
+    let mut lines = 0;
+    let mut push = |count: usize| {
+        for _ in 0..count {
+            loki.push(now_nanos(), &[("app", "web")], &format!("ERROR {lines}"));
+            lines += 1;
+        }
+        lines
+    };
+    // Who asks has kept from where on.
+    hosts[0].wait_until("a first question", |_| !loki.requests().is_empty());
+    for _ in 0..KILLS {
+        let mut reads = None;
+        let is_known = || {
+            reads = reader(&redis);
+            reads.is_some()
+        };
+        support::wait_until("each to have its half", is_known, String::new);
+        let (reads, other) = (reads.unwrap(), 1 - reads.unwrap());
+        let all = push(50);
+        hosts.iter().for_each(|host| wait_for(host, all));
+        // It dies with lines that it has not read, and some come while nobody reads.
+        push(50);
+        running[reads].take().unwrap().kill();
+        let all = push(50);
+        wait_for(&hosts[other], all);
+        running[reads] = Some(join(&hosts[reads], &redis, NAMES[reads]));
+        wait_for(&hosts[reads], all);
+    }
+    let all = push(1);
+    hosts.iter().for_each(|host| wait_for(host, all));
+    for host in running.into_iter().flatten() {
+        assert!(host.terminate().success());
+    }
+    let expected: BTreeSet<String> = (0..all).map(|line| line.to_string()).collect();
+    for host in &hosts {
+        let found = found(host);
+        assert_eq!((found.len(), found.into_iter().collect::<BTreeSet<_>>()), (all, expected.clone()));
+        host.check_promises();
     }
 }
 
