@@ -6,6 +6,7 @@ mod answer_to_detector;
 mod bus;
 mod columns;
 mod confinement;
+mod console;
 mod containment;
 mod correlations_at_once;
 mod correlators;
@@ -47,7 +48,7 @@ pub struct Bench {
 }
 
 /// All of them.
-pub static ALL: [Bench; 25] = [
+pub static ALL: [Bench; 26] = [
     Bench { name: "columns", about: "samples from the host into a detector", run: columns::run },
     Bench {
         name: "threshold_vs_native",
@@ -119,6 +120,7 @@ pub static ALL: [Bench; 25] = [
     },
     Bench { name: "state_handover", about: "an edit of what remembers a mebibyte", run: state_handover::run },
     Bench { name: "interface", about: "deliveries, requests, listeners and scrapes over HTTP", run: interface::run },
+    Bench { name: "console", about: "ten thousand incidents in a real browser", run: console::run },
     Bench {
         name: "soak",
         about: "a day of a large deployment in twelve minutes: memory, and its growth",

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
 
-use self::client::Client;
+pub(super) use self::client::Client;
 use super::Context;
 use crate::deployment::{Deployment, PATIENCE, Running, wait_until};
 use crate::error::{BenchError, require};
@@ -44,7 +44,8 @@ const SCRAPES: usize = 100;
 /// What is asked of the interface, in turn: what the console asks most.
 const TARGETS: [&str; 3] = ["/api/v1/summary", "/api/v1/events?limit=20", "/api/v1/incidents?limit=20"];
 
-const HOOKS: &str = "hooks: [{ name: bench, kind: alertmanager }]\n";
+/// One hook, without a secret.
+pub(super) const HOOKS: &str = "hooks: [{ name: bench, kind: alertmanager }]\n";
 
 /// Measures it.
 pub fn run(context: &Context) -> Result<Vec<Figure>, BenchError> {
@@ -65,7 +66,8 @@ fn rules() -> String {
     format!("groups:\n  - name: many\n    interval: 60s\n    rules:\n{rules}")
 }
 
-fn start(deployment: &Deployment) -> Result<(Running, SocketAddr), BenchError> {
+/// Starts it where it serves, and waits until it is ready.
+pub(super) fn start(deployment: &Deployment) -> Result<(Running, SocketAddr), BenchError> {
     let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| listener.local_addr());
     let address = free.map_err(BenchError::failed("find a free port"))?;
     let listen = address.to_string();
