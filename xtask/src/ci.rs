@@ -1,8 +1,12 @@
 //! What the build server checks: the quick and frequent failures first, the test runner's summary last.
 
+use crate::beside::Beside;
 use crate::program::{Failure, cargo};
 use crate::released::Build;
 use crate::{conformance, fuzz, n0, setup};
+
+/// The name of [`optimised`] as a task.
+pub const OPTIMISED: &str = "optimised";
 
 /// Compiled in for tests only: points at which they let orion crash.
 pub const CRASH_POINTS: &str = "orion/crash-points";
@@ -21,11 +25,18 @@ pub fn everything() -> Result<(), Failure> {
     document.env("RUSTDOCFLAGS", "--deny warnings").run()?;
     setup::cargo_deny()?;
     cargo(["deny", "check", "bans", "licenses", "sources"]).run()?;
-    n0::check_built(Build::Checked)?;
     conformance::of_environment()?;
-    fuzz::short()?;
     test_tracing()?;
-    run_tests()
+    // Tests wait for half of their time, and two more builds of everything only compute.
+    let optimised = Beside::start(OPTIMISED)?;
+    let tested = run_tests();
+    tested.and(optimised.finish())
+}
+
+/// What needs builds of its own: the proof of what is linked into orion and how that runs where it is deployed, and fuzzing.
+pub fn optimised() -> Result<(), Failure> {
+    n0::check_built(Build::Checked)?;
+    fuzz::short()
 }
 
 /// Every test of the workspace.

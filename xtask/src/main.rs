@@ -1,6 +1,7 @@
 //! `cargo xtask …`: everything a contributor runs, so that the build server and a desk do the same thing.
 #![expect(clippy::disallowed_types, reason = "this is a contributor's tool; it starts programs and is never deployed")]
 
+mod beside;
 mod ci;
 mod conformance;
 mod drill;
@@ -104,10 +105,16 @@ const TASKS: &[Task] = &[
         run: Run::Alone(n0::check),
     },
     Task {
+        name: ci::OPTIMISED,
+        help: "What the build server checks of optimised builds: n0 of one that is built in a third of the time, and ten seconds of\n\
+               fuzzing each target.",
+        run: Run::Alone(ci::optimised),
+    },
+    Task {
         name: "ci",
         help: "Everything the build server checks: format, lints, documentation, licences and sources of what is built in,\n\
-               n0, conformance with the folder that ORION_PUBLIC_RULES names, ten seconds of fuzzing each target, tests. Installs\n\
-               cargo-deny when it is missing.",
+               conformance with the folder that ORION_PUBLIC_RULES names, tests, and beside them `optimised`. Installs cargo-deny\n\
+               when it is missing.",
         run: Run::Alone(ci::everything),
     },
 ];
