@@ -87,15 +87,14 @@ impl CompiledPlugins {
     }
 
     /// Keeps a plugin.
-    pub(crate) fn keep(&self, name: &str, certificate: &Certificate, component: &Component) {
+    pub(crate) fn keep(&self, name: &str, certificate: &Certificate, code: &[u8]) {
         self.clear(1);
-        // The plugin is ready all the same. Whether a disk has room or can be written is said by those who cannot do without.
-        let _ = self.write_entry(name, certificate, component);
+        // It is compiled all the same. Whether a disk has room or can be written is said by those who cannot do without.
+        let _ = self.write_entry(name, certificate, code);
     }
 
-    fn write_entry(&self, name: &str, certificate: &Certificate, component: &Component) -> Result<(), std::io::Error> {
-        let code = component.serialize().map_err(std::io::Error::other)?;
-        self.write(name, CODE, &code)?;
+    fn write_entry(&self, name: &str, certificate: &Certificate, code: &[u8]) -> Result<(), std::io::Error> {
+        self.write(name, CODE, code)?;
         let proven = Proven { code_bytes: code.len() as u64, certificate: certificate.clone() };
         self.write(name, PROVEN, &serde_json::to_vec(&proven)?)
     }
@@ -159,7 +158,7 @@ impl<'a> Named<'a> {
 /// Code as it was written here, ready to run. `None` where it cannot be used: then it is compiled again.
 #[expect(unsafe_code, reason = "the one place where code is run that was not compiled by this process; see below")]
 fn component(engine: &wasmtime::Engine, code: &Path) -> Option<Component> {
-    // SAFETY: wasmtime runs what is in the file, so it has to be what `Component::serialize` of an engine like this one wrote, and has to
+    // SAFETY: wasmtime runs what is in the file, so it has to be what an engine like this one compiled (`Engine::compile_apart`), and has to
     // stay so while it is mapped. Nobody but this user may write to the folder, which was made or checked when it was opened; this user's
     // processes could change each other's code by other means, too. Files get their names here alone, by a rename, after all of their bytes are on the
     // disk; none is ever written to under its name or cut, only replaced or deleted, which leaves what is mapped as it is. The name has the

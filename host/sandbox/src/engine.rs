@@ -1,7 +1,7 @@
 //! The engine and its clock, as one thing: an engine whose epochs nobody advances would never end a call by time, and
 //! one without a deadline would end every call at once.
 //!
-//! There should be one per process. Two advisories were about types confused between engines.
+//! There should be one per process that runs anything. Two advisories were about types confused between engines.
 
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread::{self, JoinHandle};
@@ -44,6 +44,12 @@ impl Engine {
         let pace = Pace::of(limits.call_millis);
         let ticker = Ticker::start(wasm.clone(), pace)?;
         Ok(Self { wasm, limits, metering, pace, _ticker: ticker })
+    }
+
+    /// Native code of a plugin, as this engine takes it from a file. By an engine of its own, which runs nothing and is gone afterwards: a
+    /// compiler keeps what it worked with for the next time, some twelve megabytes for as long as there is its engine.
+    pub(crate) fn compile_apart(&self, bytes: &[u8]) -> wasmtime::Result<Vec<u8>> {
+        wasmtime::Engine::new(&config(&self.limits, self.metering))?.precompile_component(bytes)
     }
 
     /// Ticks until a call has to be over.

@@ -109,9 +109,11 @@ impl Sandbox {
         if let Some(found) = compiled.find(&self.engine.wasm, &name) {
             return Ok(found);
         }
-        let (certificate, component) = self.compile(bytes)?;
-        compiled.keep(&name, &certificate, &component);
-        Ok((certificate, component))
+        let certificate = self.inspect(bytes)?;
+        let code = self.engine.compile_apart(bytes).map_err(|error| LoadError::compile(&error))?;
+        compiled.keep(&name, &certificate, &code);
+        // It is not there when it could not be kept.
+        compiled.find(&self.engine.wasm, &name).map_or_else(|| self.compile(bytes), Ok)
     }
 
     fn compile(&self, bytes: &[u8]) -> Result<(Certificate, Component), LoadError> {
