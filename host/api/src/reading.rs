@@ -9,7 +9,7 @@ use tokio::sync::Semaphore;
 
 use crate::problem::Problem;
 
-/// Reads at the same time. Each holds a connection with its page cache (2 MiB); more would only wait for the same disk.
+/// Reads at the same time. Each holds a connection with its page cache; more would only wait for the same disk.
 const MAX_READERS: usize = 4;
 
 /// Connections for reading: opened when first needed, then kept.

@@ -39,7 +39,7 @@ use crate::{Bus, RecordKind};
 /// The database's name in the memory folder.
 pub const DATABASE_FILE: &str = "orion.db";
 
-/// Reads that run at the same time. Each holds a connection with its page cache (2 MiB) and two file handles.
+/// Reads that run at the same time. Each holds a connection with its page cache and two file handles.
 const MAX_READERS: usize = 4;
 
 /// Commits that wait for the writer before the next one has to wait for a place: two full groups, so that the writer never
