@@ -18,16 +18,21 @@ use crate::error::BusError;
 /// collecting more of them; with fewer there would be more syncs.
 const MOVED_PAGES: i64 = 1_000;
 
-/// Length from which the writer moves the rest, when nobody reads: 32 MiB. In a flood two transactions in a hundred wait for it then; with less
-/// there would be more of them, with more the disk would hold more that nobody needs.
+/// Length from which the writer moves the rest, when it is short and nobody reads: 32 MiB. In a flood one transaction in a hundred waits for
+/// it then; with less there would be more of them, with more the disk would hold more that nobody needs.
 const LONG_PAGES: i64 = 8_000;
 
-/// Length from which it waits for those who read, and they for it. Readers take milliseconds; without an end to its patience, always another
-/// one of them could be at it, and the disk fills up.
+/// What the writer moves itself: a megabyte, so that nobody waits for longer than for a sync. What comes while the thread moves as much is
+/// less, so it gets there within a few rounds.
+const SHORT_PAGES: i64 = 256;
+
+/// Length from which it moves whatever is left, and waits for those who read, and they for it. Readers take milliseconds; without an end to
+/// its patience, always another one of them could be at it, and the disk fills up.
 const LONGEST_PAGES: i64 = 2 * LONG_PAGES;
 
-/// What stays of the journal once its content is in the main file; readers of another process may make it longer for a while.
-const MAX_JOURNAL_BYTES: i64 = LONG_PAGES * 4_096;
+/// What stays of the journal once its content is in the main file; readers of another process may make it longer for a while. As much
+/// as a flood needs: a file that is cut and grows again has the file system write down each time how long it is, and the writer waits.
+const MAX_JOURNAL_BYTES: i64 = LONGEST_PAGES * 4_096;
 
 /// Where readers of this process pass, so that there is a moment in which nobody reads.
 #[derive(Clone, Debug, Default)]
@@ -84,10 +89,14 @@ impl Journal {
     /// Looks at the length after a transaction. What fails is tried again after the next one, and nothing of it is lost meanwhile.
     pub(super) fn keep_short(&self, writer: &Connection) {
         let Ok(Some(length)) = Length::after(writer, "NOOP") else { return };
-        if length.pages >= LONG_PAGES && self.move_the_rest(writer, length) {
+        let is_long = length.pages >= LONG_PAGES;
+        if is_long
+            && (length.rest() <= SHORT_PAGES || length.pages >= LONGEST_PAGES)
+            && self.move_the_rest(writer, length)
+        {
             return;
         }
-        if length.rest() >= MOVED_PAGES {
+        if length.rest() >= if is_long { SHORT_PAGES } else { MOVED_PAGES } {
             // Is at work already, or ended: then it cannot open the file, and only the writer moves.
             let _ = self.due.try_send(());
         }
