@@ -25,8 +25,8 @@ use crate::supervision::SUPERVISION_ROOM;
 pub const TICK_MILLIS: i64 = 1_000;
 
 /// Events that are remembered where older ones can be looked up. An incident takes in what came within a second; one that
-/// opens by several events may look back over its window.
-const MOST_RECENT: usize = 65_536;
+/// opens by several events may look back over its window. With the labels of an estate of pods each is some 400 bytes.
+const MOST_RECENT: usize = 16_384;
 
 /// What becomes of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,20 +79,28 @@ impl Readers {
         readers
     }
 
-    /// For each correlation the places of the events that it may read, in order.
-    fn sort_out(&self, events: &[(u64, Event)]) -> Vec<Vec<usize>> {
-        let mut wanted = vec![Vec::new(); self.correlations];
+    fn sort_out(&self, events: &[(u64, Event)]) -> Wanted {
+        let mut wanted = Wanted { by_each: vec![Vec::new(); self.correlations], by_any: Vec::new() };
         // What a person thought of an incident makes none, also where a correlation reads events of any type.
         for (place, (_, event)) in events.iter().enumerate().filter(|(_, (_, event))| !is_mark(event)) {
             let of_type = self.by_type.get(&event.event_type).into_iter().flatten();
             for index in of_type.chain(&self.of_any_type) {
-                if let Some(wanted) = wanted.get_mut(*index) {
-                    wanted.push(place);
+                if let Some(by_it) = wanted.by_each.get_mut(*index) {
+                    by_it.push(place);
+                }
+                if wanted.by_any.last() != Some(&place) {
+                    wanted.by_any.push(place);
                 }
             }
         }
         wanted
     }
+}
+
+/// The places of events that correlations may read, in order.
+struct Wanted {
+    by_each: Vec<Vec<usize>>,
+    by_any: Vec<usize>,
 }
 
 /// Events by their position on the bus.
@@ -207,12 +215,13 @@ impl Desk {
 
     /// Lets every correlation look at the events that it reads, and tells the time.
     pub fn ask_all(&mut self, events: &[(u64, Event)], tick: Option<Timestamp>) -> Answers {
-        self.recent.remember(events);
         let mut answers = Vec::new();
         if !events.is_empty() {
             let wanted = self.readers.sort_out(events);
-            for ((id, run), wanted) in self.runs.iter_mut().zip(&wanted) {
-                let wanted = wanted.iter().filter_map(|index| events.get(*index));
+            let at = |place: &usize| events.get(*place);
+            self.recent.remember(wanted.by_any.iter().filter_map(at));
+            for ((id, run), wanted) in self.runs.iter_mut().zip(&wanted.by_each) {
+                let wanted = wanted.iter().filter_map(at);
                 answers.extend(run.correlate(wanted).map(|answer| (id.clone(), answer)));
             }
         }

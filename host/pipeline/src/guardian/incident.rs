@@ -28,7 +28,8 @@ const CLOSED_KEPT: usize = 10_000;
 /// The incidents of one correlation.
 #[derive(Debug, Default)]
 pub struct Incidents {
-    open: BTreeMap<String, Incident>,
+    /// In boxes: a node of the map has room for eleven whether or not they are there, and ten thousand may be open.
+    open: BTreeMap<String, Box<Incident>>,
     closed: BTreeMap<String, Closed>,
 }
 
@@ -59,7 +60,7 @@ impl Incidents {
     /// Puts an open incident back as the store kept it.
     pub fn restore_open(&mut self, key: &str, value: &[u8]) {
         if let Ok(incident) = serde_json::from_slice(value) {
-            self.open.insert(key.to_owned(), incident);
+            self.open.insert(key.to_owned(), Box::new(incident));
         }
     }
 
@@ -112,7 +113,7 @@ impl Incidents {
             draft.delete(closed_key(correlation, &change.key));
         }
         let previous = previous.filter(|closed| change.timestamp.millis_since(closed.at) <= LINKED_FOR_MILLIS);
-        let incident = Incident {
+        let incident = Box::new(Incident {
             incident_id: id.finish(),
             incident_type: correlation.incident.incident_type.clone(),
             severity: correlation.incident.severity.unwrap_or(change.severity),
@@ -131,7 +132,7 @@ impl Incidents {
             plugin: plugin.manifest().name.clone(),
             plugin_digest: plugin.digest(),
             data: data(change),
-        };
+        });
         draft.incident(&incident)?;
         self.keep_open(draft, correlation, change, incident)
     }
@@ -179,10 +180,10 @@ impl Incidents {
         draft: &mut Draft,
         correlation: &Correlation,
         change: &Change,
-        mut incident: Incident,
+        mut incident: Box<Incident>,
     ) -> Result<(), NotWritable> {
-        incident.event_ids.clear();
-        draft.put(open_key(correlation, &change.key), &incident)?;
+        incident.event_ids = Vec::new();
+        draft.put(open_key(correlation, &change.key), &*incident)?;
         self.open.insert(change.key.clone(), incident);
         Ok(())
     }

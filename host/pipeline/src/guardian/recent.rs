@@ -22,9 +22,9 @@ pub struct Recent {
 
 impl Recent {
     /// Remembers events; their positions are behind all earlier ones.
-    pub fn remember(&mut self, events: &[(u64, Event)]) {
+    pub fn remember<'e>(&mut self, events: impl Iterator<Item = &'e (u64, Event)>) {
         let seen = |event: &Event| Seen { id: event.event_id, labels: event.labels.clone() };
-        self.events.extend(events.iter().map(|(position, event)| (*position, seen(event))));
+        self.events.extend(events.map(|(position, event)| (*position, seen(event))));
     }
 
     /// Forgets all but so many, the oldest first.
