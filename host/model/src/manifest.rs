@@ -26,6 +26,10 @@ pub struct Manifest {
     /// Whether a detector looks at labels. One that does not is not told them, which saves a copy of every label.
     #[serde(default = "yes", skip_serializing_if = "Clone::clone")]
     pub reads_labels: bool,
+    /// Whether a detector has nothing to say of an answer without series, and nothing to remember of it. Then it is not shown one: of a
+    /// thousand rules most ask for what is wrong and get no series, for as long as all is well.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub needs_series: bool,
     /// What `with:` may say.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub parameters: Vec<ParameterSpec>,
@@ -165,6 +169,9 @@ impl Manifest {
         };
         if !wellformed(&self.name) {
             return Err(format!("name `{}` must be lower-case letters, digits and hyphens", self.name));
+        }
+        if self.needs_series && self.kind == Kind::Correlator {
+            return Err("`needs-series` is for detectors: a correlator reads events".to_owned());
         }
         let mut names = BTreeSet::new();
         for spec in &self.parameters {
@@ -315,6 +322,8 @@ mod tests {
         let refuse = |text: &str| Manifest::from_toml(text.as_bytes()).unwrap_err().to_string();
         assert!(refuse(&THRESHOLD.replace("\"5m\"", "5")).contains("default of `hold`"));
         assert!(refuse(&THRESHOLD.replace("\"threshold\"", "\"../x\"")).contains("name"));
+        let correlator = THRESHOLD.replace("\"detector\"", "\"correlator\"\nneeds-series = true");
+        assert!(refuse(&correlator).contains("`needs-series` is for detectors"));
         assert!(refuse(&" ".repeat(Manifest::MAX_BYTES + 1)).contains("bytes"));
     }
 }

@@ -77,6 +77,10 @@ fn text(plugin: &Plugin, compile: Duration, idle: Option<Report>) -> String {
         ("size", format!("{} bytes of {} MiB", certificate.size_bytes, limits.component_bytes / 1024 / 1024)),
         ("state", manifest.state_version.map_or_else(|| "none".to_owned(), |version| format!("version {version}"))),
         ("labels", if manifest.reads_labels { "read" } else { "not read" }.to_owned()),
+        (
+            "answers",
+            if manifest.needs_series { "those with series" } else { "all, also those without series" }.to_owned(),
+        ),
         ("imports", certificate.imports.join(", ")),
         ("exports", certificate.exports.join(", ")),
         ("memory", idle.map_or_else(|| "not known: it needs parameters".to_owned(), memory)),

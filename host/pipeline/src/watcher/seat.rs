@@ -130,11 +130,20 @@ impl Seat {
     /// Whether looking at this frame is likely to take no more than a moment: everything is set up, and nothing is kept that
     /// an end in the middle would lose.
     pub fn is_brief(&self, table: &SeriesTable, frame: &Frame) -> bool {
+        if self.has_nothing_to_say_of(frame) {
+            return true;
+        }
         self.detector.is_some()
             && !self.slow
             && !self.is_stateful()
             && self.told_revision == Some(table.revision())
             && frame.len() <= BRIEF_SAMPLES
+    }
+
+    /// Whether the frame need not be shown to the detector. An instance is some sixteen kilobytes, and a rule that never had a series has
+    /// none.
+    fn has_nothing_to_say_of(&self, frame: &Frame) -> bool {
+        frame.is_empty() && self.plugin.manifest().needs_series
     }
 
     /// Lets the detector look at a frame.
@@ -145,6 +154,9 @@ impl Seat {
         effort: Effort,
         findings: &mut Vec<Finding>,
     ) -> Result<Report, SeatError> {
+        if self.has_nothing_to_say_of(frame) {
+            return Ok(Report::default());
+        }
         let report = self.try_observe(table, frame, effort, findings);
         if report.is_err() {
             // Whatever it was in the middle of: the next instance starts from what was saved.
