@@ -339,17 +339,15 @@ fn incidents_that_people_marked_are_judged_and_are_labels_for_other_rules() {
         let commit = Commit { owner: "past".to_owned(), expected: None, offset: 1, records, state: Vec::new() };
         bus.commit(commit).await.unwrap();
         bus.close().unwrap();
-        let missed = Said::missed(at(70), at(75));
-        for said in [
-            Said::Useful { incident_id: ids[0] },
-            Said::Noise { incident_id: ids[1] },
-            Said::Useful { incident_id: ids[2] },
-            missed,
-        ] {
-            let mark = Mark { said, by: "ada".to_owned(), note: None };
-            orion_pipeline::marks::mark_stopped(&memory, 1 << 20, mark, None, at(24 * 60)).await.unwrap();
-        }
     });
+    let mark = |said: Said, withdrawn: bool| {
+        let mark = Mark { said, withdrawn, by: "ada".to_owned(), note: None };
+        let marked = orion_pipeline::marks::mark_stopped(&memory, 1 << 20, mark, None, at(24 * 60));
+        runtime.block_on(marked).unwrap();
+    };
+    let (noise, missed) = (Said::Noise { incident_id: ids[1] }, Said::missed(at(70), at(75)));
+    let useful = [ids[0], ids[2]].map(|incident_id| Said::Useful { incident_id });
+    useful.into_iter().chain([noise.clone(), missed.clone()]).for_each(|said| mark(said, false));
     let told = desk.json(&["--marks", "data", "--html", "page.html"]);
     let totals = &told["totals"];
     near(&totals["precision"], 2.0 / 3.0);
@@ -362,4 +360,12 @@ fn incidents_that_people_marked_are_judged_and_are_labels_for_other_rules() {
     desk.write("load.csv", &spikes(&[45]));
     let told = desk.json(&["--plugin", "threshold", "--set", "above=5", "--csv", "load.csv", "--marks", "data"]);
     assert_eq!((&told["totals"]["windows"], &told["totals"]["found"]), (&json!(2), &json!(1)));
+    // What is withdrawn was never said.
+    [noise, missed].into_iter().for_each(|said| mark(said, true));
+    let told = desk.json(&["--marks", "data"]);
+    near(&told["totals"]["precision"], 1.0);
+    near(&told["totals"]["recall"], 1.0);
+    assert!(told["notes"].to_string().contains("2 of 4 incidents are not marked"), "{}", told["notes"]);
+    let told = desk.json(&["--plugin", "threshold", "--set", "above=5", "--csv", "load.csv", "--marks", "data"]);
+    assert_eq!(told["totals"]["windows"], 1);
 }
