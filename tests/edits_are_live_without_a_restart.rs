@@ -50,6 +50,25 @@ fn an_edit_is_live_and_untouched_rules_keep_their_state() {
 }
 
 #[test]
+fn an_alert_outlives_the_edit_of_its_query() {
+    let (_exporter, _prometheus, deployment) = lab();
+    let rules = |query: &str, others: &str| {
+        format!("groups: [{{ name: g, interval: 1s, rules: [{{ alert: Subject, expr: '{query}' }}{others}] }}]\n")
+    };
+    deployment.rule("edited.yaml", &rules("load > 4", ""));
+    let orion = deployment.start();
+    deployment.wait_until("the alert", |it| it.events_of("subject", "firing").len() == 1);
+    deployment.rule("edited.yaml", &rules("load >= 5", ", { alert: Sign, expr: load }"));
+    deployment.wait_until("the edit", |it| it.events_of("sign", "firing").len() == 1);
+    // Now nothing is as the query wants it.
+    deployment.rule("edited.yaml", &rules("load >= 6", ", { alert: Sign, expr: load }"));
+    deployment.wait_until("the end", |it| it.events_of("subject", "resolved").len() == 1);
+    assert!(orion.terminate().success());
+    assert_eq!(deployment.events_of("subject", "firing").len(), 1, "it went on through the first edit");
+    deployment.check_promises();
+}
+
+#[test]
 fn a_correlation_that_is_added_while_nothing_is_recorded_reads_what_comes_next() {
     let (exporter, _prometheus, deployment) = lab();
     let deployment = deployment.serving();
