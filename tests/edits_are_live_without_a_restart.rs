@@ -1,11 +1,9 @@
 //! A rule edit takes effect while Orion runs, and state of what was not touched is kept. A broken edit changes nothing, is
 //! said loudly, holds back no neighbour, and does not stop a start either.
 
-use std::time::Duration;
-
 use crate::support::asked::get;
 use crate::support::{self, Deployment};
-use orion_lab::{Exporter, Prometheus, ScrapeConfig};
+use orion_lab::{Exporter, Prometheus};
 
 fn rule(name: &str, bound: u32) -> String {
     format!(
@@ -17,9 +15,7 @@ fn rule(name: &str, bound: u32) -> String {
 fn lab() -> (Exporter, Prometheus, Deployment) {
     let exporter = Exporter::start("app").unwrap();
     exporter.set("load", 5.0);
-    let targets = ScrapeConfig::every(Duration::from_secs(1)).target("app", exporter.address());
-    let prometheus = Prometheus::start(&targets).unwrap();
-    prometheus.wait_for("load", "\"5\"", support::PATIENCE).unwrap();
+    let prometheus = support::watching(&exporter, "load", "5");
     let deployment = Deployment::new(&prometheus.url());
     (exporter, prometheus, deployment)
 }
