@@ -1,9 +1,7 @@
 //! A new version of a plugin that keeps failing soon after it took over is taken back, by itself and visibly.
 
-use std::time::Duration;
-
 use crate::support::{self, Deployment, guests};
-use orion_lab::{Exporter, Prometheus, ScrapeConfig};
+use orion_lab::Exporter;
 use serde_json::Value;
 
 const RULES: &str = "
@@ -28,9 +26,7 @@ fn versions(deployment: &Deployment) -> Vec<String> {
 #[test]
 fn a_new_version_that_keeps_failing_is_taken_back_and_a_mended_one_is_live() {
     let exporter = Exporter::start("app").unwrap();
-    let targets = ScrapeConfig::every(Duration::from_secs(1)).target("app", exporter.address());
-    let prometheus = Prometheus::start(&targets).unwrap();
-    prometheus.wait_for("up", "\"1\"", support::PATIENCE).unwrap();
+    let prometheus = support::watching(&exporter, "up", "1");
     let deployment = Deployment::new(&prometheus.url());
     let install = |version: &str, observe: &str| {
         std::fs::write(deployment.path("plugins/mine.wasm"), guests::detector("mine", version, observe)).unwrap();

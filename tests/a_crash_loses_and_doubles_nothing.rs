@@ -250,9 +250,7 @@ fn a_crash_between_the_parts_of_a_large_instant_loses_nothing_and_doubles_nothin
         (0..OVERLOADED).for_each(|worker| exporter.set(&format!("load{{worker=\"{worker}\"}}"), load));
     };
     set_load(2.0);
-    let targets = ScrapeConfig::every(Duration::from_secs(1)).target("app", exporter.address());
-    let prometheus = Prometheus::start(&targets).unwrap();
-    prometheus.wait_for("count(load > 1)", "\"2500\"", support::PATIENCE).unwrap();
+    let prometheus = support::watching(&exporter, "count(load > 1)", "2500");
     let deployment = Deployment::new(&prometheus.url());
     deployment.rule("overload.yaml", OVERLOAD);
 

@@ -1,10 +1,8 @@
 //! A detector or correlator that traps ends its own call and nothing else: that is said once, every other rule goes on, and
 //! a mended plugin is live without a restart.
 
-use std::time::Duration;
-
 use crate::support::{self, Deployment, guests};
-use orion_lab::{Exporter, Prometheus, ScrapeConfig};
+use orion_lab::Exporter;
 use serde_json::Value;
 
 const RULES: &str = r#"
@@ -40,9 +38,7 @@ fn slow_detector() -> Vec<u8> {
 #[test]
 fn a_plugin_that_needs_more_than_a_moment_is_given_it_each_time() {
     let exporter = Exporter::start("app").unwrap();
-    let targets = ScrapeConfig::every(Duration::from_secs(1)).target("app", exporter.address());
-    let prometheus = Prometheus::start(&targets).unwrap();
-    prometheus.wait_for("up", "\"1\"", support::PATIENCE).unwrap();
+    let prometheus = support::watching(&exporter, "up", "1");
     let deployment = Deployment::new(&prometheus.url());
     std::fs::write(deployment.path("plugins/slow.wasm"), slow_detector()).unwrap();
     // It fires at its third evaluation. The first sets it up; the second is tried briefly, and then in full.
@@ -86,9 +82,7 @@ impl Deployment {
 fn a_trap_is_said_once_the_others_go_on_and_a_mended_plugin_is_live() {
     let exporter = Exporter::start("app").unwrap();
     exporter.set("load", 5.0);
-    let targets = ScrapeConfig::every(Duration::from_secs(1)).target("app", exporter.address());
-    let prometheus = Prometheus::start(&targets).unwrap();
-    prometheus.wait_for("load", "\"5\"", support::PATIENCE).unwrap();
+    let prometheus = support::watching(&exporter, "load", "5");
     let deployment = Deployment::new(&prometheus.url());
     std::fs::write(deployment.path("plugins/mine.wasm"), guests::detector("mine", "1.0.0", "unreachable")).unwrap();
     std::fs::write(deployment.path("plugins/traps.wasm"), guests::correlator("traps", "1.0.0", "unreachable")).unwrap();

@@ -1,10 +1,8 @@
 //! With `shadow` a new version of a detector is tried beside the old one, which is heard; what they say differently is told,
 //! and one that fails never takes over.
 
-use std::time::Duration;
-
 use crate::support::{self, Deployment, guests};
-use orion_lab::{Exporter, Prometheus, ScrapeConfig};
+use orion_lab::Exporter;
 use serde_json::Value;
 
 const RULES: &str = "
@@ -41,9 +39,7 @@ fn plain(message: &str) -> String {
 #[test]
 fn a_new_version_is_tried_beside_the_old_one_and_takes_over_unless_it_fails() {
     let exporter = Exporter::start("app").unwrap();
-    let targets = ScrapeConfig::every(Duration::from_secs(1)).target("app", exporter.address());
-    let prometheus = Prometheus::start(&targets).unwrap();
-    prometheus.wait_for("up", "\"1\"", support::PATIENCE).unwrap();
+    let prometheus = support::watching(&exporter, "up", "1");
     let deployment = Deployment::new(&prometheus.url());
     let install = |version: &str, observe: &str| {
         std::fs::write(deployment.path("plugins/mine.wasm"), guests::detector("mine", version, observe)).unwrap();

@@ -1,11 +1,9 @@
 //! A rule edit takes effect while Orion runs, and state of what was not touched is kept. A broken edit changes nothing, is
 //! said loudly, holds back no neighbour, and does not stop a start either.
 
-use std::time::Duration;
-
 use crate::support::asked::get;
 use crate::support::{self, Deployment};
-use orion_lab::{Exporter, Prometheus, ScrapeConfig};
+use orion_lab::{Exporter, Prometheus};
 
 fn rule(name: &str, bound: u32) -> String {
     format!(
@@ -17,9 +15,7 @@ fn rule(name: &str, bound: u32) -> String {
 fn lab() -> (Exporter, Prometheus, Deployment) {
     let exporter = Exporter::start("app").unwrap();
     exporter.set("load", 5.0);
-    let targets = ScrapeConfig::every(Duration::from_secs(1)).target("app", exporter.address());
-    let prometheus = Prometheus::start(&targets).unwrap();
-    prometheus.wait_for("load", "\"5\"", support::PATIENCE).unwrap();
+    let prometheus = support::watching(&exporter, "load", "5");
     let deployment = Deployment::new(&prometheus.url());
     (exporter, prometheus, deployment)
 }
@@ -46,6 +42,25 @@ fn an_edit_is_live_and_untouched_rules_keep_their_state() {
     assert_eq!(deployment.events_of("kept", "resolved")[0]["data"]["reason"], "the rule was removed");
     assert!(orion.terminate().success());
     assert_eq!(deployment.events_of("kept", "firing").len(), 1);
+    deployment.check_promises();
+}
+
+#[test]
+fn an_alert_outlives_the_edit_of_its_query() {
+    let (_exporter, _prometheus, deployment) = lab();
+    let rules = |query: &str, others: &str| {
+        format!("groups: [{{ name: g, interval: 1s, rules: [{{ alert: Subject, expr: '{query}' }}{others}] }}]\n")
+    };
+    deployment.rule("edited.yaml", &rules("load > 4", ""));
+    let orion = deployment.start();
+    deployment.wait_until("the alert", |it| it.events_of("subject", "firing").len() == 1);
+    deployment.rule("edited.yaml", &rules("load >= 5", ", { alert: Sign, expr: load }"));
+    deployment.wait_until("the edit", |it| it.events_of("sign", "firing").len() == 1);
+    // Now nothing is as the query wants it.
+    deployment.rule("edited.yaml", &rules("load >= 6", ", { alert: Sign, expr: load }"));
+    deployment.wait_until("the end", |it| it.events_of("subject", "resolved").len() == 1);
+    assert!(orion.terminate().success());
+    assert_eq!(deployment.events_of("subject", "firing").len(), 1, "it went on through the first edit");
     deployment.check_promises();
 }
 

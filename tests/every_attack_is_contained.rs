@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::support::{self, Deployment, LONG_PATIENCE};
 use orion_hostile_plugins::{Attack, End, attacks};
-use orion_lab::{Exporter, Prometheus, ScrapeConfig};
+use orion_lab::Exporter;
 use orion_model::Kind;
 use serde_json::Value;
 
@@ -114,9 +114,7 @@ fn beside_every_attack_the_healthy_go_on_and_each_is_said_with_its_reason() {
     let attacks = attacks();
     let exporter = Exporter::start("app").unwrap();
     exporter.set("load", 5.0);
-    let targets = ScrapeConfig::every(Duration::from_secs(1)).target("app", exporter.address());
-    let prometheus = Prometheus::start(&targets).unwrap();
-    prometheus.wait_for("load", "\"5\"", support::PATIENCE).unwrap();
+    let prometheus = support::watching(&exporter, "load", "5");
     let deployment = Deployment::new(&prometheus.url());
     deployment.rule("healthy.yaml", HEALTHY);
     let orion = deployment.start();

@@ -7,6 +7,7 @@ use orion_lab::{RedisOptions, RedisServer};
 use serde_json::{Value, json};
 
 use crate::support::asked::{get, post_json};
+use crate::support::browser::read;
 use crate::support::issuer::{self, token_of};
 use crate::support::{Deployment, Running};
 
@@ -151,6 +152,80 @@ fn what_was_missed_is_recorded_with_its_time() {
 }
 
 #[test]
+fn a_mark_that_is_withdrawn_counts_no_more_and_who_withdrew_it_is_recorded() {
+    let scene = Scene::of(Deployment::new(NOWHERE).serving());
+    let id = scene.incident.as_str();
+    let nothing = "there is nothing to withdraw";
+    assert!(refused(&scene.mark(&[id, "--withdraw", "--by", "ada"])).contains(nothing));
+    let noise = json_of(&scene.mark(&[id, "noise", "--by", "ada"]));
+    assert_eq!(listed(&scene.deployment, id)["mark"], noise);
+
+    let withdrawal = [id, "--withdraw", "--by", "bob", "--note", "it was the disk after all"];
+    let withdrawn = json_of(&scene.mark(&withdrawal));
+    assert_eq!(
+        (&withdrawn["verdict"], &withdrawn["withdrawn"], &withdrawn["by"]),
+        (&json!("noise"), &json!(true), &json!("bob"))
+    );
+    assert_eq!(json_of(&scene.mark(&withdrawal)), withdrawn, "the same again is one");
+    assert!(refused(&scene.mark(&[id, "--withdraw", "--by", "ada"])).contains(nothing));
+    assert!(refused(&scene.mark(&[id, "noise", "--withdraw", "--by", "ada"])).contains("cannot be used with"));
+
+    assert_eq!(listed(&scene.deployment, id)["mark"], Value::Null);
+    assert_eq!(json_of(&scene.deployment.orion(&["incident", "marks", "--output", "json"])), json!([]));
+    let items = get(scene.address, "/api/v1/incidents").json()["items"].clone();
+    assert!(items.as_array().unwrap().iter().all(|it| it.get("mark").is_none()), "{items}");
+    let story = get(scene.address, &format!("/api/v1/incidents/{id}")).json();
+    assert_eq!(story["marks"], json!([noise, withdrawn]), "what was said and withdrawn is not gone");
+    let shown = scene.deployment.orion(&["incident", "show", id, "--output", "table"]);
+    assert!(String::from_utf8(shown.stdout).unwrap().contains("noise withdrawn, by bob: it was the disk after all"));
+
+    read("withdrawn", scene.address, &[id]);
+
+    let again = json_of(&scene.mark(&[id, "noise", "--by", "ada"]));
+    assert_ne!(again["event_id"], noise["event_id"]);
+    assert_eq!(listed(&scene.deployment, id)["mark"], again);
+
+    let Scene { deployment, orion, .. } = scene;
+    assert!(orion.terminate().success());
+    let marks = deployment.events_of("incident_marked", "occurred");
+    let told: Vec<_> = marks.iter().map(|it| (&it["data"]["by"], &it["data"]["withdrawn"])).collect();
+    assert_eq!(json!(told), json!([["ada", null], ["bob", true], ["ada", null]]));
+    assert!(marks[1]["data"]["message"].as_str().unwrap().starts_with("bob withdraws that the incident"));
+    assert!(audit_holds(&deployment));
+    deployment.check_promises();
+}
+
+#[test]
+fn a_time_that_was_marked_as_missed_is_withdrawn_where_a_host_runs_and_where_none_does() {
+    let scene = Scene::of(Deployment::new(NOWHERE).serving());
+    let window = |to: &'static str| ["--missed", "--from", "2026-01-31T12:00:00Z", "--to", to, "--by", "ada"];
+    let (one, other) = (window("2026-01-31T12:30:00Z"), window("2026-01-31T12:40:00Z"));
+    let withdrawing = |window: [&'static str; 7]| [&window[..], &["--withdraw"]].concat();
+    let listed = |deployment: &Deployment| json_of(&deployment.orion(&["incident", "marks", "--output", "json"]));
+    json_of(&scene.mark(&one));
+    // Another time, also one that begins at the same moment, is another thing.
+    let why = refused(&scene.mark(&withdrawing(other)));
+    assert!(why.contains("the time from 2026-01-31T12:00:00.000Z to 2026-01-31T12:40:00.000Z is not marked"), "{why}");
+    let kept = json_of(&scene.mark(&other));
+    assert_eq!(json_of(&scene.mark(&withdrawing(one)))["withdrawn"], true);
+    assert_eq!(listed(&scene.deployment), json!([kept]));
+
+    let Scene { deployment, orion, .. } = scene;
+    assert!(orion.terminate().success());
+    let withdrawn = json_of(&mark(&deployment, &withdrawing(other)));
+    assert_eq!((&withdrawn["verdict"], &withdrawn["to"]), (&json!("missed"), &json!("2026-01-31T12:40:00.000Z")));
+    assert_eq!(json_of(&mark(&deployment, &withdrawing(other))), withdrawn);
+    assert_eq!(listed(&deployment), json!([]));
+    assert!(
+        refused(&mark(&deployment, &[&withdrawing(one)[..], &["--note", "again"]].concat()))
+            .contains("nothing to withdraw")
+    );
+    assert_eq!(deployment.events_of("incident_marked", "occurred").len(), 4);
+    assert!(audit_holds(&deployment));
+    deployment.check_promises();
+}
+
+#[test]
 fn where_no_host_runs_the_command_records_and_the_files_hold_it() {
     let scene = Scene::of(Deployment::new(NOWHERE).serving());
     let (deployment, id) = (scene.deployment, scene.incident);
@@ -193,6 +268,10 @@ fn where_tokens_are_needed_one_that_may_only_read_marks_nothing_and_the_token_sa
     };
     assert!(refused(&scene.mark(&[&scene.incident, "useful", "--by", "ada"])).contains("a token is needed"));
     assert!(refused(&with("viewer")).contains("operator"));
+    assert!(
+        refused(&scene.mark(&[&scene.incident, "--withdraw", "--by", "ada", "--token-file", "token"]))
+            .contains("operator")
+    );
     assert!(scene.marks().is_empty());
     assert_eq!(json_of(&with("operator"))["by"], "grace");
     assert!(scene.orion.terminate().success());
@@ -217,6 +296,11 @@ fn a_web_page_of_others_marks_nothing_and_what_is_no_mark_is_said() {
         assert_eq!(status(&[], body), wanted, "{body}");
     }
     assert_eq!(post_json(scene.address, "/api/v1/incidents/ffffffff/marks", &[], good).status, 404);
+    let withdraw = |headers: &[(&str, &str)], body: &str| {
+        post_json(scene.address, &format!("{target}/withdraw"), headers, body).status
+    };
+    assert_eq!(withdraw(&[("Origin", "https://evil.example")], r#"{"by":"ada"}"#), 403);
+    assert_eq!(withdraw(&[], r#"{"verdict":"noise","by":"ada"}"#), 400);
     scene.deployment.wait_until("the mark", |_| scene.marks().len() == 1);
     assert!(scene.orion.terminate().success());
 }

@@ -2,46 +2,24 @@
 #![expect(clippy::disallowed_types, reason = "these tests start the binary; none of it is deployed")]
 #![expect(clippy::unwrap_used, reason = "a test that meets what it does not expect has failed")]
 
+#[path = "support/desk.rs"]
+mod desk;
 #[path = "support/toolchains.rs"]
 mod toolchains;
 
-use std::path::PathBuf;
-use std::process::Command;
-
-use tempfile::TempDir;
-
-/// A folder of projects.
-struct Desk {
-    dir: TempDir,
-}
+use desk::Desk;
 
 impl Desk {
-    fn new() -> Self {
-        Self { dir: tempfile::tempdir().unwrap() }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.dir.path().join(name)
-    }
-
     /// What the command says, on both streams. What differs from run to run is only named.
     fn kit(&self, arguments: &[&str], code: i32) -> String {
-        steady(&self.said(arguments, code).replace(&self.dir.path().display().to_string(), "DESK"))
-    }
-
-    fn said(&self, arguments: &[&str], code: i32) -> String {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_orion-kit"));
-        command.args(arguments).current_dir(self.dir.path());
-        let output = toolchains::give(&mut command).output().unwrap();
-        let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap()).concat();
-        assert_eq!(output.status.code(), Some(code), "{text}");
-        text
+        let folder = self.path("").display().to_string();
+        steady(&self.said(arguments, code).concat().replace(folder.trim_end_matches('/'), "DESK"))
     }
 
     fn edit(&self, file: &str, from: &str, to: &str) {
         let text = std::fs::read_to_string(self.path(file)).unwrap();
         assert!(text.contains(from), "{file} has no {from}");
-        std::fs::write(self.path(file), text.replace(from, to)).unwrap();
+        self.write(file, &text.replace(from, to));
     }
 
     /// A project in C: the toolchain that is quickest.
@@ -108,7 +86,7 @@ fn a_detector_is_built_checked_inspected_and_run() {
         0
     );
     let inspected: serde_json::Value =
-        serde_json::from_str(&desk.said(&["inspect", "mine/mine.wasm", "--output", "json"], 0)).unwrap();
+        serde_json::from_str(&desk.said(&["inspect", "mine/mine.wasm", "--output", "json"], 0).concat()).unwrap();
     assert_eq!(inspected["imports"][0], "orion:plugin/findings@1.0.0#emit");
 }
 
@@ -137,10 +115,10 @@ fn what_does_not_fit_is_said_in_words() {
     desk.edit("mine/sdk/detector.c", "orion:plugin/findings@1.0.0", "orion:plugin/incidents@1.0.0");
     desk.edit("mine/sdk/detector.c", "#drop-series\"", "#forget-series\"");
     insta::assert_snapshot!(desk.kit(&["build", "mine"], 2));
-    std::fs::write(desk.path("text.wasm"), "text").unwrap();
+    desk.write("text.wasm", "text");
     insta::assert_snapshot!(desk.kit(&["check", "text.wasm"], 2));
     insta::assert_snapshot!(desk.kit(&["build", "."], 3));
-    std::fs::write(desk.path("plugin.toml"), std::fs::read(desk.path("mine/plugin.toml")).unwrap()).unwrap();
+    desk.write("plugin.toml", &std::fs::read(desk.path("mine/plugin.toml")).unwrap());
     insta::assert_snapshot!(desk.kit(&["build", "."], 3));
 }
 
@@ -181,7 +159,7 @@ fn a_baseline_holds_against_more_fuel() {
     let text = std::fs::read_to_string(desk.path("baseline.json")).unwrap();
     let mut before: serde_json::Value = serde_json::from_str(&text).unwrap();
     before["fuel_per_item"] = (before["fuel_per_item"].as_f64().unwrap() / 2.0).into();
-    std::fs::write(desk.path("baseline.json"), before.to_string()).unwrap();
+    desk.write("baseline.json", &before.to_string());
     assert!(desk.kit(&bench, 1).contains("more      fuel for each item"));
     let other = ["bench", "mine", "--items", "10", "--baseline", "baseline.json"];
     insta::assert_snapshot!(desk.kit(&other, 3));

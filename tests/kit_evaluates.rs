@@ -3,18 +3,20 @@
 #![expect(clippy::disallowed_types, reason = "these tests start the binary and a browser; none of this is deployed")]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that meets what it does not expect has failed")]
 
+#[path = "support/desk.rs"]
+mod desk;
 #[path = "support/toolchains.rs"]
 mod toolchains;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use desk::Desk;
 use orion_bus::{Bus, Commit, NewRecord, RecordKind, SqliteBus};
 use orion_lab::{Prometheus, ScrapeConfig, WebServer};
 use orion_model::{IdBuilder, Mark, RecordId, Said, Timestamp, Written, WrittenSeries};
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
 /// Text that runs where it is taken for markup.
 const SCRIPT: &str = "<script>globalThis.hit=1</script>";
@@ -22,38 +24,20 @@ const SCRIPT: &str = "<script>globalThis.hit=1</script>";
 /// The first of January 2026, in seconds.
 const BEGIN: i64 = 1_767_225_600;
 
-struct Desk(TempDir);
-
 impl Desk {
-    fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn write(&self, name: &str, text: &str) {
-        std::fs::write(self.path(name), text).unwrap();
-    }
-
-    /// What it says on stdout, and on stderr.
-    fn said(&self, arguments: &[&str], code: i32) -> (String, String) {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_orion-kit"));
-        command.arg("evaluate").args(arguments).current_dir(self.0.path()).env("XDG_CACHE_HOME", toolchains::cache());
-        let output = command.output().unwrap();
-        let [out, err] = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
-        assert_eq!(output.status.code(), Some(code), "{out}{err}");
-        (out, err)
+    /// What the evaluation says on stdout, and on stderr.
+    fn evaluated(&self, arguments: &[&str], code: i32) -> [String; 2] {
+        self.said(&[&["evaluate"], arguments].concat(), code)
     }
 
     fn json(&self, arguments: &[&str]) -> Value {
-        let (out, err) = self.said(&[arguments, &["--output", "json"]].concat(), 0);
+        let [out, err] = self.evaluated(&[arguments, &["--output", "json"]].concat(), 0);
         serde_json::from_str(&out).unwrap_or_else(|_| panic!("{out}{err}"))
     }
 
     fn refused(&self, arguments: &[&str], code: i32) -> String {
-        self.said(arguments, code).1
+        let [_, err] = self.evaluated(arguments, code);
+        err
     }
 }
 
@@ -133,13 +117,13 @@ fn the_numbers_are_those_that_one_reckons_by_hand() {
 #[test]
 fn every_form_says_the_same_and_limits_decide_how_it_ends() {
     let desk = by_hand();
-    let (table, _) = desk.said(&THRESHOLD, 0);
+    let [table, _] = desk.evaluated(&THRESHOLD, 0);
     assert!(table.contains("load.csv  100      2        1      3       2"), "{table}");
     assert!(table.contains("recall            0.500 (1 of 2 windows)"), "{table}");
-    let (lines, _) = desk.said(&[&THRESHOLD[..], &["--output", "ndjson"]].concat(), 0);
+    let [lines, _] = desk.evaluated(&[&THRESHOLD[..], &["--output", "ndjson"]].concat(), 0);
     let lines: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!((lines.len(), &lines[0]["series"], &lines[1]["totals"]["found"]), (2, &json!("load.csv"), &json!(1)));
-    let (yaml, _) = desk.said(&[&THRESHOLD[..], &["--output", "yaml"]].concat(), 0);
+    let [yaml, _] = desk.evaluated(&[&THRESHOLD[..], &["--output", "yaml"]].concat(), 0);
     assert!(yaml.contains("\"recall\": 0.5"), "{yaml}");
     for (limit, code) in [
         (["--min-recall", "0.5"], 0),
@@ -149,7 +133,7 @@ fn every_form_says_the_same_and_limits_decide_how_it_ends() {
         (["--max-alarms-per-day", "52"], 0),
         (["--max-alarms-per-day", "51"], 1),
     ] {
-        desk.said(&[&THRESHOLD[..], &limit].concat(), code);
+        desk.evaluated(&[&THRESHOLD[..], &limit].concat(), code);
     }
 }
 
@@ -339,17 +323,15 @@ fn incidents_that_people_marked_are_judged_and_are_labels_for_other_rules() {
         let commit = Commit { owner: "past".to_owned(), expected: None, offset: 1, records, state: Vec::new() };
         bus.commit(commit).await.unwrap();
         bus.close().unwrap();
-        let missed = Said::missed(at(70), at(75));
-        for said in [
-            Said::Useful { incident_id: ids[0] },
-            Said::Noise { incident_id: ids[1] },
-            Said::Useful { incident_id: ids[2] },
-            missed,
-        ] {
-            let mark = Mark { said, by: "ada".to_owned(), note: None };
-            orion_pipeline::marks::mark_stopped(&memory, 1 << 20, mark, None, at(24 * 60)).await.unwrap();
-        }
     });
+    let mark = |said: Said, withdrawn: bool| {
+        let mark = Mark { said, withdrawn, by: "ada".to_owned(), note: None };
+        let marked = orion_pipeline::marks::mark_stopped(&memory, 1 << 20, mark, None, at(24 * 60));
+        runtime.block_on(marked).unwrap();
+    };
+    let (noise, missed) = (Said::Noise { incident_id: ids[1] }, Said::missed(at(70), at(75)));
+    let useful = [ids[0], ids[2]].map(|incident_id| Said::Useful { incident_id });
+    useful.into_iter().chain([noise.clone(), missed.clone()]).for_each(|said| mark(said, false));
     let told = desk.json(&["--marks", "data", "--html", "page.html"]);
     let totals = &told["totals"];
     near(&totals["precision"], 2.0 / 3.0);
@@ -362,4 +344,12 @@ fn incidents_that_people_marked_are_judged_and_are_labels_for_other_rules() {
     desk.write("load.csv", &spikes(&[45]));
     let told = desk.json(&["--plugin", "threshold", "--set", "above=5", "--csv", "load.csv", "--marks", "data"]);
     assert_eq!((&told["totals"]["windows"], &told["totals"]["found"]), (&json!(2), &json!(1)));
+    // What is withdrawn was never said.
+    [noise, missed].into_iter().for_each(|said| mark(said, true));
+    let told = desk.json(&["--marks", "data"]);
+    near(&told["totals"]["precision"], 1.0);
+    near(&told["totals"]["recall"], 1.0);
+    assert!(told["notes"].to_string().contains("2 of 4 incidents are not marked"), "{}", told["notes"]);
+    let told = desk.json(&["--plugin", "threshold", "--set", "above=5", "--csv", "load.csv", "--marks", "data"]);
+    assert_eq!(told["totals"]["windows"], 1);
 }

@@ -2,10 +2,14 @@
 #![expect(clippy::disallowed_types, reason = "these tests start the binary; none of it is deployed")]
 #![expect(clippy::unwrap_used, reason = "a test that meets what it does not expect has failed")]
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
-use std::process::Command;
+#[path = "support/desk.rs"]
+mod desk;
+#[path = "support/toolchains.rs"]
+mod toolchains;
 
+use std::collections::BTreeMap;
+
+use desk::Desk;
 use oci_client::client::{Certificate, CertificateEncoding, ClientConfig, ClientProtocol};
 use oci_client::manifest::{OCI_IMAGE_MEDIA_TYPE, OciDescriptor, OciImageManifest};
 use oci_client::secrets::RegistryAuth;
@@ -15,36 +19,15 @@ use orion_pipeline::library::digest_of;
 use orion_trust::Gate;
 use reqwest::header::HeaderValue;
 use serde_json::Value;
-use tempfile::TempDir;
-
-/// A folder with a plugin folder in it.
-struct Desk(TempDir);
 
 impl Desk {
-    fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn write(&self, name: &str, bytes: &[u8]) {
-        std::fs::create_dir_all(self.path(name).parent().unwrap()).unwrap();
-        std::fs::write(self.path(name), bytes).unwrap();
-    }
-
     fn read(&self, name: &str) -> Option<Vec<u8>> {
         std::fs::read(self.path(name)).ok()
     }
 
     /// What the command says, on both streams.
     fn kit(&self, arguments: &[&str], code: i32) -> String {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_orion-kit"));
-        let output = command.args(arguments).current_dir(self.0.path()).output().unwrap();
-        let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap()).concat();
-        assert_eq!(output.status.code(), Some(code), "{text}");
-        text
+        self.said(arguments, code).concat()
     }
 
     /// What a deployment that looks at the plugin folder says of a file.
@@ -193,7 +176,7 @@ fn an_artifact_of_a_registry_comes_by_the_digest_of_its_manifest() {
 #[test]
 fn with_tls_the_authorities_that_were_named_are_trusted_and_no_others() {
     let desk = Desk::new();
-    let certificates = Certificates::make(desk.0.path()).unwrap();
+    let certificates = Certificates::make(&desk.path("")).unwrap();
     let authority = std::fs::read(certificates.authority()).unwrap();
     let registry = Registry::start(Some(&certificates)).unwrap();
     // By this name it is no address of this machine to the client, which then insists on TLS.

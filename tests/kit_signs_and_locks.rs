@@ -2,40 +2,26 @@
 #![expect(clippy::disallowed_types, reason = "these tests start the binary; none of it is deployed")]
 #![expect(clippy::unwrap_used, reason = "a test that meets what it does not expect has failed")]
 
-use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
-use std::process::Command;
+#[path = "support/desk.rs"]
+mod desk;
+#[path = "support/toolchains.rs"]
+mod toolchains;
 
+use std::os::unix::fs::PermissionsExt;
+
+use desk::Desk;
 use orion_trust::{Gate, PublicKey};
 use serde_json::Value;
-use tempfile::TempDir;
-
-/// A folder of plugins and keys.
-struct Desk(TempDir);
 
 impl Desk {
-    fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        std::fs::create_dir(dir.path().join("plugins")).unwrap();
-        Self(dir)
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
     fn plugin(&self, file: &str, standard: &str) {
         let plugin = orion_standard_plugins::STANDARD.iter().find(|plugin| plugin.name == standard).unwrap();
-        std::fs::write(self.path("plugins").join(file), plugin.component).unwrap();
+        self.write(&format!("plugins/{file}"), plugin.component);
     }
 
-    /// What the command says, on both streams. Digests and keys, which differ from run to run, are only named.
+    /// What the command says, on both streams.
     fn kit(&self, arguments: &[&str], code: i32) -> String {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_orion-kit"));
-        let output = command.args(arguments).current_dir(self.0.path()).output().unwrap();
-        let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap()).concat();
-        assert_eq!(output.status.code(), Some(code), "{text}");
-        text
+        self.said(arguments, code).concat()
     }
 
     fn passes(&self, file: &str) -> Result<bool, String> {
@@ -92,7 +78,7 @@ fn both_halves_of_a_pair_show_the_public_one_and_never_the_secret() {
         assert_eq!(shown["public"], public.to_pem());
         assert!(!desk.kit(&["key", "show", file], 0).contains("PRIVATE"));
     }
-    std::fs::write(desk.path("other.pub"), "ssh-ed25519 AAAA").unwrap();
+    desk.write("other.pub", "ssh-ed25519 AAAA");
     insta::assert_snapshot!(desk.kit(&["key", "show", "other.pub"], 3), @"orion-kit: the key other.pub cannot be used: it is not a key in PEM form: there is no line `-----BEGIN …-----` in it");
     insta::assert_snapshot!(desk.kit(&["key", "show", "gone.pub"], 3), @"orion-kit: the key gone.pub cannot be used: No such file or directory (os error 2)");
 }
@@ -179,9 +165,9 @@ fn a_lock_holds_what_the_folder_holds_and_says_what_has_changed() {
     ");
     let json: Value = serde_json::from_str(&desk.kit(&["lock", "plugins", "--check", "--output", "json"], 0)).unwrap();
     assert_eq!(json["changes"].as_array().map(Vec::len), Some(0));
-    std::fs::write(desk.path("plugins/d.wasm"), "x").unwrap();
+    desk.write("plugins/d.wasm", "x");
     insta::assert_snapshot!(desk.kit(&["lock", "plugins"], 2), @"orion-kit: plugins/d.wasm is no plugin: the file is not WebAssembly");
-    std::fs::write(desk.path("plugins/plugins.lock"), "x").unwrap();
+    desk.write("plugins/plugins.lock", "x");
     insta::assert_snapshot!(desk.kit(&["lock", "plugins"], 3), @"orion-kit: plugins/plugins.lock cannot be compared with: it is not as `orion-kit lock` writes it: key with no value, expected `=`; remove it, look at every plugin of the folder, and lock anew");
 }
 

@@ -1,7 +1,6 @@
 //! Lines of files are events, each once: through rotation, truncation, edits of the entry and `kill -9` at any moment. Nothing is read but
 //! what lies in the folders of logs, and nothing is written there.
 
-use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions, Permissions};
 use std::io::Write as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
@@ -12,13 +11,13 @@ use orion_pipeline::clock::SystemClock;
 use serde_json::Value;
 
 use crate::support::Deployment;
-use crate::support::lines::{found, wait_for};
+use crate::support::lines::{NO_PROMETHEUS, begins, each_once, found, wait_for};
 
 /// Where a step may end in the middle.
 pub const POINTS: [&str; 2] = ["logs::before_commit", "logs::after_commit"];
 
-/// Nobody listens there, and nobody asks: these rules have no queries.
-const NO_PROMETHEUS: &str = "http://127.0.0.1:9";
+/// Who follows files.
+const OWNER: &str = "logs";
 
 /// A user that is not root, to whom permissions mean something.
 const USER: u32 = 4242;
@@ -46,11 +45,6 @@ fn deployment(rules: &str) -> Deployment {
     deployment.with("ORION_LOGS__DIRS", &logs)
 }
 
-/// Begins to follow, so that everything from here on is seen.
-fn begins(deployment: &Deployment) {
-    deployment.wait_until("the first look", |it| it.offset_of("logs/app.yaml/logs/app-errors").is_some());
-}
-
 fn log(deployment: &Deployment, name: &str) -> PathBuf {
     deployment.path("logs").join(name)
 }
@@ -65,7 +59,7 @@ fn lines_are_events_and_incidents_through_rotation_and_truncation() {
     let deployment = deployment(ERRORS);
     write(&deployment, "app.log", "ERROR before\n");
     let orion = deployment.start();
-    begins(&deployment);
+    begins(&deployment, OWNER);
     write(&deployment, "app.log", "INFO fine\nERROR one\nERROR tw");
     wait_for(&deployment, 1);
     // Rotated by renaming, in the middle of a line.
@@ -115,7 +109,7 @@ fn lines_that_belong_together_are_one_event() {
     let rules = ERRORS.replace("limit: 0", "multiline: { start: '^\\d{4}-', max_wait: 1s }");
     let deployment = deployment(&rules);
     let orion = deployment.start();
-    begins(&deployment);
+    begins(&deployment, OWNER);
     let first = "2026-01-31 ERROR trace\n  at one\n  at two\n";
     write(&deployment, "app.log", &format!("{first}2026-01-31 ERROR last\n  caused by this\n"));
     wait_for(&deployment, 2);
@@ -133,7 +127,7 @@ fn a_crash_in_the_middle_loses_nothing_and_doubles_nothing() {
         let at = &*format!("{point}:{hit}");
         let deployment = deployment(ERRORS);
         let mut orion = deployment.start_with(&[("ORION_CRASH_AT", at)]);
-        begins(&deployment);
+        begins(&deployment, OWNER);
         // One that nobody had seen before it was rotated would be nobody's.
         write(&deployment, "app.log", "ERROR first\n");
         wait_for(&deployment, 1);
@@ -152,10 +146,7 @@ fn a_crash_in_the_middle_loses_nothing_and_doubles_nothing() {
         let orion = deployment.start_again();
         write(&deployment, "app.log", "ERROR end\n");
         wait_for(&deployment, LINES + 4);
-        assert!(orion.terminate().success());
-        let found = found(&deployment);
-        assert_eq!((found.len(), found.iter().collect::<BTreeSet<_>>().len()), (LINES + 4, LINES + 4), "{at}");
-        deployment.check_promises();
+        each_once(&deployment, orion, LINES + 4, at);
     }
 }
 
@@ -163,7 +154,7 @@ fn a_crash_in_the_middle_loses_nothing_and_doubles_nothing() {
 fn an_edit_is_live_and_positions_stay() {
     let deployment = deployment(ERRORS);
     let orion = deployment.start();
-    begins(&deployment);
+    begins(&deployment, OWNER);
     write(&deployment, "app.log", "ERROR one\n");
     wait_for(&deployment, 1);
     deployment.rule("app.yaml", &ERRORS.replace("ERROR (?P", "FATAL (?P"));
@@ -189,7 +180,7 @@ fn an_edit_is_live_and_positions_stay() {
 fn a_file_that_may_not_be_read_is_said_once_and_its_lines_come_when_it_may() {
     let deployment = deployment(ERRORS);
     let orion = deployment.start_as(USER, &[]);
-    begins(&deployment);
+    begins(&deployment, OWNER);
     let secret = log(&deployment, "secret.log");
     File::create(&secret).unwrap().set_permissions(Permissions::from_mode(0o000)).unwrap();
     write(&deployment, "secret.log", "ERROR kept\n");
@@ -224,7 +215,7 @@ fn nothing_is_read_outside_of_the_folders_and_nothing_is_written_in_them() {
     write(&deployment, "app.log", "ERROR before\n");
     let before = log(&deployment, "app.log").metadata().unwrap();
     let orion = deployment.start();
-    begins(&deployment);
+    begins(&deployment, OWNER);
     deployment.wait_until("the link", |it| !it.events_of("log_unreadable", "firing").is_empty());
     assert!(orion.terminate().success());
     let trouble = &deployment.events_of("log_unreadable", "firing")[0];
@@ -245,7 +236,7 @@ fn a_flood_is_counted_and_not_recorded() {
     std::fs::create_dir(deployment.path("memory")).unwrap();
     std::fs::write(&clock, format!("0 20 {}", SystemClock.now().as_millis())).unwrap();
     let orion = deployment.start_with(&[("ORION_CLOCK_FILE", clock.to_str().unwrap())]);
-    begins(&deployment);
+    begins(&deployment, OWNER);
     write(&deployment, "app.log", &"ERROR flood\n".repeat(LINES));
     // Said when the minute is over.
     deployment.wait_long_until("what was left out", |it| {

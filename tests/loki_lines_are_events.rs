@@ -1,7 +1,6 @@
 //! Lines that Loki has are events, each once: through outages, restarts and `kill -9` between reading and committing. Against a stand-in
 //! that speaks as Loki is documented to, because a real one is not at hand.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -10,14 +9,11 @@ use orion_lab::{LokiAnswer, LokiStandIn, RedisOptions, RedisServer};
 use orion_model::Clock as _;
 use orion_pipeline::clock::SystemClock;
 
-use crate::support::lines::{found, wait_for};
+use crate::support::lines::{NO_PROMETHEUS, begins, each_once, found, wait_for};
 use crate::support::{self, Deployment, Running};
 
 /// Where a step may end in the middle.
 pub const POINTS: [&str; 2] = ["streams::before_commit", "streams::after_commit"];
-
-/// Nobody listens there, and nobody asks: these rules have no queries for it.
-const NO_PROMETHEUS: &str = "http://127.0.0.1:9";
 
 const RULES: &str = r#"
 logs:
@@ -35,7 +31,8 @@ correlations:
     incident: { type: app_errors, severity: error, summary: "{{ $labels.service }} fails" }
 "#;
 
-const OWNER: &str = "streams/app.yaml/logs/app-errors";
+/// Who asks for streams.
+const OWNER: &str = "streams";
 
 fn loki() -> LokiStandIn {
     LokiStandIn::start(|_| LokiAnswer::Lines).unwrap()
@@ -78,17 +75,13 @@ fn now_nanos() -> i64 {
     SystemClock.now().as_millis() * 1_000_000
 }
 
-fn begins(deployment: &Deployment) {
-    deployment.wait_until("the first look", |it| it.offset_of(OWNER).is_some());
-}
-
 #[test]
 fn lines_of_streams_are_events_and_incidents_through_an_outage() {
     let mut loki = loki();
     loki.push(now_nanos() - 60_000_000_000, &[("app", "web")], "ERROR before");
     let deployment = deployment(&loki);
     let orion = deployment.start();
-    begins(&deployment);
+    begins(&deployment, OWNER);
     let at = now_nanos();
     loki.push(at, &[("app", "web")], "ERROR one");
     loki.push(at, &[("app", "db")], "ERROR two");
@@ -117,27 +110,23 @@ fn lines_of_streams_are_events_and_incidents_through_an_outage() {
 #[test]
 fn more_lines_than_a_page_has_come_once_each_through_a_crash() {
     /// More than two pages, and many of them of one instant.
-    const LINES: i64 = 11_000;
+    const LINES: usize = 11_000;
     for (point, hit) in [(POINTS[0], 2), (POINTS[1], 2), (POINTS[0], 3)] {
         let at = &*format!("{point}:{hit}");
         let loki = loki();
         let deployment = deployment(&loki);
         let mut orion = deployment.start_with(&[("ORION_CRASH_AT", at)]);
-        begins(&deployment);
+        begins(&deployment, OWNER);
         let begin = now_nanos();
         for line in 0..LINES {
-            loki.push(begin + line / 700, &[("app", "web")], &format!("ERROR {line}"));
+            loki.push(begin + i64::try_from(line / 700).unwrap(), &[("app", "web")], &format!("ERROR {line}"));
         }
         assert!(!orion.wait().success(), "{at}");
         let orion = deployment.start_again();
-        wait_for(&deployment, usize::try_from(LINES).unwrap());
+        wait_for(&deployment, LINES);
         loki.push(now_nanos(), &[("app", "web")], "ERROR end");
-        wait_for(&deployment, usize::try_from(LINES).unwrap() + 1);
-        assert!(orion.terminate().success());
-        let found = found(&deployment);
-        assert_eq!(found.len(), found.iter().collect::<BTreeSet<_>>().len(), "{at}");
-        assert_eq!(found.len(), usize::try_from(LINES).unwrap() + 1, "{at}");
-        deployment.check_promises();
+        wait_for(&deployment, LINES + 1);
+        each_once(&deployment, orion, LINES + 1, at);
     }
 }
 

@@ -1,10 +1,8 @@
 //! What nobody sends any more has not recovered: alerts outlive evaluations without their data, and an end without data says
 //! so. A rule in Prometheus' own format means what it means there.
 
-use std::time::Duration;
-
 use crate::support::{self, Deployment};
-use orion_lab::{Exporter, Prometheus, ScrapeConfig};
+use orion_lab::Exporter;
 use serde_json::Value;
 
 const RULES: &str = r#"
@@ -24,9 +22,7 @@ fn an_alert_whose_data_are_missing_ends_as_its_rule_says_and_never_as_recovered(
     let exporter = Exporter::start("app").unwrap();
     let loads = ["load{worker=\"a\"}", "load{worker=\"b\"}"];
     loads.iter().for_each(|load| exporter.set(load, 2.0));
-    let targets = ScrapeConfig::every(Duration::from_secs(1)).target("app", exporter.address());
-    let prometheus = Prometheus::start(&targets).unwrap();
-    prometheus.wait_for("count(load)", "\"2\"", support::PATIENCE).unwrap();
+    let prometheus = support::watching(&exporter, "count(load)", "2");
     let deployment = Deployment::new(&prometheus.url());
     deployment.rule("load.yaml", RULES);
     let orion = deployment.start();

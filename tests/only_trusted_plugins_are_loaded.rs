@@ -1,10 +1,8 @@
 //! A plugin file runs when the lock has it and a trusted key stands behind it, wherever a lock or keys are there. What is refused
 //! leaves its last good version running, and what cannot be judged changes nothing and lets nothing new in.
 
-use std::time::Duration;
-
 use crate::support::{self, Deployment, Running};
-use orion_lab::{Exporter, Prometheus, ScrapeConfig};
+use orion_lab::{Exporter, Prometheus};
 use orion_pipeline::library::digest_of;
 use orion_trust::{Lock, LockedPlugin, SecretKey, SignatureFile};
 use serde_json::Value;
@@ -29,9 +27,7 @@ impl Scene {
     fn new() -> Self {
         let exporter = Exporter::start("app").unwrap();
         exporter.set("load", 5.0);
-        let targets = ScrapeConfig::every(Duration::from_secs(1)).target("app", exporter.address());
-        let prometheus = Prometheus::start(&targets).unwrap();
-        prometheus.wait_for("load", "\"5\"", support::PATIENCE).unwrap();
+        let prometheus = support::watching(&exporter, "load", "5");
         let deployment = Deployment::new(&prometheus.url());
         std::fs::create_dir(deployment.path("keys")).unwrap();
         deployment.rule("load.yaml", RULES);

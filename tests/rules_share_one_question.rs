@@ -1,9 +1,8 @@
 //! Rules of a group that ask the same question share one query: it is asked, answered and decoded once an instant.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
-use orion_lab::{Exporter, Prometheus, RecordingProxy, ScrapeConfig};
+use orion_lab::{Exporter, RecordingProxy};
 
 use crate::support::{self, Deployment};
 
@@ -11,9 +10,7 @@ use crate::support::{self, Deployment};
 fn however_many_rules_ask_a_question_prometheus_hears_it_once_an_instant() {
     let exporter = Exporter::start("app").unwrap();
     exporter.set("load", 5.0);
-    let targets = ScrapeConfig::every(Duration::from_secs(1)).target("app", exporter.address());
-    let prometheus = Prometheus::start(&targets).unwrap();
-    prometheus.wait_for("load", "\"5\"", support::PATIENCE).unwrap();
+    let prometheus = support::watching(&exporter, "load", "5");
     let proxy = RecordingProxy::start(prometheus.address()).unwrap();
     let deployment = Deployment::new(&proxy.url());
     let rule = |bound: u32| format!("      - {{ alert: Above{bound}, expr: load, with: {{ above: {bound} }} }}\n");

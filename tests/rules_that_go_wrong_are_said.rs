@@ -1,9 +1,7 @@
 //! What is wrong with one rule is an event about that rule, said once, and no other rule suffers.
 
-use std::time::Duration;
-
 use crate::support::{self, Deployment};
-use orion_lab::{Exporter, Prometheus, ScrapeConfig};
+use orion_lab::Exporter;
 
 const RULES: &str = r#"
 groups:
@@ -27,9 +25,7 @@ fn a_limit_equal_labels_and_a_refused_query_are_events_and_the_healthy_rule_goes
     let exporter = Exporter::start("app").unwrap();
     exporter.set("load{worker=\"a\"}", 1.0);
     exporter.set("load{worker=\"b\"}", 2.0);
-    let targets = ScrapeConfig::every(Duration::from_secs(1)).target("app", exporter.address());
-    let prometheus = Prometheus::start(&targets).unwrap();
-    prometheus.wait_for("count(load)", "\"2\"", support::PATIENCE).unwrap();
+    let prometheus = support::watching(&exporter, "count(load)", "2");
     let deployment = Deployment::new(&prometheus.url());
     deployment.rule("wrong.yaml", RULES);
     let orion = deployment.start();

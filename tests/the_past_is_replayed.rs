@@ -1,11 +1,9 @@
 //! The past is replayed by the code that runs live: it gives what live gave, needs no Prometheus once it was recorded, and
 //! shows what an edit would have changed. What happened can be explained.
 
-use std::time::Duration;
-
 use crate::support::{self, Deployment};
 use orion_hostile_plugins::guest::DetectorGuest;
-use orion_lab::{Exporter, Prometheus, ScrapeConfig};
+use orion_lab::Exporter;
 use serde_json::Value;
 
 /// The recording inside the binary.
@@ -65,9 +63,7 @@ fn what_prometheus_remembers_is_recorded_compared_and_explained() {
     let exporter = Exporter::start("app").unwrap();
     exporter.set("load{worker=\"a\"}", 2.0);
     exporter.set("load{worker=\"b\"}", 3.0);
-    let targets = ScrapeConfig::every(Duration::from_secs(1)).target("app", exporter.address());
-    let mut prometheus = Prometheus::start(&targets).unwrap();
-    prometheus.wait_for("count(load)", "\"2\"", support::PATIENCE).unwrap();
+    let mut prometheus = support::watching(&exporter, "count(load)", "2");
     let deployment = Deployment::new(&prometheus.url());
     deployment.rule("load.yaml", RULES);
     let orion = deployment.start();

@@ -3,9 +3,8 @@
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::symlink;
-use std::time::Duration;
 
-use orion_lab::{Exporter, Prometheus, ScrapeConfig};
+use orion_lab::{Exporter, Prometheus};
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
 use serde_json::Value;
 
@@ -28,9 +27,7 @@ impl Lab {
     fn start() -> Self {
         let exporter = Exporter::start("app").unwrap();
         exporter.set("load", 5.0);
-        let targets = ScrapeConfig::every(Duration::from_secs(1)).target("app", exporter.address());
-        let prometheus = Prometheus::start(&targets).unwrap();
-        prometheus.wait_for("load", "\"5\"", support::PATIENCE).unwrap();
+        let prometheus = support::watching(&exporter, "load", "5");
         Self { exporter, prometheus }
     }
 

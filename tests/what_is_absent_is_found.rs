@@ -1,10 +1,8 @@
 //! The detector `absence` finds a series that was there and is not, also when it went away while Orion was down: the
 //! series a stateful detector knows are kept with its state.
 
-use std::time::Duration;
-
 use crate::support::{self, Deployment};
-use orion_lab::{Exporter, Prometheus, ScrapeConfig};
+use orion_lab::Exporter;
 
 const ABSENT: &str = r#"
 groups:
@@ -23,9 +21,7 @@ fn a_series_that_went_away_during_a_restart_is_found_and_its_return_too() {
     let exporter = Exporter::start("app").unwrap();
     exporter.set("heartbeat{worker=\"a\"}", 1.0);
     exporter.set("heartbeat{worker=\"b\"}", 1.0);
-    let targets = ScrapeConfig::every(Duration::from_secs(1)).target("app", exporter.address());
-    let prometheus = Prometheus::start(&targets).unwrap();
-    prometheus.wait_for("count(heartbeat)", "\"2\"", support::PATIENCE).unwrap();
+    let prometheus = support::watching(&exporter, "count(heartbeat)", "2");
     let deployment = Deployment::new(&prometheus.url());
     deployment.rule("absent.yaml", ABSENT);
     let orion = deployment.start();

@@ -248,6 +248,18 @@ async function series(browser, base, load, gone) {
   }
 }
 
+/** What was thought of an incident and withdrawn: its head says nothing of it, and its timeline all. */
+async function withdrawn(browser, base, id) {
+  await withPage(browser, base, DESK[1], async (page) => {
+    await page.goto(`${base}/console/?page=incident&id=${id}&tab=timeline`);
+    const told = page.getByRole('region', { name: 'What happened, in order' });
+    await told.getByText('withdrawn noise').waitFor();
+    await told.getByText('marked noise').waitFor();
+    await told.getByText('by bob: it was the disk after all').waitFor();
+    assert.equal(await page.locator('.subject').getByText('Marked').count(), 0, 'it counts no more');
+  });
+}
+
 /** A plugin that is left alone. */
 async function quarantine(browser, base) {
   for (const [name, look] of [LOOKS[0], LOOKS[3]]) {
@@ -268,6 +280,6 @@ async function quarantine(browser, base) {
   }
 }
 
-const stories = { live, looks, crowd, proxied, guarded, source, series, quarantine };
+const stories = { live, looks, crowd, proxied, guarded, source, series, withdrawn, quarantine };
 const [story, base, ...given] = process.argv.slice(2);
 await withBrowser((browser) => stories[story](browser, base, ...given));

@@ -24,6 +24,7 @@ use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use orion_bus::{RecordKind, SqliteBus};
+use orion_lab::{Exporter, Prometheus, ScrapeConfig};
 use orion_pipeline::memory::{MemoryError, TrailLines, file_name};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -34,6 +35,14 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The same for what waits behind plugins that work up to their limits: each call of one is seconds, and they take turns.
 pub const LONG_PATIENCE: Duration = Duration::from_secs(240);
+
+/// A Prometheus that asks an exporter once a second, and gives this answer to this query by now.
+pub fn watching(exporter: &Exporter, query: &str, answer: &str) -> Prometheus {
+    let targets = ScrapeConfig::every(Duration::from_secs(1)).target("app", exporter.address());
+    let prometheus = Prometheus::start(&targets).unwrap();
+    prometheus.wait_for(query, &format!("\"{answer}\""), PATIENCE).unwrap();
+    prometheus
+}
 
 /// How variables that `orion` reads begin.
 const SETTING_PREFIXES: [&str; 4] = ["ORION_", "PROMETHEUS_", "LOKI_", "REDIS_"];

@@ -82,7 +82,7 @@ pub(crate) async fn list(
         let decided = |known: &Known| known.decisions.last().copied().filter(|_| filter.decisions);
         let line = |known: &Known| {
             let age = (known.opened_at, known.id);
-            Some(Line { age, position: known.last_position()?, decision: decided(known), mark: known.mark.clone() })
+            Some(Line { age, position: known.last_position()?, decision: decided(known), mark: known.mark().cloned() })
         };
         // One more tells whether there is a next page.
         found.filter_map(line).take(limit + 1).collect()

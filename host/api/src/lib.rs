@@ -46,6 +46,7 @@ mod story;
 mod stream;
 mod tls;
 mod token;
+mod wish;
 
 pub use access::{Access, MissingAccess};
 pub use agents::AgentNotTaken;
@@ -57,3 +58,4 @@ pub use register::{Age, Found, Known, Register};
 pub use serve::Server;
 pub use story::Story;
 pub use tls::{BadCertificate, Tls};
+pub use wish::{Unmarkable, Weighed, Wish};

@@ -1,11 +1,11 @@
-//! What people think of incidents, recorded. It changes nothing of what Orion does.
+//! What people think of incidents, and what of that they withdraw, recorded. It changes nothing of what Orion does.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{Path, Request, State};
 use axum::http::StatusCode;
-use orion_model::{Mark, Marked, RecordId, Said, Timestamp};
+use orion_model::{About, Marked, RecordId, Said, Timestamp};
 use serde::Deserialize;
 
 use crate::desk::Desk;
@@ -14,6 +14,7 @@ use crate::incidents::{named, still_reading};
 use crate::problem::Problem;
 use crate::query::{Asked, Nothing};
 use crate::sent::{sent, there};
+use crate::wish::{Unmarkable, Weighed, Wish};
 
 /// A mark is a name and a note, of which each byte may be written as six.
 const MAX_BODY_BYTES: usize = 16 * 1024;
@@ -47,6 +48,15 @@ struct Thought {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+struct Withdrawal {
+    #[serde(default, deserialize_with = "there")]
+    by: Option<String>,
+    #[serde(default, deserialize_with = "there")]
+    note: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Missed {
     from: Timestamp,
     to: Timestamp,
@@ -54,6 +64,12 @@ struct Missed {
     by: Option<String>,
     #[serde(default, deserialize_with = "there")]
     note: Option<String>,
+}
+
+impl Missed {
+    fn said(&self) -> Said {
+        Said::missed(self.from, self.to)
+    }
 }
 
 /// `POST /api/v1/incidents/{id}/marks`
@@ -69,7 +85,19 @@ pub(crate) async fn mark(
         Verdict::Useful => Said::Useful { incident_id },
         Verdict::Noise => Said::Noise { incident_id },
     };
-    record(&desk, said, who.or(thought.by), thought.note).await
+    record(&desk, Wish::Say(said), who.or(thought.by), thought.note).await
+}
+
+/// `POST /api/v1/incidents/{id}/marks/withdraw`
+pub(crate) async fn withdraw_mark(
+    State(desk): State<Arc<Desk>>,
+    Path(id): Path<String>,
+    Asked(Nothing {}): Asked<Nothing>,
+    request: Request,
+) -> Result<Document, Problem> {
+    let (who, withdrawal) = sent::<Withdrawal>(&desk, request, PURPOSE, MAX_BODY_BYTES).await?;
+    let about = About::Incident(named(&*desk.followed()?, &id)?.id);
+    record(&desk, Wish::Withdraw(about), who.or(withdrawal.by), withdrawal.note).await
 }
 
 /// `POST /api/v1/missed`
@@ -79,30 +107,49 @@ pub(crate) async fn missed(
     request: Request,
 ) -> Result<Document, Problem> {
     let (who, missed) = sent::<Missed>(&desk, request, PURPOSE, MAX_BODY_BYTES).await?;
-    record(&desk, Said::missed(missed.from, missed.to), who.or(missed.by), missed.note).await
+    record(&desk, Wish::Say(missed.said()), who.or(missed.by), missed.note).await
 }
 
-async fn record(desk: &Desk, said: Said, by: Option<String>, note: Option<String>) -> Result<Document, Problem> {
-    let bad = |why: String| Problem::new(StatusCode::BAD_REQUEST, why);
-    let by = by.ok_or_else(|| bad("`by` is missing: who marks, where no token says so".to_owned()))?;
-    let mark = Mark { said, by, note };
-    mark.check().map_err(|error| bad(error.to_string()))?;
+/// `POST /api/v1/missed/withdraw`
+pub(crate) async fn withdraw_missed(
+    State(desk): State<Arc<Desk>>,
+    Asked(Nothing {}): Asked<Nothing>,
+    request: Request,
+) -> Result<Document, Problem> {
+    let (who, missed) = sent::<Missed>(&desk, request, PURPOSE, MAX_BODY_BYTES).await?;
+    record(&desk, Wish::Withdraw(missed.said().about()), who.or(missed.by), missed.note).await
+}
+
+async fn record(desk: &Desk, wish: Wish, by: Option<String>, note: Option<String>) -> Result<Document, Problem> {
+    let no_name = || Problem::new(StatusCode::BAD_REQUEST, "`by` is missing: who marks, where no token says so");
+    let (about, by) = (wish.about(), by.ok_or_else(no_name)?);
     let followed = desk.followed()?;
-    let stands = || followed.register().map(|register| register.marked(&mark.said).cloned());
-    let before = stands().ok_or_else(still_reading)?;
-    if let Some(same) = before.as_ref().filter(|before| before.mark == mark) {
-        return Document::of(same);
-    }
-    let host = desk.host_or_problem()?;
-    let recorded = host.record_mark(mark.clone(), before.map(|before| before.event_id)).await;
+    let weighed = followed.register().ok_or_else(still_reading)?.weigh(wish, by, note);
+    let (mark, before) = match weighed.map_err(not_marked)? {
+        Weighed::Stands(same) => return Document::of(&same),
+        Weighed::New { mark, before } => (mark, before),
+    };
+    let recorded = desk.host_or_problem()?.record_mark(mark, before).await;
     let recorded: Marked = recorded
         .map_err(|why| Problem::new(StatusCode::SERVICE_UNAVAILABLE, format!("the mark cannot be recorded: {why}")))?;
     // Whoever marks twice means what he said last: it has to be known here when the next one comes.
+    let is_known = || {
+        let register = followed.register();
+        register.is_some_and(|it| it.said_last(about).is_some_and(|marked| marked.event_id == recorded.event_id))
+    };
     for _ in 0..MOST_LOOKS {
-        if stands().flatten().is_some_and(|marked| marked.event_id == recorded.event_id) {
+        if is_known() {
             break;
         }
         tokio::time::sleep(Duration::from_millis(LOOK_MILLIS)).await;
     }
     Document::of(&recorded)
+}
+
+fn not_marked(why: Unmarkable) -> Problem {
+    let status = match why {
+        Unmarkable::Bad(_) => StatusCode::BAD_REQUEST,
+        Unmarkable::Nothing(_) => StatusCode::CONFLICT,
+    };
+    Problem::new(status, why.to_string())
 }

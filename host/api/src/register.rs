@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use orion_bus::{BusError, Entry, Reader, RecordKind};
-use orion_model::{Decision, Incident, IncidentStatus, Marked, RecordId, Said, Severity, Timestamp};
+use orion_model::{About, Decision, Incident, IncidentStatus, Marked, RecordId, Severity, Timestamp};
 
 /// Records read at once.
 const BATCH: usize = 1_024;
@@ -35,8 +35,8 @@ pub struct Known {
     pub revisions: Vec<u64>,
     /// Positions of the decisions about it.
     pub decisions: Vec<u64>,
-    /// What was thought of it last.
-    pub mark: Option<Marked>,
+    /// What was said of it last, or that this is withdrawn.
+    said_last: Option<Marked>,
     /// Positions of what was thought of it, in order.
     pub marks: Vec<u64>,
 }
@@ -52,10 +52,19 @@ impl Known {
         self.revisions.last().copied()
     }
 
+    /// What was thought of it last, and is not withdrawn.
+    pub fn mark(&self) -> Option<&Marked> {
+        self.said_last.as_ref().filter(|marked| counts(marked))
+    }
+
     /// Whether its type, its summary or its group has this in it, in upper or lower case.
     pub(crate) fn mentions(&self, lower_case: &str) -> bool {
         self.text.contains(lower_case)
     }
+}
+
+fn counts(marked: &Marked) -> bool {
+    !marked.mark.withdrawn
 }
 
 /// Where an incident stands in the order of all: by when it opened.
@@ -122,17 +131,17 @@ impl Register {
     }
 
     fn note_mark(&mut self, position: u64, marked: Marked) {
-        match &marked.mark.said {
-            Said::Useful { incident_id } | Said::Noise { incident_id } => {
-                let Some(known) = self.known.get_mut(incident_id) else { return };
+        match marked.mark.said.about() {
+            About::Incident(id) => {
+                let Some(known) = self.known.get_mut(&id) else { return };
                 known.marks.push(position);
                 if known.marks.len() > MOST_MARKS {
                     known.marks.remove(0);
                 }
-                known.mark = Some(marked);
+                known.said_last = Some(marked);
             }
-            Said::Missed { from, to } => {
-                self.missed.insert((*from, *to), marked);
+            About::Time { from, to } => {
+                self.missed.insert((from, to), marked);
                 if self.missed.len() > self.most {
                     self.missed.pop_first();
                 }
@@ -151,7 +160,7 @@ impl Register {
             text: String::new(),
             revisions: Vec::new(),
             decisions: Vec::new(),
-            mark: None,
+            said_last: None,
             marks: Vec::new(),
         });
         (known.severity, known.status, known.text) = (revision.severity, revision.status, text);
@@ -196,17 +205,17 @@ impl Register {
         }
     }
 
-    /// What was said last of the thing that a mark is about.
-    pub fn marked(&self, said: &Said) -> Option<&Marked> {
-        match said {
-            Said::Useful { incident_id } | Said::Noise { incident_id } => self.known.get(incident_id)?.mark.as_ref(),
-            Said::Missed { from, to } => self.missed.get(&(*from, *to)),
+    /// What was said last of this, or that it is withdrawn.
+    pub(crate) fn said_last(&self, about: About) -> Option<&Marked> {
+        match about {
+            About::Incident(id) => self.known.get(&id)?.said_last.as_ref(),
+            About::Time { from, to } => self.missed.get(&(from, to)),
         }
     }
 
     /// What was missed, in the order of time.
     pub fn missed(&self) -> impl Iterator<Item = &Marked> {
-        self.missed.values()
+        self.missed.values().filter(|marked| counts(marked))
     }
 
     /// How many are open, by how bad they are.

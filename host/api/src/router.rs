@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// All there is, each with the path as the description has it.
-fn routes() -> [(&'static str, MethodRouter<Arc<Desk>>); 34] {
+fn routes() -> [(&'static str, MethodRouter<Arc<Desk>>); 36] {
     [
         ("/-/healthy", get(health::live)),
         ("/-/ready", get(health::ready)),
@@ -31,7 +31,9 @@ fn routes() -> [(&'static str, MethodRouter<Arc<Desk>>); 34] {
         ("/api/v1/incidents/{id}/series", get(series::show)),
         ("/api/v1/sparklines", get(sketch::show)),
         ("/api/v1/incidents/{id}/marks", post(marks::mark)),
+        ("/api/v1/incidents/{id}/marks/withdraw", post(marks::withdraw_mark)),
         ("/api/v1/missed", post(marks::missed)),
+        ("/api/v1/missed/withdraw", post(marks::withdraw_missed)),
         ("/api/v1/jobs", get(jobs::list).post(jobs::ask)),
         ("/api/v1/jobs/{id}", get(jobs::show)),
         ("/api/v1/jobs/{id}/result", get(jobs::result)),

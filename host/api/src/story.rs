@@ -25,7 +25,7 @@ pub struct Story {
     /// How many of the events lie too far back, or are kept no more.
     #[serde(skip_serializing_if = "is_none")]
     pub events_not_found: usize,
-    /// What people thought of it, in order; the last counts.
+    /// What people thought of it, in order, and what they withdrew; the last counts.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub marks: Vec<Marked>,
 }

@@ -46,7 +46,7 @@ pub use job_request::{
 pub use label_text::{read_labels, write_labels};
 pub use labels::{Labels, LabelsBuilder};
 pub use manifest::{Kind, Manifest, ManifestError, ParameterSpec, ParameterType};
-pub use mark::{BadMark, INCIDENT_MARKED, MARK_RULE, Mark, Marked, Said, is_mark};
+pub use mark::{About, BadMark, INCIDENT_MARKED, MARK_RULE, Mark, Marked, Said, is_mark};
 pub use parameter::{Parameter, ParameterValue, StateEntry, format_duration, parse_duration};
 pub use rule_set::{
     BadSet, Changes, DEFAULT_SET, FileSaid, MAX_SET_BYTES, MAX_SET_FILES, MAX_SET_NAME_BYTES, Push, Pushed, SaidAt,

@@ -1,7 +1,10 @@
-//! What a person thought of an incident afterwards: a record about it, which changes nothing of what Orion does.
+//! What a person thought of an incident afterwards: a record about it, which changes nothing of what Orion does. What is taken back is
+//! taken back by another record: nothing that was said is unsaid.
 //!
 //! It is kept as an event. So it lies in the log, in the files of the audit trail and on every host without a form of its own, and
 //! nothing that reads those has to know it.
+
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -45,17 +48,39 @@ pub enum Said {
     },
 }
 
+/// What a mark is about. Of the marks of one thing the last counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum About {
+    /// An incident.
+    Incident(RecordId),
+    /// A time in which none opened.
+    Time {
+        /// Its beginning.
+        from: Timestamp,
+        /// Its end.
+        to: Timestamp,
+    },
+}
+
 /// A mark.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mark {
     /// What was thought of what.
     #[serde(flatten)]
     pub said: Said,
+    /// Whether it is taken back by this: of what it is about nothing is said then.
+    #[serde(default, skip_serializing_if = "stands")]
+    pub withdrawn: bool,
     /// By whom.
     pub by: String,
     /// Why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+const fn stands(withdrawn: &bool) -> bool {
+    !*withdrawn
 }
 
 /// A mark as it was recorded.
@@ -103,6 +128,23 @@ impl Said {
             Self::Missed { .. } => None,
         }
     }
+
+    /// What it is about.
+    pub const fn about(&self) -> About {
+        match self {
+            Self::Useful { incident_id } | Self::Noise { incident_id } => About::Incident(*incident_id),
+            Self::Missed { from, to } => About::Time { from: *from, to: *to },
+        }
+    }
+}
+
+impl fmt::Display for About {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Incident(id) => write!(f, "the incident {id}"),
+            Self::Time { from, to } => write!(f, "the time from {from} to {to}"),
+        }
+    }
 }
 
 impl Mark {
@@ -123,7 +165,7 @@ impl Mark {
     /// The id of its event. It says which mark stood there before and not when it was made: who sends one twice, because an answer
     /// was lost on the way, has made one; who comes back to what was said before another has made a new one.
     pub fn event_id(&self, before: Option<RecordId>) -> RecordId {
-        let id = IdBuilder::new("mark").text(self.said.verdict());
+        let id = IdBuilder::new(if self.withdrawn { "mark withdrawn" } else { "mark" }).text(self.said.verdict());
         let id = match &self.said {
             Said::Useful { incident_id } | Said::Noise { incident_id } => id.bytes(incident_id.as_bytes()),
             Said::Missed { from, to } => id.number(from.as_millis()).number(to.as_millis()),
@@ -135,11 +177,18 @@ impl Mark {
     /// In one line.
     pub fn message(&self) -> String {
         let note = self.note.as_deref().map(|note| format!(": {note}")).unwrap_or_default();
-        match &self.said {
-            Said::Useful { incident_id } | Said::Noise { incident_id } => {
-                format!("{} calls the incident {incident_id} {}{note}", self.by, self.said.verdict())
+        let (by, verdict) = (&self.by, self.said.verdict());
+        match (&self.said, self.withdrawn) {
+            (Said::Useful { incident_id } | Said::Noise { incident_id }, false) => {
+                format!("{by} calls the incident {incident_id} {verdict}{note}")
             }
-            Said::Missed { from, to } => format!("{} missed an incident from {from} to {to}{note}", self.by),
+            (Said::Useful { incident_id } | Said::Noise { incident_id }, true) => {
+                format!("{by} withdraws that the incident {incident_id} is {verdict}{note}")
+            }
+            (Said::Missed { from, to }, false) => format!("{by} missed an incident from {from} to {to}{note}"),
+            (Said::Missed { from, to }, true) => {
+                format!("{by} withdraws that an incident was missed from {from} to {to}{note}")
+            }
         }
     }
 }
@@ -174,7 +223,7 @@ mod tests {
 
     fn useful() -> Mark {
         let incident_id = IdBuilder::new("test").finish();
-        Mark { said: Said::Useful { incident_id }, by: "ada".to_owned(), note: None }
+        Mark { said: Said::Useful { incident_id }, withdrawn: false, by: "ada".to_owned(), note: None }
     }
 
     #[test]
@@ -182,6 +231,7 @@ mod tests {
         let from = Timestamp::from_millis(1_000);
         let missed = Mark {
             said: Said::Missed { from, to: from.plus_millis(1) },
+            withdrawn: true,
             by: "ada".to_owned(),
             note: Some("the disk was full".to_owned()),
         };
@@ -190,6 +240,7 @@ mod tests {
             assert_eq!(serde_json::from_str::<Mark>(&text).unwrap(), mark, "{text}");
         }
         assert!(serde_json::from_str::<Mark>(r#"{"verdict":"great","incident_id":"00","by":"ada"}"#).is_err());
+        assert!(!serde_json::to_string(&useful()).unwrap().contains("withdrawn"));
     }
 
     #[test]
@@ -212,6 +263,7 @@ mod tests {
         assert_eq!(mark.event_id(None), first);
         assert_ne!(mark.event_id(Some(first)), first);
         assert_ne!(Mark { by: "bob".to_owned(), ..mark.clone() }.event_id(None), first);
-        assert_ne!(Mark { note: Some("n".to_owned()), ..mark }.event_id(None), first);
+        assert_ne!(Mark { note: Some("n".to_owned()), ..mark.clone() }.event_id(None), first);
+        assert_ne!(Mark { withdrawn: true, ..mark }.event_id(None), first);
     }
 }

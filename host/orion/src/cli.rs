@@ -246,7 +246,7 @@ pub enum IncidentCommand {
         #[arg(long, value_enum)]
         output: Option<Output>,
     },
-    /// Say what you think of an incident, or that one was missed: a record that changes nothing of what Orion does
+    /// Say what you think of an incident, or that one was missed, or take it back: a record that changes nothing of what Orion does
     Mark(Box<MarkArgs>),
     /// List marks, newest first: the last of each incident, and what was missed
     Marks(MarksArgs),

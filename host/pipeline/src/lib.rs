@@ -36,6 +36,8 @@ pub mod rule_sets;
 pub mod schedule;
 mod shared_labels;
 pub mod shares;
+#[cfg(test)]
+mod shipped;
 pub mod snapshot;
 mod stage;
 pub mod store_watch;

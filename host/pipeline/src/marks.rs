@@ -88,7 +88,8 @@ pub async fn mark_stopped(
 fn event_of(mark: &Mark, before: Option<RecordId>, at: Timestamp, generation: u64) -> Event {
     let incident = mark.said.incident_id().map(|id| id.to_string());
     let about = incident.iter().map(|id| ("incident", id.as_str()));
-    let labels: Labels = about.chain([("verdict", mark.said.verdict())]).collect();
+    let withdrawn = mark.withdrawn.then_some(("withdrawn", "true"));
+    let labels: Labels = about.chain([("verdict", mark.said.verdict())]).chain(withdrawn).collect();
     let mut data = match json!(mark) {
         Value::Object(members) => members,
         _ => serde_json::Map::new(),
@@ -119,7 +120,7 @@ mod tests {
 
     fn mark(note: &str) -> Mark {
         let incident_id = IdBuilder::new("test").finish();
-        Mark { said: Said::Noise { incident_id }, by: "ada".to_owned(), note: Some(note.to_owned()) }
+        Mark { said: Said::Noise { incident_id }, withdrawn: false, by: "ada".to_owned(), note: Some(note.to_owned()) }
     }
 
     #[tokio::test]

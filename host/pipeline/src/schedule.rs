@@ -89,6 +89,11 @@ mod tests {
         let slots = Slots::new("media-stack.yaml/media-stack", 60_000);
         assert_eq!(slots, Slots::new("media-stack.yaml/media-stack", 60_000));
         assert_ne!(slots, Slots::new("host.yaml/host", 60_000));
+        // Of a thousand groups about as many fall into each tenth of the interval.
+        let offset = |group: i64| Slots::new(&format!("a.yaml/{group}"), 60_000).offset_millis;
+        let mut tenths = [0; 10];
+        (0..1_000).for_each(|group| tenths[usize::try_from(offset(group) / 6_000).unwrap()] += 1);
+        assert!(tenths.iter().all(|count| (60..=140).contains(count)), "{tenths:?}");
     }
 
     #[test]

@@ -36,7 +36,7 @@ mod settings;
 mod sigma;
 mod source;
 mod template;
-mod tree;
+pub mod tree;
 
 #[cfg(test)]
 mod tests;

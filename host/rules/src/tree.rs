@@ -2,7 +2,8 @@
 //!
 //! A deserializer stops at the first thing it dislikes and forgets where things stood. Rule files are edited by people
 //! who want to hear everything at once, so the text becomes a tree first and is checked key by key afterwards. All
-//! limits on what a text may do to the host are here: bytes, depth, and how much aliases may multiply.
+//! limits on what a text may do to the host are here: bytes, depth, and how much aliases may multiply. Tests of rules and labels are read
+//! with the same.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -25,24 +26,29 @@ pub const MAX_EXPANDED_BYTES: usize = 4 * MAX_FILE_BYTES;
 
 /// A value and where it stands.
 #[derive(Clone, Debug)]
-pub(crate) struct Node {
+pub struct Node {
     /// The bytes it covers.
-    pub(crate) bytes: Range<usize>,
-    pub(crate) value: Value,
+    pub bytes: Range<usize>,
+    /// What it is.
+    pub value: Value,
 }
 
 /// What a node is.
 #[derive(Clone, Debug)]
-pub(crate) enum Value {
+pub enum Value {
+    /// A text, a number or the like.
     Scalar(Scalar),
+    /// A list.
     List(Vec<Node>),
+    /// A mapping.
     Map(Vec<(Node, Node)>),
 }
 
 /// A scalar as it was written.
 #[derive(Clone, Debug)]
-pub(crate) struct Scalar {
-    pub(crate) text: String,
+pub struct Scalar {
+    /// Its text, without quotes.
+    pub text: String,
     pub(crate) style: ScalarStyle,
     /// A tag says that it is text, whatever it looks like.
     is_text: bool,
@@ -59,9 +65,14 @@ pub(crate) enum Meaning {
 }
 
 impl Scalar {
+    /// Whether it was written without quotes.
+    pub fn is_plain(&self) -> bool {
+        self.style == ScalarStyle::Plain
+    }
+
     /// What the scalar means: quoted is text, plain goes by its looks.
     pub(crate) fn meaning(&self) -> Meaning {
-        if self.is_text || self.style != ScalarStyle::Plain {
+        if self.is_text || !self.is_plain() {
             return Meaning::Text(self.text.clone());
         }
         match self.text.as_str() {
@@ -101,7 +112,7 @@ fn number(text: &str) -> Option<f64> {
 
 impl Node {
     /// The kind of the node in words, for messages.
-    pub(crate) fn described(&self) -> &'static str {
+    pub fn described(&self) -> &'static str {
         match &self.value {
             Value::Scalar(scalar) => match scalar.meaning() {
                 Meaning::Null => "nothing",
@@ -115,14 +126,30 @@ impl Node {
     }
 
     /// The value of a key as it stands here, for a look ahead of the reading proper.
-    pub(crate) fn entry(&self, name: &str) -> Option<&Self> {
+    pub fn entry(&self, name: &str) -> Option<&Self> {
         let Value::Map(pairs) = &self.value else { return None };
         pairs.iter().find(|(key, _)| key.is_text(name)).map(|(_, value)| value)
     }
 
+    /// The text of a scalar.
+    pub fn text(&self) -> Option<&str> {
+        match &self.value {
+            Value::Scalar(scalar) => Some(&scalar.text),
+            _ => None,
+        }
+    }
+
+    /// The items of a list; none where there is no list.
+    pub fn items(&self) -> &[Self] {
+        match &self.value {
+            Value::List(items) => items,
+            _ => &[],
+        }
+    }
+
     /// Whether it is this very text.
     pub(crate) fn is_text(&self, text: &str) -> bool {
-        matches!(&self.value, Value::Scalar(scalar) if scalar.text == text)
+        self.text() == Some(text)
     }
 
     /// Whether it is this text, or a list that holds it.
@@ -134,24 +161,24 @@ impl Node {
     }
 
     /// Whether nothing is there: `key:` and no more.
-    pub(crate) fn is_null(&self) -> bool {
+    pub fn is_null(&self) -> bool {
         matches!(&self.value, Value::Scalar(scalar) if scalar.meaning() == Meaning::Null)
     }
 }
 
 /// Why a text is no tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct TreeError {
+pub struct TreeError {
     /// Where.
-    pub(crate) bytes: Range<usize>,
+    pub bytes: Range<usize>,
     /// What is wrong.
-    pub(crate) message: String,
+    pub message: String,
     /// What to do.
-    pub(crate) help: Option<&'static str>,
+    pub help: Option<&'static str>,
 }
 
 /// All documents of a text up to the first error, and that error.
-pub(crate) fn parse(text: &str) -> (Vec<Node>, Option<TreeError>) {
+pub fn parse(text: &str) -> (Vec<Node>, Option<TreeError>) {
     if text.len() > MAX_FILE_BYTES {
         let message = format!("the file has {} bytes; at most {MAX_FILE_BYTES} are read", text.len());
         let help = Some("split the file: every file of the rule folder is read");

@@ -1,9 +1,9 @@
 //! What aggregate says, case by case and against the plainest model of it, whatever the order, the batches and the restarts.
 
 use orion_plugin::testing::{
-    CorrelatorProbe, Cut, Holding, Naive, Story, TestEvent, ToldEvent, of_each, play, stories,
+    CorrelatorProbe, Cut, Holding, Naive, Story, TestEvent, ToldEvent, lines, of_each, one_by_one, play, stories,
 };
-use orion_plugin::{ParameterValue, Severity, Status};
+use orion_plugin::{ParameterValue, Status};
 use proptest::prelude::*;
 
 use super::*;
@@ -17,9 +17,7 @@ fn given(function: &str, parameters: &[(&'static str, ParameterValue)]) -> Given
 }
 
 fn event(status: Status, minute: i64, fingerprint: u64, value: f64) -> ToldEvent {
-    let position = u64::try_from(minute).unwrap() * 1_000 + fingerprint;
-    let (timestamp, severity, key) = (minute * MINUTE, Severity::Warning, "k".to_owned());
-    ToldEvent::from(TestEvent { position, timestamp, severity, status, fingerprint, key }).valued(value)
+    ToldEvent::from(TestEvent::at_minute(status, minute, fingerprint)).valued(value)
 }
 
 fn with(minute: i64, value: f64) -> ToldEvent {
@@ -27,18 +25,7 @@ fn with(minute: i64, value: f64) -> ToldEvent {
 }
 
 fn told(given: &Given, events: &[ToldEvent]) -> Vec<Story> {
-    let events: Vec<_> = events.iter().map(|told| (told.clone(), Cut::Batch)).collect();
-    let said = play::<Aggregate>(given, Measure::STATE_VERSION, &events, 90 * MINUTE).unwrap();
-    stories(said).remove("k").unwrap_or_default()
-}
-
-fn lines(stories: &[Story]) -> Vec<String> {
-    let line = |story: &Story| {
-        let (at, why) = &story.opened;
-        let closed = story.closed.as_ref().map(|(at, why)| format!("; {} {why}", at / MINUTE));
-        format!("{} {why} {:?}{}", at / MINUTE, story.positions, closed.unwrap_or_default())
-    };
-    stories.iter().map(line).collect()
+    one_by_one::<Aggregate>(given, Measure::STATE_VERSION, events, 90 * MINUTE).unwrap()
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What count says, case by case and against the plainest model of it, whatever the order, the batches and the restarts.
 
 use orion_plugin::testing::{
-    CorrelatorProbe, Cut, Holding, Naive, Story, TestEvent, ToldEvent, of_each, play, stories,
+    CorrelatorProbe, Cut, Holding, Naive, Story, TestEvent, ToldEvent, lines, of_each, one_by_one, play, stories,
 };
 use orion_plugin::{ChangeKind, ParameterValue, Severity, Status};
 use proptest::prelude::*;
@@ -16,9 +16,7 @@ fn given(parameters: &[(&'static str, i64)]) -> Vec<(&'static str, ParameterValu
 
 /// An event of the key `k` at a minute; its position is its fingerprint plus a thousand times the minute.
 fn event(status: Status, minute: i64, fingerprint: u64) -> ToldEvent {
-    let position = u64::try_from(minute).unwrap() * 1_000 + fingerprint;
-    let (timestamp, severity, key) = (minute * MINUTE, Severity::Warning, "k".to_owned());
-    TestEvent { position, timestamp, severity, status, fingerprint, key }.into()
+    TestEvent::at_minute(status, minute, fingerprint).into()
 }
 
 fn occurred(minute: i64) -> ToldEvent {
@@ -27,18 +25,7 @@ fn occurred(minute: i64) -> ToldEvent {
 
 /// Each event in a call of its own, and a tick at the end.
 fn told(parameters: &[(&'static str, i64)], events: &[ToldEvent], end_minute: i64) -> Vec<Story> {
-    let events: Vec<_> = events.iter().map(|told| (told.clone(), Cut::Batch)).collect();
-    let said = play::<Count>(&given(parameters), Counting::STATE_VERSION, &events, end_minute * MINUTE).unwrap();
-    stories(said).remove("k").unwrap_or_default()
-}
-
-fn lines(stories: &[Story]) -> Vec<String> {
-    let line = |story: &Story| {
-        let (at, why) = &story.opened;
-        let closed = story.closed.as_ref().map(|(at, why)| format!("; {} {why}", at / MINUTE));
-        format!("{} {why} {:?}{}", at / MINUTE, story.positions, closed.unwrap_or_default())
-    };
-    stories.iter().map(line).collect()
+    one_by_one::<Count>(&given(parameters), Counting::STATE_VERSION, events, end_minute * MINUTE).unwrap()
 }
 
 const THREE: [(&str, i64); 2] = [("gte", 3), ("idle", 5 * MINUTE)];

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use orion_plugin::testing::{
-    CorrelatorProbe, Cut, Holding, Naive, Story, TestEvent, ToldEvent, of_each, play, stories,
+    CorrelatorProbe, Cut, Holding, Naive, Story, TestEvent, ToldEvent, lines, of_each, one_by_one, play, stories,
 };
-use orion_plugin::{ParameterValue, Severity, Status};
+use orion_plugin::{ParameterValue, Status};
 use proptest::prelude::*;
 
 use super::*;
@@ -19,9 +19,7 @@ fn given(parameters: &[(&'static str, i64)]) -> Vec<(&'static str, ParameterValu
 
 /// An event of the key `k` at a minute, with a user or without.
 fn event(status: Status, minute: i64, fingerprint: u64, user: &str) -> ToldEvent {
-    let position = u64::try_from(minute).unwrap() * 1_000 + fingerprint;
-    let (timestamp, severity, key) = (minute * MINUTE, Severity::Warning, "k".to_owned());
-    let told = ToldEvent::from(TestEvent { position, timestamp, severity, status, fingerprint, key });
+    let told = ToldEvent::from(TestEvent::at_minute(status, minute, fingerprint));
     if user.is_empty() { told } else { told.labelled("user", user) }
 }
 
@@ -30,14 +28,7 @@ fn by(minute: i64, user: &str) -> ToldEvent {
 }
 
 fn told(parameters: &[(&'static str, i64)], events: &[ToldEvent]) -> Vec<String> {
-    let events: Vec<_> = events.iter().map(|told| (told.clone(), Cut::Batch)).collect();
-    let said = play::<Distinct>(&given(parameters), Values::STATE_VERSION, &events, 90 * MINUTE).unwrap();
-    let line = |story: &Story| {
-        let (at, why) = &story.opened;
-        let closed = story.closed.as_ref().map(|(at, why)| format!("; {} {why}", at / MINUTE));
-        format!("{} {why} {:?}{}", at / MINUTE, story.positions, closed.unwrap_or_default())
-    };
-    stories(said).remove("k").unwrap_or_default().iter().map(line).collect()
+    lines(&one_by_one::<Distinct>(&given(parameters), Values::STATE_VERSION, events, 90 * MINUTE).unwrap())
 }
 
 const THREE: [(&str, i64); 2] = [("gte", 3), ("idle", 5 * MINUTE)];

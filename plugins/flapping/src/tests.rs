@@ -1,9 +1,9 @@
 //! What flapping says, case by case and against the plainest model of it, whatever the order, the batches and the restarts.
 
+use orion_plugin::ParameterValue;
 use orion_plugin::testing::{
-    CorrelatorProbe, Cut, Holding, Naive, Story, TestEvent, ToldEvent, of_each, play, stories,
+    CorrelatorProbe, Cut, Holding, Naive, Story, TestEvent, ToldEvent, lines, of_each, one_by_one, play, stories,
 };
-use orion_plugin::{ParameterValue, Severity};
 use proptest::prelude::*;
 
 use super::*;
@@ -15,9 +15,7 @@ fn given(parameters: &[(&'static str, i64)]) -> Vec<(&'static str, ParameterValu
 }
 
 fn event(status: Status, minute: i64, fingerprint: u64) -> ToldEvent {
-    let position = u64::try_from(minute).unwrap() * 1_000 + fingerprint;
-    let (timestamp, severity, key) = (minute * MINUTE, Severity::Warning, "k".to_owned());
-    TestEvent { position, timestamp, severity, status, fingerprint, key }.into()
+    TestEvent::at_minute(status, minute, fingerprint).into()
 }
 
 /// An alert that changes at these minutes, from not firing.
@@ -29,14 +27,7 @@ fn changes(minutes: &[i64], fingerprint: u64) -> Vec<ToldEvent> {
 const FOUR: [(&str, i64); 3] = [("transitions", 4), ("window", 10 * MINUTE), ("calm", 5 * MINUTE)];
 
 fn told(events: &[ToldEvent]) -> Vec<String> {
-    let events: Vec<_> = events.iter().map(|told| (told.clone(), Cut::Batch)).collect();
-    let said = play::<Flapping>(&given(&FOUR), Unrest::STATE_VERSION, &events, 90 * MINUTE).unwrap();
-    let line = |story: &Story| {
-        let (at, why) = &story.opened;
-        let closed = story.closed.as_ref().map(|(at, why)| format!("; {} {why}", at / MINUTE));
-        format!("{} {why} {:?}{}", at / MINUTE, story.positions, closed.unwrap_or_default())
-    };
-    stories(said).remove("k").unwrap_or_default().iter().map(line).collect()
+    lines(&one_by_one::<Flapping>(&given(&FOUR), Unrest::STATE_VERSION, events, 90 * MINUTE).unwrap())
 }
 
 #[test]

@@ -17,9 +17,7 @@ fn probe(given: &[(&str, i64)]) -> CorrelatorProbe<Grouping> {
 
 /// An event of the key `k` at a minute; its position is its fingerprint plus a thousand times the minute.
 fn event(status: Status, minute: i64, fingerprint: u64) -> TestEvent {
-    let position = u64::try_from(minute).unwrap() * 1_000 + fingerprint;
-    let (timestamp, severity, key) = (minute * MINUTE, Severity::Warning, "k".to_owned());
-    TestEvent { position, timestamp, severity, status, fingerprint, key }
+    TestEvent::at_minute(status, minute, fingerprint)
 }
 
 fn firing(minute: i64, fingerprint: u64) -> TestEvent {

@@ -1,7 +1,9 @@
 //! What missing-event says, case by case and against the plainest model of it, whatever the order, the batches and the
 //! restarts.
 
-use orion_plugin::testing::{CorrelatorProbe, Cut, Story, TestEvent, ToldEvent, of_each, play, stories};
+use orion_plugin::testing::{
+    CorrelatorProbe, Cut, Story, TestEvent, ToldEvent, lines, of_each, one_by_one, play, stories,
+};
 use orion_plugin::{ChangeKind, ParameterValue, Severity, Status};
 use proptest::prelude::*;
 
@@ -27,14 +29,7 @@ fn of(minute: i64, event_type: &str) -> ToldEvent {
 }
 
 fn told(given: &Given, events: &[ToldEvent]) -> Vec<String> {
-    let events: Vec<_> = events.iter().map(|told| (told.clone(), Cut::Batch)).collect();
-    let said = play::<MissingEvent>(given, STATE_VERSION, &events, 200 * MINUTE).unwrap();
-    let line = |story: &Story| {
-        let (at, why) = &story.opened;
-        let closed = story.closed.as_ref().map(|(at, why)| format!("; {} {why}", at / MINUTE));
-        format!("{} {why} {:?}{}", at / MINUTE, story.positions, closed.unwrap_or_default())
-    };
-    stories(said).remove("k").unwrap_or_default().iter().map(line).collect()
+    lines(&one_by_one::<MissingEvent>(given, STATE_VERSION, events, 200 * MINUTE).unwrap())
 }
 
 fn a_then_b() -> Given {

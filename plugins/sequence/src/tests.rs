@@ -1,9 +1,9 @@
 //! What sequence says, case by case and against the plainest model of it, whatever the order, the batches and the restarts.
 
 use orion_plugin::testing::{
-    CorrelatorProbe, Cut, Holding, Naive, Story, TestEvent, ToldEvent, of_each, play, stories,
+    CorrelatorProbe, Cut, Holding, Naive, Story, TestEvent, ToldEvent, lines, of_each, one_by_one, play, stories,
 };
-use orion_plugin::{ParameterValue, Severity, Status};
+use orion_plugin::{ParameterValue, Status};
 use proptest::prelude::*;
 
 use super::*;
@@ -19,9 +19,7 @@ fn given(steps: &[&str], parameters: &[(&'static str, i64)]) -> Given {
 }
 
 fn event(status: Status, minute: i64, fingerprint: u64, event_type: &str) -> ToldEvent {
-    let position = u64::try_from(minute).unwrap() * 1_000 + fingerprint;
-    let (timestamp, severity, key) = (minute * MINUTE, Severity::Warning, "k".to_owned());
-    ToldEvent::from(TestEvent { position, timestamp, severity, status, fingerprint, key }).of_type(event_type)
+    ToldEvent::from(TestEvent::at_minute(status, minute, fingerprint)).of_type(event_type)
 }
 
 fn of(minute: i64, event_type: &str) -> ToldEvent {
@@ -29,14 +27,7 @@ fn of(minute: i64, event_type: &str) -> ToldEvent {
 }
 
 fn told(given: &Given, events: &[ToldEvent]) -> Vec<String> {
-    let events: Vec<_> = events.iter().map(|told| (told.clone(), Cut::Batch)).collect();
-    let said = play::<Sequence>(given, InOrder::STATE_VERSION, &events, 90 * MINUTE).unwrap();
-    let line = |story: &Story| {
-        let (at, why) = &story.opened;
-        let closed = story.closed.as_ref().map(|(at, why)| format!("; {} {why}", at / MINUTE));
-        format!("{} {why} {:?}{}", at / MINUTE, story.positions, closed.unwrap_or_default())
-    };
-    stories(said).remove("k").unwrap_or_default().iter().map(line).collect()
+    lines(&one_by_one::<Sequence>(given, InOrder::STATE_VERSION, events, 90 * MINUTE).unwrap())
 }
 
 #[test]

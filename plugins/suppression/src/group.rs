@@ -1,10 +1,9 @@
 //! Symptoms of one group: what waits for a cause, what one explains, and what makes an incident of its own.
 
-use orion_plugin::pattern::{Few, Gains, Life};
+use orion_plugin::pattern::{Few, Gains, Life, Live, Rest};
 use orion_plugin::{Severity, Stored};
 
 use crate::happening::Happening;
-use crate::scope::{End, Live, end};
 
 /// Symptoms of a group. Further ones are counted and not followed.
 const MOST_SYMPTOMS: usize = 1_000;
@@ -59,7 +58,7 @@ pub(crate) enum NextOfGroup {
     /// Its symptoms waited long enough.
     Open { at: i64 },
     /// Its incident ends.
-    End { at: i64, end: End },
+    End { at: i64, rest: Rest },
 }
 
 impl NextOfGroup {
@@ -194,10 +193,10 @@ impl Group {
     pub(crate) fn next(&self, hold_millis: i64, life: &Life) -> Option<NextOfGroup> {
         if let Some(incident) = &self.incident {
             let Incident { opened, occurred, resolved, .. } = *incident;
-            let (at, end) = end(opened, self.has_told(), occurred, resolved, life);
+            let (at, rest) = Rest::of(opened, self.has_told(), occurred, resolved, life);
             // At one instant what was gained is said first: it is part of what ends.
             let say = incident.gains.due().filter(|due| *due <= at).map(|at| NextOfGroup::Say { at });
-            return say.or(Some(NextOfGroup::End { at, end }));
+            return say.or(Some(NextOfGroup::End { at, rest }));
         }
         let waiting = self.symptoms.iter().filter(|symptom| symptom.state == State::Waiting);
         let since = waiting.map(|symptom| symptom.since).min()?;

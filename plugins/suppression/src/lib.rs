@@ -13,22 +13,20 @@ mod group;
 mod happening;
 mod memory;
 mod scope;
+mod told;
 
-use orion_plugin::pattern::{Growth, Life, Outbox, Selector, Step};
+use orion_plugin::pattern::{Growth, Life, Outbox, Rest, Selector, Step};
 use orion_plugin::{
-    Batch, Changes, Correlator, Entry, Event, Field, Parameters, Refused, Scalar, Severity, Stateful, Status,
-    format_duration,
+    Batch, Changes, Correlator, Entry, Event, Parameters, Refused, Severity, Stateful, Status, format_duration,
 };
 
 use group::{Group, NextOfGroup};
 use happening::Happening;
 use memory::{Kind, Memory};
 use scope::Scope;
+use told::{facts_of, incident_key, shown, shown_key};
 
 const SECOND_MILLIS: i64 = 1_000;
-
-/// Groups that an incident of a cause lists by name.
-const MOST_LISTED: usize = 5;
 
 /// The correlator.
 pub struct Suppression {
@@ -237,20 +235,20 @@ impl Suppression {
     /// What time brings to a cause.
     fn turn_scope(&mut self, key: &str, at: i64) {
         let Some(scope) = self.memory.scopes.get(key) else { return };
-        let (ends_at, end) = scope.end(&self.life);
+        let (rests_at, rest) = scope.rest(&self.life);
         self.say(Kind::Scope, key);
-        if ends_at <= at {
-            self.end_scope(key, at, end);
+        if rests_at <= at {
+            self.end_scope(key, at, rest);
         }
     }
 
     /// A cause is over, or its incident as old as one may be.
-    fn end_scope(&mut self, key: &str, at: i64, end: scope::End) {
+    fn end_scope(&mut self, key: &str, at: i64, rest: Rest) {
         let facts = facts_of(&self.memory, Kind::Scope, key);
         let Some(closed) = self.memory.scopes.remove(key) else { return };
-        let step = Step { time: at, severity: closed.severity, reason: self.end_reason(end) };
+        let step = Step { time: at, severity: closed.severity, reason: rest.reason(&self.life) };
         self.outbox.resolve(&incident_key(key), step, facts);
-        if let Some((next, positions)) = closed.continued(at).filter(|_| end == scope::End::Aged) {
+        if let Some((next, positions)) = closed.continued(at).filter(|_| rest == Rest::Aged) {
             let step = Step { time: at, severity: next.severity, reason: "continues".to_owned() };
             self.memory.scopes.insert(key, next);
             self.say_opened(Kind::Scope, key, step, positions);
@@ -261,14 +259,6 @@ impl Suppression {
             group.release(key, at);
             self.tell_waiting_if_open(&key_of_group, at);
             self.look_after(Kind::Group, &key_of_group);
-        }
-    }
-
-    fn end_reason(&self, end: scope::End) -> String {
-        match end {
-            scope::End::Resolved => "all resolved".to_owned(),
-            scope::End::Idle => format!("idle for {}", format_duration(self.life.idle_millis)),
-            scope::End::Aged => format!("open for {}", format_duration(self.life.max_millis)),
         }
     }
 
@@ -322,11 +312,11 @@ impl Suppression {
         match next {
             Some(NextOfGroup::Say { .. }) => self.say(Kind::Group, key),
             Some(NextOfGroup::Open { .. }) => self.open_group(key, at),
-            Some(NextOfGroup::End { end, .. }) => {
-                let reason = self.end_reason(end);
+            Some(NextOfGroup::End { rest, .. }) => {
+                let reason = rest.reason(&self.life);
                 self.close_group(key, at, reason);
                 let Some(group) = self.memory.groups.get_mut(key) else { return };
-                if end == scope::End::Aged && group.has_told() {
+                if rest == Rest::Aged && group.has_told() {
                     self.reopen_group(key, at);
                 } else {
                     group.forget_told();
@@ -367,51 +357,6 @@ impl Suppression {
         if let Some(oldest) = self.memory.surplus_group() {
             self.close_group(&oldest, time, "pushed out by other groups".to_owned());
             self.memory.groups.remove(&oldest);
-        }
-    }
-}
-
-/// How an incident is called.
-fn shown_key(kind: Kind, key: &str) -> String {
-    match kind {
-        Kind::Scope => incident_key(key),
-        Kind::Group => key.to_owned(),
-    }
-}
-
-/// How the incident of a cause is called.
-fn incident_key(scope: &str) -> String {
-    if scope.is_empty() { "cause".to_owned() } else { format!("cause {scope}") }
-}
-
-fn shown(cause: &Happening) -> &str {
-    if cause.key.is_empty() { "this" } else { &cause.key }
-}
-
-/// What an incident says of itself.
-fn facts_of(memory: &Memory, kind: Kind, key: &str) -> Vec<Field> {
-    let field = |name: &str, value: Scalar| Field { name: name.to_owned(), value };
-    let count = |number: u64| Scalar::Integer(i64::try_from(number).unwrap_or(i64::MAX));
-    match kind {
-        Kind::Scope => {
-            let Some(scope) = memory.scopes.get(key) else { return Vec::new() };
-            let silenced: Vec<_> = memory.groups.iter().filter(|(_, group)| group.is_silenced_by(key)).collect();
-            let names: Vec<_> = silenced.iter().take(MOST_LISTED).map(|(name, _)| *name).collect();
-            vec![
-                field("events", count(scope.events)),
-                field("suppressed", count(scope.suppressed)),
-                field("suppressed_groups", count(silenced.len() as u64)),
-                field("suppressed_now", names.join("; ").into()),
-            ]
-        }
-        Kind::Group => {
-            let Some(group) = memory.groups.get(key) else { return Vec::new() };
-            let Some(incident) = &group.incident else { return Vec::new() };
-            let explained = group.scopes().find(|scope| memory.scopes.get(scope).is_some());
-            let mut facts = vec![field("events", count(incident.events))];
-            facts.extend(explained.map(|scope| field("explained_by", incident_key(scope).into())));
-            facts.extend((group.dropped > 0).then(|| field("events_dropped", count(group.dropped))));
-            facts
         }
     }
 }

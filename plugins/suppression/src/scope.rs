@@ -1,6 +1,6 @@
 //! A cause that fires, and what it explains: an incident.
 
-use orion_plugin::pattern::{Few, Gains, Life};
+use orion_plugin::pattern::{Few, Gains, Life, Live, Rest};
 use orion_plugin::{Severity, Stored};
 
 use crate::happening::Happening;
@@ -23,33 +23,6 @@ pub(crate) struct Scope {
     pub(crate) suppressed: u64,
     /// What nobody has been told yet.
     pub(crate) gains: Gains,
-}
-
-/// An alert that fires.
-#[derive(Clone, Copy)]
-pub(crate) struct Live {
-    pub(crate) fingerprint: u64,
-    pub(crate) position: u64,
-    pub(crate) severity: Severity,
-}
-
-/// How an incident ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum End {
-    Resolved,
-    Idle,
-    Aged,
-}
-
-/// When and how an incident ends in which so much fires, from what was last resolved and what last occurred.
-pub(crate) fn end(opened: i64, fires: bool, occurred: Option<i64>, resolved: i64, life: &Life) -> (i64, End) {
-    let aged = opened.saturating_add(life.max_millis);
-    if fires {
-        return (aged, End::Aged);
-    }
-    let idle = occurred.map(|time| time.saturating_add(life.idle_millis)).filter(|idle| *idle >= resolved);
-    let (quiet, end) = idle.map_or((resolved, End::Resolved), |idle| (idle, End::Idle));
-    if quiet <= aged { (quiet, end) } else { (aged, End::Aged) }
 }
 
 impl Scope {
@@ -97,12 +70,12 @@ impl Scope {
 
     /// When something happens to it if nothing more comes: what it gained is to be said, or it ends.
     pub(crate) fn next_at(&self, life: &Life) -> i64 {
-        let end = self.end(life).0;
+        let end = self.rest(life).0;
         self.gains.due().map_or(end, |due| due.min(end))
     }
 
-    pub(crate) fn end(&self, life: &Life) -> (i64, End) {
-        end(self.opened, !self.live.is_empty(), self.occurred, self.resolved, life)
+    pub(crate) fn rest(&self, life: &Life) -> (i64, Rest) {
+        Rest::of(self.opened, !self.live.is_empty(), self.occurred, self.resolved, life)
     }
 
     /// The incident that follows on one that was closed for its age. `None` when no cause fires.
@@ -114,18 +87,6 @@ impl Scope {
         let next =
             Self { opened: time, severity, live, occurred: None, resolved: i64::MIN, events, suppressed: 0, gains };
         Some((next, positions))
-    }
-}
-
-impl Stored for Live {
-    fn write(&self, out: &mut Vec<u8>) {
-        (self.fingerprint, self.position).write(out);
-        self.severity.write(out);
-    }
-
-    fn read(from: &mut &[u8]) -> Option<Self> {
-        let (fingerprint, position) = <(u64, u64)>::read(from)?;
-        Some(Self { fingerprint, position, severity: Severity::read(from)? })
     }
 }
 

@@ -18,14 +18,14 @@ mod suspects;
 
 use std::collections::BTreeMap;
 
-use orion_plugin::pattern::{Growth, Life, Outbox, Shelf, Step};
+use orion_plugin::pattern::{Growth, Life, Outbox, Rest, Shelf, Step};
 use orion_plugin::{
     Batch, Changes, Correlator, Entry, Event, Field, Parameters, Refused, Scalar, Stateful, Status, format_duration,
     hash_text,
 };
 
 use map::Map;
-use region::{Blow, End, Next, Region, Terms};
+use region::{Blow, End, Next, Region};
 use suspects::Court;
 
 const STATE_VERSION: u32 = 2;
@@ -292,7 +292,7 @@ impl Topology {
 
     /// Ends what is due, in the order in which it was.
     fn pass(&mut self) {
-        let ends = self.regions.iter().map(|(key, region)| (self.next(region).at(), Box::<str>::from(key)));
+        let ends = self.regions.iter().map(|(key, region)| (region.next(&self.life).at(), Box::<str>::from(key)));
         let mut due: Vec<_> = ends.filter(|(at, _)| *at <= self.passed).collect();
         due.sort_unstable();
         for (_, key) in due {
@@ -300,25 +300,20 @@ impl Topology {
         }
     }
 
-    fn next(&self, region: &Region) -> Next {
-        let Life { idle_millis, max_millis, window_millis, .. } = self.life;
-        region.next(Terms { idle_millis, max_millis, window_millis })
-    }
-
     fn end_until(&mut self, key: &str, until: i64) {
-        while let Some(next) = self.regions.get(key).map(|region| self.next(region)).filter(|next| next.at() <= until) {
+        while let Some(next) =
+            self.regions.get(key).map(|region| region.next(&self.life)).filter(|next| next.at() <= until)
+        {
             let Next::End { at, end } = next else {
                 self.say(key);
                 continue;
             };
             let reason = match end {
                 End::Forgotten => String::new(),
-                End::Resolved => "all resolved".to_owned(),
-                End::Idle => format!("idle for {}", format_duration(self.life.idle_millis)),
-                End::Aged => format!("open for {}", format_duration(self.life.max_millis)),
+                End::Rests(rest) => rest.reason(&self.life),
             };
             let Some(closed) = self.close(key, at, reason) else { return };
-            if let Some((next, positions)) = closed.continued(at).filter(|_| end == End::Aged) {
+            if let Some((next, positions)) = closed.continued(at).filter(|_| end == End::Rests(Rest::Aged)) {
                 self.go_on(key, at, next, positions);
             }
         }

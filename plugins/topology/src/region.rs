@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use orion_plugin::pattern::{Few, Gains};
+use orion_plugin::pattern::{Few, Gains, Life, Live, Rest};
 use orion_plugin::{Severity, Stored};
 
 /// Alerts of a node whose end is waited for. With more, nobody waits for the further ones.
@@ -42,14 +42,6 @@ pub(crate) struct Node {
     occurred: Option<(i64, u64)>,
 }
 
-/// An alert that fires.
-#[derive(Clone, Copy)]
-struct Live {
-    fingerprint: u64,
-    position: u64,
-    severity: Severity,
-}
-
 /// An event, as far as a region has to do with it.
 #[derive(Clone, Copy)]
 pub(crate) struct Blow {
@@ -59,15 +51,6 @@ pub(crate) struct Blow {
     pub(crate) severity: Severity,
     pub(crate) fires: bool,
     pub(crate) weight: f64,
-}
-
-/// How long regions last.
-#[derive(Clone, Copy)]
-pub(crate) struct Terms {
-    pub(crate) idle_millis: i64,
-    pub(crate) max_millis: i64,
-    /// For how long a node counts that began to fail, while there are too few for an incident.
-    pub(crate) window_millis: i64,
 }
 
 /// What time brings to a region.
@@ -92,9 +75,8 @@ impl Next {
 pub(crate) enum End {
     /// There were never enough for an incident.
     Forgotten,
-    Resolved,
-    Idle,
-    Aged,
+    /// As any incident that waits for its alerts.
+    Rests(Rest),
 }
 
 impl Region {
@@ -163,26 +145,22 @@ impl Region {
     }
 
     /// What happens to it if nothing more comes. At one instant what was gained is said first: it is part of what ends.
-    pub(crate) fn next(&self, terms: Terms) -> Next {
-        let (at, end) = self.end(terms);
+    pub(crate) fn next(&self, life: &Life) -> Next {
+        let (at, end) = self.end(life);
         let due = self.gains.due().filter(|due| self.is_said && *due <= at);
         due.map_or(Next::End { at, end }, |at| Next::Say { at })
     }
 
     /// When and how it ends.
-    fn end(&self, terms: Terms) -> (i64, End) {
+    fn end(&self, life: &Life) -> (i64, End) {
         if !self.is_said {
             let latest = self.nodes.values().map(|node| node.latest.0).max().unwrap_or(self.opened);
-            return (latest.saturating_add(terms.window_millis), End::Forgotten);
+            return (latest.saturating_add(life.window_millis), End::Forgotten);
         }
-        let aged = self.opened.saturating_add(terms.max_millis);
-        if self.nodes.values().any(|node| !node.live.is_empty()) {
-            return (aged, End::Aged);
-        }
+        let fires = self.nodes.values().any(|node| !node.live.is_empty());
         let occurred = self.nodes.values().filter_map(|node| node.occurred).map(|(time, _)| time).max();
-        let idle = occurred.map(|time| time.saturating_add(terms.idle_millis)).filter(|idle| *idle >= self.resolved);
-        let (quiet, end) = idle.map_or((self.resolved, End::Resolved), |idle| (idle, End::Idle));
-        if quiet <= aged { (quiet, end) } else { (aged, End::Aged) }
+        let (at, rest) = Rest::of(self.opened, fires, occurred, self.resolved, life);
+        (at, End::Rests(rest))
     }
 
     /// What is left of it when it was closed for its age: the nodes that fail, with the alerts that fire.
@@ -258,18 +236,6 @@ impl Node {
         self.latest = self.latest.max((time, position));
         self.events += 1;
         true
-    }
-}
-
-impl Stored for Live {
-    fn write(&self, out: &mut Vec<u8>) {
-        (self.fingerprint, self.position).write(out);
-        self.severity.write(out);
-    }
-
-    fn read(from: &mut &[u8]) -> Option<Self> {
-        let (fingerprint, position) = <(u64, u64)>::read(from)?;
-        Some(Self { fingerprint, position, severity: Severity::read(from)? })
     }
 }
 

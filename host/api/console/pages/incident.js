@@ -64,7 +64,8 @@ export function incident(main, initial, shell) {
 function head({ incident: it, decisions, marks }) {
   const isOver = it.status === 'resolved';
   const decision = decisions.at(-1);
-  const mark = marks?.at(-1);
+  const last = marks?.at(-1);
+  const mark = last?.withdrawn ? null : last;
   return h('header', { class: `subject ${it.severity}${isOver ? ' over' : ''}` },
     h('p', { class: 'line' }, severity(it.severity, isOver), h('span', { class: 'word' }, isOver ? 'resolved' : 'open'), h('span', { class: 'type' }, it.incident_type)),
     h('h1', null, it.summary),
@@ -130,7 +131,7 @@ function timeline(story) {
     ...events.map((one) => [one.ts, severity(one.severity, one.status === 'resolved'), `event ${one.status}`, one.annotations?.summary ?? one.event_type]),
     ...revisions.map((one) => [one.ts, severity(one.severity, one.status === 'resolved'), `incident ${one.status}`, one.reason]),
     ...decisions.map((one) => [one.ts, '', one.decision_type, one.reason]),
-    ...(story.marks ?? []).map((one) => [one.ts, '', `marked ${one.verdict}`, `by ${one.by}${one.note ? `: ${one.note}` : ''}`]),
+    ...(story.marks ?? []).map((one) => [one.ts, '', `${one.withdrawn ? 'withdrawn' : 'marked'} ${one.verdict}`, `by ${one.by}${one.note ? `: ${one.note}` : ''}`]),
   ].map((row, at) => [row, at]).sort(([a, i], [b, j]) => (a[0] < b[0] ? -1 : a[0] > b[0] ? 1 : i - j)).map(([row]) => row);
   return [
     h('h2', null, 'Lanes'),

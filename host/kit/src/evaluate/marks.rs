@@ -48,7 +48,7 @@ fn remembered(reader: &mut Reader) -> Result<Remembered, orion_bus::BusError> {
         // What was kept for its time is not judged.
         let Some(entry) = reader.read_at(&[position])?.pop() else { continue };
         let Ok(incident) = serde_json::from_str::<Incident>(&entry.body) else { continue };
-        let (verdict, note) = match known.mark.as_ref().map(|marked| (&marked.mark.said, marked.mark.note.clone())) {
+        let (verdict, note) = match known.mark().map(|marked| (&marked.mark.said, marked.mark.note.clone())) {
             Some((Said::Useful { .. }, note)) => (Verdict::Right, note),
             Some((Said::Noise { .. }, note)) => (Verdict::False, note),
             _ => (Verdict::Unjudged, None),

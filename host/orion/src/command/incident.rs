@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use orion_api::{Found, Known, Register, Story};
 use orion_bus::{Entry, Reader, SqliteBus};
-use orion_model::{Incident, IncidentStatus, Marked, Said};
+use orion_model::{Incident, IncidentStatus, Marked};
 use serde::Serialize;
 use serde_json::json;
 
@@ -52,7 +52,7 @@ pub fn read_incidents(data: &DataArgs, only_open: bool) -> Result<Vec<Listed>, F
     let entries = reader.read_at(&positions).map_err(Failure::configuration)?;
     let read = |entry: &Entry| {
         let incident: Incident = serde_json::from_str(&entry.body).map_err(Failure::configuration)?;
-        let mark = register.marked(&Said::Useful { incident_id: incident.incident_id }).cloned();
+        let mark = register.get(incident.incident_id).and_then(Known::mark).cloned();
         Ok(Listed { incident, mark })
     };
     entries.iter().map(read).collect()
@@ -144,7 +144,9 @@ fn show_text(story: &Story) -> String {
     }
     for marked in &story.marks {
         let note = marked.mark.note.as_deref().map(|note| format!(": {note}")).unwrap_or_default();
-        text.push_str(&format!("  {}  {}, by {}{note}\n", marked.ts, marked.mark.said.verdict(), marked.mark.by));
+        let withdrawn = if marked.mark.withdrawn { " withdrawn" } else { "" };
+        let (verdict, by) = (marked.mark.said.verdict(), &marked.mark.by);
+        text.push_str(&format!("  {}  {verdict}{withdrawn}, by {by}{note}\n", marked.ts));
     }
     text.push_str("\nevents\n");
     for event in &story.events {

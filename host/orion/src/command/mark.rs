@@ -6,9 +6,9 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
-use orion_api::Register;
+use orion_api::{Register, Weighed, Wish};
 use orion_bus::{Ownership, SqliteBus, ownership};
-use orion_model::{Clock, Mark, Marked, Said};
+use orion_model::{About, Clock, Marked, RecordId, Said};
 use orion_pipeline::clock::SystemClock;
 use orion_pipeline::marks::mark_stopped;
 use serde_json::{Map, Value, json};
@@ -30,11 +30,14 @@ const USER_VARIABLES: [&str; 2] = ["USER", "LOGNAME"];
 #[derive(Args)]
 pub struct MarkArgs {
     /// Id of the incident, or how it begins
-    #[arg(required_unless_present = "missed", requires = "verdict")]
+    #[arg(required_unless_present = "missed", requires = "opinion")]
     pub id: Option<String>,
     /// What you think of it
-    #[arg(value_enum)]
+    #[arg(value_enum, group = "opinion")]
     pub verdict: Option<Verdict>,
+    /// Take back what was marked last, of the incident or of the time
+    #[arg(long, group = "opinion")]
+    pub withdraw: bool,
     /// Mark a time in which something happened and no incident told of it
     #[arg(long, requires_all = ["from", "to"], conflicts_with = "id")]
     pub missed: bool,
@@ -98,17 +101,18 @@ impl What<'_> {
     fn ask(&self) -> Result<Marked, Failure> {
         let Self { args, by } = self;
         let now = SystemClock.now();
-        let (path, body) = match (&args.id, args.verdict, args.from.zip(args.to)) {
-            (Some(id), Some(verdict), _) => {
-                (format!("api/v1/incidents/{}/marks", plain(id)?), vec![("verdict".to_owned(), word(verdict).into())])
+        let (path, mut body) = match (&args.id, args.from.zip(args.to)) {
+            (Some(id), _) => (format!("api/v1/incidents/{}/marks", plain(id)?), Map::new()),
+            (None, Some((from, to))) => {
+                let time = [("from", json!(from.as_of(now))), ("to", json!(to.as_of(now)))];
+                ("api/v1/missed".to_owned(), time.map(|(name, at)| (name.to_owned(), at)).into_iter().collect())
             }
-            (_, _, Some((from, to))) => (
-                "api/v1/missed".to_owned(),
-                vec![("from".to_owned(), json!(from.as_of(now))), ("to".to_owned(), json!(to.as_of(now)))],
-            ),
-            _ => return Err(nothing()),
+            (None, None) => return Err(nothing()),
         };
-        let mut body = Map::from_iter(body);
+        let path = if args.withdraw { format!("{path}/withdraw") } else { path };
+        if let Some(verdict) = args.verdict {
+            body.insert("verdict".to_owned(), word(verdict).into());
+        }
         body.insert("by".to_owned(), by.as_str().into());
         if let Some(note) = &args.note {
             body.insert("note".to_owned(), note.as_str().into());
@@ -125,26 +129,30 @@ impl What<'_> {
         let mut reader = SqliteBus::open_read_only(memory_dir).map_err(Failure::configuration)?;
         let register = Register::read(&mut reader).map_err(Failure::configuration)?;
         drop(reader);
-        let said = match (&args.id, args.verdict, args.from.zip(args.to)) {
-            (Some(id), Some(verdict), _) => {
-                let incident_id = named(&register, id)?.id;
-                match verdict {
-                    Verdict::Useful => Said::Useful { incident_id },
-                    Verdict::Noise => Said::Noise { incident_id },
-                }
+        let wish = match (&args.id, args.from.zip(args.to)) {
+            (Some(id), _) => of_incident(named(&register, id)?.id, args.verdict),
+            (None, Some((from, to))) => {
+                let said = Said::missed(from.as_of(now), to.as_of(now));
+                if args.withdraw { Wish::Withdraw(said.about()) } else { Wish::Say(said) }
             }
-            (_, _, Some((from, to))) => Said::missed(from.as_of(now), to.as_of(now)),
-            _ => return Err(nothing()),
+            (None, None) => return Err(nothing()),
         };
-        let mark = Mark { said, by: by.clone(), note: args.note.clone() };
-        mark.check().map_err(Failure::configuration)?;
-        let before = register.marked(&mark.said);
-        if let Some(same) = before.filter(|before| before.mark == mark) {
-            return Ok(same.clone());
+        match register.weigh(wish, by.clone(), args.note.clone()).map_err(Failure::configuration)? {
+            Weighed::Stands(same) => Ok(same),
+            Weighed::New { mark, before } => {
+                let recorded = mark_stopped(memory_dir, args.rotate.rotate_bytes, mark, before, now);
+                setup::runtime()?.block_on(recorded).map_err(Failure::configuration)
+            }
         }
-        let before = before.map(|before| before.event_id);
-        let recorded = mark_stopped(memory_dir, args.rotate.rotate_bytes, mark, before, now);
-        setup::runtime()?.block_on(recorded).map_err(Failure::configuration)
+    }
+}
+
+/// What is thought of an incident; who thinks nothing of it any more withdraws.
+const fn of_incident(incident_id: RecordId, verdict: Option<Verdict>) -> Wish {
+    match verdict {
+        Some(Verdict::Useful) => Wish::Say(Said::Useful { incident_id }),
+        Some(Verdict::Noise) => Wish::Say(Said::Noise { incident_id }),
+        None => Wish::Withdraw(About::Incident(incident_id)),
     }
 }
 
@@ -158,11 +166,11 @@ pub struct MarksArgs {
     pub output: Option<Output>,
 }
 
-/// Lists what counts: the last mark of each incident, and what was missed.
+/// Lists what counts: the last mark of each incident, and what was missed; nothing that is withdrawn.
 pub fn marks(args: &MarksArgs) -> Result<ExitCode, Failure> {
     let mut reader = SqliteBus::open_read_only(&args.data.memory_dir()).map_err(Failure::configuration)?;
     let register = Register::read(&mut reader).map_err(Failure::configuration)?;
-    let of_incidents = register.newest(None).filter_map(|known| known.mark.clone());
+    let of_incidents = register.newest(None).filter_map(|known| known.mark().cloned());
     let mut marks: Vec<Marked> = of_incidents.chain(register.missed().cloned()).collect();
     marks.sort_by_key(|marked| (std::cmp::Reverse(marked.ts), marked.event_id));
     let values = marks.iter().map(|marked| json!(marked)).collect();
@@ -194,7 +202,10 @@ const fn word(verdict: Verdict) -> &'static str {
 
 /// What clap lets through nobody: an incident or a window is there.
 fn nothing() -> Failure {
-    Failure::Configuration("say which incident and what you think of it, or --missed with --from and --to".to_owned())
+    Failure::Configuration(
+        "say which incident and what you think of it, or --missed with --from and --to; --withdraw takes it back"
+            .to_owned(),
+    )
 }
 
 /// An id goes into an address, where everything else would mean something else.

@@ -1,19 +1,19 @@
 //! A busy stream through the Guardian as it runs live, and the same stream replayed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use orion_bus::{Bus, Commit, NewRecord, RecordKind, SqliteBus};
 use orion_model::{Clock, Event, Fingerprint, IdBuilder, Labels, Severity, Status, Timestamp};
-use orion_sandbox::{Limits, Sandbox, Settings};
 use tokio::sync::watch;
 
 use super::run::{Guardian, run_guardian};
 use super::share::Share;
-use crate::library::{Accepted, Defaults, Generation, Shelf, StandardPlugin, check};
+use crate::library::Generation;
 use crate::replay::{Observer, Pace, Replay, ReplaySettings};
+use crate::shipped::generation;
 use crate::watermark::{Reached, Watermark};
 use crate::workers::Workers;
 
@@ -62,19 +62,6 @@ impl Drawn {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % bound
     }
-}
-
-fn generation() -> Generation {
-    let sandbox = Arc::new(Sandbox::new(Settings { cache_dir: None, limits: Limits::default() }).unwrap());
-    let standard: Vec<StandardPlugin> = orion_standard_plugins::STANDARD
-        .iter()
-        .map(|plugin| StandardPlugin { name: plugin.name, component: plugin.component })
-        .collect();
-    let shelf = Shelf::of_standard(&sandbox, &standard).unwrap();
-    let defaults =
-        Defaults { interval_millis: 15_000, sources: BTreeSet::from(["prometheus".to_owned()]), log_dirs: None };
-    let checked = check("f.yaml", RULES, &shelf, &defaults);
-    Accepted::generation([&checked.accepted.unwrap_or_else(|| panic!("{}", checked.report))])
 }
 
 /// Quiet times and storms, in order of time, several events of one instant among them.
@@ -198,8 +185,8 @@ async fn a_replay_of_a_busy_stream_gives_exactly_what_live_gave_however_that_was
     let mut drawn = Drawn(7);
     let events = stream(&mut drawn);
     let end = events.last().unwrap().ts.plus_millis(3_600_000);
-    let past = replayed(&generation(), &events, end);
-    let live = live(generation(), &events, end, &mut drawn).await;
+    let past = replayed(&generation(RULES), &events, end);
+    let live = live(generation(RULES), &events, end, &mut drawn).await;
     for correlation in ["outage", "many", "few", "attack", "explained"] {
         let said = past.values().filter(|body| body.contains(&format!("f.yaml/{correlation}\""))).count();
         assert!(said > 20, "{correlation} has only {said} revisions");

@@ -1,17 +1,16 @@
 //! Sets by themselves: versions, differences, rollouts, and what is recorded of them.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use orion_bus::{Bus, RecordKind, SqliteBus};
 use orion_model::{Event, Push, Pushed, SetFile, SetRefusal, SetReport, Timestamp};
-use orion_sandbox::{Limits, Sandbox, Settings};
 use serde_json::json;
 use tempfile::TempDir;
 use tokio::sync::Notify;
 
 use super::{ApplyContext, NotApplied, RuleSets};
-use crate::library::{Defaults, Shelf, StandardPlugin};
+use crate::library::Shelf;
+use crate::shipped::{defaults, shelf};
 
 const DAY_MILLIS: i64 = 24 * 3_600_000;
 
@@ -35,12 +34,7 @@ impl Place {
     async fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let bus = Arc::new(SqliteBus::open(dir.path()).unwrap());
-        let sandbox = Arc::new(Sandbox::new(Settings { cache_dir: None, limits: Limits::default() }).unwrap());
-        let standard: Vec<StandardPlugin> = orion_standard_plugins::STANDARD
-            .iter()
-            .map(|plugin| StandardPlugin { name: plugin.name, component: plugin.component })
-            .collect();
-        let shelf = Shelf::of_standard(&sandbox, &standard).unwrap();
+        let shelf = shelf();
         let look: Arc<Notify> = Arc::default();
         let sets = RuleSets::open(bus.clone(), look.clone()).await.unwrap();
         Self { _dir: dir, bus, shelf, look, sets }
@@ -52,10 +46,12 @@ impl Place {
     }
 
     async fn push(&self, at: i64, push: Push) -> Result<Pushed, NotApplied> {
-        let sources = BTreeSet::from(["prometheus".to_owned()]);
-        let defaults = Defaults { interval_millis: 15_000, sources, log_dirs: None };
-        let context =
-            ApplyContext { shelf: self.shelf.clone(), defaults, now: Timestamp::from_millis(at), generation: 3 };
+        let context = ApplyContext {
+            shelf: self.shelf.clone(),
+            defaults: defaults(),
+            now: Timestamp::from_millis(at),
+            generation: 3,
+        };
         self.sets.apply(push, context).await
     }
 

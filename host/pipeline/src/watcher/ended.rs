@@ -5,8 +5,8 @@
 use orion_bus::{Bus, BusError, Commit, Loaded};
 use orion_model::Timestamp;
 
+use super::changes::ALERT_ROOM;
 use super::event::removed;
-use super::rule::ALERT_ROOM;
 use super::standing::GROUP_OWNERS;
 use crate::condition::{self, Conditions};
 use crate::draft::{Draft, NotWritable, key};

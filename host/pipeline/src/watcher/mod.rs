@@ -5,6 +5,7 @@
 
 mod absence;
 mod asking;
+mod changes;
 mod ended;
 mod event;
 mod flush;

@@ -2,28 +2,23 @@
 //!
 //! A finding about a series that was found before costs one table look-up: the alert's handle is remembered under the
 //! series id, labels are neither built nor hashed again, nothing is rendered and nothing written.
-//!
-//! What changed is kept as it is until [`RuleRun::write_changes`] asks for it, part by part: fifty thousand alerts that fire
-//! at once are fifty megabytes of text, which need not be there at one time.
 
-use orion_model::{Digest, Finding, Frame, Labels, RecordId, SeriesId, SeriesTable, Severity, Timestamp};
+use orion_model::{Digest, Finding, Frame, Labels, SeriesId, SeriesTable, Severity, Timestamp};
 use orion_rules::{AlertRule, OnEmpty};
 
 use super::absence::AnswerOf;
-use super::event::{Evaluation, alert_labels, annotations, removed};
+use super::changes::{Changes, Facts, Origin, alert_key};
+use super::event::{alert_labels, annotations, removed};
 use super::outcome::{KeptHealth, RuleHealth, Verdict};
 use super::plan::RulePlan;
 use super::seat::{Effort, Seat, SeatError};
 use super::shadow::{Ended, Shadow};
 use crate::aside::Asides;
-use crate::draft::{Draft, NotWritable, key};
+use crate::draft::{Draft, NotWritable};
 use crate::lifecycle::{
-    Changed, DuplicateIdentity, Handle, Lifecycle, Outcome, SavedAlert, SeriesKey, Sighting, Terms, Transition,
+    Changed, DuplicateIdentity, Handle, Lifecycle, Outcome, SavedAlert, SeriesKey, Sighting, Terms,
 };
 use crate::supervision::Supervisor;
-
-/// First part of the state keys of alerts.
-pub const ALERT_ROOM: &[u8] = b"alert";
 
 /// A rule of a running group.
 pub struct RuleRun {
@@ -39,9 +34,7 @@ pub struct RuleRun {
     identity_needs_value: bool,
     findings: Vec<Finding>,
     /// What the last evaluation changed and nobody has written down yet.
-    unwritten: std::vec::IntoIter<Changed>,
-    /// What the events of the last evaluation have in common.
-    facts: Option<Facts>,
+    changes: Changes,
     health: KeptHealth,
     /// What is held against its detector.
     pub supervisor: Supervisor,
@@ -52,17 +45,6 @@ pub struct RuleRun {
     /// A new version of the detector that is not heard yet.
     shadow: Option<Shadow>,
     shadow_ended: Option<Ended>,
-}
-
-/// What the events of one evaluation have in common.
-#[derive(Clone, Copy)]
-struct Facts {
-    instant: Timestamp,
-    data_instant: Timestamp,
-    generation: u64,
-    edition: u64,
-    input_id: RecordId,
-    fuel: u64,
 }
 
 /// The place of a finding that no detector made: there were no data, and that is a finding of its own.
@@ -144,8 +126,7 @@ impl RuleRun {
             handles: Vec::new(),
             identity_needs_value: false,
             findings: Vec::new(),
-            unwritten: Vec::new().into_iter(),
-            facts: None,
+            changes: Changes::default(),
             health: KeptHealth::default(),
             supervisor: Supervisor::default(),
             asides: Asides::new(&plan.rule.id),
@@ -223,17 +204,14 @@ impl RuleRun {
         let evaluated = Evaluated { findings: findings.len(), turned_away: 0 };
         self.findings = findings;
         let outcome = outcome?;
-        if !outcome.changed.is_empty() {
-            self.facts = Some(Facts {
-                instant: at.instant,
-                data_instant: frame.instant,
-                generation: at.generation,
-                edition: at.edition,
-                input_id: frame.input_id(table),
-                fuel: report.fuel,
-            });
-        }
-        self.unwritten = outcome.changed.into_iter();
+        self.changes.replace(outcome.changed, || Facts {
+            instant: at.instant,
+            data_instant: frame.instant,
+            generation: at.generation,
+            edition: at.edition,
+            input_id: frame.input_id(table),
+            fuel: report.fuel,
+        });
         Ok(Evaluated { turned_away: outcome.turned_away, ..evaluated })
     }
 
@@ -258,7 +236,7 @@ impl RuleRun {
 
     /// How many changes nobody has written down yet.
     pub fn unwritten(&self) -> usize {
-        self.unwritten.len()
+        self.changes.len()
     }
 
     /// Writes down changes while there is room. An event and what the store keeps of its alert go together, so that no crash
@@ -270,49 +248,8 @@ impl RuleRun {
         room: &mut usize,
         draft: &mut Draft,
     ) -> Result<(), NotWritable> {
-        let Some(facts) = self.facts else { return Ok(()) };
-        while *room > 0
-            && let Some(changed) = self.unwritten.next()
-        {
-            *room -= 1;
-            if let Some(transition) = changed.transition {
-                self.write_event(source, facts, table, transition, &changed, draft)?;
-            }
-            let key = self.alert_key(&changed.alert.fingerprint.to_string());
-            match changed.is_over {
-                true => draft.delete(key),
-                false => draft.put(key, &changed.save())?,
-            }
-        }
-        Ok(())
-    }
-
-    fn write_event(
-        &self,
-        source: &str,
-        facts: Facts,
-        table: &SeriesTable,
-        transition: Transition,
-        changed: &Changed,
-        draft: &mut Draft,
-    ) -> Result<(), NotWritable> {
-        let found = match transition {
-            Transition::Fired => self.findings.get(changed.alert.sighting as usize),
-            Transition::Resolved(_) => None,
-        };
-        let found = found.map(|finding| (finding, finding.series.and_then(|id| table.labels(id))));
-        let evaluation = Evaluation {
-            rule: &self.rule,
-            plugin: self.seat.plugin(),
-            source,
-            instant: facts.instant,
-            data_instant: facts.data_instant,
-            generation: facts.generation,
-            edition: facts.edition,
-            input_id: facts.input_id,
-            fuel: facts.fuel,
-        };
-        draft.event(&evaluation.event(transition, &changed.alert, found))
+        let (rule, plugin, findings) = (&self.rule, self.seat.plugin(), &self.findings);
+        self.changes.write(&Origin { rule, plugin, findings, source, table }, room, draft)
     }
 
     /// Takes in what the evaluation came to.
@@ -347,7 +284,7 @@ impl RuleRun {
             if transition.is_some() {
                 draft.event(&removed(&self.rule.id, &alert, instant, generation))?;
             }
-            draft.delete(self.alert_key(&alert.fingerprint.to_string()));
+            draft.delete(alert_key(&self.rule.id, &alert));
         }
         self.seat.forget_state(draft);
         self.health.forget(&self.rule.id, draft);
@@ -423,10 +360,6 @@ impl RuleRun {
             .collect();
         alerts.sort_by(|a, b| a.labels.cmp(&b.labels));
         alerts
-    }
-
-    fn alert_key(&self, fingerprint: &str) -> Vec<u8> {
-        key::of(&[ALERT_ROOM, self.rule.id.as_bytes(), fingerprint.as_bytes()])
     }
 }
 

@@ -1,19 +1,18 @@
 //! The loop of a group where the store does not take what it says, or loses it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use orion_bus::{Bus, Commit, SqliteBus};
 use orion_model::Clock;
-use orion_sandbox::{Limits, Sandbox, Settings};
 use tokio::sync::watch;
 
 use super::ended::{ENDED, owner_of, written};
 use super::{Command, GroupPlan, SourceHealth, WatcherContext, WatcherSettings, run_group};
 use crate::clock::SystemClock;
 use crate::fills::Fills;
-use crate::library::{Accepted, Defaults, Shelf, StandardPlugin, check};
+use crate::shipped::generation;
 use crate::watermark::Watermark;
 use crate::workers::Workers;
 
@@ -24,16 +23,7 @@ const OWNER: &str = "group/f.yaml/g";
 const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(crate) fn plan() -> GroupPlan {
-    let sandbox = Arc::new(Sandbox::new(Settings { cache_dir: None, limits: Limits::default() }).unwrap());
-    let standard: Vec<StandardPlugin> = orion_standard_plugins::STANDARD
-        .iter()
-        .map(|plugin| StandardPlugin { name: plugin.name, component: plugin.component })
-        .collect();
-    let shelf = Shelf::of_standard(&sandbox, &standard).unwrap();
-    let defaults =
-        Defaults { interval_millis: 15_000, sources: BTreeSet::from(["prometheus".to_owned()]), log_dirs: None };
-    let accepted = check("f.yaml", RULES, &shelf, &defaults).accepted.unwrap();
-    Accepted::generation([&accepted]).groups.into_values().next().unwrap()
+    generation(RULES).groups.into_values().next().unwrap()
 }
 
 pub(crate) fn context(bus: Arc<dyn Bus>, health: SourceHealth) -> Arc<WatcherContext> {

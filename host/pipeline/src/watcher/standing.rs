@@ -6,8 +6,8 @@ use orion_bus::Loaded;
 use orion_model::{Labels, Timestamp};
 use serde::Serialize;
 
+use super::changes::ALERT_ROOM;
 use super::outcome::{HEALTH_ROOM, RuleHealth};
-use super::rule::ALERT_ROOM;
 use crate::draft::key;
 use crate::lifecycle::SavedAlert;
 

@@ -4,7 +4,8 @@ use std::rc::Rc;
 
 use super::format;
 use super::functions::{self, Function};
-use super::parse::{Branch, GIVEN_VARIABLES, Node, Operand, Pipeline, Tree};
+use super::parse::GIVEN_VARIABLES;
+use super::tree::{Branch, Node, Operand, Pipeline, Tree};
 use super::value::Value;
 use super::{MAX_CALL_DEPTH, MAX_RENDERED_BYTES, MAX_STEPS, TemplateData};
 

@@ -1,7 +1,7 @@
 //! Templates in labels, annotations and summaries: Go's text/template as Prometheus has it, bounded in every direction.
 //!
 //! People bring their alert files along, and an annotation must read the same here. So this is the language itself, not
-//! a likeness: text → pieces and tokens ([`lex`]) → a tree ([`parse`]) → text ([`eval`], [`functions`], [`mod@format`]).
+//! a likeness: text → pieces and tokens ([`lex`]) → a [`tree`] ([`parse`]) → text ([`eval`], [`functions`], [`mod@format`]).
 //! A template is untrusted text: it may nest, loop, call itself and multiply texts only within the limits below.
 
 mod action;
@@ -15,6 +15,7 @@ mod literal;
 mod parse;
 mod printed;
 mod strings;
+mod tree;
 mod value;
 
 #[cfg(test)]
@@ -25,7 +26,7 @@ use std::collections::BTreeSet;
 use orion_model::Labels;
 
 pub(crate) use literal::unescape;
-use parse::Tree;
+use tree::Tree;
 
 /// Longer than any runbook that people put into an annotation.
 pub const MAX_TEMPLATE_BYTES: usize = 64 * 1024;

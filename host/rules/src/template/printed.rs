@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use super::parse::{Node, Operand, Pipeline, Tree};
+use super::tree::{Node, Operand, Pipeline, Tree};
 
 /// Functions that choose between what they are given.
 const CHOOSE: [&str; 2] = ["and", "or"];

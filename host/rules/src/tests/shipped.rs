@@ -1,6 +1,8 @@
 //! The rule files that ship.
 
-use orion_model::{Labels, Severity};
+use std::collections::BTreeSet;
+
+use orion_model::{Event, Labels, Severity};
 
 use super::{catalog, nothing_to_say, plugin};
 use crate::{Group, RuleFile, TemplateData, parse_file};
@@ -12,6 +14,9 @@ const FILES: [(&str, &str); 5] = [
     ("orion.yaml", include_str!("../../../../rules/orion.yaml")),
     ("unusual.yaml", include_str!("../../../../rules/unusual.yaml")),
 ];
+
+/// What Orion says of itself, for people.
+const OPERATIONS: &str = include_str!("../../../../docs/operations.md");
 
 /// With the detector that ships in the place of the one that is made up for tests.
 fn accept(text: &str) -> RuleFile {
@@ -77,59 +82,77 @@ fn every_event_type_is_read_by_exactly_one_correlation() {
     }
 }
 
+/// What is somebody's problem, and the incident it becomes.
+const PROBLEMS: [(&str, &str); 25] = [
+    ("external_api_failure", "prometheus_outage"),
+    ("query_failure", "rule_fault"),
+    ("rule_fault", "rule_fault"),
+    ("plugin_fault", "plugin_fault"),
+    ("plugin_quarantined", "plugin_fault"),
+    ("input_set_aside", "plugin_fault"),
+    ("state_reset", "plugin_fault"),
+    ("shadow_ended", "plugin_differs"),
+    ("bus_away", "store_failure"),
+    ("rule_file_refused", "configuration_refused"),
+    ("plugin_refused", "configuration_refused"),
+    ("rule_set_rollout_halted", "rollout_halted"),
+    ("agent_silent", "agent_silent"),
+    ("agent_events_refused", "agent_fault"),
+    ("event_not_forwarded", "agent_fault"),
+    ("agent_began_anew", "agent_fault"),
+    ("forward_buffer_full", "store_failure"),
+    ("instants_missed", "evaluation_gap"),
+    ("alerts_limited", "alerts_limited"),
+    ("store_full", "store_failure"),
+    ("store_unwritable", "store_failure"),
+    ("clock_went_back", "clock_fault"),
+    ("api_client_locked_out", "access_refused"),
+    ("log_unreadable", "log_unread"),
+    ("log_events_left_out", "log_unread"),
+];
+
+/// What happens at every start, and what people do, is nobody's problem.
+const FOR_THE_RECORD: [&str; 7] = [
+    "confinement_attested",
+    "incident_marked",
+    "job_cancelled",
+    "job_requested",
+    "log_line_cut",
+    "rule_set_applied",
+    "rule_set_rolled_out",
+];
+
+/// The incidents that all files together make of an event of Orion's own.
+fn incidents_of(event_type: &str, severity: Severity, source: &str) -> Vec<String> {
+    let event = Event { source: source.to_owned(), ..crate::matcher::tests::event(event_type, severity) };
+    let correlations = FILES.iter().flat_map(|(_, text)| accept(text).correlations);
+    let readers = correlations.filter(|correlation| correlation.matcher.matches(&event));
+    readers.map(|correlation| correlation.incident.incident_type).collect()
+}
+
 #[test]
 fn what_orion_says_of_itself_becomes_an_incident() {
-    let orion = accept(FILES[3].1);
-    for (event_type, incident_type) in [
-        ("external_api_failure", "prometheus_outage"),
-        ("query_failure", "rule_fault"),
-        ("rule_fault", "rule_fault"),
-        ("plugin_fault", "plugin_fault"),
-        ("plugin_quarantined", "plugin_fault"),
-        ("input_set_aside", "plugin_fault"),
-        ("state_reset", "plugin_fault"),
-        ("shadow_ended", "plugin_differs"),
-        ("rule_file_refused", "configuration_refused"),
-        ("plugin_refused", "configuration_refused"),
-        ("rule_set_rollout_halted", "rollout_halted"),
-        ("agent_silent", "agent_silent"),
-        ("agent_events_refused", "agent_fault"),
-        ("event_not_forwarded", "agent_fault"),
-        ("agent_began_anew", "agent_fault"),
-        ("forward_buffer_full", "store_failure"),
-        ("instants_missed", "evaluation_gap"),
-        ("alerts_limited", "alerts_limited"),
-        ("store_full", "store_failure"),
-        ("store_unwritable", "store_failure"),
-        ("clock_went_back", "clock_fault"),
-        ("api_client_locked_out", "access_refused"),
-        ("log_unreadable", "log_unread"),
-        ("log_events_left_out", "log_unread"),
-    ] {
-        let event = crate::matcher::tests::event(event_type, Severity::Error);
-        let readers = orion.correlations.iter().filter(|correlation| correlation.matcher.matches(&event));
-        let types: Vec<_> = readers.map(|correlation| correlation.incident.incident_type.as_str()).collect();
-        assert_eq!(types, [incident_type], "{event_type}");
+    for (event_type, incident_type) in PROBLEMS {
+        assert_eq!(incidents_of(event_type, Severity::Error, "prometheus"), [incident_type], "{event_type}");
+    }
+    assert_eq!(incidents_of("external_api_failure", Severity::Error, "loki"), ["loki_outage"]);
+}
+
+#[test]
+fn what_is_only_for_the_record_is_read_by_no_rule() {
+    for event_type in FOR_THE_RECORD {
+        for severity in [Severity::Info, Severity::Warning] {
+            assert_eq!(incidents_of(event_type, severity, "orion"), [""; 0], "{event_type}");
+        }
     }
 }
 
-/// What happens at every start is nobody's problem.
+/// The page for people lists them all, so that none is left out here.
 #[test]
-fn what_is_only_for_the_record_is_read_by_no_rule() {
-    let events = [
-        ("confinement_attested", Severity::Info),
-        ("confinement_attested", Severity::Warning),
-        ("incident_marked", Severity::Info),
-        ("rule_set_applied", Severity::Info),
-        ("rule_set_rolled_out", Severity::Info),
-        ("log_line_cut", Severity::Info),
-    ];
-    for (event_type, severity) in events {
-        let event = crate::matcher::tests::event(event_type, severity);
-        for (name, text) in FILES {
-            let file = accept(text);
-            let reader = file.correlations.iter().find(|correlation| correlation.matcher.matches(&event));
-            assert!(reader.is_none(), "{name}: {:?}", reader.map(|it| &it.name));
-        }
-    }
+fn what_orion_says_of_itself_is_one_or_the_other() {
+    let (_, section) = OPERATIONS.split_once("\n## What Orion says of itself\n").unwrap();
+    let (section, _) = section.split_once("\n## ").unwrap();
+    let named = section.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
+    let known: BTreeSet<&str> = PROBLEMS.iter().map(|(event_type, _)| *event_type).chain(FOR_THE_RECORD).collect();
+    assert_eq!(named.collect::<BTreeSet<_>>(), known);
 }

@@ -281,7 +281,9 @@ fn expected(page: &mut Page<'_>, node: &Node, kind: Kind) -> Option<Expected> {
                 let members = members.into_iter().map(|(name, text)| (name.to_owned(), text.to_owned())).collect();
                 wanted.push(((*name).to_owned(), Wanted::Members(members)));
             }
-            Some((_, Value::Scalar(text, _))) => wanted.push(((*name).to_owned(), Wanted::Text(text.clone()))),
+            Some((_, Value::Scalar(scalar))) => {
+                wanted.push(((*name).to_owned(), Wanted::Text(scalar.text.clone())));
+            }
             Some((node, Value::List(_))) => {
                 page.wrong(&node.bytes, format!("`{name}` must be a text or texts by name"), None);
             }

@@ -28,6 +28,7 @@
 //! Equal inputs must give equal outputs. There is no clock and no randomness to go wrong with; what is left is the order
 //! of hash maps, so [`State`] offers none.
 
+mod blocks;
 mod change;
 mod event;
 mod finding;

@@ -6,6 +6,7 @@ use std::hash::{BuildHasher, Hash};
 
 use hashbrown::HashTable;
 
+use crate::blocks::Blocks;
 use crate::hash::FixedState;
 use crate::parameters::Refused;
 use crate::state::{Entry, Stateful, check_version, read_entry};
@@ -77,7 +78,7 @@ impl<K: Stored + Clone + Eq + Hash + Ord, V: Stored> State<K, V> {
 
     /// The numbers of all keys, to be put into an order that does not depend on them.
     pub fn ids(&self) -> impl Iterator<Item = Id> + use<K, V> {
-        (0..self.blocks.end).map(Id)
+        self.blocks.numbers().map(Id)
     }
 
     /// A value by the number of its key, to look at.
@@ -234,62 +235,6 @@ impl<K: Stored + Clone + Eq + Hash + Ord, V: Stored> Stateful for State<K, V> {
 /// Dirty keys whose buffer is kept from call to call: more than the events of a batch.
 const DIRTY_KEPT: usize = 4_096;
 
-/// Items under numbers, in blocks that do not move when there are more.
-struct Blocks<T> {
-    blocks: Vec<Vec<Option<T>>>,
-    free: Vec<u32>,
-    /// One more than the highest number given so far.
-    end: u32,
-}
-
-/// Items of a block; two to the power of [`BLOCK_BITS`].
-const BLOCK: usize = 1 << BLOCK_BITS;
-const BLOCK_BITS: u32 = 10;
-
-impl<T> Blocks<T> {
-    const fn new() -> Self {
-        Self { blocks: Vec::new(), free: Vec::new(), end: 0 }
-    }
-
-    fn get(&self, id: u32) -> Option<&T> {
-        self.blocks.get((id >> BLOCK_BITS) as usize)?.get(id as usize % BLOCK)?.as_ref()
-    }
-
-    fn spot(&mut self, id: u32) -> Option<&mut Option<T>> {
-        self.blocks.get_mut((id >> BLOCK_BITS) as usize)?.get_mut(id as usize % BLOCK)
-    }
-
-    fn get_mut(&mut self, id: u32) -> Option<&mut T> {
-        self.spot(id)?.as_mut()
-    }
-
-    fn add(&mut self, item: T) -> u32 {
-        let id = self.free.pop().unwrap_or(self.end);
-        if let Some(spot) = self.spot(id) {
-            *spot = Some(item);
-            return id;
-        }
-        match self.blocks.last_mut().filter(|block| block.len() < BLOCK) {
-            Some(block) => block.push(Some(item)),
-            None => {
-                // The first block grows with its items: most correlators have few keys.
-                let room = if self.blocks.is_empty() { 0 } else { BLOCK };
-                let mut block = Vec::with_capacity(room);
-                block.push(Some(item));
-                self.blocks.push(block);
-            }
-        }
-        self.end = id.saturating_add(1);
-        id
-    }
-
-    fn remove(&mut self, id: u32) -> Option<T> {
-        let item = self.spot(id)?.take()?;
-        self.free.push(id);
-        Some(item)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
@@ -393,7 +338,7 @@ mod tests {
             assert!((0..5_000).all(|key| state.remove(&key).is_some()));
             assert_eq!((state.checkpoint().len(), state.len()), (5_000, 0));
         }
-        assert_eq!(state.blocks.end, 5_000);
+        assert_eq!(state.blocks.numbers().end, 5_000);
     }
 
     #[test]

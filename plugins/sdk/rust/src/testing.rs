@@ -19,7 +19,7 @@ mod naive;
 mod play;
 
 pub use naive::{Holding, Naive};
-pub use play::{Cut, Story, of_each, play, stories};
+pub use play::{Cut, Story, lines, of_each, one_by_one, play, stories};
 
 use std::collections::BTreeMap;
 
@@ -189,6 +189,18 @@ pub struct TestEvent {
     pub fingerprint: u64,
     /// Its group.
     pub key: String,
+}
+
+/// The minutes of [`TestEvent::at_minute`] and of [`lines`].
+const MINUTE_MILLIS: i64 = 60_000;
+
+impl TestEvent {
+    /// A warning of the key `k` at a minute; its position is its fingerprint and a thousand times the minute.
+    pub fn at_minute(status: Status, minute: i64, fingerprint: u64) -> Self {
+        let position = u64::try_from(minute).unwrap_or_default() * 1_000 + fingerprint;
+        let (timestamp, severity) = (minute * MINUTE_MILLIS, Severity::Warning);
+        Self { position, timestamp, severity, status, fingerprint, key: "k".to_owned() }
+    }
 }
 
 /// An event with all that a correlator may look at.

@@ -11,9 +11,10 @@ use crate::draft::{NotWritable, key};
 use crate::lifecycle::SavedAlert;
 use crate::plugin_state::{OWNER_ROOM, PLUGIN_ROOM};
 use crate::supervision::SUPERVISION_ROOM;
+use crate::watcher::changes::ALERT_ROOM;
 use crate::watcher::ended::{ENDED, end_saved, read, written};
 use crate::watcher::outcome::HEALTH_ROOM;
-use crate::watcher::rule::{ALERT_ROOM, RuleRun};
+use crate::watcher::rule::RuleRun;
 
 impl Group {
     pub(super) fn restore(&mut self, loaded: Loaded, now: Timestamp) -> Result<(), NotWritable> {

@@ -1,18 +1,16 @@
 //! A group that is interrupted anywhere says what one that never was would have said: alerts, detectors that learn, missing
 //! data, and what holds of rules and sources.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::collections::BTreeMap;
 
 use orion_bus::{Commit, Loaded, StateChange};
 use orion_model::{Frame, Labels, RecordId, Timestamp};
-use orion_sandbox::{Limits, Sandbox, Settings};
 use orion_source::SourceError;
 use proptest::prelude::*;
 use serde_json::Value;
 
 use super::{Answers, Evaluating, Group, Which};
-use crate::library::{Accepted, Defaults, Shelf, StandardPlugin, check};
+use crate::shipped::generation;
 use crate::watcher::Effort;
 use crate::watcher::GroupPlan;
 
@@ -33,17 +31,7 @@ groups:
 const SERIES: usize = 3;
 
 fn plan() -> GroupPlan {
-    let sandbox = Arc::new(Sandbox::new(Settings { cache_dir: None, limits: Limits::default() }).unwrap());
-    let standard: Vec<StandardPlugin> = orion_standard_plugins::STANDARD
-        .iter()
-        .map(|plugin| StandardPlugin { name: plugin.name, component: plugin.component })
-        .collect();
-    let shelf = Shelf::of_standard(&sandbox, &standard).unwrap();
-    let defaults =
-        Defaults { interval_millis: 15_000, sources: BTreeSet::from(["prometheus".to_owned()]), log_dirs: None };
-    let checked = check("f.yaml", RULES, &shelf, &defaults);
-    let accepted = checked.accepted.unwrap_or_else(|| panic!("{}", checked.report));
-    Accepted::generation([&accepted]).groups.into_values().next().unwrap()
+    generation(RULES).groups.into_values().next().unwrap()
 }
 
 /// What a store keeps of commits.

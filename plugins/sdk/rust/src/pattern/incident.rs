@@ -1,5 +1,6 @@
 //! The life of an incident: how long it lasts after what opened it, and what keeps it open.
 
+use super::alerts::Live;
 use super::few::Few;
 use super::gains::Gains;
 use super::moment::Moment;
@@ -67,14 +68,6 @@ pub struct Incident {
     pub dropped: u64,
     /// What nobody has been told yet.
     pub gains: Gains,
-}
-
-/// An alert of an incident that fires.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Live {
-    fingerprint: u64,
-    position: u64,
-    severity: Severity,
 }
 
 /// How an incident ends.
@@ -175,19 +168,6 @@ impl Stored for Severity {
     fn read(from: &mut &[u8]) -> Option<Self> {
         // A severity beyond the known ones is not what was written.
         u8::read(from).filter(|rank| *rank <= MOST_RANK).map(Self::from_rank)
-    }
-}
-
-impl Stored for Live {
-    fn write(&self, out: &mut Vec<u8>) {
-        self.fingerprint.write(out);
-        self.position.write(out);
-        self.severity.write(out);
-    }
-
-    fn read(from: &mut &[u8]) -> Option<Self> {
-        let (fingerprint, position) = <(u64, u64)>::read(from)?;
-        Some(Self { fingerprint, position, severity: Severity::read(from)? })
     }
 }
 

@@ -4,6 +4,7 @@
 //! takes the parts: a [`Book`] of keys that end by time, [`Gains`] and an [`Outbox`] for what it says, a [`Timeline`] for events that come
 //! in another order than they happened.
 
+mod alerts;
 mod book;
 mod case;
 mod condition;
@@ -17,6 +18,7 @@ mod shelf;
 mod timeline;
 mod watch;
 
+pub use alerts::{Live, Rest};
 pub use book::Book;
 pub use condition::Condition;
 pub use few::Few;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{CorrelatorProbe, Saved, ToldEvent};
+use super::{CorrelatorProbe, MINUTE_MILLIS, Saved, ToldEvent};
 use crate::{Change, ChangeKind, Correlator, Field, ParameterValue, Refused, Severity};
 
 /// What happens after an event of a [`play`].
@@ -47,6 +47,28 @@ pub fn play<C: Correlator>(
     }
     said.extend(probe.tick(end));
     Ok(said)
+}
+
+/// The same with each event in a batch of its own: the incidents of the key `k`.
+pub fn one_by_one<C: Correlator>(
+    given: &[(&str, ParameterValue)],
+    version: u32,
+    events: &[ToldEvent],
+    end: i64,
+) -> Result<Vec<Story>, Refused> {
+    let events: Vec<_> = events.iter().map(|told| (told.clone(), Cut::Batch)).collect();
+    let said = play::<C>(given, version, &events, end)?;
+    Ok(stories(said).remove("k").unwrap_or_default())
+}
+
+/// Each incident in one line, with its times in minutes: `8 WHY [1, 2001]; 15 WHY NOT ANY MORE`.
+pub fn lines(stories: &[Story]) -> Vec<String> {
+    let line = |story: &Story| {
+        let (at, why) = &story.opened;
+        let closed = story.closed.as_ref().map(|(at, why)| format!("; {} {why}", at / MINUTE_MILLIS));
+        format!("{} {why} {:?}{}", at / MINUTE_MILLIS, story.positions, closed.unwrap_or_default())
+    };
+    stories.iter().map(line).collect()
 }
 
 /// The changes of each key, in order. However events are cut into batches, these are the same; only the order of changes

@@ -2,75 +2,22 @@
 //!
 //! What they watch is a function of the instant they ask about, so both get the same answers however late they ask.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod recorded;
+mod world;
+
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use orion_bus::{RecordKind, SqliteBus};
-use orion_lab::{Answer, Answered, AnsweringServer, Question};
+use orion_lab::{Answer, AnsweringServer};
 use orion_model::Timestamp;
-use orion_pipeline::memory::{Chain, Heads, audit};
 use serde_json::Value;
 
 use super::pace::Pace;
 use super::{Deployment, Running};
-
-/// Plain alerts, alerts with a past, detectors that remember, and correlations that count, wait and end by time alone; and what
-/// a plugin of the deployment finds, where there is one.
-fn world_rules(pace: Pace, plugin: Option<&str>) -> String {
-    let millis = |usual| format!("{}ms", pace.millis(usual));
-    let (often, seldom, slow) = (millis(200), millis(300), millis(500));
-    let (held, window, idle) = (millis(400), millis(2_000), millis(3_000));
-    let own = plugin.map_or_else(String::new, |plugin| {
-        format!("- name: own\n    interval: {often}\n    rules:\n      - {{ alert: Own, expr: own, plugin: {plugin} }}")
-    });
-    format!(
-        r#"
-groups:
-  - name: plain
-    interval: {often}
-    rules:
-      - {{ alert: Plain, expr: load > 0, labels: {{ severity: error }} }}
-      - {{ alert: Held, expr: load > 0, for: {held}, keep_firing_for: {held} }}
-  - name: detected
-    interval: {seldom}
-    rules:
-      - {{ alert: Bound, expr: load, plugin: threshold, with: {{ above: 0 }} }}
-      - {{ alert: Restarted, expr: uptime, plugin: counter-reset, with: {{ window: {window} }} }}
-  - name: beat
-    interval: {slow}
-    rules:
-      - {{ alert: Beat, expr: beat > 0 }}
-  {own}
-correlations:
-  - name: overload
-    match: {{ event_type: plain }}
-    group_by: [worker]
-    incident: {{ type: overload, severity: warning, summary: "{{{{ $labels.worker }}}} has much to do" }}
-  - name: storm
-    match: {{ event_type: held }}
-    plugin: count
-    with: {{ gte: 6, window: {window}, idle: {idle} }}
-    incident: {{ type: storm, severity: error, summary: "much is held" }}
-  - name: beats
-    match: {{ event_type: beat }}
-    incident: {{ type: beats, severity: info, summary: "time passes" }}
-"#
-    )
-}
-
-/// Milliseconds for which each worker has nothing to do, and then much, and so on.
-const PERIODS: [i64; 12] = [700, 1_100, 1_300, 1_700, 1_900, 2_300, 2_900, 3_100, 3_700, 4_100, 4_300, 5_300];
-
-/// What the plugin of a deployment looks at is there for so long, and then gone for so long, and so on.
-const OWN_MILLIS: i64 = 1_300;
-
-/// After so long a counter begins anew.
-const LIFE_MILLIS: i64 = 4_700;
-
-/// A beat, and as long a pause: by it is seen that time has passed, also when there is nothing else.
-const BEAT_MILLIS: i64 = 1_000;
+use recorded::{PLACE, Recorded};
+use world::{BEAT_MILLIS, Traffic, answer};
 
 /// From the moment at which traffic is planned to its beginning: nobody has asked about that yet.
 const QUIET_MILLIS: i64 = 1_000;
@@ -80,9 +27,6 @@ const SETTLED_MILLIS: i64 = 8_000;
 
 /// Event types of Orion's own that are no trouble.
 const HARMLESS: [&str; 1] = ["confinement_attested"];
-
-/// What of a record is not compared: its place in the file.
-const PLACE: [&str; 3] = ["seq", "prev", "hash"];
 
 /// What becomes of the right answer to a question about a time.
 pub type Trouble = Box<dyn Fn(i64, Answer) -> Answer + Send + Sync>;
@@ -100,19 +44,6 @@ pub struct Stage {
     pub plugin: Option<(&'static str, Vec<u8>)>,
     /// Whether questions about an instant go wrong, and how: by the milliseconds since the traffic began, for both.
     pub trouble: Option<Trouble>,
-}
-
-/// When there is traffic.
-struct Traffic {
-    pace: Pace,
-    from: AtomicI64,
-    to: AtomicI64,
-}
-
-impl Traffic {
-    fn span(&self) -> std::ops::Range<i64> {
-        self.from.load(Ordering::SeqCst)..self.to.load(Ordering::SeqCst)
-    }
 }
 
 /// The world, its two watchers, and since when there is something to see.
@@ -250,7 +181,7 @@ fn deployment(world: &AnsweringServer, pace: Pace, stage: &Stage, prepare: impl 
     if let Some((name, plugin)) = &stage.plugin {
         deployment.plugin(name, plugin);
     }
-    deployment.rule("world.yaml", &world_rules(pace, stage.plugin.as_ref().map(|(name, _)| *name)));
+    deployment.rule("world.yaml", &world::rules(pace, stage.plugin.as_ref().map(|(name, _)| *name)));
     deployment
 }
 
@@ -283,125 +214,6 @@ pub struct Compared {
     events: usize,
     incidents: usize,
     decisions: usize,
-}
-
-fn answer(question: &Question, traffic: &Traffic) -> Vec<Answered> {
-    let (pace, traffic) = (traffic.pace, traffic.span());
-    // As if things were not stretched.
-    let at = question.at_millis / pace.stretch;
-    let traffic = traffic.start / pace.stretch..traffic.end / pace.stretch;
-    let named = |name: &'static str, worker: String| vec![("__name__", name.to_owned()), ("worker", worker)];
-    let load = |period: &i64| if traffic.contains(&at) { (at / period % 2) as f64 } else { 0.0 };
-    let workers = PERIODS.iter().map(|period| (named("load", format!("w{period}")), load(period)));
-    match question.expr.as_str() {
-        "load" => workers.collect(),
-        "load > 0" => workers.filter(|(_, load)| *load > 0.0).collect(),
-        "uptime" => {
-            let life = if traffic.contains(&at) { (at - traffic.start) % LIFE_MILLIS } else { 0 };
-            vec![(named("uptime", "w0".to_owned()), life as f64)]
-        }
-        "own" if traffic.contains(&at) && (at - traffic.start) / OWN_MILLIS % 2 == 0 => {
-            vec![(named("own", "w0".to_owned()), 1.0)]
-        }
-        "beat > 0" if at / BEAT_MILLIS % 2 == 1 => vec![(named("beat", "w0".to_owned()), 1.0)],
-        _ => Vec::new(),
-    }
-}
-
-/// What was recorded of the world: events of each alert, revisions and decisions of each incident, in their order.
-#[derive(PartialEq)]
-struct Recorded([BTreeMap<String, Vec<Value>>; 3]);
-
-impl Recorded {
-    fn of_folder(data: &Path, from: i64, to: i64, incomparable: &[&str]) -> Self {
-        files_hold_what_the_store_holds(data);
-        let (from, to) = (Timestamp::from_millis(from).to_string(), Timestamp::from_millis(to).to_string());
-        let within = |record: &Value, member: &str| {
-            let at = record[member].as_str();
-            Some(&*from) < at && at <= Some(&*to)
-        };
-        let [events, incidents, decisions] =
-            RecordKind::ALL.map(|kind| super::lines_of(&data.join("memory"), kind).unwrap());
-        let mut recorded = Self(Default::default());
-        let is_of_the_world =
-            |record: &Value, member: &str| record[member].as_str().is_some_and(|id| id.starts_with("world.yaml/"));
-        for event in events.into_iter().filter(|event| is_of_the_world(event, "rule") && within(event, "ts")) {
-            recorded.put(0, format!("{} {}", event["rule"], event["labels"]), event, incomparable);
-        }
-        let is_seen = |incident: &Value| {
-            is_of_the_world(incident, "correlation") && within(incident, "opened_at") && within(incident, "ts")
-        };
-        for incident in incidents.into_iter().filter(is_seen) {
-            recorded.put(1, incident["incident_id"].to_string(), incident, incomparable);
-        }
-        for decision in decisions {
-            let of = decision["incident_id"].to_string();
-            if recorded.0[1].contains_key(&of) && within(&decision, "ts") {
-                recorded.put(2, of, decision, incomparable);
-            }
-        }
-        recorded
-    }
-
-    fn put(&mut self, kind: usize, key: String, mut record: Value, incomparable: &[&str]) {
-        let members = record.as_object_mut().unwrap();
-        members.retain(|name, _| !incomparable.contains(&name.as_str()));
-        if let Some(evidence) = members.get_mut("evidence").and_then(Value::as_object_mut) {
-            // An instance that was just set up may need some more work.
-            evidence.retain(|name, _| name != "fuel" && !incomparable.contains(&name.as_str()));
-        }
-        self.0[kind].entry(key).or_default().push(record);
-    }
-
-    fn count(&self, kind: usize) -> usize {
-        self.0[kind].values().map(Vec::len).sum()
-    }
-
-    /// The same things of the same alerts and incidents, each once and in the same order.
-    fn must_be(&self, found: &Self, of: &Path) {
-        for (kind, (expected, found)) in RecordKind::ALL.iter().zip(self.0.iter().zip(&found.0)) {
-            assert!(!expected.is_empty(), "nothing was recorded undisturbed: no {kind}");
-            let none = Vec::new();
-            let keys: BTreeSet<&String> = expected.keys().chain(found.keys()).collect();
-            let differing: Vec<String> = keys
-                .into_iter()
-                .map(|key| (key, expected.get(key).unwrap_or(&none), found.get(key).unwrap_or(&none)))
-                .filter(|(_, expected, found)| expected != found)
-                .map(|(key, expected, found)| format!("{key}\n{}", difference(expected, found)))
-                .collect();
-            assert!(differing.is_empty(), "{}: {kind}s differ:\n{}", of.display(), differing.join("\n"));
-        }
-    }
-}
-
-/// From the first record on that is not the same.
-fn difference(expected: &[Value], found: &[Value]) -> String {
-    let longest = expected.len().max(found.len());
-    let first = (0..longest).find(|index| expected.get(*index) != found.get(*index)).unwrap_or(0);
-    let shown = |records: &[Value]| records.get(first).map_or("nothing".to_owned(), Value::to_string);
-    format!(
-        "  undisturbed {} records, here {}; number {first} is, undisturbed\n  {}\n  and here\n  {}",
-        expected.len(),
-        found.len(),
-        shown(expected),
-        shown(found)
-    )
-}
-
-/// The lines of each kind, in closed files and the last one, are the chain of exactly the store's records, and every hash is right.
-fn files_hold_what_the_store_holds(data: &Path) {
-    let memory = data.join("memory");
-    let mut store = SqliteBus::open_read_only(&memory).unwrap();
-    assert_eq!(audit(&memory, &mut store, false, None).unwrap().findings, [], "{}", data.display());
-    let entries = store.read(0, usize::MAX).unwrap();
-    for kind in RecordKind::ALL {
-        let mut chain = Chain::from(Heads::NONE);
-        assert!(entries.iter().filter(|entry| entry.kind == kind).all(|entry| chain.push(entry)));
-        let lines = super::lines_of(&memory, kind).unwrap();
-        let of_files =
-            lines.last().map_or_else(|| Heads::NONE.of(kind).hash(), |line| line["hash"].as_str().unwrap().to_owned());
-        assert_eq!(chain.heads().of(kind).hash(), of_files, "{kind}: the files are not what the store holds");
-    }
 }
 
 impl Deployment {

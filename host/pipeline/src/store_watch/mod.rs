@@ -4,22 +4,24 @@
 //! fails is noted here: once in the log when it begins, and as two events, with the times at which it began and ended, as soon
 //! as there is room for them. Stages do nothing of it but try again; an event that was not committed has not happened.
 
+mod trouble;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use orion_bus::{Bus, BusError, Commit, Committed, DATABASE_FILE, Entry, Loaded};
-use orion_model::{Clock, Severity, Status, Timestamp};
+use orion_bus::{Bus, BusError, Commit, Committed, Entry, Loaded};
+use orion_model::Clock;
 use tokio::sync::{Mutex, watch};
 use tracing::Instrument;
 
 use crate::TRACED;
-use crate::condition::{self, Condition, kind};
-use crate::draft::{Draft, NotWritable, key};
+use crate::draft::{Draft, NotWritable};
 use crate::memory::MemoryError;
 use crate::meters::Meters;
+use trouble::{Failure, Part, Trouble, condition_of, restored};
 
 const OWNER: &str = "store";
 
@@ -28,33 +30,6 @@ const MEMORY: &str = "memory";
 
 /// Who failed so long ago and not again has given up what it wanted to write: stages try again after 15 s at the latest.
 const GIVEN_UP: Duration = Duration::from_secs(60);
-
-/// What is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Part {
-    /// The store itself.
-    Database,
-    /// The files that people read.
-    Files,
-    /// The log that hosts share.
-    Log,
-    /// What waits to be forwarded.
-    Buffer,
-}
-
-impl Part {
-    const ALL: [Self; 4] = [Self::Database, Self::Files, Self::Log, Self::Buffer];
-
-    /// What it is called, without its folder: records of two deployments are to be the same.
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Database => DATABASE_FILE,
-            Self::Files => "*.jsonl",
-            Self::Log => "redis",
-            Self::Buffer => "buffer",
-        }
-    }
-}
 
 /// A bus that knows whether it can be written.
 pub struct StoreWatch {
@@ -71,50 +46,6 @@ pub struct StoreWatch {
 struct State {
     offset: Option<i64>,
     troubles: BTreeMap<Part, Trouble>,
-}
-
-/// A part that cannot be written.
-struct Trouble {
-    condition: Condition,
-    began: Timestamp,
-    message: String,
-    /// Its beginning is on the bus.
-    is_said: bool,
-    /// Who could not write, and when it tried last. On a disk with little room small commits still go in; it is not over
-    /// before those who failed succeed.
-    failing: BTreeMap<String, Instant>,
-    /// When it was seen to be over. Kept until that is on the bus, so that saying it twice says the same.
-    ended: Option<Timestamp>,
-}
-
-/// Why it cannot be written.
-struct Failure {
-    kind: &'static str,
-    message: String,
-}
-
-impl Failure {
-    /// What is the commit's own fault, or of something that is being read, is not a failure of the store.
-    fn of_bus(error: &BusError) -> Option<Self> {
-        let kind = match error {
-            BusError::StoreFull { .. } => kind::STORE_FULL,
-            BusError::BufferFull { .. } => kind::FORWARD_BUFFER_FULL,
-            error if error.is_away() => kind::BUS_AWAY,
-            error if error.is_unwritable() => kind::STORE_UNWRITABLE,
-            _ => return None,
-        };
-        Some(Self { kind, message: error.to_string() })
-    }
-
-    fn of_files(error: &MemoryError) -> Option<Self> {
-        let kind = match error {
-            MemoryError::StoreFull { .. } => kind::STORE_FULL,
-            // The files are written anew in a moment.
-            MemoryError::Replaced { .. } => return None,
-            _ => kind::STORE_UNWRITABLE,
-        };
-        Some(Self { kind, message: error.to_string() })
-    }
 }
 
 impl StoreWatch {
@@ -231,40 +162,6 @@ enum SayError {
     NotWritable(#[from] NotWritable),
 }
 
-impl Trouble {
-    /// What is to be said of it, and to be remembered over a restart.
-    fn write(&self, draft: &mut Draft, generation: u64) -> Result<(), NotWritable> {
-        if !self.is_said {
-            draft.event(&self.condition.event(Status::Firing, self.began, generation, &self.message))?;
-        }
-        if let Some(ended) = self.ended {
-            draft.event(&self.condition.event(Status::Resolved, ended, generation, "it can be written again"))?;
-            draft.delete(self.condition.key());
-        } else if !self.is_said {
-            draft.put(self.condition.key(), &self.condition)?;
-        }
-        Ok(())
-    }
-}
-
-fn condition_of(part: Part, kind: &str) -> Condition {
-    Condition::new(kind, Severity::Critical, "orion", [("file", part.name())])
-}
-
-fn restored(loaded: &Loaded) -> BTreeMap<Part, Trouble> {
-    let conditions = loaded.state.iter().filter_map(|(state_key, value)| match key::split(state_key, 2).as_slice() {
-        [condition::ROOM, _] => serde_json::from_slice::<Condition>(value).ok(),
-        _ => None,
-    });
-    let trouble = |condition: Condition| {
-        let part = Part::ALL.into_iter().find(|part| condition.labels.get("file") == Some(part.name()))?;
-        let (began, message) = (Timestamp::default(), String::new());
-        let failing = BTreeMap::new();
-        Some((part, Trouble { condition, began, message, is_said: true, failing, ended: None }))
-    };
-    conditions.filter_map(trouble).collect()
-}
-
 #[async_trait]
 impl Bus for StoreWatch {
     async fn load(&self, owner: &str) -> Result<Loaded, BusError> {
@@ -336,7 +233,7 @@ mod tests {
 
     use crate::fills::Fills;
     use orion_bus::SqliteBus;
-    use orion_model::Event;
+    use orion_model::{Event, Timestamp};
 
     /// Each look is a second later.
     #[derive(Default)]

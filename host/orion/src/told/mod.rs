@@ -1,27 +1,29 @@
 //! What is told of a running pipeline over HTTP: the same that the commands tell of one, by the same code.
 
+mod health;
+mod shared;
+
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use orion_api::{AgentNotTaken, Audit, Component, Health, Host, JobDesk, NotApplied, NotTaken, RulePage};
-use orion_bus::{BusError, Reader, RedisBus, RedisServer, Role, survey};
+use orion_bus::{BusError, Reader, survey};
 use orion_metrics::{FamilyType, Text};
 use orion_model::{
     AgentName, Delivery, Event, Forwarded, Looker, Mark, Marked, Push, Pushed, RecordId, SeriesAround, SetVersion,
     Taken,
 };
 use orion_pipeline::around;
-use orion_pipeline::forward::ForwardMeter;
 use orion_pipeline::memory;
 use orion_pipeline::observer::Observer;
 use orion_pipeline::outside::agent::Agents;
 use orion_pipeline::outside::hook::{self, Hooks};
 use orion_pipeline::rule_sets;
-use orion_pipeline::shares::{self, BusyPartitions};
+use orion_pipeline::shares;
 use orion_pipeline::watcher::{GROUP_OWNERS, Outcome, RulePlan, Standing, standings};
 use serde_json::{Map, Value, json};
 use tokio::sync::watch;
@@ -33,6 +35,8 @@ use crate::jobs::Desk;
 use crate::kept_lines::KeptLines;
 use crate::plugin_values;
 use crate::rule_text::{rule_file_value, runs_last_good};
+
+pub use shared::Shared;
 
 /// Alerts that are told of one rule. How many there are is told in any case.
 const MAX_ALERTS: usize = 100;
@@ -57,21 +61,6 @@ pub struct Told {
     pub jobs: Option<Arc<Desk>>,
     /// Whether the confinement is whole, and in words.
     pub confinement: (bool, String),
-}
-
-/// A deployment that hosts share.
-pub struct Shared {
-    bus: Arc<RedisBus>,
-    server: RedisServer,
-    prefix: String,
-    busy: Mutex<BusyPartitions>,
-}
-
-impl Shared {
-    /// The deployment of this bus.
-    pub fn of(bus: Arc<RedisBus>, server: RedisServer, prefix: String) -> Self {
-        Self { bus, server, prefix, busy: Mutex::default() }
-    }
 }
 
 #[async_trait]
@@ -353,129 +342,4 @@ fn rule_value(rule: RulePlan<'_>, standing: Standing) -> Map<String, Value> {
 pub fn is_unwell(standing: &Standing) -> bool {
     let outcome = standing.health.as_ref().map(|health| health.outcome);
     matches!(outcome, None | Some(Outcome::Error | Outcome::Partial))
-}
-
-impl Told {
-    async fn sources(&self) -> Component {
-        let failing = self.observer.failing_sources().await;
-        let said: Vec<String> = failing.iter().map(|(source, why)| format!("{source}: {why}")).collect();
-        match said.is_empty() {
-            true => Component::needed(true, format!("no query to {} failed", self.observer.sources().join(", "))),
-            false => Component::needed(false, said.join("; ")),
-        }
-    }
-
-    async fn store(&self) -> Component {
-        let troubles = self.observer.store_troubles().await;
-        let said: Vec<String> = troubles.iter().map(|(part, why)| format!("{part}: {why}")).collect();
-        match said.is_empty() {
-            true => Component::needed(true, "records can be written"),
-            false => Component::needed(false, said.join("; ")),
-        }
-    }
-
-    /// Of an agent: whether its control host takes what it is given, and gives what it is asked for.
-    fn control(&self, meter: &ForwardMeter) -> Component {
-        let waiting = format!("{} events wait to be forwarded", meter.backlog_events());
-        let fetching = self.agent.as_ref().and_then(|standing| standing.trouble());
-        match meter.trouble().or(fetching) {
-            None => Component::helpful(true, format!("the control host answers; {waiting}")),
-            Some(why) => Component::helpful(false, format!("{why}; {waiting}")),
-        }
-    }
-
-    /// Of a control host that has agents: whether all of them are heard of.
-    async fn agents(&self) -> Option<Component> {
-        let seen = self.agents.as_ref()?.seen().await;
-        let silent: Vec<&str> = seen.iter().filter(|agent| !agent.is_live).map(|agent| agent.agent.as_str()).collect();
-        let heard = format!("{} of {} agents are heard of", seen.len() - silent.len(), seen.len());
-        match (seen.is_empty(), silent.is_empty()) {
-            (true, _) => None,
-            (_, true) => Some(Component::helpful(true, heard)),
-            (_, false) => Some(Component::helpful(false, format!("{heard}; silent: {}", silent.join(", ")))),
-        }
-    }
-
-    fn logs(&self) -> Component {
-        let troubled = self.observer.meters().troubled_logs();
-        let entries = self.observer.generation().logs.len();
-        let said: Vec<String> = troubled.iter().map(|(id, files)| format!("{id} ({files})")).collect();
-        match troubled.is_empty() {
-            true => Component::helpful(true, format!("{entries} followed")),
-            false => Component::helpful(
-                false,
-                format!("{entries} followed; with files that cannot be read: {}", said.join(", ")),
-            ),
-        }
-    }
-
-    fn files(&self) -> Component {
-        let (files, generation) = (self.observer.files(), self.observer.generation());
-        let refused: Vec<&str> = files.refused.keys().map(String::as_str).collect();
-        let runs = format!("generation {} runs", generation.number);
-        match refused.is_empty() {
-            true => Component::helpful(true, runs),
-            false => Component::helpful(false, format!("{runs}; refused: {}", refused.join(", "))),
-        }
-    }
-}
-
-impl Shared {
-    /// Observations wait while Redis is away, and go on; so the host does its work all the same.
-    fn health(&self) -> Component {
-        match &self.bus.leases().held().borrow().trouble {
-            None => Component::helpful(true, "Redis answers"),
-            Some(why) => {
-                Component::helpful(false, format!("Redis does not answer ({why}); {} commits wait", self.bus.waiting()))
-            }
-        }
-    }
-
-    fn unmirrored(&self) -> u64 {
-        self.bus.seen().saturating_sub(self.bus.mirrored())
-    }
-
-    fn persistence(&self) -> Value {
-        let held = self.bus.leases().held().borrow().clone();
-        let partitions: Vec<String> = held.partitions.keys().map(ToString::to_string).collect();
-        json!({
-            "trouble": held.trouble,
-            "waiting_commits": self.bus.waiting(),
-            "unmirrored": self.unmirrored(),
-            "held": partitions,
-        })
-    }
-
-    fn write_metrics(&self, observer: &Observer, text: &mut Text) {
-        let held = self.bus.leases().held().borrow().clone();
-        let up = f64::from(u8::from(held.trouble.is_none()));
-        text.gauge("orion_redis_up", "Whether the Redis that hosts share answers.", up);
-        let help = "Commits that wait for Redis.";
-        text.family("orion_redis_waiting_commits", FamilyType::Gauge, help).count(&[], self.bus.waiting() as u64);
-        let help = "Records of the shared log that this host's own file does not hold yet.";
-        text.family("orion_redis_unmirrored_records", FamilyType::Gauge, help).count(&[], self.unmirrored());
-        let help = "Whether a host of the deployment lives, as this one sees it.";
-        let mut family = text.family("orion_node_live", FamilyType::Gauge, help);
-        for node in &held.nodes {
-            family.sample(&[("node", node.name.as_str())], f64::from(u8::from(node.is_live)));
-        }
-        let help = "Partitions of the work that this host holds, by role.";
-        let mut family = text.family("orion_leases_held", FamilyType::Gauge, help);
-        for role in Role::ALL {
-            let count = held.partitions.keys().filter(|partition| partition.role() == role).count();
-            family.count(&[("role", role.as_str())], count as u64);
-        }
-        let help = "A partition of the work that this host holds.";
-        let mut family = text.family("orion_partition_held", FamilyType::Gauge, help);
-        for partition in held.partitions.keys() {
-            family.count(&[("partition", &partition.to_string())], 1);
-        }
-        let busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner).look(observer, Instant::now());
-        let help = "Which part of the last minute the plugins of a partition that this host holds were at work, of one processor.";
-        let mut family = text.family("orion_partition_busy_ratio", FamilyType::Gauge, help);
-        for partition in held.partitions.keys() {
-            let ratio = busy.get(partition).copied().unwrap_or(0.0);
-            family.sample(&[("partition", &partition.to_string())], ratio);
-        }
-    }
 }
