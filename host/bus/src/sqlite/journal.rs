@@ -89,14 +89,10 @@ impl Journal {
     /// Looks at the length after a transaction. What fails is tried again after the next one, and nothing of it is lost meanwhile.
     pub(super) fn keep_short(&self, writer: &Connection) {
         let Ok(Some(length)) = Length::after(writer, "NOOP") else { return };
-        let is_long = length.pages >= LONG_PAGES;
-        if is_long
-            && (length.rest() <= SHORT_PAGES || length.pages >= LONGEST_PAGES)
-            && self.move_the_rest(writer, length)
-        {
+        if length.is_for_the_writer() && self.move_the_rest(writer, length) {
             return;
         }
-        if length.rest() >= if is_long { SHORT_PAGES } else { MOVED_PAGES } {
+        if length.is_for_the_thread() {
             // Is at work already, or ended: then it cannot open the file, and only the writer moves.
             let _ = self.due.try_send(());
         }
@@ -171,6 +167,17 @@ impl Length {
     /// Pages that are not in the main file yet.
     fn rest(self) -> i64 {
         self.pages - self.moved
+    }
+
+    /// Whether the writer moves what is left, so that the journal begins anew.
+    fn is_for_the_writer(self) -> bool {
+        let is_short = self.pages >= LONG_PAGES && self.rest() <= SHORT_PAGES;
+        is_short || self.pages >= LONGEST_PAGES
+    }
+
+    /// Whether the thread moves what is left: of a long journal until it is short enough for the writer.
+    fn is_for_the_thread(self) -> bool {
+        self.rest() >= if self.pages >= LONG_PAGES { SHORT_PAGES } else { MOVED_PAGES }
     }
 }
 
@@ -254,6 +261,20 @@ mod tests {
         assert_eq!(length(&writer).rest(), 0);
         write(&writer, seq + 1);
         assert!(length(&writer).pages < MOVED_PAGES, "it begins anew");
+    }
+
+    #[test]
+    fn a_rest_that_is_not_short_is_left_to_the_thread() {
+        for (pages, rest, is_for_the_writer) in [
+            (LONG_PAGES - 1, 0, false),
+            (LONG_PAGES, SHORT_PAGES, true),
+            (LONG_PAGES, SHORT_PAGES + 1, false),
+            (LONGEST_PAGES - 1, SHORT_PAGES + 1, false),
+            (LONGEST_PAGES, LONGEST_PAGES, true),
+        ] {
+            let length = Length { pages, moved: pages - rest };
+            assert_eq!(length.is_for_the_writer(), is_for_the_writer, "{length:?}");
+        }
     }
 
     #[test]

@@ -264,3 +264,45 @@ impl Seat {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use orion_model::Labels;
+
+    use super::*;
+    use crate::shipped::generation;
+    use crate::watcher::GroupPlan;
+
+    const RULES: &str = "
+groups:
+  - name: g
+    rules:
+      - { alert: Bound, expr: q, plugin: threshold, with: { above: 5 } }
+      - { alert: Gone, expr: q, plugin: absence }
+";
+
+    fn plan() -> GroupPlan {
+        generation(RULES).groups.into_values().next().unwrap()
+    }
+
+    #[test]
+    fn a_detector_that_needs_series_is_made_for_the_first_one_and_others_see_every_answer() {
+        let plan = plan();
+        let [mut bound, mut gone] = plan.rules().map(Seat::new).collect::<Vec<_>>().try_into().ok().unwrap();
+        let (mut table, mut findings) = (SeriesTable::new(), Vec::new());
+        let at = Timestamp::from_millis(15_000);
+        let nothing = Frame { instant: at, ..Frame::default() };
+        assert!(bound.is_brief(&table, &nothing), "there is nothing to be set up");
+        let report = bound.observe(&table, &nothing, Effort::Brief, &mut findings).unwrap();
+        assert_eq!((report, bound.detector.is_none()), (Report::default(), true));
+        assert!(!gone.is_brief(&table, &nothing));
+        assert!(gone.observe(&table, &nothing, Effort::Full, &mut findings).unwrap().fuel > 0);
+        assert!(gone.detector.is_some());
+
+        let id = table.define(&Labels::from_iter([("job", "a")]), at);
+        let one = Frame { ids: vec![id], timestamps: vec![at.as_millis()], values: vec![6.0], ..nothing };
+        let report = bound.observe(&table, &one, Effort::Full, &mut findings).unwrap();
+        assert!(report.fuel > 0 && bound.detector.is_some());
+        assert_eq!(findings.len(), 1);
+    }
+}
