@@ -64,7 +64,7 @@ impl Drawn {
     }
 }
 
-fn generation() -> Generation {
+pub(super) fn generation(rules: &str) -> Generation {
     let sandbox = Arc::new(Sandbox::new(Settings { cache_dir: None, limits: Limits::default() }).unwrap());
     let standard: Vec<StandardPlugin> = orion_standard_plugins::STANDARD
         .iter()
@@ -73,7 +73,7 @@ fn generation() -> Generation {
     let shelf = Shelf::of_standard(&sandbox, &standard).unwrap();
     let defaults =
         Defaults { interval_millis: 15_000, sources: BTreeSet::from(["prometheus".to_owned()]), log_dirs: None };
-    let checked = check("f.yaml", RULES, &shelf, &defaults);
+    let checked = check("f.yaml", rules, &shelf, &defaults);
     Accepted::generation([&checked.accepted.unwrap_or_else(|| panic!("{}", checked.report))])
 }
 
@@ -113,7 +113,7 @@ fn stream(drawn: &mut Drawn) -> Vec<Event> {
 }
 
 #[derive(Debug)]
-struct Hands(AtomicI64);
+pub(super) struct Hands(pub(super) AtomicI64);
 
 impl Clock for Hands {
     fn now(&self) -> Timestamp {
@@ -198,8 +198,8 @@ async fn a_replay_of_a_busy_stream_gives_exactly_what_live_gave_however_that_was
     let mut drawn = Drawn(7);
     let events = stream(&mut drawn);
     let end = events.last().unwrap().ts.plus_millis(3_600_000);
-    let past = replayed(&generation(), &events, end);
-    let live = live(generation(), &events, end, &mut drawn).await;
+    let past = replayed(&generation(RULES), &events, end);
+    let live = live(generation(RULES), &events, end, &mut drawn).await;
     for correlation in ["outage", "many", "few", "attack", "explained"] {
         let said = past.values().filter(|body| body.contains(&format!("f.yaml/{correlation}\""))).count();
         assert!(said > 20, "{correlation} has only {said} revisions");
