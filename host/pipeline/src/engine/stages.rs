@@ -97,8 +97,9 @@ impl Stages {
         let mine = shares.guardians();
         let lost = self.guardians.extract_if(.., |share, _| !mine.contains(share)).map(|(_, stage)| stage.end());
         join_all(lost.collect::<Vec<_>>()).await;
+        let mut answers = true;
         for share in mine {
-            if !self.guardians.contains_key(&share) && self.has_work(share, live).await {
+            if !self.guardians.contains_key(&share) && self.has_work(share, live, &mut answers).await {
                 self.start_guardian(share);
             }
         }
@@ -136,12 +137,15 @@ impl Stages {
     }
 
     /// A part of the correlations may be empty, and then there is nothing to do but to end what an earlier generation left.
-    async fn has_work(&self, share: Share, live: &Generation) -> bool {
-        if share == Share::All || live.correlations.keys().any(|id| share.has(id)) {
+    async fn has_work(&self, share: Share, live: &Generation, answers: &mut bool) -> bool {
+        // A bus that does not answer says so to the stage, which tries again. Here it is not asked a second time: it takes seconds to
+        // say nothing, and there are many parts.
+        if share == Share::All || live.correlations.keys().any(|id| share.has(id)) || !*answers {
             return true;
         }
-        // A bus that does not answer says so to the stage, which tries again.
-        !self.context.bus.load(&share.owner()).await.is_ok_and(|loaded| loaded.state.is_empty())
+        let loaded = self.context.bus.load(&share.owner()).await;
+        *answers = loaded.is_ok();
+        !loaded.is_ok_and(|loaded| loaded.state.is_empty())
     }
 
     fn start_guardian(&mut self, share: Share) {
