@@ -101,7 +101,8 @@ impl Condition {
         Self { event_type: event_type.to_owned(), severity, source: source.to_owned(), labels }
     }
 
-    fn fingerprint(&self) -> Fingerprint {
+    /// What its beginning and its end have in common.
+    pub(crate) fn fingerprint(&self) -> Fingerprint {
         let (text, ends) = self.labels.as_text_and_ends();
         let mut id = IdBuilder::new("condition").text(&self.event_type).text(text);
         for end in ends {
@@ -152,6 +153,17 @@ pub struct Conditions {
 }
 
 impl Conditions {
+    /// Those that an owner's state has.
+    pub fn in_state(state: &[(Vec<u8>, Vec<u8>)]) -> Self {
+        let mut conditions = Self::default();
+        for (state_key, value) in state {
+            if let [ROOM, ..] = key::split(state_key, 2).as_slice() {
+                conditions.restore(value);
+            }
+        }
+        conditions
+    }
+
     /// Puts back a condition that held when the owner last committed. Bytes that are none are ignored: a condition that
     /// still holds is said again at once.
     pub fn restore(&mut self, value: &[u8]) {

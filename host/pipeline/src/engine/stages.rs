@@ -20,6 +20,7 @@ use crate::outside::agent::Agents;
 use crate::outside::{run_in, run_out};
 use crate::shares::{Shares, partition_of_brain};
 use crate::store_watch::StoreWatch;
+use crate::watcher::{Said, run_said};
 use crate::watermark::{Reached, Watermark};
 use crate::workers::Workers;
 
@@ -127,12 +128,15 @@ impl Stages {
         self.forward = Some(Stage::start(|shutdown| run_forward(forwarding, bus, clock, watermark, meter, shutdown)));
     }
 
-    /// Who has the decisions also meets programs that know nothing of Orion.
+    /// Who has the decisions among hosts also meets programs that know nothing of Orion, and looks after what is said of sources.
     fn open_doors(&mut self, shares: &Shares) {
         let Some(streams) = shares.plain_streams().map(Arc::new) else { return };
         let (bus, to) = (self.context.bus.clone(), streams.clone());
         self.outside.push(Stage::start(|shutdown| run_out(bus, to, shutdown)));
-        let bus = self.context.bus.clone();
+        let StageContext { bus, reached, clock, .. } = &self.context;
+        let said = Said { bus: bus.clone(), reached: reached.clone(), clock: clock.clone() };
+        self.outside.push(Stage::start(|shutdown| run_said(said, shutdown)));
+        let bus = bus.clone();
         self.outside.push(Stage::start(|shutdown| run_in(bus, streams, shutdown)));
     }
 

@@ -18,6 +18,7 @@ mod rule_watch;
 mod run;
 #[cfg(test)]
 pub(crate) mod run_tests;
+mod said;
 mod seat;
 mod shadow;
 mod standing;
@@ -30,5 +31,6 @@ pub use outcome::{HEALTH_ROOM, Outcome, RuleHealth};
 pub use plan::{GroupPlan, RulePlan};
 pub use rule::ActiveAlert;
 pub use run::{Command, WatcherContext, WatcherSettings, run_group};
+pub use said::{SAID_OWNER, Said, run_said};
 pub use seat::Effort;
 pub use standing::{GROUP_OWNERS, Standing, StandingAlert, standings};
