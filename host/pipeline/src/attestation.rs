@@ -37,10 +37,16 @@ pub enum AttestationError {
 
 impl Attestation {
     /// Puts it on the bus.
-    pub(crate) async fn record(self, bus: &dyn Bus, at: Timestamp, generation: u64) -> Result<(), AttestationError> {
+    pub(crate) async fn record(
+        self,
+        bus: &dyn Bus,
+        host: &str,
+        at: Timestamp,
+        generation: u64,
+    ) -> Result<(), AttestationError> {
         let severity = if self.is_whole { Severity::Info } else { Severity::Warning };
         let condition = Condition::new(kind::CONFINEMENT_ATTESTED, severity, "orion", []);
-        let mut event = condition.event(Status::Occurred, at, generation, &self.message);
+        let mut event = condition.event_of(host, Status::Occurred, at, generation, &self.message);
         event.data.extend(self.facts);
         let mut draft = Draft::default();
         draft.event(&event)?;
@@ -66,7 +72,7 @@ mod tests {
         for (start, is_whole) in [(1, true), (2, false)] {
             let facts = Map::from_iter([("landlock_abi".to_owned(), json!(7))]);
             let attestation = Attestation { is_whole, message: format!("start {start}"), facts };
-            attestation.record(&bus, Timestamp::from_millis(start * 1_000), 3).await.unwrap();
+            attestation.record(&bus, "", Timestamp::from_millis(start * 1_000), 3).await.unwrap();
         }
         let events: Vec<Event> =
             bus.read(0, 10).await.unwrap().iter().map(|entry| serde_json::from_str(&entry.body).unwrap()).collect();

@@ -101,7 +101,8 @@ impl Condition {
         Self { event_type: event_type.to_owned(), severity, source: source.to_owned(), labels }
     }
 
-    fn fingerprint(&self) -> Fingerprint {
+    /// What its beginning and its end have in common.
+    pub(crate) fn fingerprint(&self) -> Fingerprint {
         let (text, ends) = self.labels.as_text_and_ends();
         let mut id = IdBuilder::new("condition").text(&self.event_type).text(text);
         for end in ends {
@@ -113,13 +114,19 @@ impl Condition {
     /// The event that says this. Of two about the same things at one instant only the first would be recorded: what can happen
     /// twice at once has a label that tells it apart.
     pub fn event(&self, status: Status, at: Timestamp, generation: u64, message: &str) -> Event {
+        self.event_of("", status, at, generation, message)
+    }
+
+    /// The same of what a host says of itself. Others that share its log may say it of themselves at the same instant, and each is
+    /// recorded: were one the other, an end would be known already where it stands before the beginning that it ends.
+    pub fn event_of(&self, host: &str, status: Status, at: Timestamp, generation: u64, message: &str) -> Event {
         let fingerprint = self.fingerprint();
-        let event_id = IdBuilder::new("event")
+        let id = IdBuilder::new("event")
             .text(&self.event_type)
             .bytes(fingerprint.as_bytes())
             .number(at.as_millis())
-            .number(i64::from(status.rank()))
-            .finish();
+            .number(i64::from(status.rank()));
+        let event_id = if host.is_empty() { id.finish() } else { id.text(host).finish() };
         let mut data = Map::new();
         data.insert("message".to_owned(), message.into());
         Event {
@@ -146,12 +153,30 @@ impl Condition {
 }
 
 /// The conditions of one owner that hold now.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Conditions {
     holding: BTreeMap<Fingerprint, Condition>,
+    /// Whose they are; empty where they are of the deployment.
+    host: String,
 }
 
 impl Conditions {
+    /// Those that an owner's state has.
+    pub fn in_state(state: &[(Vec<u8>, Vec<u8>)]) -> Self {
+        let mut conditions = Self::default();
+        for (state_key, value) in state {
+            if let [ROOM, ..] = key::split(state_key, 2).as_slice() {
+                conditions.restore(value);
+            }
+        }
+        conditions
+    }
+
+    /// The same as of one host alone, among others; of one that has no name because there are none.
+    pub fn of_host(self, host: &str) -> Self {
+        Self { host: host.to_owned(), ..self }
+    }
+
     /// Puts back a condition that held when the owner last committed. Bytes that are none are ignored: a condition that
     /// still holds is said again at once.
     pub fn restore(&mut self, value: &[u8]) {
@@ -195,7 +220,7 @@ impl Conditions {
         }
         let first_line = message.lines().next().unwrap_or_default();
         tracing::warn!(event_type = condition.event_type, labels = %condition.labels, "{first_line}");
-        draft.event(&condition.event(Status::Firing, at, generation, message))?;
+        draft.event(&condition.event_of(&self.host, Status::Firing, at, generation, message))?;
         draft.put(condition.key(), &condition)?;
         self.holding.insert(condition.fingerprint(), condition);
         Ok(())
@@ -214,7 +239,7 @@ impl Conditions {
             return Ok(());
         }
         tracing::info!(event_type = condition.event_type, labels = %condition.labels, "over: {message}");
-        draft.event(&condition.event(Status::Resolved, at, generation, message))?;
+        draft.event(&condition.event_of(&self.host, Status::Resolved, at, generation, message))?;
         draft.delete(condition.key());
         Ok(())
     }
@@ -223,6 +248,25 @@ impl Conditions {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_two_hosts_say_of_themselves_at_one_instant_is_about_one_thing_and_two_events() {
+        let condition = Condition::new(kind::PLUGIN_REFUSED, Severity::Warning, "orion", [("file", "a.wasm")]);
+        let said = |host: &str| {
+            let (mut conditions, mut draft) = (Conditions::default().of_host(host), Draft::default());
+            let at = Timestamp::from_millis(1);
+            conditions.raise(&mut draft, condition.clone(), at, 1, "no plugin").unwrap();
+            conditions.clear(&mut draft, &condition, at, 1, "one again").unwrap();
+            draft.into_records()
+        };
+        let ids = |host: &str| said(host).iter().map(|record| record.id).collect::<Vec<_>>();
+        let fingerprint = |host: &str| serde_json::from_str::<Event>(&said(host)[0].body).unwrap().fingerprint;
+        assert_eq!(fingerprint("one"), fingerprint("two"));
+        let all: std::collections::BTreeSet<_> = ["one", "two", ""].into_iter().flat_map(ids).collect();
+        assert_eq!(all.len(), 6);
+        let alone = condition.event(Status::Firing, Timestamp::from_millis(1), 1, "no plugin");
+        assert_eq!(ids("")[0], alone.event_id, "of a host that is alone it is what it always was");
+    }
 
     #[test]
     fn a_condition_is_said_once_when_it_begins_and_once_when_it_ends() {

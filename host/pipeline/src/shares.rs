@@ -19,7 +19,7 @@ use crate::observer::Observer;
 use crate::outside::agent::OWNERS as AGENT_OWNERS;
 use crate::outside::{IN_OWNER, OUT_OWNER};
 use crate::rule_sets::OWNER as RULE_SETS_OWNER;
-use crate::watcher::{GROUP_OWNERS, SOURCES_OWNER};
+use crate::watcher::{GROUP_OWNERS, SAID_OWNER, SOURCES_OWNER};
 use crate::watermark::{Reached, Watermark, told};
 use crate::workers::{BusyMeter, Workers};
 
@@ -48,7 +48,7 @@ pub fn place(owner: &str) -> Place {
         return Place { whose: Whose::All, reads_log: false };
     }
     match owner {
-        BRAIN_OWNER | OUT_OWNER => Place { whose: Whose::Holder(partition_of_brain()), reads_log: true },
+        BRAIN_OWNER | OUT_OWNER | SAID_OWNER => Place { whose: Whose::Holder(partition_of_brain()), reads_log: true },
         IN_OWNER => Place { whose: Whose::Holder(partition_of_brain()), reads_log: false },
         SOURCES_OWNER | RULE_SETS_OWNER => Place { whose: Whose::All, reads_log: false },
         _ => Place { whose: Whose::Own, reads_log: false },
@@ -266,6 +266,7 @@ mod tests {
         assert_eq!(place_of("guardian/guardian:07"), (Some("guardian:07".to_owned()), true));
         assert_eq!(place_of("brain"), (Some("brain:00".to_owned()), true));
         assert_eq!(place_of("outside/out"), (Some("brain:00".to_owned()), true));
+        assert_eq!(place_of("sources/said"), (Some("brain:00".to_owned()), true));
         assert_eq!(place_of("outside/in"), (Some("brain:00".to_owned()), false));
         assert_eq!(place_of("sources"), (Some("all".to_owned()), false), "hosts say of one outage that it is one");
         for own in ["library", "process", "store", "outside/hook/07"] {

@@ -125,11 +125,12 @@ impl Engine {
     pub async fn start(parts: EngineParts) -> Result<Self, EngineError> {
         let EngineParts { bus, own, mut shares, remembers, sandbox, sources, clock, attestation, place, .. } = parts;
         let meters = Arc::new(Meters::of(sources.keys()));
-        let store = Arc::new(StoreWatch::open(bus, clock.clone(), meters.clone()).await?);
+        let node = shares.node();
+        let store = Arc::new(StoreWatch::open(bus, clock.clone(), meters.clone(), node.clone()).await?);
         let bus: Arc<dyn Bus> = store.clone();
         let asked: Arc<Notify> = Arc::default();
         let sets = Arc::new(RuleSets::open(bus.clone(), asked.clone()).await?);
-        let mut library = Library::open(parts.library.clone(), sandbox, bus.clone(), sets.clone()).await?;
+        let mut library = Library::open(parts.library.clone(), sandbox, bus.clone(), sets.clone(), &node).await?;
         library = scan(library, clock.clone()).await?;
         if library.misses_files() {
             // A file that was taken away while nobody looked is not to run for another moment.
@@ -141,7 +142,7 @@ impl Engine {
         first.ended_groups = library.ending();
         store.set_generation(first.number);
         if let Some(attestation) = attestation {
-            attestation.record(&*bus, clock.now(), first.number).await?;
+            attestation.record(&*bus, &node, clock.now(), first.number).await?;
         }
         let watermark = Arc::new(Watermark::default());
         // Before the Guardian looks for the first time: without its groups it would take the present for reached, and end by time
@@ -170,7 +171,7 @@ impl Engine {
             meters: meters.clone(),
             // Without links, as the paths of files are compared with them.
             dirs: log_dirs.iter().map(|dir| dir.canonicalize().unwrap_or_else(|_| dir.clone())).collect(),
-            node: shares.node(),
+            node,
             open: Arc::new(Semaphore::new(MAX_OPEN_FILES)),
         };
         let (agents, forwarding) = match place {

@@ -20,6 +20,7 @@ use crate::outside::agent::Agents;
 use crate::outside::{run_in, run_out};
 use crate::shares::{Shares, partition_of_brain};
 use crate::store_watch::StoreWatch;
+use crate::watcher::{Said, run_said};
 use crate::watermark::{Reached, Watermark};
 use crate::workers::Workers;
 
@@ -97,8 +98,9 @@ impl Stages {
         let mine = shares.guardians();
         let lost = self.guardians.extract_if(.., |share, _| !mine.contains(share)).map(|(_, stage)| stage.end());
         join_all(lost.collect::<Vec<_>>()).await;
+        let mut answers = true;
         for share in mine {
-            if !self.guardians.contains_key(&share) && self.has_work(share, live).await {
+            if !self.guardians.contains_key(&share) && self.has_work(share, live, &mut answers).await {
                 self.start_guardian(share);
             }
         }
@@ -126,22 +128,28 @@ impl Stages {
         self.forward = Some(Stage::start(|shutdown| run_forward(forwarding, bus, clock, watermark, meter, shutdown)));
     }
 
-    /// Who has the decisions also meets programs that know nothing of Orion.
+    /// Who has the decisions among hosts also meets programs that know nothing of Orion, and looks after what is said of sources.
     fn open_doors(&mut self, shares: &Shares) {
         let Some(streams) = shares.plain_streams().map(Arc::new) else { return };
         let (bus, to) = (self.context.bus.clone(), streams.clone());
         self.outside.push(Stage::start(|shutdown| run_out(bus, to, shutdown)));
-        let bus = self.context.bus.clone();
+        let StageContext { bus, reached, clock, .. } = &self.context;
+        let said = Said { bus: bus.clone(), reached: reached.clone(), clock: clock.clone() };
+        self.outside.push(Stage::start(|shutdown| run_said(said, shutdown)));
+        let bus = bus.clone();
         self.outside.push(Stage::start(|shutdown| run_in(bus, streams, shutdown)));
     }
 
     /// A part of the correlations may be empty, and then there is nothing to do but to end what an earlier generation left.
-    async fn has_work(&self, share: Share, live: &Generation) -> bool {
-        if share == Share::All || live.correlations.keys().any(|id| share.has(id)) {
+    async fn has_work(&self, share: Share, live: &Generation, answers: &mut bool) -> bool {
+        // A bus that does not answer says so to the stage, which tries again. Here it is not asked a second time: it takes seconds to
+        // say nothing, and there are many parts.
+        if share == Share::All || live.correlations.keys().any(|id| share.has(id)) || !*answers {
             return true;
         }
-        // A bus that does not answer says so to the stage, which tries again.
-        !self.context.bus.load(&share.owner()).await.is_ok_and(|loaded| loaded.state.is_empty())
+        let loaded = self.context.bus.load(&share.owner()).await;
+        *answers = loaded.is_ok();
+        !loaded.is_ok_and(|loaded| loaded.state.is_empty())
     }
 
     fn start_guardian(&mut self, share: Share) {

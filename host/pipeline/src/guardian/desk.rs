@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::time::Instant;
 
 use orion_bus::{Entry, Loaded, RecordKind};
 use orion_model::{Event, RecordId, Severity, Status, Timestamp, is_mark};
@@ -14,6 +15,7 @@ use super::correlation::CorrelationRun;
 use super::incident::{CLOSED_ROOM, OPEN_ROOM};
 use super::recent::{Facts, Recent, Seen};
 use super::share::Share;
+use super::strays::{STRAY_ROOM, Strays, Told, ended};
 use crate::aside::{ASIDE_ROOM, Input};
 use crate::condition::{self, Condition, Conditions, kind};
 use crate::draft::{Draft, NotWritable, key};
@@ -47,6 +49,7 @@ pub struct Desk {
     ticked: Timestamp,
     remembered: Remembered,
     recent: Recent,
+    strays: Strays,
     pending: Draft,
 }
 
@@ -128,6 +131,7 @@ impl Desk {
             ticked: Timestamp::default(),
             remembered,
             recent: Recent::default(),
+            strays: Strays::default(),
             pending: match remembered {
                 Remembered::InStore => Draft::default(),
                 Remembered::Here => Draft::of_records(),
@@ -144,6 +148,10 @@ impl Desk {
             let (room, id, name) = match parts.as_slice() {
                 [condition::ROOM, ..] => {
                     self.conditions.restore(&value);
+                    continue;
+                }
+                [STRAY_ROOM, ..] => {
+                    self.strays.restore(&value, Instant::now());
                     continue;
                 }
                 [room, id, name] => (*room, String::from_utf8_lossy(id).into_owned(), *name),
@@ -210,7 +218,8 @@ impl Desk {
 
     /// Whether correlators are to be told the time.
     pub fn is_tick_due(&self, now: Timestamp) -> bool {
-        now.millis_since(self.ticked) >= TICK_MILLIS && self.runs.values().any(CorrelationRun::has_timers)
+        let has_timers = || !self.strays.is_empty() || self.runs.values().any(CorrelationRun::has_timers);
+        now.millis_since(self.ticked) >= TICK_MILLIS && has_timers()
     }
 
     /// Lets every correlation look at the events that it reads, and tells the time.
@@ -259,6 +268,35 @@ impl Desk {
         self.ticked = tick.unwrap_or(self.ticked);
         if self.remembered == Remembered::InStore {
             self.recent.keep(MOST_RECENT);
+        }
+        Ok(())
+    }
+
+    /// Takes in what the log says of incidents, of which all events up to there were looked at.
+    pub fn hear(&mut self, told: &BTreeMap<RecordId, Told>, now: Instant) -> Result<(), NotWritable> {
+        if told.is_empty() {
+            return Ok(());
+        }
+        let open = self.runs.values_mut().flat_map(|run| run.incidents().open_revisions());
+        let open: HashMap<RecordId, u32> = open.filter(|(id, _)| told.contains_key(id)).collect();
+        for (id, told) in told {
+            self.strays.hear(&mut self.pending, told, open.get(id).copied(), now)?;
+        }
+        Ok(())
+    }
+
+    /// Ends what lasts in the log and with no correlator, when everything was observed and read up to `reached`.
+    pub fn end_strays(&mut self, reached: Timestamp, now: Instant) -> Result<(), NotWritable> {
+        for stray in self.strays.take_due(&mut self.pending, reached, now) {
+            let correlation = stray.correlation.clone();
+            let is_open = match self.runs.get_mut(&correlation) {
+                Some(run) => run.incidents().go_on_behind(&mut self.pending, &correlation, &stray)?,
+                None => false,
+            };
+            if !is_open {
+                tracing::warn!(correlation, incident = %stray.incident_id, "no correlator knows it any more; it is ended");
+                self.pending.incident(&ended(stray, self.generation))?;
+            }
         }
         Ok(())
     }

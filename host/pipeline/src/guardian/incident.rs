@@ -71,6 +71,22 @@ impl Incidents {
         }
     }
 
+    /// Those that are open, each with its revision.
+    pub fn open_revisions(&self) -> impl Iterator<Item = (RecordId, u32)> {
+        self.open.values().map(|incident| (incident.incident_id, incident.revision))
+    }
+
+    /// The log has come further with an open one: what is said next stands behind that. Whether it is open.
+    pub fn go_on_behind(&mut self, draft: &mut Draft, correlation: &str, last: &Incident) -> Result<bool, NotWritable> {
+        let is_it = |(_, open): &(&String, &mut Incident)| open.incident_id == last.incident_id;
+        let Some((key, open)) = self.open.iter_mut().find(is_it) else { return Ok(false) };
+        if open.revision < last.revision {
+            open.revision = last.revision;
+            draft.put(open_key(correlation, key), open)?;
+        }
+        Ok(true)
+    }
+
     /// Takes in a change. A change that fits no open incident is dropped: only a correlator at odds with itself says it.
     pub fn apply(
         &mut self,
@@ -110,7 +126,7 @@ impl Incidents {
         };
         let previous = self.closed.remove(&change.key);
         if previous.is_some() {
-            draft.delete(closed_key(correlation, &change.key));
+            draft.delete(closed_key(&correlation.id, &change.key));
         }
         let previous = previous.filter(|closed| change.timestamp.millis_since(closed.at) <= LINKED_FOR_MILLIS);
         let incident = Box::new(Incident {
@@ -167,9 +183,9 @@ impl Incidents {
         if !resolved {
             return self.keep_open(draft, correlation, change, incident);
         }
-        draft.delete(open_key(correlation, &change.key));
+        draft.delete(open_key(&correlation.id, &change.key));
         let closed = Closed { incident_id: incident.incident_id, at: incident.ts };
-        draft.put(closed_key(correlation, &change.key), &closed)?;
+        draft.put(closed_key(&correlation.id, &change.key), &closed)?;
         self.closed.insert(change.key.clone(), closed);
         self.discard_closed(draft, correlation, incident.ts);
         Ok(())
@@ -183,7 +199,7 @@ impl Incidents {
         mut incident: Box<Incident>,
     ) -> Result<(), NotWritable> {
         incident.event_ids = Vec::new();
-        draft.put(open_key(correlation, &change.key), &*incident)?;
+        draft.put(open_key(&correlation.id, &change.key), &*incident)?;
         self.open.insert(change.key.clone(), incident);
         Ok(())
     }
@@ -198,7 +214,7 @@ impl Incidents {
         let surplus = self.closed.len() - CLOSED_KEPT / 2;
         for (at, key) in by_age.into_iter().take(surplus) {
             tracing::debug!(key, %at, %now, "a closed incident is no longer remembered for linking");
-            draft.delete(closed_key(correlation, &key));
+            draft.delete(closed_key(&correlation.id, &key));
             self.closed.remove(&key);
         }
     }
@@ -220,7 +236,7 @@ impl Incidents {
             self.apply(draft, origin, &change, facts)?;
         }
         for key in std::mem::take(&mut self.closed).into_keys() {
-            draft.delete(closed_key(origin.correlation, &key));
+            draft.delete(closed_key(&origin.correlation.id, &key));
         }
         Ok(())
     }
@@ -263,10 +279,10 @@ fn data(change: &Change) -> Map<String, serde_json::Value> {
     change.fields.iter().map(|field| (field.name.clone(), field.value.to_json())).collect()
 }
 
-fn open_key(correlation: &Correlation, group: &str) -> Vec<u8> {
-    key::of(&[OPEN_ROOM, correlation.id.as_bytes(), group.as_bytes()])
+fn open_key(correlation: &str, group: &str) -> Vec<u8> {
+    key::of(&[OPEN_ROOM, correlation.as_bytes(), group.as_bytes()])
 }
 
-fn closed_key(correlation: &Correlation, group: &str) -> Vec<u8> {
-    key::of(&[CLOSED_ROOM, correlation.id.as_bytes(), group.as_bytes()])
+fn closed_key(correlation: &str, group: &str) -> Vec<u8> {
+    key::of(&[CLOSED_ROOM, correlation.as_bytes(), group.as_bytes()])
 }

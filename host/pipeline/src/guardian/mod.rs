@@ -11,9 +11,12 @@ mod recent;
 mod run;
 mod share;
 mod split;
+mod strays;
 
 #[cfg(test)]
 mod attempt_tests;
+#[cfg(test)]
+mod strays_tests;
 #[cfg(test)]
 mod tests;
 

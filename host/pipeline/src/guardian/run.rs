@@ -1,15 +1,17 @@
 //! The Guardian's loop: read events, correlate, commit; tick when time alone may change something.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::time::Instant;
 
 use orion_bus::{Bus, BusError, Entry};
-use orion_model::{Clock, Timestamp};
+use orion_model::{Clock, RecordId, Timestamp};
 use tokio::sync::watch;
 
 use super::desk::{Answers, Desk, Events, Remembered, TICK_MILLIS, events_of};
 use super::recent::Seen;
 use super::share::Share;
+use super::strays::Told;
 use crate::TRACED;
 use crate::draft::NotWritable;
 use crate::library::Generation;
@@ -111,6 +113,8 @@ struct Progress {
     desk: Box<Desk>,
     position: u64,
     committed: Option<i64>,
+    /// Whether the log may say of an incident what was not said from here.
+    may_stray: bool,
 }
 
 impl Progress {
@@ -119,7 +123,7 @@ impl Progress {
         let committed = loaded.offset;
         let position = u64::try_from(committed.unwrap_or(0)).unwrap_or(0);
         let desk = Box::new(Desk::open(live, guardian.share, loaded, guardian.clock.now(), Remembered::InStore)?);
-        Ok(Self { desk, position, committed })
+        Ok(Self { desk, position, committed, may_stray: guardian.bus.history().is_some() })
     }
 
     #[tracing::instrument(
@@ -127,25 +131,37 @@ impl Progress {
         fields(owner = guardian.share.owner(), records = entries.len())
     )]
     async fn step(self, guardian: &Guardian, entries: Vec<Entry>, tick: Option<Timestamp>) -> Result<Self, StageError> {
-        let Self { mut desk, position, committed } = self;
+        let Self { mut desk, position, committed, may_stray } = self;
+        let share = guardian.share;
         let position = entries.last().map_or(position, |entry| entry.seq);
         let place = guardian.workers.place(guardian.share.partition()).await;
-        let (desk, unsettled) = tokio::task::spawn_blocking(move || {
+        let (desk, told, unsettled) = tokio::task::spawn_blocking(move || {
+            let told = if may_stray { Told::of(&entries, share) } else { BTreeMap::new() };
             let unsettled = ask_and_settle(&mut desk, entries, tick);
             drop(place);
-            (desk, unsettled)
+            (desk, told, unsettled)
         })
         .await?;
-        let mut progress = Self { desk, position, committed };
+        let mut progress = Self { desk, position, committed, may_stray };
         if let Some(Unsettled { events, answers, forgotten }) = unsettled? {
             let earlier = events_at(&*guardian.bus, &forgotten).await?;
             progress.desk.settle(&events, answers, &earlier, tick)?;
         }
+        progress.compare(&told, tick)?;
         let behind = position.saturating_sub(u64::try_from(committed.unwrap_or(0)).unwrap_or(0));
         if !progress.desk.is_quiet() || behind >= QUIET_ENTRIES {
             progress.commit(guardian).await?;
         }
         Ok(progress)
+    }
+
+    /// What the log says of incidents is compared with what the correlators know. With a tick, all of it was read.
+    fn compare(&mut self, told: &BTreeMap<RecordId, Told>, tick: Option<Timestamp>) -> Result<(), NotWritable> {
+        self.desk.hear(told, Instant::now())?;
+        match tick {
+            Some(reached) => self.desk.end_strays(reached, Instant::now()),
+            None => Ok(()),
+        }
     }
 
     async fn commit(&mut self, guardian: &Guardian) -> Result<(), StageError> {

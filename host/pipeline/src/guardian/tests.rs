@@ -100,7 +100,7 @@ fn stream(drawn: &mut Drawn) -> Vec<Event> {
 }
 
 #[derive(Debug)]
-struct Hands(AtomicI64);
+pub(super) struct Hands(pub(super) AtomicI64);
 
 impl Clock for Hands {
     fn now(&self) -> Timestamp {

@@ -174,16 +174,17 @@ struct Seen {
 }
 
 impl Library {
-    /// Loads the plugins inside the binary and what the store has as last good.
+    /// Loads the plugins inside the binary and what the store has as last good. `host` is what this one is called among others.
     pub async fn open(
         settings: LibrarySettings,
         sandbox: Arc<Sandbox>,
         bus: Arc<dyn Bus>,
         sets: Arc<RuleSets>,
+        host: &str,
     ) -> Result<Self, LibraryError> {
         let standard = Shelf::of_standard(&sandbox, &settings.standard_plugins)
             .map_err(|(name, why)| LibraryError::Standard { name, why })?;
-        let (store, last_good) = LibraryStore::open(bus, settings.memory_dir.clone()).await?;
+        let (store, last_good) = LibraryStore::open(bus, settings.memory_dir.clone(), host).await?;
         let mut library = Self {
             settings,
             sandbox,

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::LibraryError;
 use super::accept::Accepted;
 use super::folder::digest_of;
-use crate::condition::{self, Condition, Conditions};
+use crate::condition::{Condition, Conditions};
 use crate::draft::{Draft, key};
 
 /// The owner under which the library commits.
@@ -137,6 +137,7 @@ pub struct LibraryStore {
     /// The generation that runs.
     pub record: GenerationRecord,
     conditions: Conditions,
+    host: String,
     rules: BTreeMap<String, KeptRule>,
     before: BTreeMap<String, Arc<Before>>,
     plugins: BTreeMap<String, KeptPlugin>,
@@ -144,14 +145,15 @@ pub struct LibraryStore {
 
 impl LibraryStore {
     /// Reads what is kept.
-    pub async fn open(bus: Arc<dyn Bus>, memory_dir: PathBuf) -> Result<(Self, LastGood), BusError> {
+    pub async fn open(bus: Arc<dyn Bus>, memory_dir: PathBuf, host: &str) -> Result<(Self, LastGood), BusError> {
         let loaded = bus.load(OWNER).await?;
         let mut store = Self {
             bus,
             last_good_dir: memory_dir.join(LAST_GOOD_DIR),
             offset: loaded.offset,
             record: GenerationRecord::find(&loaded.state).unwrap_or_else(GenerationRecord::none),
-            conditions: Conditions::default(),
+            conditions: Conditions::in_state(&loaded.state).of_host(host),
+            host: host.to_owned(),
             rules: BTreeMap::new(),
             before: BTreeMap::new(),
             plugins: BTreeMap::new(),
@@ -160,7 +162,6 @@ impl LibraryStore {
         for (state_key, value) in loaded.state {
             let parts = key::split(&state_key, 2);
             match parts.as_slice() {
-                [condition::ROOM, _] => store.conditions.restore(&value),
                 [RULE_ROOM, name] => store.recall_rule(name, value, &mut last_good),
                 [BEFORE_ROOM, name] => store.recall_before(name, &value),
                 [PLUGIN_ROOM, name] => store.recall_plugin(name, &value, &mut last_good),
@@ -256,16 +257,24 @@ impl LibraryStore {
                 None => draft.delete(state_key),
             }
         }
-        self.say_refusals(&mut draft, refusals, now, record.number)?;
+        let mut conditions = self.conditions.clone();
+        say_refusals(&mut conditions, &mut draft, refusals, now, record.number)?;
         if record != self.record {
             draft.put(RECORD.to_vec(), &record)?;
         }
         if !draft.is_empty() {
             let offset = self.offset.map_or(0, |offset| offset + 1);
             orion_bus::crash_point!("library::before_commit");
-            self.bus.commit(draft.into_commit(OWNER, self.offset, offset)).await?;
+            let commit = draft.into_commit(OWNER, self.offset, offset);
+            if let Err(error) = self.bus.commit(commit).await {
+                if let Err(unread) = self.stand_where_the_store_does().await {
+                    // The next step is refused where it does not follow, and this is tried again.
+                    tracing::debug!("where the library stands is not known: {unread}");
+                }
+                return Err(error.into());
+            }
             orion_bus::crash_point!("library::after_commit");
-            self.offset = Some(offset);
+            (self.offset, self.conditions) = (Some(offset), conditions);
         }
         self.record = record;
         let kept = |accepted: &Accepted| KeptRule { digest: accepted.file.digest, text: accepted.text.clone() };
@@ -273,6 +282,14 @@ impl LibraryStore {
         self.before = before;
         self.plugins = kept_plugins;
         self.discard_unused();
+        Ok(())
+    }
+
+    /// Whether a step was kept is not known, or another process of this host did one: the next one follows from what is there, and says
+    /// what is not said there.
+    async fn stand_where_the_store_does(&mut self) -> Result<(), BusError> {
+        let loaded = self.bus.load(OWNER).await?;
+        (self.offset, self.conditions) = (loaded.offset, Conditions::in_state(&loaded.state).of_host(&self.host));
         Ok(())
     }
 
@@ -308,23 +325,6 @@ impl LibraryStore {
         Ok(before)
     }
 
-    fn say_refusals(
-        &mut self,
-        draft: &mut Draft,
-        refusals: Vec<(Condition, String)>,
-        now: Timestamp,
-        generation: u64,
-    ) -> Result<(), LibraryError> {
-        let over = |condition: &&Condition| !refusals.iter().any(|(refused, _)| refused == *condition);
-        for condition in self.conditions.iter().filter(over).cloned().collect::<Vec<_>>() {
-            self.conditions.clear(draft, &condition, now, generation, "the file is accepted again, or gone")?;
-        }
-        for (condition, why) in refusals {
-            self.conditions.raise(draft, condition, now, generation, &why)?;
-        }
-        Ok(())
-    }
-
     /// Plugins that no file's last good version is any more take only space.
     fn discard_unused(&self) {
         let used: BTreeSet<PathBuf> = self
@@ -342,6 +342,24 @@ impl LibraryStore {
             }
         }
     }
+}
+
+/// Says what is refused and was not, and what was and is not.
+fn say_refusals(
+    conditions: &mut Conditions,
+    draft: &mut Draft,
+    refusals: Vec<(Condition, String)>,
+    now: Timestamp,
+    generation: u64,
+) -> Result<(), LibraryError> {
+    let over = |condition: &&Condition| !refusals.iter().any(|(refused, _)| refused == *condition);
+    for condition in conditions.iter().filter(over).cloned().collect::<Vec<_>>() {
+        conditions.clear(draft, &condition, now, generation, "the file is accepted again, or gone")?;
+    }
+    for (condition, why) in refusals {
+        conditions.raise(draft, condition, now, generation, &why)?;
+    }
+    Ok(())
 }
 
 /// The plugin files of the folder that were accepted and may run, by their names, out of the library's state.

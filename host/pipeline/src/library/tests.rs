@@ -4,13 +4,14 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
-use orion_bus::SqliteBus;
-use orion_model::{Push, SetFile, Timestamp};
+use orion_bus::{Bus, Commit, SqliteBus};
+use orion_model::{Event, Push, SetFile, Status, Timestamp};
 use orion_sandbox::{Limits, Sandbox, Settings};
 use tempfile::TempDir;
 
-use super::{Before, Defaults, Generation, Library, LibrarySettings, StandardPlugin};
+use super::{Before, Defaults, Generation, Library, LibrarySettings, OWNER, StandardPlugin};
 use crate::clock::SystemClock;
+use crate::fills::Fills;
 use crate::rule_sets::{ApplyContext, RuleSets};
 
 const RULES: &str = "groups: [{ name: g, rules: [{ alert: A, expr: up, plugin: mine.wasm }] }]\n";
@@ -19,7 +20,7 @@ const BUILTIN: &str = "groups: [{ name: inside, rules: [{ alert: A, expr: up }] 
 
 struct Place {
     dir: TempDir,
-    bus: Arc<SqliteBus>,
+    bus: Arc<Fills>,
 }
 
 impl Place {
@@ -31,7 +32,7 @@ impl Place {
         let threshold = threshold();
         std::fs::write(dir.path().join("plugins/mine.wasm"), threshold.component).unwrap();
         std::fs::write(dir.path().join("rules/f.yaml"), RULES).unwrap();
-        let bus = Arc::new(SqliteBus::open(&dir.path().join("memory")).unwrap());
+        let bus = Arc::new(Fills::new(SqliteBus::open(&dir.path().join("memory")).unwrap(), OWNER));
         Self { dir, bus }
     }
 
@@ -56,7 +57,16 @@ impl Place {
         };
         let sandbox = Arc::new(Sandbox::new(Settings { cache_dir: None, limits: Limits::default() }).unwrap());
         let sets = Arc::new(RuleSets::open(self.bus.clone(), Arc::default()).await.unwrap());
-        Library::open(settings, sandbox, self.bus.clone(), sets).await.unwrap()
+        Library::open(settings, sandbox, self.bus.clone(), sets, "").await.unwrap()
+    }
+}
+
+impl Place {
+    /// What was said of files.
+    async fn said(&self) -> Vec<Status> {
+        let entries = self.bus.read(0, usize::MAX).await.unwrap();
+        let events = entries.iter().map(|entry| serde_json::from_str::<Event>(&entry.body).unwrap());
+        events.filter(|event| event.event_type == "rule_file_refused").map(|event| event.status).collect()
     }
 }
 
@@ -239,4 +249,43 @@ async fn the_version_before_is_known_until_the_file_is_gone_also_after_a_start()
     save(&file, OTHER);
     look(&mut library).await;
     assert_eq!(library.files().rules["f.yaml"].before, None);
+}
+
+#[tokio::test]
+async fn what_could_not_be_recorded_of_a_file_is_said_when_there_is_room() {
+    let place = Place::new();
+    let file = place.path("rules/f.yaml");
+    let mut library = place.library().await;
+    look(&mut library).await;
+    let fails = async |library: &mut Library| {
+        place.bus.fill(true);
+        library.scan(&SystemClock).unwrap();
+        assert!(library.accept(Timestamp::from_millis(1_000)).await.is_err());
+        place.bus.fill(false);
+    };
+    save(&file, "groups: 7");
+    fails(&mut library).await;
+    assert_eq!(place.said().await, []);
+    look(&mut library).await;
+    assert_eq!(place.said().await, [Status::Firing]);
+    save(&file, OTHER);
+    fails(&mut library).await;
+    assert_eq!(look(&mut library).await.unwrap().0, 2);
+    assert_eq!(place.said().await, [Status::Firing, Status::Resolved]);
+}
+
+#[tokio::test]
+async fn a_library_of_which_the_store_knows_more_goes_on_from_there() {
+    let place = Place::new();
+    let file = place.path("rules/f.yaml");
+    let mut library = place.library().await;
+    look(&mut library).await;
+    // As a process before this one did, whose last step is there again.
+    let Some(stored) = place.bus.load(OWNER).await.unwrap().offset else { panic!("nothing is kept") };
+    let step = Commit { owner: OWNER.to_owned(), expected: Some(stored), offset: stored + 1, ..Commit::default() };
+    place.bus.commit(step).await.unwrap();
+    save(&file, OTHER);
+    library.scan(&SystemClock).unwrap();
+    assert!(library.accept(Timestamp::from_millis(1_000)).await.is_err());
+    assert_eq!(look(&mut library).await.unwrap().0, 2);
 }

@@ -36,6 +36,8 @@ pub struct StoreWatch {
     bus: Arc<dyn Bus>,
     clock: Arc<dyn Clock>,
     meters: Arc<Meters>,
+    /// What this host is called among others.
+    host: String,
     generation: AtomicU64,
     /// Whether there is anything to end or to say: commits that go well ask nothing else.
     is_troubled: AtomicBool,
@@ -50,11 +52,16 @@ struct State {
 
 impl StoreWatch {
     /// As the store has it: what could not be written when Orion ended is over when it can be written now.
-    pub async fn open(bus: Arc<dyn Bus>, clock: Arc<dyn Clock>, meters: Arc<Meters>) -> Result<Self, BusError> {
+    pub async fn open(
+        bus: Arc<dyn Bus>,
+        clock: Arc<dyn Clock>,
+        meters: Arc<Meters>,
+        host: String,
+    ) -> Result<Self, BusError> {
         let loaded = bus.load(OWNER).await?;
         let state = State { offset: loaded.offset, troubles: restored(&loaded) };
         let is_troubled = AtomicBool::new(!state.troubles.is_empty());
-        Ok(Self { bus, clock, meters, generation: AtomicU64::new(0), is_troubled, state: Mutex::new(state) })
+        Ok(Self { bus, clock, meters, host, generation: AtomicU64::new(0), is_troubled, state: Mutex::new(state) })
     }
 
     /// The generation that runs.
@@ -137,7 +144,7 @@ impl StoreWatch {
         let generation = self.generation.load(Ordering::Relaxed);
         let mut draft = Draft::default();
         for trouble in state.troubles.values() {
-            trouble.write(&mut draft, generation)?;
+            trouble.write(&mut draft, &self.host, generation)?;
         }
         if draft.is_empty() {
             return Ok(());
@@ -255,7 +262,9 @@ mod tests {
         async fn open() -> Self {
             let dir = tempfile::tempdir().unwrap();
             let bus = Arc::new(Fills::new(SqliteBus::open(dir.path()).unwrap(), "a"));
-            let watch = StoreWatch::open(bus.clone(), Arc::new(Seconds::default()), Arc::default()).await.unwrap();
+            let watch = StoreWatch::open(bus.clone(), Arc::new(Seconds::default()), Arc::default(), String::new())
+                .await
+                .unwrap();
             Self { bus, watch, _dir: dir }
         }
 
@@ -312,7 +321,9 @@ mod tests {
         scene.watch.note_files(Err(&full)).await;
         scene.watch.note_files(Err(&full)).await;
         assert_eq!(scene.said().await, ["1 store_full Firing *.jsonl"]);
-        let again = StoreWatch::open(scene.bus.clone(), Arc::new(Seconds::default()), Arc::default()).await.unwrap();
+        let again = StoreWatch::open(scene.bus.clone(), Arc::new(Seconds::default()), Arc::default(), String::new())
+            .await
+            .unwrap();
         again.note_files(Err(&full)).await;
         again.note_files(Ok(())).await;
         again.note_files(Ok(())).await;

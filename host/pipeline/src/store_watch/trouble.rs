@@ -83,12 +83,13 @@ impl Failure {
 
 impl Trouble {
     /// What is to be said of it, and to be remembered over a restart.
-    pub(super) fn write(&self, draft: &mut Draft, generation: u64) -> Result<(), NotWritable> {
+    pub(super) fn write(&self, draft: &mut Draft, host: &str, generation: u64) -> Result<(), NotWritable> {
         if !self.is_said {
-            draft.event(&self.condition.event(Status::Firing, self.began, generation, &self.message))?;
+            draft.event(&self.condition.event_of(host, Status::Firing, self.began, generation, &self.message))?;
         }
         if let Some(ended) = self.ended {
-            draft.event(&self.condition.event(Status::Resolved, ended, generation, "it can be written again"))?;
+            let over = "it can be written again";
+            draft.event(&self.condition.event_of(host, Status::Resolved, ended, generation, over))?;
             draft.delete(self.condition.key());
         } else if !self.is_said {
             draft.put(self.condition.key(), &self.condition)?;

@@ -5,18 +5,20 @@
 //!
 //! Hosts that share the rules meet the same outage. What is said of sources is theirs together: the first one says it, and the others find it
 //! said. Who says that it is over is the first whose queries all succeed again; another host for which it is not over says
-//! so with its next query that fails.
+//! so with its next query that fails. What a host said while it was cut off may come late, and be of an outage that was over by
+//! then; what hosts go on from follows the log ([`super::said`]), so the same rule ends it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use orion_bus::{Bus, BusError};
 use orion_model::{Severity, Timestamp};
 use orion_source::SourceError;
 use tokio::sync::Mutex;
 
-use crate::condition::{self, Condition, Conditions, kind};
-use crate::draft::{Draft, NotWritable, key};
+use crate::condition::{Condition, Conditions, kind};
+use crate::draft::{Draft, NotWritable};
 
 /// Under which all hosts say how sources are.
 pub const SOURCES_OWNER: &str = "sources";
@@ -24,21 +26,32 @@ pub const SOURCES_OWNER: &str = "sources";
 /// How often something is said anew because another host said something meanwhile.
 const MOST_CONFLICTS: usize = 8;
 
+/// How often a host whose queries succeed looks whether an outage was said nevertheless: ending it may take as long, and looking is a
+/// small read of its own file.
+const HEAR_AGAIN: Duration = Duration::from_secs(1);
+
 /// Keeps and tells the health of all sources.
 pub struct SourceHealth {
     bus: Arc<dyn Bus>,
     /// This host's own file: what others said is there a moment later, also when the log is out of reach.
     own: Arc<dyn Bus>,
+    /// Whether others say something, too.
+    is_shared: bool,
     state: Mutex<State>,
 }
 
-#[derive(Default)]
 struct State {
-    conditions: Conditions,
-    offset: Option<i64>,
+    known: Known,
     failing: BTreeMap<String, BTreeSet<Asker>>,
     /// What a source that fails said last, for people who look.
     said: BTreeMap<String, String>,
+    heard: Instant,
+}
+
+/// What was said of all sources together.
+pub(super) struct Known {
+    pub(super) conditions: Conditions,
+    pub(super) offset: Option<i64>,
 }
 
 /// A query of a group.
@@ -77,8 +90,10 @@ pub enum HealthError {
 impl SourceHealth {
     /// As the store has it.
     pub async fn open(bus: Arc<dyn Bus>, own: Arc<dyn Bus>) -> Result<Self, BusError> {
-        let state = Mutex::new(load(&*bus).await?);
-        Ok(Self { bus, own, state })
+        let known = Known::load(&*bus).await?;
+        let (failing, said, heard) = (BTreeMap::new(), BTreeMap::new(), Instant::now());
+        let (is_shared, state) = (bus.history().is_some(), Mutex::new(State { known, failing, said, heard }));
+        Ok(Self { bus, own, is_shared, state })
     }
 
     /// Takes in what other hosts said. A group that came from a host which is gone may find its source well again.
@@ -88,11 +103,11 @@ impl SourceHealth {
     }
 
     async fn hear_into(&self, state: &mut State) -> Result<(), BusError> {
-        let heard = load(&*self.own).await?;
+        state.heard = Instant::now();
+        let heard = Known::load(&*self.own).await?;
         // What this host said itself may not be there yet.
-        if heard.offset > state.offset {
-            let failing = std::mem::take(&mut state.failing);
-            *state = State { failing, ..heard };
+        if heard.offset > state.known.offset {
+            state.known = heard;
         }
         Ok(())
     }
@@ -108,8 +123,13 @@ impl SourceHealth {
                 state.failing.entry(report.source.to_owned()).or_default().insert(asker());
                 self.hear_into(&mut state).await?;
             }
-            None if state.failing.is_empty() && state.conditions.is_empty() => return Ok(()),
             None => {
+                if self.is_shared && state.heard.elapsed() >= HEAR_AGAIN {
+                    self.hear_into(&mut state).await?;
+                }
+                if state.failing.is_empty() && state.known.conditions.is_empty() {
+                    return Ok(());
+                }
                 state.failing.get_mut(report.source).map(|askers| askers.remove(&asker()));
             }
         }
@@ -134,32 +154,27 @@ impl SourceHealth {
         failure: Option<&SourceError>,
     ) -> Result<(), HealthError> {
         let Report { source, instant, generation, .. } = report;
-        let condition = Condition::new(
-            kind::EXTERNAL_API_FAILURE,
-            Severity::Error,
-            source,
-            [("source", source), ("service", source)],
-        );
+        let condition = does_not_answer(source);
         let mut draft = Draft::default();
+        let Known { conditions, offset } = &mut state.known;
         match failure {
-            Some(error) => state.conditions.raise(&mut draft, condition, instant, generation, &error.to_string())?,
-            None => state.conditions.clear(&mut draft, &condition, instant, generation, "the source answers again")?,
+            Some(error) => conditions.raise(&mut draft, condition, instant, generation, &error.to_string())?,
+            None => conditions.clear(&mut draft, &condition, instant, generation, "the source answers again")?,
         }
         if draft.is_empty() {
             return Ok(());
         }
-        let offset = state.offset.map_or(0, |offset| offset + 1);
+        let next = next_offset(*offset);
         orion_bus::crash_point!("health::before_commit");
-        match self.bus.commit(draft.into_commit(SOURCES_OWNER, state.offset, offset)).await {
+        match self.bus.commit(draft.into_commit(SOURCES_OWNER, *offset, next)).await {
             Ok(_) => {
                 orion_bus::crash_point!("health::after_commit");
-                state.offset = Some(offset);
+                *offset = Some(next);
                 Ok(())
             }
             Err(error) => {
                 // Whether it was kept is not known. Start again from what the store has; the next answer says it again.
-                let (failing, said) = (std::mem::take(&mut state.failing), std::mem::take(&mut state.said));
-                *state = State { failing, said, ..load(&*self.bus).await? };
+                state.known = Known::load(&*self.bus).await?;
                 Err(error.into())
             }
         }
@@ -180,15 +195,22 @@ impl SourceHealth {
     }
 }
 
-async fn load(bus: &dyn Bus) -> Result<State, BusError> {
-    let loaded = bus.load(SOURCES_OWNER).await?;
-    let mut state = State { offset: loaded.offset, ..State::default() };
-    for (state_key, value) in loaded.state {
-        if let [condition::ROOM, ..] = key::split(&state_key, 2).as_slice() {
-            state.conditions.restore(&value);
-        }
+impl Known {
+    pub(super) async fn load(bus: &dyn Bus) -> Result<Self, BusError> {
+        let loaded = bus.load(SOURCES_OWNER).await?;
+        Ok(Self { conditions: Conditions::in_state(&loaded.state), offset: loaded.offset })
     }
-    Ok(state)
+}
+
+/// What is said of a source that does not answer.
+pub(super) fn does_not_answer(source: &str) -> Condition {
+    let labels = [("source", source), ("service", source)];
+    Condition::new(kind::EXTERNAL_API_FAILURE, Severity::Error, source, labels)
+}
+
+/// Whoever says something of sources moves their offset by one.
+pub(super) fn next_offset(offset: Option<i64>) -> i64 {
+    offset.map_or(0, |offset| offset.saturating_add(1))
 }
 
 #[cfg(test)]

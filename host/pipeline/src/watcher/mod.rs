@@ -19,6 +19,7 @@ mod rule_watch;
 mod run;
 #[cfg(test)]
 pub(crate) mod run_tests;
+mod said;
 mod seat;
 mod shadow;
 mod standing;
@@ -31,5 +32,6 @@ pub use outcome::{HEALTH_ROOM, Outcome, RuleHealth};
 pub use plan::{GroupPlan, RulePlan};
 pub use rule::ActiveAlert;
 pub use run::{Command, WatcherContext, WatcherSettings, run_group};
+pub use said::{SAID_OWNER, Said, run_said};
 pub use seat::Effort;
 pub use standing::{GROUP_OWNERS, Standing, StandingAlert, standings};
