@@ -33,6 +33,7 @@ mod edits_are_live_without_a_restart;
 mod every_attack_is_contained;
 mod incidents_are_marked;
 mod jobs_are_run_over_http;
+mod jobs_come_to_an_end;
 mod log_files_are_followed;
 mod log_lines_are_asked_for;
 mod loki_is_asked;

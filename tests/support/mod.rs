@@ -7,6 +7,7 @@ pub mod builds;
 pub mod dice;
 pub mod history;
 pub mod issuer;
+pub mod jobs;
 pub mod lines;
 pub mod mounts;
 pub mod pace;

@@ -13,7 +13,7 @@ use crate::document::Document;
 use crate::incidents::{named, still_reading};
 use crate::problem::Problem;
 use crate::query::{Asked, Nothing};
-use crate::sent::{sent, there};
+use crate::sent::{sent, there, who};
 
 /// A mark is a name and a note, of which each byte may be written as six.
 const MAX_BODY_BYTES: usize = 16 * 1024;
@@ -63,13 +63,13 @@ pub(crate) async fn mark(
     Asked(Nothing {}): Asked<Nothing>,
     request: Request,
 ) -> Result<Document, Problem> {
-    let (who, thought) = sent::<Thought>(&desk, request, PURPOSE, MAX_BODY_BYTES).await?;
+    let (bearer, thought) = sent::<Thought>(&desk, request, PURPOSE, MAX_BODY_BYTES).await?;
     let incident_id: RecordId = named(&*desk.followed()?, &id)?.id;
     let said = match thought.verdict {
         Verdict::Useful => Said::Useful { incident_id },
         Verdict::Noise => Said::Noise { incident_id },
     };
-    record(&desk, said, who.or(thought.by), thought.note).await
+    record(&desk, said, who(bearer, thought.by)?, thought.note).await
 }
 
 /// `POST /api/v1/missed`
@@ -78,13 +78,12 @@ pub(crate) async fn missed(
     Asked(Nothing {}): Asked<Nothing>,
     request: Request,
 ) -> Result<Document, Problem> {
-    let (who, missed) = sent::<Missed>(&desk, request, PURPOSE, MAX_BODY_BYTES).await?;
-    record(&desk, Said::missed(missed.from, missed.to), who.or(missed.by), missed.note).await
+    let (bearer, missed) = sent::<Missed>(&desk, request, PURPOSE, MAX_BODY_BYTES).await?;
+    record(&desk, Said::missed(missed.from, missed.to), who(bearer, missed.by)?, missed.note).await
 }
 
-async fn record(desk: &Desk, said: Said, by: Option<String>, note: Option<String>) -> Result<Document, Problem> {
+async fn record(desk: &Desk, said: Said, by: String, note: Option<String>) -> Result<Document, Problem> {
     let bad = |why: String| Problem::new(StatusCode::BAD_REQUEST, why);
-    let by = by.ok_or_else(|| bad("`by` is missing: who marks, where no token says so".to_owned()))?;
     let mark = Mark { said, by, note };
     mark.check().map_err(|error| bad(error.to_string()))?;
     let followed = desk.followed()?;

@@ -14,17 +14,14 @@ use orion_pipeline::marks::mark_stopped;
 use serde_json::{Map, Value, json};
 
 use super::incident::named;
-use crate::arguments::{DataArgs, ListenArgs, Output};
+use crate::arguments::{DataArgs, Output};
 use crate::cli::Failure;
 use crate::keep::RotateArgs;
 use crate::output::{columns, form, print_list, print_value};
 use crate::past::{Moment, moment};
-use crate::remote::{Remote, RemoteArgs};
+use crate::sender::SenderArgs;
 use crate::setup;
 use crate::text::short_id;
-
-/// Variables in which systems keep the name of who is logged in.
-const USER_VARIABLES: [&str; 2] = ["USER", "LOGNAME"];
 
 /// Arguments of `orion incident mark`.
 #[derive(Args)]
@@ -47,20 +44,12 @@ pub struct MarkArgs {
     /// Why, in one line
     #[arg(long, value_name = "TEXT")]
     pub note: Option<String>,
-    /// Who marks [default: the name you are logged in by]; where a token says so, that counts
-    #[arg(long, value_name = "NAME")]
-    pub by: Option<String>,
     #[command(flatten)]
     pub data: DataArgs,
     #[command(flatten)]
     pub rotate: RotateArgs,
     #[command(flatten)]
-    pub listen: ListenArgs,
-    #[command(flatten)]
-    pub remote: RemoteArgs,
-    /// How the mark is printed [default: table on a terminal, ndjson elsewhere]
-    #[arg(long, value_enum)]
-    pub output: Option<Output>,
+    pub sender: SenderArgs,
 }
 
 /// What can be thought of an incident.
@@ -74,78 +63,65 @@ pub enum Verdict {
 
 /// Records it.
 pub fn mark(args: &MarkArgs) -> Result<ExitCode, Failure> {
-    let by = match &args.by {
-        Some(by) => by.clone(),
-        None => user()?,
-    };
-    let what = What { args, by };
-    let is_elsewhere = args.remote.url.is_some();
+    let is_elsewhere = args.sender.there.remote.url.is_some();
     let marked = match ownership(&args.data.memory_dir()).map_err(Failure::configuration)? {
-        Ownership::Nobody if !is_elsewhere => what.record(&args.data.memory_dir())?,
-        _ => what.ask()?,
+        Ownership::Nobody if !is_elsewhere => record(args, &args.data.memory_dir())?,
+        _ => ask(args)?,
     };
-    print_value(form(args.output), &json!(marked), || format!("recorded: {}\n", marked.mark.message()))?;
+    print_value(form(args.sender.output), &json!(marked), || format!("recorded: {}\n", marked.mark.message()))?;
     Ok(ExitCode::SUCCESS)
 }
 
-struct What<'a> {
-    args: &'a MarkArgs,
-    by: String,
+/// By a host that runs: the one that is named, or the one on the data folder.
+fn ask(args: &MarkArgs) -> Result<Marked, Failure> {
+    let (by, remote) = (args.sender.by()?, args.sender.there.remote()?);
+    let now = SystemClock.now();
+    let (path, body) = match (&args.id, args.verdict, args.from.zip(args.to)) {
+        (Some(id), Some(verdict), _) => {
+            (format!("api/v1/incidents/{}/marks", plain(id)?), vec![("verdict".to_owned(), word(verdict).into())])
+        }
+        (_, _, Some((from, to))) => (
+            "api/v1/missed".to_owned(),
+            vec![("from".to_owned(), json!(from.as_of(now))), ("to".to_owned(), json!(to.as_of(now)))],
+        ),
+        _ => return Err(nothing()),
+    };
+    let mut body = Map::from_iter(body);
+    body.extend(by.map(|by| ("by".to_owned(), by.into())));
+    if let Some(note) = &args.note {
+        body.insert("note".to_owned(), note.as_str().into());
+    }
+    let answer = setup::runtime()?.block_on(remote.post(&path, &Value::Object(body)));
+    serde_json::from_value(answer.map_err(Failure::Configuration)?).map_err(Failure::configuration)
 }
 
-impl What<'_> {
-    /// By a host that runs: the one that is named, or the one on the data folder.
-    fn ask(&self) -> Result<Marked, Failure> {
-        let Self { args, by } = self;
-        let now = SystemClock.now();
-        let (path, body) = match (&args.id, args.verdict, args.from.zip(args.to)) {
-            (Some(id), Some(verdict), _) => {
-                (format!("api/v1/incidents/{}/marks", plain(id)?), vec![("verdict".to_owned(), word(verdict).into())])
+/// By this process: no host runs.
+fn record(args: &MarkArgs, memory_dir: &Path) -> Result<Marked, Failure> {
+    let by = args.sender.name()?;
+    let now = SystemClock.now();
+    let mut reader = SqliteBus::open_read_only(memory_dir).map_err(Failure::configuration)?;
+    let register = Register::read(&mut reader).map_err(Failure::configuration)?;
+    drop(reader);
+    let said = match (&args.id, args.verdict, args.from.zip(args.to)) {
+        (Some(id), Some(verdict), _) => {
+            let incident_id = named(&register, id)?.id;
+            match verdict {
+                Verdict::Useful => Said::Useful { incident_id },
+                Verdict::Noise => Said::Noise { incident_id },
             }
-            (_, _, Some((from, to))) => (
-                "api/v1/missed".to_owned(),
-                vec![("from".to_owned(), json!(from.as_of(now))), ("to".to_owned(), json!(to.as_of(now)))],
-            ),
-            _ => return Err(nothing()),
-        };
-        let mut body = Map::from_iter(body);
-        body.insert("by".to_owned(), by.as_str().into());
-        if let Some(note) = &args.note {
-            body.insert("note".to_owned(), note.as_str().into());
         }
-        let remote = Remote::of(&args.remote, &args.listen)?;
-        let answer = setup::runtime()?.block_on(remote.post(&path, &Value::Object(body)));
-        serde_json::from_value(answer.map_err(Failure::Configuration)?).map_err(Failure::configuration)
+        (_, _, Some((from, to))) => Said::missed(from.as_of(now), to.as_of(now)),
+        _ => return Err(nothing()),
+    };
+    let mark = Mark { said, by, note: args.note.clone() };
+    mark.check().map_err(Failure::configuration)?;
+    let before = register.marked(&mark.said);
+    if let Some(same) = before.filter(|before| before.mark == mark) {
+        return Ok(same.clone());
     }
-
-    /// By this process: no host runs.
-    fn record(&self, memory_dir: &Path) -> Result<Marked, Failure> {
-        let Self { args, by } = self;
-        let now = SystemClock.now();
-        let mut reader = SqliteBus::open_read_only(memory_dir).map_err(Failure::configuration)?;
-        let register = Register::read(&mut reader).map_err(Failure::configuration)?;
-        drop(reader);
-        let said = match (&args.id, args.verdict, args.from.zip(args.to)) {
-            (Some(id), Some(verdict), _) => {
-                let incident_id = named(&register, id)?.id;
-                match verdict {
-                    Verdict::Useful => Said::Useful { incident_id },
-                    Verdict::Noise => Said::Noise { incident_id },
-                }
-            }
-            (_, _, Some((from, to))) => Said::missed(from.as_of(now), to.as_of(now)),
-            _ => return Err(nothing()),
-        };
-        let mark = Mark { said, by: by.clone(), note: args.note.clone() };
-        mark.check().map_err(Failure::configuration)?;
-        let before = register.marked(&mark.said);
-        if let Some(same) = before.filter(|before| before.mark == mark) {
-            return Ok(same.clone());
-        }
-        let before = before.map(|before| before.event_id);
-        let recorded = mark_stopped(memory_dir, args.rotate.rotate_bytes, mark, before, now);
-        setup::runtime()?.block_on(recorded).map_err(Failure::configuration)
-    }
+    let before = before.map(|before| before.event_id);
+    let recorded = mark_stopped(memory_dir, args.rotate.rotate_bytes, mark, before, now);
+    setup::runtime()?.block_on(recorded).map_err(Failure::configuration)
 }
 
 /// Arguments of `orion incident marks`.
@@ -203,12 +179,6 @@ fn plain(id: &str) -> Result<&str, Failure> {
         true => Ok(id),
         false => Err(Failure::Configuration(format!("`{id}` is no id of an incident; see `orion incident list`"))),
     }
-}
-
-/// Who is logged in.
-pub fn user() -> Result<String, Failure> {
-    let named = USER_VARIABLES.iter().filter_map(|name| std::env::var(name).ok()).find(|name| !name.is_empty());
-    named.ok_or_else(|| Failure::Configuration("nobody is logged in by a name: say who you are with --by".to_owned()))
 }
 
 #[cfg(test)]
