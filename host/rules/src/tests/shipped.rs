@@ -93,6 +93,7 @@ fn what_orion_says_of_itself_becomes_an_incident() {
         ("plugin_refused", "configuration_refused"),
         ("rule_set_rollout_halted", "rollout_halted"),
         ("agent_silent", "agent_silent"),
+        ("agent_behind", "agent_behind"),
         ("agent_events_refused", "agent_fault"),
         ("event_not_forwarded", "agent_fault"),
         ("agent_began_anew", "agent_fault"),
