@@ -26,6 +26,7 @@ mod a_thousand_crashes_lose_nothing;
 mod a_thousand_edits_lose_nothing;
 mod a_version_is_rolled_out;
 mod agents_forward_what_they_see;
+mod agents_outlast_what_fails;
 mod anyone_can_verify;
 mod commands_speak_plainly;
 mod downtime_is_caught_up;

@@ -5,6 +5,7 @@ pub mod asked;
 pub mod browser;
 pub mod builds;
 pub mod dice;
+pub mod fleet;
 pub mod history;
 pub mod issuer;
 pub mod jobs;
