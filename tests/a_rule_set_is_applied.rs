@@ -254,6 +254,12 @@ fn what_is_no_set_and_what_a_page_of_others_sends_is_refused() {
     scene.deployment.check_promises();
 }
 
+/// The set, as who may only read sees it.
+fn served_with(scene: &Scene) -> Value {
+    let bearer = format!("Bearer {}", token_of("eu-1", "viewer"));
+    ask(scene.address, "GET", "/api/v1/sets/default?node=eu-1", &[("Authorization", &bearer)]).json()
+}
+
 #[test]
 fn where_tokens_are_issued_only_an_admin_applies_and_the_token_says_who() {
     let deployment = Deployment::new(NOWHERE)
@@ -265,7 +271,7 @@ fn where_tokens_are_issued_only_an_admin_applies_and_the_token_says_who() {
     scene.file("far.yaml", SET);
     let with = |role: &str, arguments: &[&str]| {
         std::fs::write(scene.deployment.path("token"), token_of("grace", role)).unwrap();
-        scene.apply(&[&["--token-file", "token"], arguments].concat())
+        scene.asks(&[&["apply", "-f", "set", "--token-file", "token"], arguments].concat())
     };
     let refused = |output: &Output| {
         assert_eq!(output.status.code(), Some(3), "{output:?}");
@@ -276,13 +282,17 @@ fn where_tokens_are_issued_only_an_admin_applies_and_the_token_says_who() {
         assert!(refused(&with(role, &[])).contains("`admin`"), "{role}");
         assert!(refused(&with(role, &["--dry-run"])).contains("`admin`"), "{role}");
     }
+    // Nobody is taken for somebody else, whether that is only asked or meant.
+    for arguments in [&["--by", "ada"][..], &["--by", "ada", "--dry-run"]] {
+        let other = refused(&with("admin", arguments));
+        assert!(other.contains("`by` says `ada`, and the token is of `grace`"), "{other}");
+    }
     assert!(scene.deployment.events_of("rule_set_applied", "occurred").is_empty());
     assert_eq!(with("admin", &[]).status.code(), Some(0));
-    assert_eq!(scene.deployment.events_of("rule_set_applied", "occurred")[0]["data"]["by"], "grace");
-    // An agent only reads.
-    let bearer = format!("Bearer {}", token_of("eu-1", "viewer"));
-    let fetched = ask(scene.address, "GET", "/api/v1/sets/default?node=eu-1", &[("Authorization", &bearer)]);
-    assert_eq!(fetched.json()["applied_by"], "grace");
+    let applied = &scene.deployment.events_of("rule_set_applied", "occurred")[0];
+    assert_eq!((&applied["data"]["by"], &applied["ts"]), (&json!("grace"), &served_with(&scene)["applied_at"]));
+    assert_eq!(with("admin", &["--by", "grace"]).status.code(), Some(0));
+    assert_eq!(served_with(&scene)["applied_by"], "grace");
     assert!(scene.orion.terminate().success());
 }
 
@@ -296,7 +306,8 @@ fn on_this_machine_too_only_an_admin_applies_where_tokens_are_issued() {
     assert_eq!(output.status.code(), Some(3));
     assert!(String::from_utf8(output.stderr).unwrap().contains("`admin`"));
     std::fs::write(scene.deployment.path("token"), token_of("grace", "admin")).unwrap();
-    assert_eq!(scene.applied(&["--token-file", "token"])["version"], 1);
+    let applied = json_of(&scene.asks(&["apply", "-f", "set", "--token-file", "token", "--output", "json"]));
+    assert_eq!(applied["version"], 1);
     assert!(scene.orion.terminate().success());
 }
 

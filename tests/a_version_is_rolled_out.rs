@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use serde_json::{Value, json};
 
+use crate::metrics_are_read_by_prometheus::promtool;
 use crate::support::asked::get;
 use crate::support::{Deployment, Running};
 
@@ -37,7 +38,8 @@ impl Fleet {
         let agent = Deployment::new(NOWHERE)
             .with("ORION_API_URL", &format!("http://{}", self.address))
             .with("ORION_NODE_NAME", name)
-            .with("ORION_AGENT__ENABLED", "true");
+            .with("ORION_AGENT__ENABLED", "true")
+            .serving();
         let running = agent.start();
         (agent, running)
     }
@@ -68,6 +70,13 @@ impl Fleet {
         self.control.wait_long_until("all agents to run it", |_| self.runs() == wanted);
     }
 
+    /// What the control host, or one of its agents, says in numbers.
+    fn wait_until_counted(&self, of: SocketAddr, lines: &[&str]) {
+        for line in lines {
+            self.control.wait_until(line, |_| get(of, "/metrics").body.lines().any(|it| it == *line));
+        }
+    }
+
     fn end(self) {
         for (_, agent) in self.agents {
             assert!(agent.terminate().success());
@@ -82,6 +91,20 @@ fn agents_are_given_a_version_one_after_the_other() {
     let fleet = Fleet::new(&["a", "b"]);
     fleet.apply(&rules("threshold"), &[]);
     fleet.wait_until_all_run(1);
+    fleet.wait_until_counted(
+        fleet.address,
+        &[
+            "orion_rule_set_version{set=\"default\"} 1",
+            "orion_rule_set_rolling_out{set=\"default\"} 0",
+            "orion_rule_set_nodes{set=\"default\",runs=\"newest\"} 2",
+            "orion_rule_set_pushes_total{outcome=\"applied\"} 1",
+            "orion_rule_set_pushes_total{outcome=\"refused\"} 0",
+            "orion_agent_reported_rules_version{agent=\"b\",set=\"default\"} 1",
+            "orion_agent_reported_rules_refused_version{agent=\"b\",set=\"default\"} 0",
+        ],
+    );
+    let told = get(fleet.address, "/metrics").body;
+    assert!(told.contains("orion_rule_set_applied_timestamp_seconds{set=\"default\"} 1"), "{told}");
     assert_eq!(fleet.apply(&rules("threshold").replace("above: 1", "above: 2"), &["--rolling"])["version"], 2);
     let rollout = fleet.set()["rollout"].clone();
     assert_eq!((&rollout["from"], &rollout["at_a_time"]), (&json!(1), &json!(1)));
@@ -108,6 +131,37 @@ fn one_that_has_not_the_plugin_halts_it_and_the_others_keep_what_they_run() {
     let events = fleet.control.events_of("rule_set_rollout_halted", "occurred");
     assert_eq!(events.len(), 1);
     assert_eq!(events[0]["labels"], json!({ "node": "a", "set": "default", "version": "2" }));
+    fleet.wait_until_counted(
+        fleet.address,
+        &[
+            "orion_rule_set_version{set=\"default\"} 2",
+            "orion_rule_set_rolling_out{set=\"default\"} 1",
+            "orion_rule_set_rollout_halted{set=\"default\"} 1",
+            "orion_rule_set_nodes{set=\"default\",runs=\"refusing\"} 1",
+            "orion_rule_set_nodes{set=\"default\",runs=\"other\"} 1",
+            "orion_agent_reported_rules_version{agent=\"a\",set=\"default\"} 1",
+            "orion_agent_reported_rules_refused_version{agent=\"a\",set=\"default\"} 2",
+        ],
+    );
+    // Its source does not answer, so it serves and is not ready.
+    let a = fleet.agents[0].0.served_at();
+    fleet.wait_until_counted(
+        a,
+        &[
+            "orion_agent_rules_version{set=\"default\"} 1",
+            "orion_agent_rules_fetched_version{set=\"default\"} 2",
+            "orion_agent_rules_refused_version{set=\"default\"} 2",
+        ],
+    );
+    // Sets are counted where they are applied; the age of what was asked is of the agent.
+    let told = get(a, "/metrics").body;
+    assert!(
+        !told.contains("orion_rule_set_") && !told.contains("orion_agent_rules_asked_timestamp_seconds 0\n"),
+        "{told}"
+    );
+    for address in [fleet.address, a] {
+        assert_eq!(promtool(&get(address, "/metrics").body), "");
+    }
     let b = get(fleet.address, "/api/v1/sets/default?node=b").json();
     assert_eq!(b["version"], 1);
     // It is brought there, and the rollout goes on.

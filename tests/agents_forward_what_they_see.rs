@@ -1,173 +1,19 @@
 //! Agents near remote Prometheus servers run the rules of a set that is applied at a control host, and what they see is correlated there,
 //! each event once: over links that are cut, over kills of either side, and with an agent whose store was lost.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::time::Duration;
 
-use orion_lab::{Certificates, Exporter, Prometheus, ScrapeConfig, TcpProxy};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::support::asked::{get, post_json};
+use crate::support::fleet::{Control, EVERYWHERE, NOWHERE, SET, Site, all_is_there};
 use crate::support::issuer::{self, token_of};
 use crate::support::{Deployment, Running};
-
-/// Nobody is there.
-const NOWHERE: &str = "http://127.0.0.1:9";
-
-/// Every address of this machine.
-const EVERYWHERE: &str = "0.0.0.0:0";
 
 /// At these points either side is killed.
 pub const POINTS: [&str; 4] =
     ["agent::before_take", "agent::after_take", "forward::before_send", "forward::after_send"];
-
-/// What agents run, and what the control host makes of it: one incident for each agent and service.
-const SET: &str = r#"
-groups:
-  - name: targets
-    interval: 1s
-    rules:
-      - alert: TargetDown
-        expr: up == 0
-        labels: { severity: error, event_type: service_down, service: "{{ $labels.job }}" }
-        annotations: { summary: "{{ $labels.job }} does not answer" }
-correlations:
-  - name: service-outage
-    match: { event_type: service_down, severity: ">= error" }
-    group_by: [agent, service]
-    plugin: grouping
-    with: { at_least: 1 }
-    incident: { type: service_outage, severity: critical, summary: "{{ $labels.service }} is out" }
-"#;
-
-/// A control host that others reach, over TLS and with tokens.
-struct Control {
-    deployment: Deployment,
-    certificates: Certificates,
-}
-
-impl Control {
-    fn new() -> Self {
-        let deployment = Deployment::new(NOWHERE)
-            .with("ORION_API__LISTEN", EVERYWHERE)
-            .with("ORION_API__TOKEN_KEYS", "token-keys")
-            .with("ORION_API__TLS_CERTIFICATE", "server.pem")
-            .with("ORION_API__TLS_KEY", "server.key")
-            .with("ORION_CONFINEMENT", "require");
-        issuer::known_to(&deployment);
-        let certificates = Certificates::make(&deployment.path("")).unwrap();
-        std::fs::create_dir(deployment.path("set")).unwrap();
-        std::fs::write(deployment.path("admin.token"), token_of("ada", "admin")).unwrap();
-        Self { deployment, certificates }
-    }
-
-    fn start(&self, env: &[(&str, &str)]) -> (Running, SocketAddr) {
-        // What it said before it was killed is in the log still.
-        let log = || std::fs::read_to_string(self.deployment.path("orion.log")).unwrap_or_default();
-        let served = || log().lines().filter(|line| line.contains("serving HTTP")).count();
-        let before = served();
-        let running = self.deployment.start_with(env);
-        self.deployment.wait_until("it to serve", |_| served() > before);
-        (running, SocketAddr::new([127, 0, 0, 1].into(), self.deployment.served_at().port()))
-    }
-
-    fn asks(&self, address: SocketAddr, arguments: &[&str]) -> (Option<i32>, String) {
-        let url = format!("https://localhost:{}", address.port());
-        let authority = self.certificates.authority().to_str().unwrap().to_owned();
-        let more = ["--url", &url, "--ca", &authority, "--token-file", "admin.token"];
-        let output = self.deployment.orion(&[arguments, &more].concat());
-        (output.status.code(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
-    }
-
-    /// Applies a set of one file; waits for the control host to be there.
-    fn apply(&self, address: SocketAddr, text: &str) {
-        std::fs::write(self.deployment.path("set/a.yaml"), text).unwrap();
-        let mut said = String::new();
-        self.deployment.wait_until("the set to be applied", |_| {
-            let (code, told) = self.asks(address, &["apply", "-f", "set", "--by", "ada"]);
-            said = told;
-            assert!(code != Some(2), "{said}");
-            code == Some(0)
-        });
-    }
-
-    fn nodes(&self, address: SocketAddr) -> BTreeMap<String, Value> {
-        let (code, said) = self.asks(address, &["get", "nodes", "--output", "json"]);
-        if code != Some(0) {
-            return BTreeMap::new();
-        }
-        let nodes: Value = serde_json::from_str(&said).unwrap();
-        let named = |node: &Value| Some((node["node"].as_str()?.to_owned(), node.clone()));
-        nodes.as_array().unwrap().iter().filter_map(named).collect()
-    }
-
-    /// What agents saw, as it is recorded here: agent, its id for the event, and the status.
-    fn seen(&self) -> Vec<(String, String, String)> {
-        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        let of = |event: &Value| {
-            (text(&event["labels"]["agent"]), text(&event["data"]["agent_event_id"]), text(&event["status"]))
-        };
-        let events = self.deployment.events();
-        events.iter().filter(|event| event["event_type"] == "service_down").map(of).collect()
-    }
-
-    fn opened_of(&self, agent: &str) -> usize {
-        let incidents = self.deployment.incidents_of("service_outage", "opened");
-        incidents.iter().filter(|incident| incident["key"]["agent"] == agent).count()
-    }
-}
-
-/// A site with its own Prometheus, one target, and an agent.
-struct Site {
-    name: &'static str,
-    target: Exporter,
-    _prometheus: Prometheus,
-    agent: Deployment,
-    link: TcpProxy,
-}
-
-impl Site {
-    fn new(name: &'static str, control: &Control, address: SocketAddr) -> Self {
-        let target = Exporter::start("jellyfin").unwrap();
-        // The same at each site: what two agents see of it has the same labels, and the same ids where they see it.
-        let scraped =
-            ScrapeConfig::every(Duration::from_secs(1)).target_called("jellyfin", "jellyfin:8096", target.address());
-        let prometheus = Prometheus::start(&scraped).unwrap();
-        let link = TcpProxy::start(address).unwrap();
-        let agent = Deployment::new(&prometheus.url())
-            .with("ORION_AGENT__ENABLED", "true")
-            .with("ORION_NODE_NAME", name)
-            .with("ORION_API_URL", &format!("https://localhost:{}", link.address().port()))
-            .with("ORION_API_CA", control.certificates.authority().to_str().unwrap())
-            .with("ORION_API_TOKEN_FILE", "agent.token")
-            .with("ORION_API__LISTEN", "127.0.0.1:0")
-            .with("ORION_CONFINEMENT", "require");
-        std::fs::write(agent.path("agent.token"), token_of(name, "agent")).unwrap();
-        Self { name, target, _prometheus: prometheus, agent, link }
-    }
-
-    /// What the agent itself recorded of its target.
-    fn saw(&self) -> Vec<(String, String, String)> {
-        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        let events = self.agent.events();
-        let of = |event: &Value| (self.name.to_owned(), text(&event["event_id"]), text(&event["status"]));
-        events.iter().filter(|event| event["event_type"] == "service_down").map(of).collect()
-    }
-
-    fn saw_so_often(&self, count: usize) {
-        self.agent.wait_until("the agent to see it", |_| self.saw().len() >= count);
-    }
-}
-
-/// All that agents saw is recorded at the control host, in the order of each, once.
-fn all_is_there(control: &Control, sites: &[&Site]) -> bool {
-    let seen = control.seen();
-    sites.iter().all(|site| {
-        let of_site: Vec<_> = seen.iter().filter(|(agent, ..)| agent == site.name).cloned().collect();
-        of_site == site.saw()
-    })
-}
 
 #[test]
 fn rules_arrive_and_what_two_agents_see_becomes_incidents_each_once_over_cuts_and_kills_of_both_sides() {
@@ -237,9 +83,7 @@ fn an_edited_set_is_live_a_refused_one_keeps_the_last_good_and_both_are_reported
     let mut site = Site::new("eu-1", &control, address);
     let _agent = site.agent.start();
     control.apply(address, SET);
-    control.deployment.wait_until("the agent to run it", |_| {
-        control.nodes(address).get("eu-1").is_some_and(|node| node["rules_version"] == 1)
-    });
+    control.wait_until_runs(address, "eu-1", 1);
     // It is good for the control host, which asks nothing; the agent has no such source.
     control.apply(address, &SET.replace("interval: 1s\n", "interval: 1s\n    source: loki\n"));
     control.deployment.wait_until("the agent to say that it cannot run it", |_| {
@@ -271,9 +115,7 @@ fn either_side_dies_at_any_point_of_forwarding_and_every_event_is_there_once() {
     let mut site = Site::new("eu-1", &control, address);
     let mut agent = site.agent.start();
     control.apply(address, SET);
-    control.deployment.wait_until("the agent to run it", |_| {
-        control.nodes(address).get("eu-1").is_some_and(|node| node["rules_version"] == 1)
-    });
+    control.wait_until_runs(address, "eu-1", 1);
     let mut transitions = 0;
     for point in POINTS {
         // The first batch after its start has what it says of its own start in it.
@@ -315,9 +157,7 @@ fn an_agent_whose_store_is_lost_begins_anew_and_doubles_nothing_and_one_that_is_
     let mut site = Site::new("eu-1", &control, address);
     let agent = site.agent.start();
     control.apply(address, SET);
-    control.deployment.wait_until("the agent to run it", |_| {
-        control.nodes(address).get("eu-1").is_some_and(|node| node["rules_version"] == 1)
-    });
+    control.wait_until_runs(address, "eu-1", 1);
     site.target.stop();
     control.deployment.wait_until("the incident", |_| control.opened_of("eu-1") == 1);
     agent.kill();

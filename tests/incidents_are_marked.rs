@@ -262,18 +262,18 @@ fn where_tokens_are_needed_one_that_may_only_read_marks_nothing_and_the_token_sa
         .with("ORION_API__ALLOW_PLAINTEXT", "true");
     issuer::known_to(&deployment);
     let scene = Scene::of(deployment);
-    let with = |role: &str| {
+    let with = |role: &str, arguments: &[&str]| {
         std::fs::write(scene.deployment.path("token"), token_of("grace", role)).unwrap();
-        scene.mark(&[&scene.incident, "useful", "--by", "ada", "--token-file", "token"])
+        scene.mark(&[&[&scene.incident, "useful", "--token-file", "token"], arguments].concat())
     };
     assert!(refused(&scene.mark(&[&scene.incident, "useful", "--by", "ada"])).contains("a token is needed"));
-    assert!(refused(&with("viewer")).contains("operator"));
-    assert!(
-        refused(&scene.mark(&[&scene.incident, "--withdraw", "--by", "ada", "--token-file", "token"]))
-            .contains("operator")
-    );
+    assert!(refused(&with("viewer", &[])).contains("operator"));
+    assert!(refused(&scene.mark(&[&scene.incident, "--withdraw", "--token-file", "token"])).contains("operator"));
+    let other = refused(&with("operator", &["--by", "ada"]));
+    assert!(other.contains("`by` says `ada`, and the token is of `grace`"), "{other}");
     assert!(scene.marks().is_empty());
-    assert_eq!(json_of(&with("operator"))["by"], "grace");
+    assert_eq!(json_of(&with("operator", &[]))["by"], "grace");
+    assert_eq!(json_of(&with("operator", &["--by", "grace"]))["by"], "grace");
     assert!(scene.orion.terminate().success());
 }
 

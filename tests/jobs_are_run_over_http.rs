@@ -1,5 +1,5 @@
-//! Jobs are asked for over HTTP and done beside observing: each gives what the command gives that does the same, can be cancelled, has
-//! a time, survives the death of its host, and changes nothing.
+//! Jobs are asked for over HTTP and done beside observing: each gives what the command gives that does the same, to who may ask, and changes
+//! nothing.
 #![expect(
     clippy::disallowed_types,
     reason = "the author's tool is a program that is compared with; none of this is deployed"
@@ -7,31 +7,15 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Command, Output};
-use std::time::Duration;
+use std::process::Command;
 
-use orion_lab::{Exporter, Prometheus, RedisOptions, RedisServer, ScrapeConfig};
-use orion_pipeline::jobs::MAX_QUEUED;
+use orion_lab::{RedisOptions, RedisServer};
 use serde_json::{Value, json};
 
-use crate::support::asked::{Answer, Stream, get, post_json};
+use crate::support::asked::{get, post_json};
 use crate::support::issuer::{self, token_of};
-use crate::support::{self, Deployment, Running, wait_until};
-
-const RULES: &str = r#"
-groups:
-  - name: load
-    interval: 1s
-    rules:
-      - alert: Overloaded
-        expr: load > 1
-        labels: { severity: error, service: "{{ $labels.worker }}" }
-correlations:
-  - name: overload
-    match: { event_type: overloaded }
-    group_by: [service]
-    incident: { type: overload, severity: error, summary: "{{ $labels.service }} is overloaded" }
-"#;
+use crate::support::jobs::{RULES, Scene, ask, id_of, json_of};
+use crate::support::{self, Deployment, wait_until};
 
 const TESTS: &str = r#"
 rule_files: [load.yaml]
@@ -45,108 +29,6 @@ tests:
     input_events: [{ event_type: overloaded, severity: error, labels: { service: b }, at: 1m, until: 3m }]
     exp_incidents: []
 "#;
-
-/// A deployment that runs and has recorded something.
-struct Scene {
-    _exporter: Exporter,
-    _prometheus: Prometheus,
-    deployment: Deployment,
-    orion: Running,
-    address: SocketAddr,
-}
-
-impl Scene {
-    fn new(confinement: &str) -> Self {
-        let exporter = Exporter::start("app").unwrap();
-        exporter.set("load{worker=\"a\"}", 2.0);
-        exporter.set("load{worker=\"b\"}", 3.0);
-        let targets = ScrapeConfig::every(Duration::from_secs(1)).target("app", exporter.address());
-        let prometheus = Prometheus::start(&targets).unwrap();
-        prometheus.wait_for("count(load)", "\"2\"", support::PATIENCE).unwrap();
-        let deployment = Deployment::new(&prometheus.url()).serving().with("ORION_CONFINEMENT", confinement);
-        deployment.rule("load.yaml", RULES);
-        let orion = deployment.start();
-        let address = deployment.served_ready_at();
-        deployment.wait_until("both alerts", |it| it.incidents_of("overload", "opened").len() == 2);
-        exporter.set("load{worker=\"b\"}", 0.0);
-        deployment.wait_until("an end", |it| it.events_of("overloaded", "resolved").len() == 1);
-        Self { _exporter: exporter, _prometheus: prometheus, deployment, orion, address }
-    }
-
-    /// Everything that happened so far.
-    fn span(&self) -> (String, String) {
-        let time_of = |event: &Value| event["ts"].as_str().unwrap().to_owned();
-        let events = self.deployment.observed();
-        let of_rule = events.iter().filter(|event| event["event_type"] == "overloaded");
-        (of_rule.clone().map(time_of).min().unwrap(), of_rule.map(time_of).max().unwrap())
-    }
-
-    fn ask(&self, body: &Value) -> Answer {
-        ask(self.address, body)
-    }
-
-    /// Asks for one, and waits until it is over.
-    fn done(&self, body: &Value) -> Value {
-        let asked = self.ask(body);
-        assert_eq!(asked.status, 202, "{asked:?}");
-        let place = asked.header("location").unwrap().to_owned();
-        let mut job = Value::Null;
-        let is_over = || {
-            job = get(self.address, &place).json();
-            !["queued", "running"].contains(&job["state"].as_str().unwrap())
-        };
-        wait_until("the end of the job", is_over, || get(self.address, "/api/v1/jobs").body);
-        job
-    }
-
-    fn result(&self, job: &Value) -> Value {
-        let answer = get(self.address, &format!("/api/v1/jobs/{}/result", id_of(job)));
-        assert_eq!(answer.status, 200, "{job}: {answer:?}");
-        answer.json()
-    }
-
-    /// What a command prints.
-    fn orion(&self, arguments: &[&str]) -> Value {
-        json_of(&self.deployment.orion(&[arguments, &["--output", "json"]].concat()))
-    }
-
-    fn job(&self, arguments: &[&str]) -> Output {
-        let url = format!("http://{}", self.address);
-        self.deployment.orion(&[&["job"], arguments, &["--url", &url]].concat())
-    }
-
-    /// One that takes minutes: most of a year, second by second.
-    fn long(&self) -> Value {
-        let to = self.span().1;
-        let at: orion_model::Timestamp = to.parse().unwrap();
-        let from = at.plus_millis(-300 * 86_400_000);
-        json!({ "kind": "replay", "from": from, "to": to, "step_millis": 1_000, "by": "ada" })
-    }
-
-    fn state_of(&self, id: &str) -> String {
-        get(self.address, &format!("/api/v1/jobs/{id}")).json()["state"].as_str().unwrap().to_owned()
-    }
-
-    fn wait_for_state(&self, id: &str, state: &str) {
-        wait_until(state, || self.state_of(id) == state, || get(self.address, "/api/v1/jobs").body);
-    }
-
-    fn cancel(&self, id: &str) -> Answer {
-        post_json(self.address, &format!("/api/v1/jobs/{id}/cancel"), &[], r#"{"by":"bob"}"#)
-    }
-}
-
-fn ask(address: SocketAddr, body: &Value) -> Answer {
-    post_json(address, "/api/v1/jobs", &[], &body.to_string())
-}
-
-fn id_of(job: &Value) -> &str {
-    job["id"].as_str().unwrap()
-}
-
-fn json_of(output: &Output) -> Value {
-    serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"))
-}
 
 fn text(name: &str, text: &str) -> Value {
     json!({ "name": name, "text": text })
@@ -253,89 +135,6 @@ fn a_check_gives_what_the_command_gives() {
     };
     assert_eq!(verdicts(&within), verdicts(&outside), "{within:#}\n{outside:#}");
     assert_eq!((&within["plugins"], &within["orion"]), (&outside["plugins"], &outside["orion"]));
-}
-
-#[test]
-fn one_is_cancelled_and_one_has_no_more_time_and_nothing_of_them_is_left() {
-    let scene = Scene::new("require");
-    let mut stream = Stream::open(scene.address, "?kind=job", "");
-    let running = scene.ask(&scene.long()).json();
-    let waiting = scene.ask(&json!({ "kind": "verify", "by": "ada" })).json();
-    scene.wait_for_state(id_of(&running), "running");
-    assert_eq!(niceness(scene.orion.pid()), Some(10), "what observes comes first");
-    assert_eq!(scene.cancel(id_of(&waiting)).json()["state"], "cancelled");
-    assert_eq!(scene.cancel(id_of(&running)).status, 202);
-    scene.wait_for_state(id_of(&running), "cancelled");
-    assert_eq!(scene.cancel(id_of(&running)).status, 409);
-    assert_eq!(scene.cancel("ffffffffffffffffffffffffffffffff").status, 404);
-    assert_eq!(get(scene.address, &format!("/api/v1/jobs/{}/result", id_of(&running))).status, 409);
-    let mut brief = scene.long();
-    brief["timeout_millis"] = json!(1_000);
-    let brief = scene.done(&brief);
-    assert_eq!((&brief["state"], &brief["result_bytes"]), (&"timed_out".into(), &Value::Null));
-    let cancelled = scene.deployment.events_of("job_cancelled", "occurred");
-    assert_eq!(cancelled.len(), 2, "{cancelled:?}");
-    assert!(cancelled.iter().all(|event| event["labels"]["by"] == "bob"));
-    // Who listens heard of each change, and of nothing that has a position.
-    let heard = until(&mut stream, |job| job["state"] == "timed_out");
-    let ways: Vec<&str> =
-        heard.iter().filter(|job| job["id"] == running["id"]).map(|job| job["state"].as_str().unwrap()).collect();
-    assert_eq!((ways[0], ways[ways.len() - 1]), ("queued", "cancelled"), "{ways:?}");
-    let metrics = get(scene.address, "/metrics").body;
-    for line in [
-        r#"orion_jobs_total{kind="replay",state="cancelled"} 1"#,
-        r#"orion_jobs_total{kind="replay",state="timed_out"} 1"#,
-        r#"orion_jobs_total{kind="verify",state="cancelled"} 1"#,
-        r#"orion_jobs_total{kind="test",state="done"} 0"#,
-        "orion_jobs_queued 0",
-        r#"orion_job_duration_seconds_count{kind="replay"} 2"#,
-    ] {
-        assert!(metrics.lines().any(|it| it == line), "{line}\n{metrics}");
-    }
-    let started = scene.job(&["start", "verify", "--offline", "--by", "ada", "--priority", "high", "--output", "json"]);
-    assert_eq!(json_of(&started)["priority"], "high");
-    let waited = scene.job(&["wait", id_of(&json_of(&started)), "--output", "json"]);
-    assert_eq!((waited.status.code(), &json_of(&waited)["state"]), (Some(0), &"done".into()));
-    let waited = scene.job(&["wait", id_of(&running), "--output", "json"]);
-    assert_eq!(waited.status.code(), Some(3), "{waited:?}");
-}
-
-#[test]
-fn one_more_than_may_wait_is_refused_and_an_end_in_the_middle_takes_no_time() {
-    let scene = Scene::new("require");
-    let running = scene.ask(&scene.long()).json();
-    scene.wait_for_state(id_of(&running), "running");
-    for _ in 0..MAX_QUEUED {
-        assert_eq!(scene.ask(&json!({ "kind": "verify", "by": "ada", "priority": "low" })).status, 202);
-    }
-    let full = scene.ask(&json!({ "kind": "verify", "by": "ada", "priority": "high" }));
-    assert_eq!((full.status, full.header("retry-after").is_some()), (429, true), "{full:?}");
-    let listed = get(scene.address, "/api/v1/jobs?state=queued&limit=10").json();
-    let rest = get(scene.address, &format!("/api/v1/jobs?state=queued&cursor={}", listed["next"].as_str().unwrap()));
-    assert_eq!(rest.json()["items"].as_array().unwrap().len(), MAX_QUEUED - 10);
-    assert!(scene.orion.terminate().success());
-    scene.deployment.check_promises();
-}
-
-#[test]
-fn what_a_host_worked_on_when_it_was_killed_is_begun_again_by_the_next() {
-    let scene = Scene::new("require");
-    let running = scene.ask(&scene.long()).json();
-    let waiting = scene.ask(&json!({ "kind": "verify", "offline": true, "by": "ada" })).json();
-    scene.wait_for_state(id_of(&running), "running");
-    let Scene { _exporter, _prometheus, deployment, orion, .. } = scene;
-    orion.kill();
-    let orion = deployment.start_again();
-    let address = deployment.served_ready_at();
-    let scene = Scene { _exporter, _prometheus, deployment, orion, address };
-    scene.wait_for_state(id_of(&running), "running");
-    let again = get(scene.address, &format!("/api/v1/jobs/{}", id_of(&running))).json();
-    assert_eq!((&again["attempts"], &again["asked_by"]), (&2.into(), &"ada".into()));
-    assert_eq!(scene.state_of(id_of(&waiting)), "queued");
-    assert_eq!(scene.cancel(id_of(&running)).status, 202);
-    scene.wait_for_state(id_of(&waiting), "done");
-    assert!(scene.orion.terminate().success());
-    scene.deployment.check_promises();
 }
 
 /// When rules of this file are noisy: every other second, long before anything that runs here is evaluated.
@@ -447,8 +246,10 @@ fn a_viewer_may_look_and_not_ask() {
     let orion = deployment.start();
     let address = SocketAddr::new([127, 0, 0, 1].into(), deployment.served_at().port());
     let as_one = |subject: &str, role: &str| format!("Bearer {}", token_of(subject, role));
-    let body = r#"{"kind":"verify","offline":true,"by":"somebody else"}"#;
-    let ask = |authorization: &str| post_json(address, "/api/v1/jobs", &[("Authorization", authorization)], body);
+    let body = r#"{"kind":"verify","offline":true}"#;
+    let send =
+        |authorization: &str, body: &str| post_json(address, "/api/v1/jobs", &[("Authorization", authorization)], body);
+    let ask = |authorization: &str| send(authorization, body);
     let mut asked = None;
     deployment.wait_until("it to take jobs", |_| {
         asked = Some(ask(&as_one("grace", "operator")));
@@ -456,6 +257,9 @@ fn a_viewer_may_look_and_not_ask() {
     });
     let asked = asked.unwrap();
     assert_eq!((asked.status, &asked.json()["asked_by"]), (202, &"grace".into()), "{asked:?}");
+    let as_other = send(&as_one("grace", "operator"), r#"{"kind":"verify","by":"somebody else"}"#);
+    assert_eq!(as_other.status, 400);
+    assert!(as_other.json()["detail"].as_str().unwrap().contains("the token is of `grace`"), "{as_other:?}");
     let refused = ask(&as_one("ada", "viewer"));
     assert_eq!(refused.status, 403);
     assert!(refused.json()["detail"].as_str().unwrap().contains("`operator`"), "{refused:?}");
@@ -525,56 +329,4 @@ fn what_is_no_job_is_refused_with_what_is_wrong_and_bad_rules_are_told_as_a_chec
     let failure = json_of(&output)["failure"].clone();
     assert_eq!(failure["reason"], "bad_rule");
     assert!(failure["message"].as_str().unwrap().contains("bad.yaml:1:"), "{failure}");
-}
-
-#[test]
-fn messages_of_jobs_do_not_move_where_a_listener_goes_on() {
-    let scene = Scene::new("require");
-    let mut all = Stream::open(scene.address, "?kind=event,incident,decision,job", "");
-    let mut of_records = Stream::open(scene.address, "", "");
-    let job = scene.done(&json!({ "kind": "verify", "offline": true, "by": "ada" }));
-    let (mut positions, mut of_jobs) = (Vec::new(), 0);
-    while of_jobs == 0 || positions.is_empty() {
-        match all.message().unwrap() {
-            (Some(id), kind, record) => {
-                assert_eq!((kind.as_str(), &record["event_type"]), ("event", &"job_requested".into()));
-                positions.push(id);
-            }
-            (None, kind, told) => {
-                assert_eq!((kind.as_str(), &told["id"]), ("job", &job["id"]));
-                of_jobs += 1;
-            }
-        }
-    }
-    // Who does not ask for them hears of records alone.
-    assert_eq!(of_records.message().unwrap().0, Some(positions[0]));
-    let asked_again = ask(scene.address, &json!({ "kind": "verify", "offline": true, "by": "ada" }));
-    assert_eq!(asked_again.status, 202);
-    assert!(of_records.message().unwrap().0 > Some(positions[0]));
-    // From before the record of who asked: it comes again, and nothing else does.
-    let mut again = Stream::open(scene.address, &format!("?kind=event&after={}", positions[0] - 1), "");
-    assert_eq!(again.message().unwrap().0, Some(positions[0]));
-}
-
-/// How nice the thread is that does jobs, as the kernel says.
-fn niceness(pid: u32) -> Option<i32> {
-    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap();
-    let stats = tasks.filter_map(|task| std::fs::read_to_string(task.unwrap().path().join("stat")).ok());
-    let numbers = stats.filter_map(|stat| Some(stat.split_once("(orion-jobs) ")?.1.to_owned())).next()?;
-    // The third field comes behind the name, and niceness is the nineteenth.
-    numbers.split(' ').nth(16)?.parse().ok()
-}
-
-/// All messages of jobs up to one, none of which has an id.
-fn until(stream: &mut Stream, is_last: impl Fn(&Value) -> bool) -> Vec<Value> {
-    let mut heard = Vec::new();
-    loop {
-        let (id, kind, told) = stream.message().unwrap();
-        assert_eq!((id, kind.as_str()), (None, "job"));
-        let is_over = is_last(&told);
-        heard.push(told);
-        if is_over {
-            return heard;
-        }
-    }
 }

@@ -11,7 +11,7 @@ use crate::support::asked::{ask, get};
 use crate::support::{self, Deployment, TARGETS};
 
 /// What promtool says of a text of metrics.
-fn promtool(text: &str) -> String {
+pub fn promtool(text: &str) -> String {
     let mut promtool = Command::new("promtool")
         .args(["check", "metrics"])
         .stdin(Stdio::piped())
@@ -25,7 +25,7 @@ fn promtool(text: &str) -> String {
 }
 
 /// The value of the sample that begins so.
-fn sample(text: &str, begin: &str) -> Option<f64> {
+pub fn sample(text: &str, begin: &str) -> Option<f64> {
     let line = text.lines().find(|line| line.starts_with(begin) && !line.starts_with('#'))?;
     line.rsplit(' ').next()?.parse().ok()
 }

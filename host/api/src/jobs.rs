@@ -18,7 +18,7 @@ use crate::host::JobRefused;
 use crate::page::{Page, bad_cursor, limit};
 use crate::problem::Problem;
 use crate::query::{Asked, Nothing};
-use crate::sent::{sent, there};
+use crate::sent::{sent, there, who};
 
 /// The texts of a job, of which a line break is two bytes here, and what stands around them.
 const MAX_BODY_BYTES: usize = 2 * MAX_JOB_TEXT_BYTES;
@@ -55,8 +55,8 @@ pub(crate) async fn ask(
     Asked(Nothing {}): Asked<Nothing>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let (who, asked) = sent::<Map<String, Value>>(&desk, request, PURPOSE, MAX_BODY_BYTES).await?;
-    let request = read(who, asked)?;
+    let (bearer, asked) = sent::<Map<String, Value>>(&desk, request, PURPOSE, MAX_BODY_BYTES).await?;
+    let request = read(bearer, asked)?;
     request.check().map_err(|why| Problem::new(StatusCode::BAD_REQUEST, why.to_string()))?;
     let job = desk.jobs()?.ask(request).await.map_err(refused)?;
     let place = format!("/api/v1/jobs/{}", job.id);
@@ -65,7 +65,7 @@ pub(crate) async fn ask(
 }
 
 /// What is the same of all jobs, and what of one kind.
-fn read(who: Option<String>, mut asked: Map<String, Value>) -> Result<JobRequest, Problem> {
+fn read(bearer: Option<String>, mut asked: Map<String, Value>) -> Result<JobRequest, Problem> {
     let wrong = |name: &str, why: &dyn std::fmt::Display| {
         Problem::new(StatusCode::BAD_REQUEST, format!("`{name}` cannot be read: {why}"))
     };
@@ -81,7 +81,7 @@ fn read(who: Option<String>, mut asked: Map<String, Value>) -> Result<JobRequest
         Some(by) => Some(serde_json::from_value::<String>(by).map_err(|why| wrong("by", &why))?),
         None => None,
     };
-    let by = who.or(by).ok_or_else(nobody)?;
+    let by = who(bearer, by)?;
     let spec: JobSpec = serde_json::from_value(Value::Object(asked))
         .map_err(|why| Problem::new(StatusCode::BAD_REQUEST, format!("this is no job: {why}; see docs/jobs.md")))?;
     Ok(JobRequest { spec, priority, timeout_millis, by })
@@ -132,8 +132,8 @@ pub(crate) async fn cancel(
     Asked(Nothing {}): Asked<Nothing>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let (who, cancel) = sent::<Cancel>(&desk, request, PURPOSE, MAX_CANCEL_BYTES).await?;
-    let by = who.or(cancel.by).ok_or_else(nobody)?;
+    let (bearer, cancel) = sent::<Cancel>(&desk, request, PURPOSE, MAX_CANCEL_BYTES).await?;
+    let by = who(bearer, cancel.by)?;
     let job = desk.jobs()?.cancel(named(&id)?, &by).await.map_err(refused)?;
     Ok((StatusCode::ACCEPTED, plain(&job)?).into_response())
 }
@@ -141,10 +141,6 @@ pub(crate) async fn cancel(
 fn named(id: &str) -> Result<RecordId, Problem> {
     let unknown = || Problem::new(StatusCode::NOT_FOUND, "there is no such job: /api/v1/jobs lists those there are");
     id.parse().map_err(|_| unknown())
-}
-
-fn nobody() -> Problem {
-    Problem::new(StatusCode::BAD_REQUEST, "`by` is missing: who asks, where no token says so")
 }
 
 /// A job as it was when it was asked for: nothing that anybody would ask for again, so without a tag.
@@ -179,7 +175,7 @@ mod tests {
 
     #[test]
     fn who_a_token_names_asks_and_what_is_left_out_is_as_usual() {
-        let job = of(Some("ada"), r#"{"kind":"verify","by":"bob"}"#).unwrap();
+        let job = of(Some("ada"), r#"{"kind":"verify"}"#).unwrap();
         assert_eq!((job.by.as_str(), job.priority, job.timeout_millis), ("ada", Priority::Normal, 3_600_000));
         let job = of(None, r#"{"kind":"verify","by":"bob","priority":"high","timeout_millis":5000}"#).unwrap();
         assert_eq!((job.by.as_str(), job.priority, job.timeout_millis), ("bob", Priority::High, 5_000));

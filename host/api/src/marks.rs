@@ -13,7 +13,7 @@ use crate::document::Document;
 use crate::incidents::{named, still_reading};
 use crate::problem::Problem;
 use crate::query::{Asked, Nothing};
-use crate::sent::{sent, there};
+use crate::sent::{sent, there, who};
 use crate::wish::{Unmarkable, Weighed, Wish};
 
 /// A mark is a name and a note, of which each byte may be written as six.
@@ -79,13 +79,13 @@ pub(crate) async fn mark(
     Asked(Nothing {}): Asked<Nothing>,
     request: Request,
 ) -> Result<Document, Problem> {
-    let (who, thought) = sent::<Thought>(&desk, request, PURPOSE, MAX_BODY_BYTES).await?;
+    let (bearer, thought) = sent::<Thought>(&desk, request, PURPOSE, MAX_BODY_BYTES).await?;
     let incident_id: RecordId = named(&*desk.followed()?, &id)?.id;
     let said = match thought.verdict {
         Verdict::Useful => Said::Useful { incident_id },
         Verdict::Noise => Said::Noise { incident_id },
     };
-    record(&desk, Wish::Say(said), who.or(thought.by), thought.note).await
+    record(&desk, Wish::Say(said), who(bearer, thought.by)?, thought.note).await
 }
 
 /// `POST /api/v1/incidents/{id}/marks/withdraw`
@@ -95,9 +95,9 @@ pub(crate) async fn withdraw_mark(
     Asked(Nothing {}): Asked<Nothing>,
     request: Request,
 ) -> Result<Document, Problem> {
-    let (who, withdrawal) = sent::<Withdrawal>(&desk, request, PURPOSE, MAX_BODY_BYTES).await?;
+    let (bearer, withdrawal) = sent::<Withdrawal>(&desk, request, PURPOSE, MAX_BODY_BYTES).await?;
     let about = About::Incident(named(&*desk.followed()?, &id)?.id);
-    record(&desk, Wish::Withdraw(about), who.or(withdrawal.by), withdrawal.note).await
+    record(&desk, Wish::Withdraw(about), who(bearer, withdrawal.by)?, withdrawal.note).await
 }
 
 /// `POST /api/v1/missed`
@@ -106,8 +106,8 @@ pub(crate) async fn missed(
     Asked(Nothing {}): Asked<Nothing>,
     request: Request,
 ) -> Result<Document, Problem> {
-    let (who, missed) = sent::<Missed>(&desk, request, PURPOSE, MAX_BODY_BYTES).await?;
-    record(&desk, Wish::Say(missed.said()), who.or(missed.by), missed.note).await
+    let (bearer, missed) = sent::<Missed>(&desk, request, PURPOSE, MAX_BODY_BYTES).await?;
+    record(&desk, Wish::Say(missed.said()), who(bearer, missed.by)?, missed.note).await
 }
 
 /// `POST /api/v1/missed/withdraw`
@@ -116,13 +116,12 @@ pub(crate) async fn withdraw_missed(
     Asked(Nothing {}): Asked<Nothing>,
     request: Request,
 ) -> Result<Document, Problem> {
-    let (who, missed) = sent::<Missed>(&desk, request, PURPOSE, MAX_BODY_BYTES).await?;
-    record(&desk, Wish::Withdraw(missed.said().about()), who.or(missed.by), missed.note).await
+    let (bearer, missed) = sent::<Missed>(&desk, request, PURPOSE, MAX_BODY_BYTES).await?;
+    record(&desk, Wish::Withdraw(missed.said().about()), who(bearer, missed.by)?, missed.note).await
 }
 
-async fn record(desk: &Desk, wish: Wish, by: Option<String>, note: Option<String>) -> Result<Document, Problem> {
-    let no_name = || Problem::new(StatusCode::BAD_REQUEST, "`by` is missing: who marks, where no token says so");
-    let (about, by) = (wish.about(), by.ok_or_else(no_name)?);
+async fn record(desk: &Desk, wish: Wish, by: String, note: Option<String>) -> Result<Document, Problem> {
+    let about = wish.about();
     let followed = desk.followed()?;
     let weighed = followed.register().ok_or_else(still_reading)?.weigh(wish, by, note);
     let (mark, before) = match weighed.map_err(not_marked)? {

@@ -36,6 +36,21 @@ pub(crate) async fn sent<T: DeserializeOwned>(
     Ok((bearer.map(|bearer| bearer.subject), said))
 }
 
+/// Who it is: whom the token names. A name that is sent beside it has to be the same, because whoever sends another one takes it for what
+/// counts; where no token says who, it is all there is.
+pub(crate) fn who(bearer: Option<String>, named: Option<String>) -> Result<String, Problem> {
+    let bad = |why: String| Err(Problem::new(StatusCode::BAD_REQUEST, why));
+    match (bearer, named) {
+        (Some(subject), Some(named)) if subject != named => bad(format!(
+            "`by` says `{}`, and the token is of `{subject}`: the token says who it is, leave `by` out",
+            named.escape_debug()
+        )),
+        (Some(subject), _) => Ok(subject),
+        (None, Some(named)) => Ok(named),
+        (None, None) => bad("`by` is missing: who it is, where no token says so".to_owned()),
+    }
+}
+
 /// A page of others can have a browser of this machine send something here. It cannot send JSON without being allowed to, which nobody
 /// here does; and what a browser sends says whose page it was.
 pub(crate) fn is_meant(headers: &HeaderMap) -> Result<(), Problem> {
@@ -61,6 +76,19 @@ mod tests {
         use axum::response::IntoResponse;
         let headers = headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
         is_meant(&headers).map_err(|problem| problem.into_response().status().as_u16())
+    }
+
+    #[test]
+    fn the_token_says_who_it_is_and_a_name_beside_it_is_the_same_or_refused() {
+        let said = |bearer: Option<&str>, named: Option<&str>| {
+            who(bearer.map(str::to_owned), named.map(str::to_owned)).map_err(|problem| problem.to_string())
+        };
+        assert_eq!(said(Some("ada"), None), Ok("ada".to_owned()));
+        assert_eq!(said(Some("ada"), Some("ada")), Ok("ada".to_owned()));
+        assert_eq!(said(None, Some("bob")), Ok("bob".to_owned()));
+        let other = said(Some("ada"), Some("bo\nb")).unwrap_err();
+        assert!(other.contains("`bo\\nb`, and the token is of `ada`"), "{other}");
+        assert!(said(None, None).unwrap_err().contains("`by` is missing"));
     }
 
     #[test]

@@ -16,7 +16,7 @@ use crate::host::NotApplied;
 use crate::problem::Problem;
 use crate::query::{Asked, Nothing};
 use crate::reading::unreadable;
-use crate::sent::is_meant;
+use crate::sent::{is_meant, who};
 use crate::token::Role;
 
 /// The largest set as JSON, with some room for what is said beside it.
@@ -111,13 +111,12 @@ pub(crate) async fn apply(
     is_meant(&head.headers)?;
     let host = desk.host_or_problem()?;
     let body = body::read(&head.headers, body, MAX_BODY_BYTES, &desk.room).await?;
-    let bad = |why: String| Problem::new(StatusCode::BAD_REQUEST, why);
-    let sent: Sent = serde_json::from_slice(&body).map_err(|error| bad(format!("the body cannot be read: {error}")))?;
-    let by = bearer.map(|bearer| bearer.subject).or(sent.by);
+    let sent: Sent = serde_json::from_slice(&body)
+        .map_err(|error| Problem::new(StatusCode::BAD_REQUEST, format!("the body cannot be read: {error}")))?;
     let push = Push {
         set,
         files: sent.files,
-        by: by.ok_or_else(|| bad("`by` is missing: who applies, where no token says so".to_owned()))?,
+        by: who(bearer.map(|bearer| bearer.subject), sent.by)?,
         base_version: sent.base_version,
         at_a_time: sent.rollout.map(|rollout| rollout.at_a_time),
         dry_run: sent.dry_run,

@@ -5,7 +5,7 @@ use std::path::Path;
 use orion_api::AgentNotTaken;
 use orion_bus::SqliteBus;
 use orion_metrics::{FamilyType, Text};
-use orion_model::Timestamp;
+use orion_model::{SetReport, Timestamp};
 use orion_pipeline::outside::agent::{AgentSeen, NotTaken, seen_in};
 use serde_json::{Value, json};
 
@@ -86,22 +86,54 @@ pub fn agent_table(agents: &[Value]) -> String {
     )
 }
 
+/// A number of each agent.
+type Number = fn(&AgentSeen) -> f64;
+
 /// The numbers of agents.
+const NUMBERS: [(&str, &str, Number); 6] = [
+    ("orion_agent_live", "Whether an agent was heard of lately.", |it| f64::from(u8::from(it.is_live))),
+    ("orion_agent_heard_timestamp_seconds", "When an agent was heard of last.", |it| seconds(Some(it.heard_at))),
+    (
+        "orion_agent_reached_timestamp_seconds",
+        "Up to when everything that an agent saw is here, as it said last; 0 while it did not since this host began.",
+        |it| seconds(it.reached),
+    ),
+    (
+        "orion_agent_taken_position",
+        "Up to where in an agent's log everything is taken; another line of it begins anew.",
+        |it| it.taken.map_or(0.0, |taken| taken.place.position as f64),
+    ),
+    ("orion_agent_reported_backlog_events", "Events that wait at an agent, as it said last.", |it| {
+        it.status.as_ref().map_or(0.0, |status| status.backlog_events as f64)
+    }),
+    ("orion_agent_reported_backlog_bytes", "Their bytes.", |it| {
+        it.status.as_ref().map_or(0.0, |status| status.backlog_bytes as f64)
+    }),
+];
+
+/// Writes down the numbers of agents.
 pub fn write_metrics(agents: &[AgentSeen], text: &mut Text) {
-    let help = "Whether an agent was heard of lately.";
-    let mut family = text.family("orion_agent_live", FamilyType::Gauge, help);
-    for agent in agents {
-        family.sample(&[("agent", &agent.agent)], f64::from(u8::from(agent.is_live)));
+    for (name, help, number) in NUMBERS {
+        let mut family = text.family(name, FamilyType::Gauge, help);
+        agents.iter().for_each(|agent| family.sample(&[("agent", &agent.agent)], number(agent)));
     }
-    let help = "When an agent was heard of last.";
-    let mut family = text.family("orion_agent_heard_timestamp_seconds", FamilyType::Gauge, help);
-    for agent in agents {
-        family.sample(&[("agent", &agent.agent)], agent.heard_at.as_millis() as f64 / 1_000.0);
+    let rules = || {
+        let of = |agent: &'_ AgentSeen| Some((agent.agent.clone(), agent.status.as_ref()?.rules.clone()?));
+        agents.iter().filter_map(of)
+    };
+    let help = "The version of its rule set that runs at an agent, as it said last; 0 for none.";
+    let mut family = text.family("orion_agent_reported_rules_version", FamilyType::Gauge, help);
+    for (agent, SetReport { set, version, .. }) in rules() {
+        family.count(&[("agent", &agent), ("set", &set)], version.unwrap_or_default());
     }
-    let help = "Events that wait at an agent, as it said last.";
-    let mut family = text.family("orion_agent_reported_backlog_events", FamilyType::Gauge, help);
-    for agent in agents {
-        let waiting = agent.status.as_ref().map_or(0, |status| status.backlog_events);
-        family.count(&[("agent", &agent.agent)], waiting);
+    let help = "The version of its rule set that an agent was given and cannot run, as it said last; 0 for none.";
+    let mut family = text.family("orion_agent_reported_rules_refused_version", FamilyType::Gauge, help);
+    for (agent, SetReport { set, refused, .. }) in rules() {
+        family.count(&[("agent", &agent), ("set", &set)], refused.map_or(0, |refused| refused.version));
     }
+}
+
+/// As Prometheus counts time; 0 for never.
+fn seconds(at: Option<Timestamp>) -> f64 {
+    at.map_or(0.0, |at| at.as_millis() as f64 / 1_000.0)
 }

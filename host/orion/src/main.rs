@@ -28,6 +28,7 @@ mod remote;
 mod replayed;
 mod rule_set;
 mod rule_text;
+mod sender;
 mod serving;
 mod settings;
 mod setup;

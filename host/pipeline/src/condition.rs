@@ -62,6 +62,8 @@ pub mod kind {
     pub const LOG_EVENTS_LEFT_OUT: &str = "log_events_left_out";
     /// An agent is not heard of.
     pub const AGENT_SILENT: &str = "agent_silent";
+    /// An agent is heard of, and what it sees comes late.
+    pub const AGENT_BEHIND: &str = "agent_behind";
     /// An agent's store is another one than before.
     pub const AGENT_BEGAN_ANEW: &str = "agent_began_anew";
     /// An agent forwarded what can never be taken.

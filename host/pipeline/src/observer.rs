@@ -182,6 +182,10 @@ impl Observer {
         text.family("orion_bus_position", FamilyType::Gauge, "The last position of the log.").count(&[], last_seq);
         self.meters().write(last_seq, text);
         self.write_plugins(text);
+        // Sets are applied where agents forward to, and not at an agent.
+        if self.forwards.is_none() {
+            self.sets.write_metrics(text);
+        }
     }
 
     fn write_plugins(&self, text: &mut Text) {

@@ -53,8 +53,13 @@ impl Keeper {
     pub async fn run(mut self) {
         loop {
             let fetched = self.fetch().await;
+            if fetched.is_ok() {
+                self.agent.standing.was_told(self.observer.now());
+            }
             let is_news = matches!(fetched, Ok(true)) || self.files.has_changed().unwrap_or(false);
             self.files.mark_unchanged();
+            let rules = self.rules();
+            self.agent.standing.runs(self.held.as_ref().map_or(0, |held| held.version), rules);
             let is_due = self.said_at.is_none_or(|at| at.elapsed() >= Duration::from_millis(STATUS_MILLIS));
             let said = if is_news || is_due { self.say().await } else { Ok(()) };
             if let Some(why) = fetched.as_ref().err().or(said.as_ref().err()) {
@@ -114,15 +119,22 @@ impl Keeper {
         Ok(())
     }
 
+    /// What runs of the version that was fetched last, and what cannot.
+    fn rules(&mut self) -> Option<SetReport> {
+        let files = self.observer.files();
+        let rules = self.held.as_ref().map(|held| report(held, &files.refused, self.runs));
+        self.runs = rules.as_ref().and_then(|rules| rules.version);
+        rules
+    }
+
     fn status(&mut self) -> AgentStatus {
+        let rules = self.rules();
         // Asked before positions are: what is committed between the two has a later time than this.
         let reached = self.observer.reached();
         let last = self.observer.last_position();
         let forwards = self.observer.forwards();
         let is_all = forwards.is_some_and(|meter| meter.position() >= last);
         let files = self.observer.files();
-        let rules = self.held.as_ref().map(|held| report(held, &files.refused, self.runs));
-        self.runs = rules.as_ref().and_then(|rules| rules.version);
         let refused = files.refused.iter().map(|(file, why)| RefusedFile { file: file.clone(), reason: why.clone() });
         AgentStatus {
             orion: env!("CARGO_PKG_VERSION").to_owned(),

@@ -4,9 +4,10 @@
 mod control;
 mod keeper;
 mod rules;
+mod standing;
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use clap::Args;
 use orion_model::{AgentName, BadAgentName, DEFAULT_SET, format_duration, is_set_name};
@@ -16,6 +17,7 @@ use orion_source::Destination;
 use self::control::ControlHost;
 pub use self::keeper::Keeper;
 use self::rules::RulesFolder;
+pub use self::standing::Standing;
 use crate::arguments::duration;
 use crate::cli::Failure;
 use crate::deployment::{DeploymentArgs, host_name};
@@ -81,21 +83,6 @@ pub struct Agent {
     folder: RulesFolder,
 }
 
-/// What an agent's control host last did not answer as it should, for whoever asks about health.
-#[derive(Default)]
-pub struct Standing(Mutex<Option<String>>);
-
-impl Standing {
-    /// Why rules cannot be fetched, or what the agent says of itself is not heard.
-    pub fn trouble(&self) -> Option<String> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    fn note(&self, trouble: Option<String>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
-    }
-}
-
 impl AgentArgs {
     /// The agent, where this host is to be one.
     pub fn agent(
@@ -110,7 +97,7 @@ impl AgentArgs {
         Ok(Some(Agent {
             name,
             buffer_bytes: self.buffer.saturating_mul(1024 * 1024),
-            standing: Arc::default(),
+            standing: Arc::new(Standing::of(&self.set)),
             set: self.set.clone(),
             remote: Arc::new(remote),
             folder,

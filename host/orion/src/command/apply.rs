@@ -11,11 +11,10 @@ use orion_pipeline::library::{read_rule_file, rule_files};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::mark::user;
-use crate::arguments::{ListenArgs, Output};
 use crate::cli::{EXIT_BAD_RULE, Failure};
 use crate::output::{form, print_value};
-use crate::remote::{Offered, Remote, RemoteArgs};
+use crate::remote::Offered;
+use crate::sender::SenderArgs;
 use crate::setup;
 
 /// Arguments of `orion apply`.
@@ -39,16 +38,8 @@ pub struct ApplyArgs {
     /// Only when this is the version that is there
     #[arg(long, value_name = "VERSION")]
     pub base_version: Option<u64>,
-    /// Who applies [default: the name you are logged in by]; where a token says so, that counts
-    #[arg(long, value_name = "NAME")]
-    pub by: Option<String>,
     #[command(flatten)]
-    pub listen: ListenArgs,
-    #[command(flatten)]
-    pub remote: RemoteArgs,
-    /// How it is printed [default: table on a terminal, ndjson elsewhere]
-    #[arg(long, value_enum)]
-    pub output: Option<Output>,
+    pub sender: SenderArgs,
 }
 
 /// Why the files are not applied.
@@ -59,7 +50,8 @@ struct Refused {
 
 /// Pushes the files. Exits with 2 when one of them cannot run.
 pub fn apply(args: &ApplyArgs) -> Result<ExitCode, Failure> {
-    let remote = Remote::of(&args.remote, &args.listen)?;
+    let (by, remote) = (args.sender.by()?, args.sender.there.remote()?);
+    let form = form(args.sender.output);
     let path = format!("api/v1/sets/{}", args.set);
     let runtime = setup::runtime()?;
     let files = match args.back_to {
@@ -69,27 +61,20 @@ pub fn apply(args: &ApplyArgs) -> Result<ExitCode, Failure> {
         }
         None => files(&args.files)?,
     };
-    let by = match &args.by {
-        Some(by) => by.clone(),
-        None => user()?,
-    };
-    let mut body = Map::from_iter([
-        ("files".to_owned(), json!(files)),
-        ("by".to_owned(), by.into()),
-        ("dry_run".to_owned(), args.dry_run.into()),
-    ]);
+    let mut body = Map::from_iter([("files".to_owned(), json!(files)), ("dry_run".to_owned(), args.dry_run.into())]);
+    body.extend(by.map(|by| ("by".to_owned(), by.into())));
     body.extend(args.base_version.map(|version| ("base_version".to_owned(), version.into())));
     body.extend(args.rolling.map(|at_a_time| ("rollout".to_owned(), json!({ "at_a_time": at_a_time }))));
     let offered = runtime.block_on(remote.offer(&path, &Value::Object(body))).map_err(Failure::Configuration)?;
     match offered {
         Offered::Taken(pushed) => {
             let told: Pushed = read(pushed)?;
-            print_value(form(args.output), &json!(told), || shown(&told, args))?;
+            print_value(form, &json!(told), || shown(&told, args))?;
             Ok(ExitCode::SUCCESS)
         }
         Offered::Refused(why) => {
             let Refused { said } = read(why)?;
-            print_value(form(args.output), &json!({ "set": args.set, "applied": false, "said": said }), || {
+            print_value(form, &json!({ "set": args.set, "applied": false, "said": said }), || {
                 let refused = said.iter().filter(|said| !said.ok).count();
                 format!("{}{refused} of {} files would be refused: nothing is applied\n", reports(&said), files.len())
             })?;

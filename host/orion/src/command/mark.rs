@@ -14,17 +14,14 @@ use orion_pipeline::marks::mark_stopped;
 use serde_json::{Map, Value, json};
 
 use super::incident::named;
-use crate::arguments::{DataArgs, ListenArgs, Output};
+use crate::arguments::{DataArgs, Output};
 use crate::cli::Failure;
 use crate::keep::RotateArgs;
 use crate::output::{columns, form, print_list, print_value};
 use crate::past::{Moment, moment};
-use crate::remote::{Remote, RemoteArgs};
+use crate::sender::SenderArgs;
 use crate::setup;
 use crate::text::short_id;
-
-/// Variables in which systems keep the name of who is logged in.
-const USER_VARIABLES: [&str; 2] = ["USER", "LOGNAME"];
 
 /// Arguments of `orion incident mark`.
 #[derive(Args)]
@@ -50,20 +47,12 @@ pub struct MarkArgs {
     /// Why, in one line
     #[arg(long, value_name = "TEXT")]
     pub note: Option<String>,
-    /// Who marks [default: the name you are logged in by]; where a token says so, that counts
-    #[arg(long, value_name = "NAME")]
-    pub by: Option<String>,
     #[command(flatten)]
     pub data: DataArgs,
     #[command(flatten)]
     pub rotate: RotateArgs,
     #[command(flatten)]
-    pub listen: ListenArgs,
-    #[command(flatten)]
-    pub remote: RemoteArgs,
-    /// How the mark is printed [default: table on a terminal, ndjson elsewhere]
-    #[arg(long, value_enum)]
-    pub output: Option<Output>,
+    pub sender: SenderArgs,
 }
 
 /// What can be thought of an incident.
@@ -77,72 +66,56 @@ pub enum Verdict {
 
 /// Records it.
 pub fn mark(args: &MarkArgs) -> Result<ExitCode, Failure> {
-    let by = match &args.by {
-        Some(by) => by.clone(),
-        None => user()?,
-    };
-    let what = What { args, by };
-    let is_elsewhere = args.remote.url.is_some();
+    let is_elsewhere = args.sender.there.remote.url.is_some();
     let marked = match ownership(&args.data.memory_dir()).map_err(Failure::configuration)? {
-        Ownership::Nobody if !is_elsewhere => what.record(&args.data.memory_dir())?,
-        _ => what.ask()?,
+        Ownership::Nobody if !is_elsewhere => record(args, &args.data.memory_dir())?,
+        _ => ask(args)?,
     };
-    print_value(form(args.output), &json!(marked), || format!("recorded: {}\n", marked.mark.message()))?;
+    print_value(form(args.sender.output), &json!(marked), || format!("recorded: {}\n", marked.mark.message()))?;
     Ok(ExitCode::SUCCESS)
 }
 
-struct What<'a> {
-    args: &'a MarkArgs,
-    by: String,
+/// By a host that runs: the one that is named, or the one on the data folder.
+fn ask(args: &MarkArgs) -> Result<Marked, Failure> {
+    let (by, remote) = (args.sender.by()?, args.sender.there.remote()?);
+    let now = SystemClock.now();
+    let (path, mut body) = match (&args.id, args.from.zip(args.to)) {
+        (Some(id), _) => (format!("api/v1/incidents/{}/marks", plain(id)?), Map::new()),
+        (None, Some((from, to))) => {
+            let time = [("from", json!(from.as_of(now))), ("to", json!(to.as_of(now)))];
+            ("api/v1/missed".to_owned(), time.map(|(name, at)| (name.to_owned(), at)).into_iter().collect())
+        }
+        (None, None) => return Err(nothing()),
+    };
+    let path = if args.withdraw { format!("{path}/withdraw") } else { path };
+    let verdict = args.verdict.map(|verdict| ("verdict".to_owned(), word(verdict).into()));
+    let by = by.map(|by| ("by".to_owned(), by.into()));
+    let note = args.note.as_ref().map(|note| ("note".to_owned(), note.as_str().into()));
+    body.extend(verdict.into_iter().chain(by).chain(note));
+    let answer = setup::runtime()?.block_on(remote.post(&path, &Value::Object(body)));
+    serde_json::from_value(answer.map_err(Failure::Configuration)?).map_err(Failure::configuration)
 }
 
-impl What<'_> {
-    /// By a host that runs: the one that is named, or the one on the data folder.
-    fn ask(&self) -> Result<Marked, Failure> {
-        let Self { args, by } = self;
-        let now = SystemClock.now();
-        let (path, mut body) = match (&args.id, args.from.zip(args.to)) {
-            (Some(id), _) => (format!("api/v1/incidents/{}/marks", plain(id)?), Map::new()),
-            (None, Some((from, to))) => {
-                let time = [("from", json!(from.as_of(now))), ("to", json!(to.as_of(now)))];
-                ("api/v1/missed".to_owned(), time.map(|(name, at)| (name.to_owned(), at)).into_iter().collect())
-            }
-            (None, None) => return Err(nothing()),
-        };
-        let path = if args.withdraw { format!("{path}/withdraw") } else { path };
-        if let Some(verdict) = args.verdict {
-            body.insert("verdict".to_owned(), word(verdict).into());
+/// By this process: no host runs.
+fn record(args: &MarkArgs, memory_dir: &Path) -> Result<Marked, Failure> {
+    let by = args.sender.name()?;
+    let now = SystemClock.now();
+    let mut reader = SqliteBus::open_read_only(memory_dir).map_err(Failure::configuration)?;
+    let register = Register::read(&mut reader).map_err(Failure::configuration)?;
+    drop(reader);
+    let wish = match (&args.id, args.from.zip(args.to)) {
+        (Some(id), _) => of_incident(named(&register, id)?.id, args.verdict),
+        (None, Some((from, to))) => {
+            let said = Said::missed(from.as_of(now), to.as_of(now));
+            if args.withdraw { Wish::Withdraw(said.about()) } else { Wish::Say(said) }
         }
-        body.insert("by".to_owned(), by.as_str().into());
-        if let Some(note) = &args.note {
-            body.insert("note".to_owned(), note.as_str().into());
-        }
-        let remote = Remote::of(&args.remote, &args.listen)?;
-        let answer = setup::runtime()?.block_on(remote.post(&path, &Value::Object(body)));
-        serde_json::from_value(answer.map_err(Failure::Configuration)?).map_err(Failure::configuration)
-    }
-
-    /// By this process: no host runs.
-    fn record(&self, memory_dir: &Path) -> Result<Marked, Failure> {
-        let Self { args, by } = self;
-        let now = SystemClock.now();
-        let mut reader = SqliteBus::open_read_only(memory_dir).map_err(Failure::configuration)?;
-        let register = Register::read(&mut reader).map_err(Failure::configuration)?;
-        drop(reader);
-        let wish = match (&args.id, args.from.zip(args.to)) {
-            (Some(id), _) => of_incident(named(&register, id)?.id, args.verdict),
-            (None, Some((from, to))) => {
-                let said = Said::missed(from.as_of(now), to.as_of(now));
-                if args.withdraw { Wish::Withdraw(said.about()) } else { Wish::Say(said) }
-            }
-            (None, None) => return Err(nothing()),
-        };
-        match register.weigh(wish, by.clone(), args.note.clone()).map_err(Failure::configuration)? {
-            Weighed::Stands(same) => Ok(same),
-            Weighed::New { mark, before } => {
-                let recorded = mark_stopped(memory_dir, args.rotate.rotate_bytes, mark, before, now);
-                setup::runtime()?.block_on(recorded).map_err(Failure::configuration)
-            }
+        (None, None) => return Err(nothing()),
+    };
+    match register.weigh(wish, by, args.note.clone()).map_err(Failure::configuration)? {
+        Weighed::Stands(same) => Ok(same),
+        Weighed::New { mark, before } => {
+            let recorded = mark_stopped(memory_dir, args.rotate.rotate_bytes, mark, before, now);
+            setup::runtime()?.block_on(recorded).map_err(Failure::configuration)
         }
     }
 }
@@ -214,12 +187,6 @@ fn plain(id: &str) -> Result<&str, Failure> {
         true => Ok(id),
         false => Err(Failure::Configuration(format!("`{id}` is no id of an incident; see `orion incident list`"))),
     }
-}
-
-/// Who is logged in.
-pub fn user() -> Result<String, Failure> {
-    let named = USER_VARIABLES.iter().filter_map(|name| std::env::var(name).ok()).find(|name| !name.is_empty());
-    named.ok_or_else(|| Failure::Configuration("nobody is logged in by a name: say who you are with --by".to_owned()))
 }
 
 #[cfg(test)]

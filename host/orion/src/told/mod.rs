@@ -90,6 +90,9 @@ impl Host for Told {
         if let Some(meter) = self.observer.forwards() {
             meter.write(text);
         }
+        if let Some(agent) = &self.agent {
+            agent.write(text);
+        }
         if let Some(agents) = &self.agents {
             agents::write_metrics(&agents.seen().await, text);
         }

@@ -104,6 +104,12 @@ impl ForwardMeter {
                 self.forwarded.load(Ordering::Relaxed),
             ),
             (
+                "orion_agent_forwarded_position",
+                FamilyType::Gauge,
+                "Up to where in the log everything is forwarded.",
+                self.position(),
+            ),
+            (
                 "orion_agent_forward_failures_total",
                 FamilyType::Counter,
                 "Times at which the control host did not take what it was given.",

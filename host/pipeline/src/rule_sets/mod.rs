@@ -6,6 +6,7 @@
 mod diff;
 mod event;
 mod judge;
+mod meter;
 mod rollout;
 mod state;
 #[cfg(test)]
@@ -14,11 +15,13 @@ mod tests;
 use std::sync::Arc;
 
 use orion_bus::{Bus, BusError};
+use orion_metrics::Text;
 use orion_model::{FileSaid, Push, Pushed, SetReport, SetVersion, Timestamp};
 use serde_json::Value;
 use tokio::sync::{Mutex, Notify, watch};
 
 use self::judge::Judged;
+use self::meter::PushMeter;
 use self::rollout::{Moved, NodeRun};
 use self::state::{Kept, State};
 use crate::draft::{Draft, NotWritable};
@@ -86,13 +89,20 @@ pub struct RuleSets {
     turn: Mutex<()>,
     /// Has the library looked: it takes the correlations.
     look: Arc<Notify>,
+    pushes: PushMeter,
 }
 
 impl RuleSets {
     /// Those that the store has. `look` is told when there is something for the library.
     pub async fn open(bus: Arc<dyn Bus>, look: Arc<Notify>) -> Result<Self, BusError> {
         let state = State::of(bus.load(OWNER).await?);
-        Ok(Self { bus, state: watch::Sender::new(Arc::new(state)), turn: Mutex::default(), look })
+        Ok(Self {
+            bus,
+            state: watch::Sender::new(Arc::new(state)),
+            turn: Mutex::default(),
+            look,
+            pushes: PushMeter::default(),
+        })
     }
 
     /// Reads what another host has committed meanwhile.
@@ -122,6 +132,12 @@ impl RuleSets {
         self.state().list()
     }
 
+    /// Writes the numbers down.
+    pub(crate) fn write_metrics(&self, text: &mut Text) {
+        meter::write_sets(&self.state(), text);
+        self.pushes.write(text);
+    }
+
     /// The version of a set that a node is to run; the newest, where none is named.
     pub fn version(&self, set: &str, node: Option<&str>) -> Option<SetVersion> {
         self.state().version_for(set, node).map(|kept| kept.version.clone())
@@ -141,6 +157,13 @@ impl RuleSets {
     /// Judges a set, and makes a version of it when it is good and other than the one before. It survives power loss when this
     /// returns.
     pub async fn apply(&self, push: Push, context: ApplyContext) -> Result<Pushed, NotApplied> {
+        let is_dry_run = push.dry_run;
+        let outcome = self.judge(push, context).await;
+        self.pushes.note(is_dry_run, &outcome);
+        outcome
+    }
+
+    async fn judge(&self, push: Push, context: ApplyContext) -> Result<Pushed, NotApplied> {
         let push = push.checked().map_err(|error| NotApplied::Malformed(error.to_string()))?;
         let bytes = serde_json::to_string(&push.files).map_or(0, |text| text.len());
         if bytes > MAX_SET_JSON_BYTES {

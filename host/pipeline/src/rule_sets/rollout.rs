@@ -84,6 +84,15 @@ impl NodeRun {
             || now.heard_at.millis_since(self.heard_at) >= RENEWED_MILLIS
     }
 
+    /// What it is to the newest version, in one word.
+    pub(super) fn standing(&self, newest: u64) -> &'static str {
+        match (&self.refused, self.version) {
+            (Some(refused), _) if refused.version == newest => "refusing",
+            (_, Some(version)) if version == newest => "newest",
+            _ => "other",
+        }
+    }
+
     fn is_there(&self, now: Timestamp) -> bool {
         now.millis_since(self.heard_at) < FORGOTTEN_MILLIS
     }

@@ -83,7 +83,7 @@ fn every_event_type_is_read_by_exactly_one_correlation() {
 }
 
 /// What is somebody's problem, and the incident it becomes.
-const PROBLEMS: [(&str, &str); 25] = [
+const PROBLEMS: [(&str, &str); 26] = [
     ("external_api_failure", "prometheus_outage"),
     ("query_failure", "rule_fault"),
     ("rule_fault", "rule_fault"),
@@ -97,6 +97,7 @@ const PROBLEMS: [(&str, &str); 25] = [
     ("plugin_refused", "configuration_refused"),
     ("rule_set_rollout_halted", "rollout_halted"),
     ("agent_silent", "agent_silent"),
+    ("agent_behind", "agent_behind"),
     ("agent_events_refused", "agent_fault"),
     ("event_not_forwarded", "agent_fault"),
     ("agent_began_anew", "agent_fault"),

@@ -10,16 +10,16 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand, ValueEnum};
 use orion_model::{Job, JobState, RecordId};
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use self::shown::{facts, table};
 use self::start::StartArgs;
 use self::wait::{WaitArgs, wait};
-use super::mark::user;
-use crate::arguments::{ListenArgs, Output};
+use crate::arguments::Output;
 use crate::cli::Failure;
 use crate::output::{form, print_list, print_value};
-use crate::remote::{Remote, RemoteArgs};
+use crate::remote::Remote;
+use crate::sender::{SenderArgs, There};
 use crate::setup;
 
 /// Where jobs are.
@@ -47,21 +47,6 @@ pub enum JobCommand {
     Cancel(CancelArgs),
     /// Wait until a job is over, and exit as the command would that does the same
     Wait(WaitArgs),
-}
-
-/// Which Orion is asked.
-#[derive(Args, Clone)]
-pub struct There {
-    #[command(flatten)]
-    pub remote: RemoteArgs,
-    #[command(flatten)]
-    pub listen: ListenArgs,
-}
-
-impl There {
-    fn remote(&self) -> Result<Remote, Failure> {
-        Remote::of(&self.remote, &self.listen)
-    }
 }
 
 /// Arguments of `orion job list`.
@@ -109,11 +94,10 @@ pub struct OneArgs {
 /// Arguments of `orion job cancel`.
 #[derive(Args)]
 pub struct CancelArgs {
+    /// Id of the job, or how it begins
+    pub id: String,
     #[command(flatten)]
-    pub one: OneArgs,
-    /// Who cancels [default: the name you are logged in by]; where a token says so, that counts
-    #[arg(long, value_name = "NAME")]
-    pub by: Option<String>,
+    pub sender: SenderArgs,
 }
 
 /// Does it.
@@ -152,12 +136,12 @@ async fn result(args: &OneArgs) -> Result<ExitCode, Failure> {
 }
 
 async fn cancel(args: &CancelArgs) -> Result<ExitCode, Failure> {
-    let remote = args.one.there.remote()?;
-    let job = find(&remote, &args.one.id).await?;
-    let by = by(args.by.as_ref())?;
-    let answer = remote.post(&format!("{JOBS}/{}/cancel", job.id), &json!({ "by": by })).await;
+    let (by, remote) = (args.sender.by()?, args.sender.there.remote()?);
+    let job = find(&remote, &args.id).await?;
+    let body = Map::from_iter(by.map(|by| ("by".to_owned(), by.into())));
+    let answer = remote.post(&format!("{JOBS}/{}/cancel", job.id), &Value::Object(body)).await;
     let job: Job = read(answer)?;
-    print_value(form(args.one.output), &json!(job), || facts(&job))?;
+    print_value(form(args.sender.output), &json!(job), || facts(&job))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -188,10 +172,6 @@ async fn find(remote: &Remote, id: &str) -> Result<Job, Failure> {
 
 fn read<T: DeserializeOwned>(answer: Result<Value, String>) -> Result<T, Failure> {
     serde_json::from_value(answer.map_err(Failure::Configuration)?).map_err(Failure::configuration)
-}
-
-fn by(given: Option<&String>) -> Result<String, Failure> {
-    given.map_or_else(user, |by| Ok(by.clone()))
 }
 
 impl StateName {

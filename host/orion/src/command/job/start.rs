@@ -4,18 +4,19 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand, ValueEnum};
-use orion_model::{Job, JobRequest, JobSpec, JobText, MAX_JOB_TEXT_BYTES, Priority};
+use orion_model::{Job, JobSpec, JobText, MAX_JOB_TEXT_BYTES, Priority};
 use orion_pipeline::library::{read_rule_file, rule_files};
 use orion_suite::run::Answers;
 use serde_json::{Value, json};
 
 use super::shown::facts;
 use super::wait::{ended, until_over};
-use super::{JOBS, There, by, read};
-use crate::arguments::{Output, duration};
+use super::{JOBS, read};
+use crate::arguments::duration;
 use crate::cli::Failure;
 use crate::output::{form, print_value};
 use crate::past::SpanArgs;
+use crate::sender::SenderArgs;
 
 /// Arguments of `orion job start`.
 #[derive(Args)]
@@ -44,9 +45,6 @@ pub struct Asking {
     /// How long the job may take from when it begins
     #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = duration)]
     pub within: i64,
-    /// Who asks [default: the name you are logged in by]; where a token says so, that counts
-    #[arg(long, value_name = "NAME")]
-    pub by: Option<String>,
     /// Wait until it is over, and exit as the command would that does the same
     #[arg(long)]
     pub wait: bool,
@@ -54,10 +52,7 @@ pub struct Asking {
     #[arg(long, requires = "wait")]
     pub result: bool,
     #[command(flatten)]
-    pub there: There,
-    /// How it is printed [default: table on a terminal, ndjson elsewhere]
-    #[arg(long, value_enum)]
-    pub output: Option<Output>,
+    pub sender: SenderArgs,
 }
 
 /// Before or after others, as it is written.
@@ -121,28 +116,25 @@ pub struct VerifyJob {
 /// Asks for it, and waits when that is wanted.
 pub async fn start(args: &StartArgs) -> Result<ExitCode, Failure> {
     let (spec, asking) = args.what.spec()?;
-    let timeout_millis = u64::try_from(asking.within).unwrap_or(u64::MAX);
-    let request =
-        JobRequest { spec, priority: asking.priority.priority(), timeout_millis, by: by(asking.by.as_ref())? };
     // What is wrong with it is said here as it would be there, before megabytes are sent.
-    request.check().map_err(Failure::configuration)?;
-    let remote = asking.there.remote()?;
-    let job: Job = read(remote.post(JOBS, &body(&request)).await)?;
+    spec.check().map_err(Failure::configuration)?;
+    let (by, remote) = (asking.sender.by()?, asking.sender.there.remote()?);
+    let job: Job = read(remote.post(JOBS, &body(&spec, asking, by)).await)?;
     if asking.wait {
         let job = until_over(&remote, job).await?;
-        return ended(&remote, &job, asking.result, asking.output).await;
+        return ended(&remote, &job, asking.result, asking.sender.output).await;
     }
-    print_value(form(asking.output), &json!(job), || facts(&job))?;
+    print_value(form(asking.sender.output), &json!(job), || facts(&job))?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// A request as the interface takes it.
-fn body(request: &JobRequest) -> Value {
-    let mut body = json!(request.spec);
+fn body(spec: &JobSpec, asking: &Asking, by: Option<String>) -> Value {
+    let mut body = json!(spec);
     if let Some(members) = body.as_object_mut() {
-        members.insert("priority".to_owned(), json!(request.priority));
-        members.insert("timeout_millis".to_owned(), json!(request.timeout_millis));
-        members.insert("by".to_owned(), json!(request.by));
+        members.insert("priority".to_owned(), json!(asking.priority.priority()));
+        members.insert("timeout_millis".to_owned(), json!(asking.within));
+        members.extend(by.map(|by| ("by".to_owned(), by.into())));
     }
     body
 }

@@ -33,6 +33,8 @@ pub(super) struct Known {
     pub(super) heard_at: Timestamp,
     /// Up to when everything that it saw is here, as far as it said.
     pub(super) reached: Option<Timestamp>,
+    /// Since when it is heard of without a silence between, by this process.
+    pub(super) speaks_since: Option<Timestamp>,
 }
 
 pub(super) fn owner(agent: &AgentName) -> String {
@@ -42,6 +44,11 @@ pub(super) fn owner(agent: &AgentName) -> String {
 /// That an agent is not heard of.
 pub(super) fn silence(agent: &AgentName) -> Condition {
     Condition::new(kind::AGENT_SILENT, Severity::Error, "orion", [("agent", agent.as_str())])
+}
+
+/// That an agent is heard of, and what it sees comes late.
+pub(super) fn lag(agent: &AgentName) -> Condition {
+    Condition::new(kind::AGENT_BEHIND, Severity::Warning, "orion", [("agent", agent.as_str())])
 }
 
 impl Known {
@@ -68,6 +75,16 @@ impl Known {
     /// Whether anything of it is kept: one that is forgotten left its owner behind, and nothing in it.
     pub(super) fn is_there(&self) -> bool {
         self.taken.is_some() || self.said.is_some()
+    }
+
+    /// It says something now, perhaps up to when everything that it saw is here.
+    pub(super) fn heard_of(&mut self, now: Timestamp, reached: Option<Timestamp>, silent_millis: i64) {
+        let was_silent = now.millis_since(self.heard_at) > silent_millis;
+        if was_silent || self.speaks_since.is_none() {
+            self.speaks_since = Some(now);
+        }
+        self.heard_at = now;
+        self.reached = self.reached.max(reached);
     }
 
     /// The same, as it is kept from now on.

@@ -6,6 +6,7 @@
 //! a store that was wiped or put back, doubles nothing.
 
 mod known;
+mod lag;
 mod read;
 mod silence;
 #[cfg(test)]
@@ -21,6 +22,7 @@ use serde::Serialize;
 use tokio::sync::{Mutex, OwnedMutexGuard, watch};
 
 use self::known::{Known, Said};
+use self::lag::Moment;
 pub use self::read::{MAX_EVENT_BYTES, MAX_EVENTS, within_limits};
 use crate::condition::{Condition, kind};
 use crate::draft::{Draft, NotWritable};
@@ -70,6 +72,8 @@ pub struct AgentSeen {
     pub heard_at: Timestamp,
     /// Up to where on its line everything is taken.
     pub taken: Option<LineTaken>,
+    /// Up to when everything that it saw is here, as far as it said since this host began.
+    pub reached: Option<Timestamp>,
     /// What it said of itself last.
     pub status: Option<AgentStatus>,
 }
@@ -81,6 +85,7 @@ impl AgentSeen {
             is_live: now.millis_since(known.heard_at) <= silent_millis,
             heard_at: known.heard_at,
             taken: known.taken,
+            reached: known.reached,
             status: known.said.as_ref().map(|said| said.status.clone()),
         }
     }
@@ -241,11 +246,12 @@ impl Agents {
         draft: &mut Draft,
         reached: Option<Timestamp>,
     ) -> Result<(), NotWritable> {
-        let (now, generation) = (self.clock.now(), self.generation.borrow().number);
-        known.heard_at = now;
-        known.reached = known.reached.max(reached);
-        self.watermark.hear(agent.as_str(), known.reached, now, self.silent_millis);
-        known.conditions.clear(draft, &known::silence(agent), now, generation, "it is heard of again")
+        let (now, generation, patience_millis) =
+            (self.clock.now(), self.generation.borrow().number, self.silent_millis);
+        known.heard_of(now, reached, patience_millis);
+        self.watermark.hear(agent.as_str(), known.reached, now, patience_millis);
+        known.conditions.clear(draft, &known::silence(agent), now, generation, "it is heard of again")?;
+        known.measure_lag(agent, draft, Moment { now, patience_millis, generation })
     }
 
     /// All of them, in the order of their names.

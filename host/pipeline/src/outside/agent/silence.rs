@@ -7,7 +7,7 @@ use orion_bus::BusError;
 use orion_model::{AgentName, Timestamp, format_duration};
 use tokio::sync::watch;
 
-use super::known::{Known, silence};
+use super::known::{Known, lag, silence};
 use super::{Agents, TakeError};
 use crate::draft::Draft;
 
@@ -79,7 +79,9 @@ impl Agents {
         let mut draft = Draft::default();
         let generation = self.generation.borrow().number;
         let message = format!("it is forgotten: it was not heard of for {}", format_duration(FORGOTTEN_MILLIS));
-        known.conditions.clear(&mut draft, &silence(agent), now, generation, &message)?;
+        for condition in [silence(agent), lag(agent)] {
+            known.conditions.clear(&mut draft, &condition, now, generation, &message)?;
+        }
         draft.clear();
         match known.commit(&*self.bus, agent, draft).await {
             Ok(_) => {}

@@ -300,6 +300,53 @@ async fn who_is_silent_for_a_week_is_forgotten_and_begins_anew_when_it_comes_bac
     assert_eq!(scene.take("a", &batch("l", 1, &["x", "y"])).await, taken(1, 1, 3));
 }
 
+/// An agent that speaks every ten seconds up to this time, and says each time how far back everything is here.
+async fn speaks(scene: &Scene, from: i64, to: i64, reached: impl Fn(i64) -> Option<i64>) {
+    for millis in (from..=to).step_by(10_000) {
+        scene.at(millis);
+        let reached = reached(millis).map(Timestamp::from_millis);
+        scene.note("a", &AgentStatus { reached, backlog_events: 7, ..AgentStatus::default() }).await;
+    }
+}
+
+#[tokio::test]
+async fn one_that_speaks_and_of_whom_not_everything_is_here_is_behind_once_and_until_it_says_otherwise() {
+    let behind = |status| ("agent_behind".to_owned(), status);
+    let scene = Scene::open().await;
+    speaks(&scene, 10_000, 500_000, |now| Some(now - SILENT_MILLIS + 10_000)).await;
+    assert!(scene.events().await.is_empty(), "it is late, and no later than it may be");
+    let stands = 500_000;
+    speaks(&scene, 510_000, stands + SILENT_MILLIS - 10_000, |_| Some(stands)).await;
+    assert!(scene.events().await.is_empty());
+    speaks(&scene, stands + SILENT_MILLIS, stands + 3 * SILENT_MILLIS, |_| None).await;
+    assert_eq!(scene.said().await, [behind(Status::Firing)]);
+    assert_eq!(scene.events().await[0].ts.as_millis(), stands + SILENT_MILLIS);
+    // Silence is something else, and a restart no end of it.
+    let silent = stands + 4 * SILENT_MILLIS + 1;
+    scene.at(silent);
+    scene.agents.look_at(&name("a")).await.unwrap();
+    let scene = scene.again().await;
+    speaks(&scene, silent, silent + 10_000, |_| None).await;
+    assert_eq!(
+        scene.said().await[1..],
+        [("agent_silent".to_owned(), Status::Firing), ("agent_silent".to_owned(), Status::Resolved)]
+    );
+    speaks(&scene, silent + 20_000, silent + 30_000, Some).await;
+    assert_eq!(scene.said().await[3..], [behind(Status::Resolved)]);
+}
+
+#[tokio::test]
+async fn one_that_was_cut_off_has_as_long_to_bring_what_it_kept_as_it_may_be_silent() {
+    let scene = Scene::open().await;
+    speaks(&scene, 10_000, 20_000, Some).await;
+    let back = 20_000 + 100 * SILENT_MILLIS;
+    speaks(&scene, back, back + SILENT_MILLIS - 10_000, |_| None).await;
+    assert!(scene.said().await.iter().all(|(kind, _)| kind != "agent_behind"));
+    speaks(&scene, back + SILENT_MILLIS, back + SILENT_MILLIS, |_| None).await;
+    assert_eq!(scene.said().await, [("agent_behind".to_owned(), Status::Firing)]);
+    assert_eq!(scene.events().await[0].ts.as_millis(), back + SILENT_MILLIS);
+}
+
 #[tokio::test]
 async fn time_waits_for_an_agent_that_is_behind_for_as_long_as_it_may_be_silent() {
     let scene = Scene::open().await;
