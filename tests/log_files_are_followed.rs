@@ -87,7 +87,7 @@ fn lines_are_events_and_incidents_through_rotation_and_truncation() {
 fn a_file_written_anew_to_the_length_it_had_is_read_again_also_when_that_was_while_nothing_ran() {
     let deployment = deployment(ERRORS);
     let orion = deployment.start();
-    begins(&deployment);
+    begins(&deployment, OWNER);
     let rewrite = |text: &str| std::fs::write(log(&deployment, "app.log"), text).unwrap();
     rewrite("ERROR one\n");
     wait_for(&deployment, 1);

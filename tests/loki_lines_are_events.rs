@@ -1,6 +1,7 @@
 //! Lines that Loki has are events, each once: through outages, restarts and `kill -9` between reading and committing. Against a stand-in
 //! that speaks as Loki is documented to, because a real one is not at hand.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 

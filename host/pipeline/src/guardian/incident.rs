@@ -78,7 +78,7 @@ impl Incidents {
 
     /// The log has come further with an open one: what is said next stands behind that. Whether it is open.
     pub fn go_on_behind(&mut self, draft: &mut Draft, correlation: &str, last: &Incident) -> Result<bool, NotWritable> {
-        let is_it = |(_, open): &(&String, &mut Incident)| open.incident_id == last.incident_id;
+        let is_it = |(_, open): &(&String, &mut Box<Incident>)| open.incident_id == last.incident_id;
         let Some((key, open)) = self.open.iter_mut().find(is_it) else { return Ok(false) };
         if open.revision < last.revision {
             open.revision = last.revision;
