@@ -14,6 +14,7 @@ use super::journal::{Journal, OUTBOX_OWNER, size_of_commit};
 use super::keys::Keys;
 use super::lease::Held;
 use super::link::Link;
+use super::mirrors::Followed;
 use super::script::{self, Sending, Verdict};
 use super::tail::Tail;
 use super::wire::{EntryId, LogEntry};
@@ -56,6 +57,8 @@ pub(super) struct Core {
     follow_from: AtomicU64,
     seen: AtomicU64,
     mirrored: AtomicU64,
+    /// Who followed the log when that was seen last.
+    pub(super) mirrors: Mutex<Vec<Followed>>,
     /// Whether what the log says of owners is kept aside.
     owners_are_staged: AtomicBool,
 }
@@ -106,6 +109,7 @@ impl Core {
             met_until: AtomicU64::new(0),
             follow_from: AtomicU64::new(u64::MAX),
             mirrored: AtomicU64::new(cursor.position),
+            mirrors: Mutex::default(),
             settings,
             mirror,
         })

@@ -13,6 +13,7 @@ use super::core::{ANSWER_MILLIS, Core, Trouble, away, escaped};
 use super::filling::{Claim, Filling};
 use super::greeting::{Greeted, LEFT_OUT_POSITIONS};
 use super::history::History;
+use super::outbox::MOST_ENTRIES;
 use super::pack::{Unplaced, pack};
 use super::restoring::RESTORED_OWNER;
 use super::script::REMEMBERED_IDS;
@@ -32,6 +33,9 @@ pub(super) const GIVE_WAY: Duration = Duration::from_secs(5);
 /// Records at the end of the log that are brought though every stage has read them: other hosts may not have taken them over
 /// into their files. They are behind by moments, so this is minutes of a busy deployment.
 const FOUNDED_RECORDS: usize = 5_000;
+
+/// The same for a host that is known to be further behind: as many as the log has entries before it is not waited for any more.
+const MOST_FOUNDED_RECORDS: usize = MOST_ENTRIES as usize;
 
 impl Core {
     /// Brings a deployment to a server that holds none: owners with their state, and the end of the log. A new deployment has
@@ -92,7 +96,7 @@ impl Core {
             History::until(&self.mirror, until, greeted.breaks_of_owners()).await.map_err(Trouble::Refused)?;
         let read_from = self.fill_owners(filling).await?;
         self.fill_ids(filling, &history).await?;
-        let kept_from = self.mirror.before_newest(FOUNDED_RECORDS).await.map_err(Trouble::Refused)?;
+        let kept_from = self.kept_from(filling).await?;
         let after = read_from.map_or(kept_from, |position| position.min(kept_from));
         self.fill_log(filling, &history, after).await?;
         // A host that has taken over nothing yet is no new deployment: others hold what has those positions.
@@ -129,6 +133,22 @@ impl Core {
         let (next, names): (u64, Vec<Vec<u8>>) = scan.query_async(&mut self.link.clone()).await?;
         // A name of other bytes is of no owner.
         Ok((next, names.into_iter().filter_map(|name| String::from_utf8(name).ok()).collect()))
+    }
+
+    /// Brings who follows the log; the position behind which it is brought for them. Those that this host does not know of may be behind,
+    /// too.
+    async fn kept_from(&self, filling: &Filling<'_>) -> Result<u64, Trouble> {
+        let newest = self.mirror.before_newest(FOUNDED_RECORDS).await.map_err(Trouble::Refused)?;
+        let others = self.others();
+        for followed in &others {
+            let field = (&followed.node, &followed.text);
+            filling.write("HSET", std::slice::from_ref(&self.keys.mirrors), field).await?;
+        }
+        let Some(slowest) = others.iter().map(|followed| followed.position).min().filter(|it| *it < newest) else {
+            return Ok(newest);
+        };
+        let most = self.mirror.before_newest(MOST_FOUNDED_RECORDS).await.map_err(Trouble::Refused)?;
+        Ok(slowest.max(most))
     }
 
     /// Brings the owners; the position behind which one of them has yet to read.

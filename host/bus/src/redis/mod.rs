@@ -20,6 +20,7 @@ pub(crate) mod lease;
 mod link;
 #[cfg(test)]
 mod losses;
+mod mirrors;
 mod outbox;
 mod owners;
 mod pack;

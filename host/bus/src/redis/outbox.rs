@@ -7,6 +7,7 @@ use redis::FromRedisValue;
 use tokio::sync::watch;
 
 use super::core::{Core, Trouble};
+use super::mirrors::Followed;
 use super::restoring::Fit;
 use super::script::eval;
 use crate::Bus as _;
@@ -23,7 +24,7 @@ const KEPT_POSITIONS: u64 = 1_000;
 const AWAY_MILLIS: u64 = 4 * 24 * 3_600 * 1_000;
 
 /// Entries, of a few kilobytes mostly, with which the log is too large to wait for a host that is gone.
-const MOST_ENTRIES: u64 = 500_000;
+pub(super) const MOST_ENTRIES: u64 = 500_000;
 
 /// How often it is tried to hand over what waits.
 const TRY_MILLIS: u64 = 250;
@@ -87,8 +88,8 @@ pub(super) async fn run_trim(core: Arc<Core>, mut down: watch::Receiver<bool>) {
             () = tokio::time::sleep(Duration::from_millis(TRIM_MILLIS)) => {}
         }
         match core.trim().await {
-            Ok(Trimmed::Usual) => {}
-            Ok(Trimmed::Forced(position)) => tracing::warn!(
+            Ok(None) => {}
+            Ok(Some(position)) => tracing::warn!(
                 "Redis holds more than {MOST_ENTRIES} commits and lets go of those up to position {position}, which a host that \
                  is away does not have: its audit trail will have a gap there"
             ),
@@ -97,23 +98,20 @@ pub(super) async fn run_trim(core: Arc<Core>, mut down: watch::Receiver<bool>) {
     }
 }
 
-enum Trimmed {
-    Usual,
-    Forced(u64),
-}
-
 impl Core {
-    async fn trim(&self) -> redis::RedisResult<Trimmed> {
+    /// Lets go of what everybody has, and remembers who that is. The position up to which it did so though a host that is away lacks it.
+    pub(super) async fn trim(&self) -> redis::RedisResult<Option<u64>> {
         let keys = [&self.keys.log, &self.keys.meta, &self.keys.readers, &self.keys.mirrors];
         let mut command = eval(include_str!("trim.lua"), &keys);
         command.arg(self.node()).arg(self.mirrored()).arg(KEPT_POSITIONS).arg(AWAY_MILLIS).arg(MOST_ENTRIES);
         let answer: Vec<redis::Value> = command.query_async(&mut self.link.clone()).await?;
         let mut parts = answer.into_iter().skip(1).map(String::from_redis_value);
-        let (position, is_forced) = (parts.next().transpose()?, parts.next().transpose()?);
-        Ok(match (position.and_then(|position| position.parse().ok()), is_forced.as_deref()) {
-            (Some(position), Some("1")) => Trimmed::Forced(position),
-            _ => Trimmed::Usual,
-        })
+        // An empty server knows nobody; who was there before it was emptied is what this host remembers.
+        let Some(position) = parts.next().transpose()? else { return Ok(None) };
+        let is_forced = parts.next().transpose()?.as_deref() == Some("1");
+        let mirrors = parts.collect::<Result<Vec<String>, _>>()?;
+        self.remember_mirrors(mirrors.chunks_exact(2).filter_map(Followed::read).collect());
+        Ok(position.parse().ok().filter(|_| is_forced))
     }
 }
 

@@ -86,3 +86,26 @@ async fn the_lock_is_for_one_host_and_for_an_empty_server() {
     scene.hosts[1].greet_anew().await.unwrap();
     assert!(matches!(Filling::claim(one, &offer).await.unwrap(), Claim::Known));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_log_is_kept_for_a_host_that_was_away_when_another_one_filled_the_server() {
+    let server = Server::start(&RedisOptions::default().append_only(Fsync::Always)).unwrap();
+    let mut scene = Scene::on(server, &["one", "two"]).await;
+    scene.observe(0).await;
+    scene.observe(1).await;
+    scene.follow_all().await;
+    for host in scene.hosts.iter().rev() {
+        assert_eq!(host.core.trim().await.unwrap(), None);
+    }
+    let away_at = scene.hosts[1].core.mirrored();
+    scene.observe(0).await;
+    scene.hosts[0].follow().await;
+    scene.empty();
+    scene.hosts[0].meet().await;
+    scene.observe(0).await;
+    scene.hosts[0].follow().await;
+    scene.hosts[0].core.trim().await.unwrap();
+    let trimmed = scene.server.command(&["HGET", "{orion}:meta", "trimmed"]).unwrap();
+    assert!(trimmed.trim().parse::<u64>().unwrap() <= away_at, "{trimmed} and {away_at}");
+    scene.check().await;
+}
