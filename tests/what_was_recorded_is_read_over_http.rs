@@ -221,7 +221,7 @@ def before_call(context, case, kwargs):
     body = case.body = whole(body)
     operation = case.operation.definition.raw.get("operationId")
     # Here no token says who it is.
-    if operation in ("mark", "missed", "startJob", "cancelJob", "apply"):
+    if operation in ("mark", "withdrawMark", "missed", "withdrawMissed", "startJob", "cancelJob", "apply"):
         body["by"] = body.get("by") or "tester"
     if operation == "apply":
         # A few sets, and no two files of one name; of the texts that it made up hardly one is a rule file, and some have to be.
