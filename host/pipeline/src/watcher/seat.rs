@@ -297,7 +297,8 @@ groups:
         assert_eq!((report, bound.detector.is_none()), (Report::default(), true));
         assert!(!gone.is_brief(&table, &nothing));
         assert!(gone.observe(&table, &nothing, Effort::Full, &mut findings).unwrap().fuel > 0);
-        assert!(gone.detector.is_some());
+        assert_eq!((gone.detector.is_some(), findings.len()), (true, 1), "nothing is there");
+        findings.clear();
 
         let id = table.define(&Labels::from_iter([("job", "a")]), at);
         let one = Frame { ids: vec![id], timestamps: vec![at.as_millis()], values: vec![6.0], ..nothing };
