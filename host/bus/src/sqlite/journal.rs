@@ -18,21 +18,16 @@ use crate::error::BusError;
 /// collecting more of them; with fewer there would be more syncs.
 const MOVED_PAGES: i64 = 1_000;
 
-/// Length from which the writer moves the rest, when it is short and nobody reads: 32 MiB. In a flood one transaction in a hundred waits for
-/// it then; with less there would be more of them, with more the disk would hold more that nobody needs.
+/// Length from which the writer moves the rest, when nobody reads: 32 MiB. In a flood two transactions in a hundred wait for it then; with less
+/// there would be more of them, with more the disk would hold more that nobody needs.
 const LONG_PAGES: i64 = 8_000;
 
-/// What the writer moves itself: a megabyte, so that nobody waits for longer than for a sync. What comes while the thread moves as much is
-/// less, so it gets there within a few rounds.
-const SHORT_PAGES: i64 = 256;
-
-/// Length from which it moves whatever is left, and waits for those who read, and they for it. Readers take milliseconds; without an end to
-/// its patience, always another one of them could be at it, and the disk fills up.
+/// Length from which it waits for those who read, and they for it. Readers take milliseconds; without an end to its patience, always another
+/// one of them could be at it, and the disk fills up.
 const LONGEST_PAGES: i64 = 2 * LONG_PAGES;
 
-/// What stays of the journal once its content is in the main file; readers of another process may make it longer for a while. As much
-/// as a flood needs: a file that is cut and grows again has the file system write down each time how long it is, and the writer waits.
-const MAX_JOURNAL_BYTES: i64 = LONGEST_PAGES * 4_096;
+/// What stays of the journal once its content is in the main file; readers of another process may make it longer for a while.
+const MAX_JOURNAL_BYTES: i64 = LONG_PAGES * 4_096;
 
 /// Where readers of this process pass, so that there is a moment in which nobody reads.
 #[derive(Clone, Debug, Default)]
@@ -89,10 +84,10 @@ impl Journal {
     /// Looks at the length after a transaction. What fails is tried again after the next one, and nothing of it is lost meanwhile.
     pub(super) fn keep_short(&self, writer: &Connection) {
         let Ok(Some(length)) = Length::after(writer, "NOOP") else { return };
-        if length.is_for_the_writer() && self.move_the_rest(writer, length) {
+        if length.pages >= LONG_PAGES && self.move_the_rest(writer, length) {
             return;
         }
-        if length.is_for_the_thread() {
+        if length.rest() >= MOVED_PAGES {
             // Is at work already, or ended: then it cannot open the file, and only the writer moves.
             let _ = self.due.try_send(());
         }
@@ -167,17 +162,6 @@ impl Length {
     /// Pages that are not in the main file yet.
     fn rest(self) -> i64 {
         self.pages - self.moved
-    }
-
-    /// Whether the writer moves what is left, so that the journal begins anew.
-    fn is_for_the_writer(self) -> bool {
-        let is_short = self.pages >= LONG_PAGES && self.rest() <= SHORT_PAGES;
-        is_short || self.pages >= LONGEST_PAGES
-    }
-
-    /// Whether the thread moves what is left: of a long journal until it is short enough for the writer.
-    fn is_for_the_thread(self) -> bool {
-        self.rest() >= if self.pages >= LONG_PAGES { SHORT_PAGES } else { MOVED_PAGES }
     }
 }
 
@@ -261,20 +245,6 @@ mod tests {
         assert_eq!(length(&writer).rest(), 0);
         write(&writer, seq + 1);
         assert!(length(&writer).pages < MOVED_PAGES, "it begins anew");
-    }
-
-    #[test]
-    fn a_rest_that_is_not_short_is_left_to_the_thread() {
-        for (pages, rest, is_for_the_writer) in [
-            (LONG_PAGES - 1, 0, false),
-            (LONG_PAGES, SHORT_PAGES, true),
-            (LONG_PAGES, SHORT_PAGES + 1, false),
-            (LONGEST_PAGES - 1, SHORT_PAGES + 1, false),
-            (LONGEST_PAGES, LONGEST_PAGES, true),
-        ] {
-            let length = Length { pages, moved: pages - rest };
-            assert_eq!(length.is_for_the_writer(), is_for_the_writer, "{length:?}");
-        }
     }
 
     #[test]
