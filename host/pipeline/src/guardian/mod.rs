@@ -7,6 +7,7 @@ mod attempt;
 mod correlation;
 mod desk;
 mod incident;
+mod readers;
 mod recent;
 mod run;
 mod share;
