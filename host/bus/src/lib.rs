@@ -8,6 +8,7 @@
 mod conformance;
 mod crash;
 mod error;
+mod front;
 mod partition;
 mod record;
 mod redis;
@@ -21,6 +22,7 @@ use tokio::sync::watch;
 #[cfg(feature = "crash-points")]
 pub use crash::point as crash_at;
 pub use error::BusError;
+pub use front::Front;
 pub use partition::{Partition, Role, UnknownPartition};
 pub use record::{Commit, Committed, Entry, Loaded, MAX_PIECE_BYTES, NewRecord, RecordKind, Replicated, StateChange};
 pub use redis::lease::{
@@ -93,7 +95,6 @@ pub trait Bus: Send + Sync {
     fn appended(&self) -> watch::Receiver<u64>;
 
     /// What the history is called that commits go on from: another one after the engine lost something. What was loaded before may then
-    /// follow from commits that are gone, and is to be loaded again. `None` for an engine that loses nothing. Without a default: one that
-    /// stands before another engine and forgot to ask it would say that nothing is lost.
+    /// follow from commits that are gone, and is to be loaded again. `None` for an engine that loses nothing.
     fn history(&self) -> Option<watch::Receiver<Arc<str>>>;
 }

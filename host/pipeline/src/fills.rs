@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
-use orion_bus::{Bus, BusError, Commit, Committed, Entry, Loaded, SqliteBus};
+use orion_bus::{Bus, BusError, Commit, Committed, Front, SqliteBus};
 use tokio::sync::watch;
 
 /// The bus.
@@ -34,35 +34,19 @@ impl Fills {
 }
 
 #[async_trait]
-impl Bus for Fills {
-    async fn load(&self, owner: &str) -> Result<Loaded, BusError> {
-        self.bus.load(owner).await
+impl Front for Fills {
+    fn behind(&self) -> &dyn Bus {
+        &self.bus
     }
 
-    async fn owners(&self, prefix: &str) -> Result<Vec<String>, BusError> {
-        self.bus.owners(prefix).await
-    }
-
-    async fn commit(&self, commit: Commit) -> Result<Committed, BusError> {
+    async fn hand_over(&self, commit: Commit) -> Result<Committed, BusError> {
         match commit.owner == self.owner && self.is_full.load(Ordering::SeqCst) {
             true => Err(BusError::StoreFull { path: PathBuf::from("orion.db") }),
             false => self.bus.commit(commit).await,
         }
     }
 
-    async fn read(&self, after: u64, max: usize) -> Result<Vec<Entry>, BusError> {
-        self.bus.read(after, max).await
-    }
-
-    async fn read_at(&self, positions: &[u64]) -> Result<Vec<Entry>, BusError> {
-        self.bus.read_at(positions).await
-    }
-
-    fn appended(&self) -> watch::Receiver<u64> {
-        self.bus.appended()
-    }
-
-    fn history(&self) -> Option<watch::Receiver<Arc<str>>> {
+    fn history_behind(&self) -> Option<watch::Receiver<Arc<str>>> {
         Some(self.history.subscribe())
     }
 }

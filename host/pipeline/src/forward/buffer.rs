@@ -7,8 +7,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use orion_bus::{Bus, BusError, Commit, Committed, Entry, Loaded};
-use tokio::sync::watch;
+use orion_bus::{Bus, BusError, Commit, Committed, Front};
 
 use super::FORWARD_OWNER;
 use super::meter::ForwardMeter;
@@ -80,20 +79,12 @@ fn signed(number: u64) -> i64 {
 }
 
 #[async_trait]
-impl Bus for Buffer {
-    async fn load(&self, owner: &str) -> Result<Loaded, BusError> {
-        self.bus.load(owner).await
+impl Front for Buffer {
+    fn behind(&self) -> &dyn Bus {
+        &*self.bus
     }
 
-    async fn owners(&self, prefix: &str) -> Result<Vec<String>, BusError> {
-        self.bus.owners(prefix).await
-    }
-
-    async fn offset(&self, owner: &str) -> Result<Option<i64>, BusError> {
-        self.bus.offset(owner).await
-    }
-
-    async fn commit(&self, commit: Commit) -> Result<Committed, BusError> {
+    async fn hand_over(&self, commit: Commit) -> Result<Committed, BusError> {
         if commit.records.is_empty() {
             return self.bus.commit(commit).await;
         }
@@ -110,29 +101,5 @@ impl Bus for Buffer {
             counted.unwrap_or_else(|error| tracing::warn!("what waits to be forwarded is not counted whole: {error}"));
         }
         Ok(committed)
-    }
-
-    async fn forget(&self, commit: Commit, upto: u64) -> Result<Committed, BusError> {
-        self.bus.forget(commit, upto).await
-    }
-
-    async fn used_bytes(&self) -> Result<u64, BusError> {
-        self.bus.used_bytes().await
-    }
-
-    async fn read(&self, after: u64, max: usize) -> Result<Vec<Entry>, BusError> {
-        self.bus.read(after, max).await
-    }
-
-    async fn read_at(&self, positions: &[u64]) -> Result<Vec<Entry>, BusError> {
-        self.bus.read_at(positions).await
-    }
-
-    fn appended(&self) -> watch::Receiver<u64> {
-        self.bus.appended()
-    }
-
-    fn history(&self) -> Option<watch::Receiver<Arc<str>>> {
-        self.bus.history()
     }
 }

@@ -12,9 +12,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use orion_bus::{Bus, BusError, Commit, Committed, Entry, Loaded};
+use orion_bus::{Bus, BusError, Commit, Committed, Front};
 use orion_model::Clock;
-use tokio::sync::{Mutex, watch};
+use tokio::sync::Mutex;
 use tracing::Instrument;
 
 use crate::TRACED;
@@ -170,20 +170,12 @@ enum SayError {
 }
 
 #[async_trait]
-impl Bus for StoreWatch {
-    async fn load(&self, owner: &str) -> Result<Loaded, BusError> {
-        self.bus.load(owner).await
+impl Front for StoreWatch {
+    fn behind(&self) -> &dyn Bus {
+        &*self.bus
     }
 
-    async fn owners(&self, prefix: &str) -> Result<Vec<String>, BusError> {
-        self.bus.owners(prefix).await
-    }
-
-    async fn offset(&self, owner: &str) -> Result<Option<i64>, BusError> {
-        self.bus.offset(owner).await
-    }
-
-    async fn commit(&self, commit: Commit) -> Result<Committed, BusError> {
+    async fn hand_over(&self, commit: Commit) -> Result<Committed, BusError> {
         let who = commit.owner.clone();
         let began = Instant::now();
         let span = tracing::debug_span!(target: TRACED, "commit", owner = who, records = commit.records.len());
@@ -205,30 +197,6 @@ impl Bus for StoreWatch {
             }
         }
         outcome
-    }
-
-    async fn forget(&self, commit: Commit, upto: u64) -> Result<Committed, BusError> {
-        self.bus.forget(commit, upto).await
-    }
-
-    async fn used_bytes(&self) -> Result<u64, BusError> {
-        self.bus.used_bytes().await
-    }
-
-    async fn read(&self, after: u64, max: usize) -> Result<Vec<Entry>, BusError> {
-        self.bus.read(after, max).await
-    }
-
-    async fn read_at(&self, positions: &[u64]) -> Result<Vec<Entry>, BusError> {
-        self.bus.read_at(positions).await
-    }
-
-    fn appended(&self) -> watch::Receiver<u64> {
-        self.bus.appended()
-    }
-
-    fn history(&self) -> Option<watch::Receiver<Arc<str>>> {
-        self.bus.history()
     }
 }
 
