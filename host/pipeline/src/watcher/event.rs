@@ -1,7 +1,8 @@
 //! Completes an alert's transition into the event that is recorded: labels, severity, annotations, evidence.
 
 use orion_model::{
-    CONTRACT, Event, Evidence, Field, Finding, IdBuilder, Labels, LabelsBuilder, RecordId, Severity, Status, Timestamp,
+    CONTRACT, Event, Evidence, Field, Finding, IdBuilder, Labels, LabelsBuilder, RecordId, SeriesTable, Severity,
+    Status, Timestamp,
 };
 use orion_rules::{AlertRule, TemplateData, default_event_type};
 use orion_sandbox::Plugin;
@@ -15,13 +16,8 @@ const ALERT_NAME: &str = "alertname";
 const METRIC_NAME: &str = "__name__";
 
 /// What the events of one evaluation have in common.
-pub struct Evaluation<'a> {
-    /// The rule.
-    pub rule: &'a AlertRule,
-    /// Its detector.
-    pub plugin: &'a Plugin,
-    /// The source that was asked.
-    pub source: &'a str,
+#[derive(Clone, Copy)]
+pub struct Facts {
     /// The instant.
     pub instant: Timestamp,
     /// The instant the data was asked for.
@@ -30,10 +26,24 @@ pub struct Evaluation<'a> {
     pub generation: u64,
     /// Which of the evaluations of the instant it is.
     pub edition: u64,
-    /// Identity of the answer.
+    /// The identity of the answer.
     pub input_id: RecordId,
-    /// Work of the detector's call.
+    /// The work of the detector's call.
     pub fuel: u64,
+}
+
+/// What an evaluation's changes came from, as it was then.
+pub struct Origin<'a> {
+    /// The rule.
+    pub rule: &'a AlertRule,
+    /// Its detector.
+    pub plugin: &'a Plugin,
+    /// What that found.
+    pub findings: &'a [Finding],
+    /// The source that was asked.
+    pub source: &'a str,
+    /// The series of the answer.
+    pub table: &'a SeriesTable,
 }
 
 /// The identity of the alert that a finding makes: labels of the series, those of the rule laid over them, the name.
@@ -64,12 +74,16 @@ fn render_into(into: &mut LabelsBuilder, templates: &[(String, orion_rules::Temp
     }
 }
 
-impl Evaluation<'_> {
-    /// The event of a transition. `found` is the finding that made it and the labels of its series, where there is one;
-    /// annotations speak of those, as in Prometheus, and of the alert's own when it ends.
-    pub fn event(&self, transition: Transition, alert: &Alert, found: Option<(&Finding, Option<&Labels>)>) -> Event {
-        let finding = found.map(|(finding, _)| finding);
-        let labels = found.and_then(|(_, labels)| labels).unwrap_or(&alert.labels);
+impl Origin<'_> {
+    /// The event of a transition. Annotations speak of the series of the finding that made it, as in Prometheus, and of the alert's own
+    /// labels when it ends.
+    pub fn event(&self, facts: Facts, transition: Transition, alert: &Alert) -> Event {
+        let finding = match transition {
+            Transition::Fired => self.findings.get(alert.sighting as usize),
+            Transition::Resolved(_) => None,
+        };
+        let series = finding.and_then(|finding| self.table.labels(finding.series?));
+        let labels = series.unwrap_or(&alert.labels);
         let status = match transition {
             Transition::Fired => Status::Firing,
             Transition::Resolved(_) => Status::Resolved,
@@ -77,19 +91,19 @@ impl Evaluation<'_> {
         // The value at which it fired also when it resolves: it is part of the state, so a restart does not change it.
         let value = alert.fired.map_or(alert.value, |(_, value)| value);
         let mut event = Event {
-            event_id: event_id(&self.rule.id, self.instant, alert, status, self.edition),
+            event_id: event_id(&self.rule.id, facts.instant, alert, status, facts.edition),
             event_type: event_type(alert),
             severity: finding.and_then(|finding| finding.severity).unwrap_or_else(|| severity(alert)),
             status,
-            ts: self.instant,
+            ts: facts.instant,
             rule: self.rule.id.clone(),
             source: self.source.to_owned(),
-            generation: self.generation,
+            generation: facts.generation,
             fingerprint: alert.fingerprint,
             labels: alert.labels.clone(),
             annotations: annotations(self.rule, labels, value),
             data: Map::new(),
-            evidence: Some(self.evidence()),
+            evidence: Some(self.evidence(facts)),
         };
         event.put_number("value", value);
         event.data.insert("active_since".to_owned(), alert.since.to_string().into());
@@ -104,15 +118,15 @@ impl Evaluation<'_> {
         event
     }
 
-    fn evidence(&self) -> Evidence {
+    fn evidence(&self, facts: Facts) -> Evidence {
         Evidence {
             expr: self.rule.expr.clone(),
-            instant: self.data_instant,
-            input_id: self.input_id,
+            instant: facts.data_instant,
+            input_id: facts.input_id,
             plugin: self.plugin.manifest().name.clone(),
             plugin_digest: self.plugin.digest(),
             contract: CONTRACT.to_owned(),
-            fuel: self.fuel,
+            fuel: facts.fuel,
         }
     }
 }

@@ -7,8 +7,8 @@ use orion_model::{Digest, Finding, Frame, Labels, SeriesId, SeriesTable, Severit
 use orion_rules::{AlertRule, OnEmpty};
 
 use super::absence::AnswerOf;
-use super::changes::{Changes, Facts, Origin, alert_key};
-use super::event::{alert_labels, annotations, removed};
+use super::changes::{Changes, alert_key};
+use super::event::{Facts, Origin, alert_labels, annotations, removed};
 use super::outcome::{KeptHealth, RuleHealth, Verdict};
 use super::plan::RulePlan;
 use super::seat::{Effort, Seat, SeatError};
