@@ -70,6 +70,7 @@ mod the_process_confines_itself;
 mod top_shows_what_runs;
 #[cfg(feature = "otlp")]
 mod traces_are_sent;
+mod webhooks_are_guarded;
 mod webhooks_are_kept;
 mod what_is_absent_is_found;
 mod what_is_deployed_is_sound;

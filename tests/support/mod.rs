@@ -7,6 +7,7 @@ pub mod builds;
 pub mod dice;
 pub mod fleet;
 pub mod history;
+pub mod hooks;
 pub mod issuer;
 pub mod jobs;
 pub mod lines;
