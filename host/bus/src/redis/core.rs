@@ -14,7 +14,7 @@ use super::journal::{Journal, OUTBOX_OWNER, size_of_commit};
 use super::keys::Keys;
 use super::lease::Held;
 use super::link::Link;
-use super::mirrors::Followed;
+use super::mirrors::Mirrors;
 use super::script::{self, Sending, Verdict};
 use super::tail::Tail;
 use super::wire::{EntryId, LogEntry};
@@ -58,7 +58,7 @@ pub(super) struct Core {
     seen: AtomicU64,
     mirrored: AtomicU64,
     /// Who followed the log when that was seen last.
-    pub(super) mirrors: Mutex<Vec<Followed>>,
+    pub(super) mirrors: Mutex<Mirrors>,
     /// Whether what the log says of owners is kept aside.
     owners_are_staged: AtomicBool,
 }
@@ -90,6 +90,7 @@ impl Core {
         }
         let link = Link::new(settings.server.clone(), Some(Duration::from_millis(ANSWER_MILLIS)));
         let (cursor, greeted) = (stored_cursor(&mirror).await?, Greeted::open(&mirror).await?);
+        let mirrors = Mirrors::open(&mirror).await?;
         Ok(Self {
             link,
             keys: Keys::of(&settings.prefix),
@@ -109,7 +110,7 @@ impl Core {
             met_until: AtomicU64::new(0),
             follow_from: AtomicU64::new(u64::MAX),
             mirrored: AtomicU64::new(cursor.position),
-            mirrors: Mutex::default(),
+            mirrors: Mutex::new(mirrors),
             settings,
             mirror,
         })
@@ -159,9 +160,10 @@ impl Core {
         self.met_until.fetch_max(position, Ordering::Relaxed);
     }
 
-    /// What the log has behind this position is not what this host has followed.
+    /// What the log has behind this position is not what this host has followed. Nobody lets go of it meanwhile.
     pub(super) fn follow_again_from(&self, position: u64) {
         self.follow_from.fetch_min(position, Ordering::Relaxed);
+        self.mirrored.fetch_min(position, Ordering::Relaxed);
     }
 
     /// From where the log is to be followed again, said once.

@@ -192,6 +192,8 @@ impl Core {
             }
         };
         self.join(&mut greeted, &known).await?;
+        // Before anything is taken over: nobody lets go of it from here on.
+        self.say_mirrored().await.map_err(|error| away(&error))?;
         make_known(&self.link).await.map_err(|error| away(&error))?;
         self.has_met(&known.run, known.last_seq);
         if greeted.run.as_ref() != Some(&known.run) || greeted.is_taking_over {

@@ -7,21 +7,18 @@ use redis::FromRedisValue;
 use tokio::sync::watch;
 
 use super::core::{Core, Trouble};
-use super::mirrors::Followed;
 use super::restoring::Fit;
 use super::script::eval;
 use crate::Bus as _;
 use crate::error::BusError;
 use crate::record::{Commit, Committed};
 
-/// How often the log is trimmed.
-const TRIM_MILLIS: u64 = 5_000;
+/// How often the log is trimmed, and who follows it is looked at: a host that joined since then and is away when Redis forgets everything
+/// is waited for by nobody.
+const TRIM_MILLIS: u64 = 1_000;
 
 /// Positions that stay though everybody has them: what a person wants to look at a moment later.
 const KEPT_POSITIONS: u64 = 1_000;
-
-/// How long a host that is gone is waited for: over a long weekend.
-const AWAY_MILLIS: u64 = 4 * 24 * 3_600 * 1_000;
 
 /// Entries, of a few kilobytes mostly, with which the log is too large to wait for a host that is gone.
 pub(super) const MOST_ENTRIES: u64 = 500_000;
@@ -99,19 +96,16 @@ pub(super) async fn run_trim(core: Arc<Core>, mut down: watch::Receiver<bool>) {
 }
 
 impl Core {
-    /// Lets go of what everybody has, and remembers who that is. The position up to which it did so though a host that is away lacks it.
+    /// Lets go of what everybody has. The position up to which it did so though a host that is away lacks it.
     pub(super) async fn trim(&self) -> redis::RedisResult<Option<u64>> {
+        self.say_mirrored().await?;
         let keys = [&self.keys.log, &self.keys.meta, &self.keys.readers, &self.keys.mirrors];
         let mut command = eval(include_str!("trim.lua"), &keys);
-        command.arg(self.node()).arg(self.mirrored()).arg(KEPT_POSITIONS).arg(AWAY_MILLIS).arg(MOST_ENTRIES);
+        command.arg(KEPT_POSITIONS).arg(MOST_ENTRIES);
         let answer: Vec<redis::Value> = command.query_async(&mut self.link.clone()).await?;
         let mut parts = answer.into_iter().skip(1).map(String::from_redis_value);
-        // An empty server knows nobody; who was there before it was emptied is what this host remembers.
-        let Some(position) = parts.next().transpose()? else { return Ok(None) };
-        let is_forced = parts.next().transpose()?.as_deref() == Some("1");
-        let mirrors = parts.collect::<Result<Vec<String>, _>>()?;
-        self.remember_mirrors(mirrors.chunks_exact(2).filter_map(Followed::read).collect());
-        Ok(position.parse().ok().filter(|_| is_forced))
+        let (position, is_forced) = (parts.next().transpose()?, parts.next().transpose()?);
+        Ok(position.filter(|_| is_forced.as_deref() == Some("1")).and_then(|position| position.parse().ok()))
     }
 }
 

@@ -87,8 +87,9 @@ async fn the_lock_is_for_one_host_and_for_an_empty_server() {
     assert!(matches!(Filling::claim(one, &offer).await.unwrap(), Claim::Known));
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_log_is_kept_for_a_host_that_was_away_when_another_one_filled_the_server() {
+/// Two hosts that know of each other, of which the second is away from here on, while the first goes on; up to where the second one's file
+/// holds the log.
+async fn one_is_away() -> (Scene, u64) {
     let server = Server::start(&RedisOptions::default().append_only(Fsync::Always)).unwrap();
     let mut scene = Scene::on(server, &["one", "two"]).await;
     scene.observe(0).await;
@@ -100,12 +101,53 @@ async fn the_log_is_kept_for_a_host_that_was_away_when_another_one_filled_the_se
     let away_at = scene.hosts[1].core.mirrored();
     scene.observe(0).await;
     scene.hosts[0].follow().await;
-    scene.empty();
+    (scene, away_at)
+}
+
+/// The first host goes on, lets go of what may be let go of, and in the end nothing is missing anywhere.
+async fn nothing_is_let_go_of(mut scene: Scene, away_at: u64) {
     scene.hosts[0].meet().await;
     scene.observe(0).await;
     scene.hosts[0].follow().await;
     scene.hosts[0].core.trim().await.unwrap();
     let trimmed = scene.server.command(&["HGET", "{orion}:meta", "trimmed"]).unwrap();
-    assert!(trimmed.trim().parse::<u64>().unwrap() <= away_at, "{trimmed} and {away_at}");
+    assert!(trimmed.trim().parse::<u64>().unwrap_or(0) <= away_at, "{trimmed} and {away_at}");
     scene.check().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_log_is_kept_for_a_host_that_was_away_when_another_one_filled_the_server() {
+    let (scene, away_at) = one_is_away().await;
+    scene.empty();
+    nothing_is_let_go_of(scene, away_at).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_log_is_kept_for_it_also_by_one_that_was_started_again_meanwhile() {
+    let (mut scene, away_at) = one_is_away().await;
+    scene.hosts[0].restart().await;
+    scene.empty();
+    nothing_is_let_go_of(scene, away_at).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_log_is_kept_for_it_also_where_the_server_is_from_before_it_came() {
+    let (mut scene, away_at) = one_is_away().await;
+    scene.empty();
+    scene.hosts[0].meet().await;
+    scene.hosts[0].follow().await;
+    scene.server.command(&["HDEL", "{orion}:mirrors", "two"]).unwrap();
+    nothing_is_let_go_of(scene, away_at).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_host_is_waited_for_from_its_first_word_on() {
+    let scene = scene().await;
+    for host in &scene.hosts {
+        host.meet().await;
+        let known = scene.server.command(&["HGET", "{orion}:mirrors", host.name]).unwrap();
+        let position = known.split(' ').next().unwrap().parse::<u64>();
+        assert!(position.is_ok_and(|position| position <= host.core.mirrored()), "{known}");
+    }
+    assert_eq!(scene.hosts[1].core.others().len(), 1);
 }
