@@ -33,8 +33,7 @@ fn sigterm_at_any_moment_of_the_start_ends_with_zero() {
     for millis in [0, 20, 100, 300, 600] {
         std::fs::remove_file(deployment.path("orion.log")).unwrap_or_default();
         let orion = deployment.start();
-        let says_hello =
-            |it: &Deployment| std::fs::read_to_string(it.path("orion.log")).is_ok_and(|log| !log.is_empty());
+        let says_hello = |it: &Deployment| !it.log().is_empty();
         deployment.wait_until("its first words", says_hello);
         std::thread::sleep(Duration::from_millis(millis));
         assert!(orion.terminate().success(), "{millis} ms after its first words");
@@ -47,8 +46,7 @@ fn sighup_has_it_look_at_its_rules_and_ends_nothing() {
     let deployment = Deployment::new("http://127.0.0.1:9");
     let orion = deployment.start_again();
     orion.hang_up();
-    let log = |it: &Deployment| std::fs::read_to_string(it.path("orion.log")).unwrap_or_default();
-    deployment.wait_until("the look", |it| log(it).contains("SIGHUP: looking at rules and plugins"));
+    deployment.wait_until("the look", |it| it.log().contains("SIGHUP: looking at rules and plugins"));
     deployment.rule("targets.yaml", TARGETS);
     orion.hang_up();
     deployment.wait_until("the rule", |it| it.offset_of("group/targets.yaml/targets").is_some());

@@ -88,7 +88,7 @@ fn wait_for_all(deployment: &Deployment, event_type: &str, label: &str, named: &
         }
         let missing: Vec<_> = named.difference(&found).collect();
         let beside: Vec<_> = found.difference(named).collect();
-        let log = || std::fs::read_to_string(deployment.path("orion.log")).unwrap_or_default();
+        let log = || deployment.log();
         assert!(
             began.elapsed() < LONG_PATIENCE,
             "{event_type} lacks {missing:?} and has {beside:?} beside them\n{}",

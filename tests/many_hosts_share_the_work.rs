@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::support::{self, Deployment, Running, TARGETS};
-use orion_lab::{Exporter, Prometheus, RedisOptions, RedisServer, ScrapeConfig};
+use orion_lab::{Exporter, Prometheus, RedisOptions, RedisServer, ScrapeConfig, TcpProxy};
 use serde_json::Value;
 
 /// A service, the Prometheus that watches it, a Redis, and the folders of two hosts that meet there.
@@ -30,7 +30,11 @@ impl Scene {
 
 /// Starts a host of a deployment. A short lease keeps tests short.
 fn join(deployment: &Deployment, redis: &RedisServer, name: &str) -> Running {
-    deployment.start_with(&[("REDIS_URL", &redis.url()), ("ORION_NODE_NAME", name), ("ORION_LEASE", "3s")])
+    join_at(deployment, &redis.url(), name)
+}
+
+fn join_at(deployment: &Deployment, url: &str, name: &str) -> Running {
+    deployment.start_with(&[("REDIS_URL", url), ("ORION_NODE_NAME", name), ("ORION_LEASE", "3s")])
 }
 
 /// How many partitions of a role each host holds.
@@ -177,18 +181,21 @@ fn a_deployment_moves_to_redis_and_back_with_everything_it_knows() {
 /// Groups enough that each of two hosts has some: which host has one follows from its name.
 const GROUPS: usize = 12;
 
-#[test]
-fn an_outage_that_every_host_meets_is_one_event_and_one_incident() {
-    let Scene { service: _service, mut prometheus, redis, hosts: [one, two] } = Scene::new();
+/// So many that each host has some of them.
+fn write_groups(hosts: [&Deployment; 2]) {
     let group = |number: usize| {
         format!(
             "- name: group-{number}\n  interval: 1s\n  rules:\n  - alert: Down\n    expr: up{{job=\"{number}\"}} == 0\n"
         )
     };
     let groups: String = (0..GROUPS).map(group).collect();
-    for host in [&one, &two] {
-        host.rule("more.yaml", &format!("groups:\n{groups}"));
-    }
+    hosts.iter().for_each(|host| host.rule("more.yaml", &format!("groups:\n{groups}")));
+}
+
+#[test]
+fn an_outage_that_every_host_meets_is_one_event_and_one_incident() {
+    let Scene { service: _service, mut prometheus, redis, hosts: [one, two] } = Scene::new();
+    write_groups([&one, &two]);
     let running = [join(&one, &redis, "one"), join(&two, &redis, "two")];
     wait_for_shares(&redis, "watcher", &[("one", 32), ("two", 32)]);
     prometheus.kill();
@@ -209,6 +216,44 @@ fn an_outage_that_every_host_meets_is_one_event_and_one_incident() {
         assert_eq!(host.events_of("external_api_failure", "resolved").len(), 1);
         assert_eq!(host.incidents_of("prometheus_outage", "opened").len(), 1);
         assert_eq!(host.decisions().len(), 1);
+        host.check_promises();
+    }
+    assert_eq!(story(&one), story(&two));
+}
+
+#[test]
+fn an_outage_that_a_host_said_cut_off_before_it_was_killed_ends_when_that_host_is_back() {
+    let Scene { service: _service, mut prometheus, redis, hosts: [one, two] } = Scene::new();
+    let mut link = TcpProxy::start(redis.address()).unwrap();
+    let url = format!("redis://{}", link.address());
+    write_groups([&one, &two]);
+    let stays = join(&one, &redis, "one");
+    let dies = join_at(&two, &url, "two");
+    wait_for_shares(&redis, "watcher", &[("one", 32), ("two", 32)]);
+    for host in [&one, &two] {
+        host.wait_until("it to observe", |it| it.log().contains("rules and plugins are live"));
+    }
+    link.refuse();
+    prometheus.kill();
+    for host in [&one, &two] {
+        host.wait_until("the outage", |it| it.log().contains("event_type=\"external_api_failure\""));
+    }
+    dies.kill();
+    prometheus.restart().unwrap();
+    one.wait_until("the end", |it| it.incidents_of("prometheus_outage", "resolved").len() == 1);
+    link.accept().unwrap();
+    let back = join_at(&two, &url, "two");
+    for host in [&one, &two] {
+        host.wait_until("both outages and their ends", |it| {
+            let count = |status| it.events_of("external_api_failure", status).len();
+            (count("firing"), count("resolved")) == (2, 2)
+        });
+        host.wait_until("both incidents", |it| it.incidents_of("prometheus_outage", "resolved").len() == 2);
+    }
+    for host in [stays, back] {
+        assert!(host.terminate().success());
+    }
+    for host in [&one, &two] {
         host.check_promises();
     }
     assert_eq!(story(&one), story(&two));

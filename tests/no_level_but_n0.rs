@@ -19,7 +19,7 @@ fn the_environment_is_heard_too() {
     let deployment = Deployment::new("http://127.0.0.1:9");
     let mut orion = deployment.start_with(&[("ORION_AUTONOMY_LEVEL", "N2")]);
     assert_eq!(orion.wait().code(), Some(3));
-    let log = std::fs::read_to_string(deployment.path("orion.log")).unwrap();
+    let log = deployment.log();
     assert!(log.contains("ORION_AUTONOMY_LEVEL") && log.contains("N0"), "{log}");
 }
 

@@ -159,7 +159,7 @@ fn a_plugin_without_a_trusted_signature_is_refused_and_one_with_it_runs() {
     insta::assert_snapshot!(scene.refusal("mine.wasm"), @"`mine.wasm` is not signed: there is no mine.wasm.sig beside it; whoever stands behind it makes that with `orion-kit sign mine.wasm --key KEY`");
 
     scene.write("plugins/mine.wasm.sig", signature(&plugin(1), 2));
-    scene.deployment.wait_until("the next reason", |it| last_log(it).contains("no key in keys is that"));
+    scene.deployment.wait_until("the next reason", |it| it.log().contains("no key in keys is that"));
     scene.write("plugins/mine.wasm.sig", signature(&plugin(1), 1));
     scene.wait_for_the_end_of_refusals("mine.wasm", 1);
 
@@ -173,11 +173,9 @@ fn a_plugin_without_a_trusted_signature_is_refused_and_one_with_it_runs() {
     // Signed by a stranger only, and without a signature.
     scene.write("plugins/mine.wasm", plugin(3));
     scene.write("plugins/mine.wasm.sig", signature(&plugin(3), 2));
-    scene
-        .deployment
-        .wait_until("a stranger's signature", |it| last_log(it).matches("no key in keys is that").count() > 1);
+    scene.deployment.wait_until("a stranger's signature", |it| it.log().matches("no key in keys is that").count() > 1);
     std::fs::remove_file(scene.deployment.path("plugins/mine.wasm.sig")).unwrap();
-    scene.deployment.wait_until("no signature", |it| last_log(it).matches("is not signed").count() > 1);
+    scene.deployment.wait_until("no signature", |it| it.log().matches("is not signed").count() > 1);
     assert!(orion.terminate().success());
     assert_eq!(scene.deployment.events_of("load", "firing").len(), 1);
     assert!(scene.deployment.events_of("load", "resolved").is_empty());
@@ -331,10 +329,6 @@ fn two_versions_of_a_plugin_stand_side_by_side_and_each_rule_gets_its_own() {
     }
     let refused = check("mine@3", 2);
     assert!(refused.contains("plugin `mine` is here in version 1.4.0 and 2.0.1, and the rule wants 3"), "{refused}");
-}
-
-fn last_log(deployment: &Deployment) -> String {
-    std::fs::read_to_string(deployment.path("orion.log")).unwrap_or_default()
 }
 
 /// What a command says on both streams.

@@ -160,7 +160,7 @@ impl Scene {
                 format!("{service} {events} events {revisions} revisions, ")
             };
             let services: String = (0..SERVICES).map(of).collect();
-            let log = std::fs::read_to_string(host.path("orion.log")).unwrap_or_default();
+            let log = host.log();
             format!("{services}{} decisions; its log:\n{log}", decided(host))
         };
         self.hosts.iter().map(line).collect::<Vec<_>>().join("\n")

@@ -160,7 +160,7 @@ fn rules_and_plugins_are_taken_through_links_and_from_folders_that_are_replaced(
     point("plugins", "releases/2");
     deployment.rule("new.yaml", &rule("New", 2).replace("with: { above: 2 }", "plugin: new.wasm"));
     deployment.wait_until("the new plugin", |it| {
-        let log = std::fs::read_to_string(it.path("orion.log")).unwrap();
+        let log = it.log();
         log.contains("generation=3")
     });
 
@@ -257,7 +257,7 @@ fn off_is_said() {
 }
 
 fn said(deployment: &Deployment, what: &str) {
-    let log = std::fs::read_to_string(deployment.path("orion.log")).unwrap();
+    let log = deployment.log();
     assert!(log.contains(what), "{log}");
 }
 

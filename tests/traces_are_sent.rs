@@ -46,7 +46,7 @@ fn the_stages_of_an_event_are_traced_and_a_collector_that_is_away_is_said_once()
         assert!(spans.iter().any(|span| is_its(&span)), "no commit of {owner}");
     }
     assert!(!spans.iter().any(|span| format!("{span:?}").contains(PRIVATE)), "a label is in a trace");
-    let log = std::fs::read_to_string(deployment.path("orion.log")).unwrap();
+    let log = deployment.log();
     assert!(!log.contains("evaluation{"), "spans are in the lines of the log: {log}");
     deployment.check_promises();
 
@@ -55,7 +55,7 @@ fn the_stages_of_an_event_are_traced_and_a_collector_that_is_away_is_said_once()
     deployment.rule("targets.yaml", TARGETS);
     let orion = deployment.start();
     deployment.wait_until("an outage", |it| !it.decisions().is_empty());
-    let log = || std::fs::read_to_string(deployment.path("orion.log")).unwrap();
+    let log = || deployment.log();
     deployment.wait_until("it to be said", |_| log().contains("traces cannot be sent"));
     assert!(orion.terminate().success());
     assert_eq!(log().matches("traces cannot be sent").count(), 1, "{}", log());

@@ -126,7 +126,7 @@ impl Deployment {
     pub fn served_at(&self) -> SocketAddr {
         let mut address = None;
         self.wait_until("it to serve", |it| {
-            let log = std::fs::read_to_string(it.path("orion.log")).unwrap_or_default();
+            let log = it.log();
             let starts = log.lines().filter(|line| line.contains("Orion observes; people act")).count();
             let said: Vec<_> = log.lines().filter(|line| line.contains("serving")).collect();
             address = said.last().and_then(|line| line.split("address=").nth(1)?.split(' ').next()?.parse().ok());
@@ -139,7 +139,7 @@ impl Deployment {
     pub fn demonstrated_at(&self) -> SocketAddr {
         let mut address = None;
         self.wait_until("the demonstration to play", |it| {
-            let log = std::fs::read_to_string(it.path("orion.log")).unwrap_or_default();
+            let log = it.log();
             let said = log.lines().find_map(|line| line.split("address=").nth(1)?.split(' ').next()?.parse().ok());
             address = said.filter(|at| get(*at, "/api/v1/summary").status == 200);
             address.is_some()

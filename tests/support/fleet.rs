@@ -67,7 +67,7 @@ impl Control {
 
     pub fn start(&self, env: &[(&str, &str)]) -> (Running, SocketAddr) {
         // What it said before it was killed is in the log still.
-        let log = || std::fs::read_to_string(self.deployment.path("orion.log")).unwrap_or_default();
+        let log = || self.deployment.log();
         let served = || log().lines().filter(|line| line.contains("serving HTTP")).count();
         let before = served();
         let running = self.deployment.start_with(env);

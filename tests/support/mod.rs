@@ -262,15 +262,19 @@ impl Deployment {
         (0..LOOKS).find_map(|_| read().ok()).unwrap_or_else(|| read().unwrap())
     }
 
+    /// What it says of itself; nothing before the first start.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.path("orion.log")).unwrap_or_default()
+    }
+
     /// Waits until something holds of what was recorded.
     pub fn wait_until(&self, what: &str, mut holds: impl FnMut(&Self) -> bool) {
-        wait_until(what, || holds(self), || std::fs::read_to_string(self.path("orion.log")).unwrap_or_default());
+        wait_until(what, || holds(self), || self.log());
     }
 
     /// The same behind plugins that work up to their limits.
     pub fn wait_long_until(&self, what: &str, mut holds: impl FnMut(&Self) -> bool) {
-        let log = || std::fs::read_to_string(self.path("orion.log")).unwrap_or_default();
-        wait_for(LONG_PATIENCE, what, || holds(self), log);
+        wait_for(LONG_PATIENCE, what, || holds(self), || self.log());
     }
 
     /// What must hold after every test: nothing but `NO_ACTION`, no actions, nothing recorded twice, chains intact.

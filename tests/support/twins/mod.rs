@@ -142,8 +142,7 @@ impl Twins {
     pub fn wait_past(&self, deployment: &Deployment, to: i64) {
         wait_for(deployment, to + 2 * self.pace().millis(BEAT_MILLIS));
         let to = Timestamp::from_millis(to).to_string();
-        let log = || deployment.log();
-        let open = || format!("{:#?}\n{}", open_incidents(deployment, &to), log());
+        let open = || format!("{:#?}\n{}", open_incidents(deployment, &to), deployment.log());
         super::wait_until("the end of every incident", || open_incidents(deployment, &to).is_empty(), open);
     }
 
@@ -224,10 +223,6 @@ impl Deployment {
         trouble
             .map(|event| format!("{} {}", event["event_type"].as_str().unwrap(), event["status"].as_str().unwrap()))
             .collect()
-    }
-
-    pub fn log(&self) -> String {
-        std::fs::read_to_string(self.path("orion.log")).unwrap_or_default()
     }
 }
 
