@@ -171,3 +171,21 @@ fn a_correlator_that_keeps_failing_is_left_alone_for_a_while_and_the_others_are_
     // Every event reached the correlation beside it.
     assert_eq!(asked.taken("healthy"), 67);
 }
+
+#[test]
+fn the_time_is_told_each_second_and_in_a_flood_ten_times_as_often() {
+    let mut asked = Asked::new();
+    let at = Timestamp::from_millis;
+    let tick = |asked: &mut Asked, events: &[(u64, Event)], now| {
+        let answers = asked.desk.ask_all(events, Some(now));
+        asked.desk.settle(events, answers, &HashMap::new(), Some(now)).unwrap();
+    };
+    let few: Vec<_> = (1..2_048).map(|position| event(position, 1, Severity::Error)).collect();
+    tick(&mut asked, &[event(0, 1, Severity::Error)], at(1_000));
+    asked.step(&few);
+    assert!(!asked.desk.is_tick_due(at(1_999)) && asked.desk.is_tick_due(at(2_000)));
+    asked.step(&[event(2_048, 1, Severity::Error)]);
+    assert!(!asked.desk.is_tick_due(at(1_099)) && asked.desk.is_tick_due(at(1_100)));
+    tick(&mut asked, &[], at(1_100));
+    assert!(!asked.desk.is_tick_due(at(2_099)), "the flood is over");
+}

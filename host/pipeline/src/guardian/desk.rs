@@ -27,9 +27,12 @@ use crate::supervision::SUPERVISION_ROOM;
 /// How often correlators are told the time. Idle gaps are minutes; a second more does not matter to anyone.
 pub const TICK_MILLIS: i64 = 1_000;
 
-/// Events that are remembered where older ones can be looked up. An incident takes in what came within a second; one that
-/// opens by several events may look back over its window. With the labels of an estate of pods each is some 400 bytes.
-const MOST_RECENT: usize = 16_384;
+/// In a flood the time is told sooner, when so many events came: what incidents gain in a second would be one commit of thousands of
+/// revisions, for which all others wait.
+const BUSY_TICK_MILLIS: i64 = 100;
+
+/// Events with which a second is a flood: as many as the Guardian reads in two batches.
+const BUSY_EVENTS: usize = 2_048;
 
 /// What becomes of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +51,8 @@ pub struct Desk {
     conditions: Conditions,
     generation: u64,
     ticked: Timestamp,
+    /// Events that came since then.
+    came: usize,
     remembered: Remembered,
     recent: Recent,
     strays: Strays,
@@ -77,6 +82,7 @@ impl Desk {
             conditions: Conditions::default(),
             generation: live.number,
             ticked: Timestamp::default(),
+            came: 0,
             remembered,
             recent: Recent::default(),
             strays: Strays::default(),
@@ -167,7 +173,8 @@ impl Desk {
     /// Whether correlators are to be told the time.
     pub fn is_tick_due(&self, now: Timestamp) -> bool {
         let has_timers = || !self.strays.is_empty() || self.runs.values().any(CorrelationRun::has_timers);
-        now.millis_since(self.ticked) >= TICK_MILLIS && has_timers()
+        let every = if self.came >= BUSY_EVENTS { BUSY_TICK_MILLIS } else { TICK_MILLIS };
+        now.millis_since(self.ticked) >= every && has_timers()
     }
 
     /// Lets every correlation look at the events that it reads, and tells the time.
@@ -193,9 +200,8 @@ impl Desk {
     /// Changes may refer to events that are not remembered any more: a group that opens with its second event names the
     /// first, and a restart forgets all. Their positions.
     pub fn forgotten_positions(&self, answers: &Answers) -> Vec<u64> {
-        let positions = answers.iter().flat_map(|(_, answer)| &answer.changes).flat_map(|change| &change.positions);
-        let mut forgotten: Vec<u64> =
-            positions.filter(|position| self.recent.at(**position).is_none()).copied().collect();
+        let changes = answers.iter().flat_map(|(_, answer)| &answer.changes);
+        let mut forgotten: Vec<u64> = changes.flat_map(|change| self.recent.forgotten(change)).collect();
         forgotten.sort_unstable();
         forgotten.dedup();
         forgotten
@@ -213,9 +219,12 @@ impl Desk {
         for (id, answer) in answers {
             self.take_in(&id, answer, earlier, now)?;
         }
-        self.ticked = tick.unwrap_or(self.ticked);
+        self.came += events.len();
+        if let Some(tick) = tick {
+            (self.ticked, self.came) = (tick, 0);
+        }
         if self.remembered == Remembered::InStore {
-            self.recent.keep(MOST_RECENT);
+            self.recent.keep_within_limits();
         }
         Ok(())
     }

@@ -243,7 +243,7 @@ impl Incidents {
 }
 
 fn ids(change: &Change, facts: Facts<'_>) -> Vec<RecordId> {
-    change.positions.iter().filter_map(|position| Some(facts.at(*position)?.id)).collect()
+    change.positions.iter().filter_map(|position| facts.id(*position)).collect()
 }
 
 /// The group that a change is about. Correlators hand the keys of events back as they got them, and may have some of their own.
@@ -254,17 +254,17 @@ fn group_of(key: &str) -> Labels {
 
 /// The labels that all events of a change have in common, under those of the key.
 fn labels_of(change: &Change, facts: Facts<'_>, key: &Labels) -> Labels {
-    let mut events = change.positions.iter().filter_map(|position| facts.at(*position));
+    let mut events = change.positions.iter().filter_map(|position| facts.labels(*position));
     let mut common: Vec<(&str, &str)> = match events.next() {
         // What the key says need not be looked for in a hundred events.
-        Some(first) => first.labels.iter().filter(|(name, _)| key.get(name).is_none()).collect(),
+        Some(first) => first.iter().filter(|(name, _)| key.get(name).is_none()).collect(),
         None => Vec::new(),
     };
-    for event in events {
+    for labels in events {
         if common.is_empty() {
             break;
         }
-        common.retain(|(name, value)| event.labels.get(name) == Some(value));
+        common.retain(|(name, value)| labels.get(name) == Some(value));
     }
     common.into_iter().chain(key.iter()).collect()
 }

@@ -142,11 +142,11 @@ impl Progress {
             (desk, told, unsettled)
         })
         .await?;
+        let desk = match unsettled? {
+            Some(unsettled) => settle(guardian, desk, unsettled, tick).await?,
+            None => desk,
+        };
         let mut progress = Self { desk, position, committed, may_stray };
-        if let Some(Unsettled { events, answers, forgotten }) = unsettled? {
-            let earlier = events_at(&*guardian.bus, &forgotten).await?;
-            progress.desk.settle(&events, answers, &earlier, tick)?;
-        }
         progress.compare(&told, tick)?;
         let behind = position.saturating_sub(u64::try_from(committed.unwrap_or(0)).unwrap_or(0));
         if !progress.desk.is_quiet() || behind >= QUIET_ENTRIES {
@@ -202,10 +202,25 @@ fn ask_and_settle(
     Ok(None)
 }
 
-async fn events_at(bus: &dyn Bus, positions: &[u64]) -> Result<HashMap<u64, Seen>, BusError> {
-    if positions.is_empty() {
-        return Ok(HashMap::new());
-    }
-    let events = events_of(bus.read_at(positions).await?).into_iter();
-    Ok(events.map(|(position, event)| (position, Seen { id: event.event_id, labels: event.labels })).collect())
+/// The same with what was looked up.
+async fn settle(
+    guardian: &Guardian,
+    mut desk: Box<Desk>,
+    unsettled: Unsettled,
+    tick: Option<Timestamp>,
+) -> Result<Box<Desk>, StageError> {
+    let Unsettled { events, answers, forgotten } = unsettled;
+    let earlier = guardian.bus.read_at(&forgotten).await?;
+    let place = guardian.workers.place(guardian.share.partition()).await;
+    let settled = tokio::task::spawn_blocking(move || {
+        let settled = desk.settle(&events, answers, &seen_in(earlier), tick);
+        drop(place);
+        settled.map(|()| desk)
+    });
+    Ok(settled.await??)
+}
+
+fn seen_in(entries: Vec<Entry>) -> HashMap<u64, Seen> {
+    let events = events_of(entries).into_iter();
+    events.map(|(position, event)| (position, Seen { id: event.event_id, labels: event.labels })).collect()
 }
