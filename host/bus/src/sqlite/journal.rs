@@ -14,20 +14,21 @@ use rusqlite::{Connection, OpenFlags, Result};
 
 use crate::error::BusError;
 
-/// Pages of 4 KiB from which the thread moves them. Pages are written in the order of the file mostly, so little is gained by
-/// collecting more of them; with fewer there would be more syncs.
-const MOVED_PAGES: i64 = 1_000;
+/// Pages of 4 KiB from which the thread moves them, and below which a rest is short: 2 MiB, more than a transaction, or in a flood no rest
+/// would ever be short. Moving fewer at once costs syncs and keeps each short: a commit waits for the disk behind them.
+const SHORT_PAGES: i64 = 500;
 
-/// Length from which the writer moves the rest, when nobody reads: 32 MiB. In a flood two transactions in a hundred wait for it then; with less
-/// there would be more of them, with more the disk would hold more that nobody needs.
+/// Length from which the writer moves a short rest, when nobody reads: 32 MiB. With less commits would wait for that more often, with more
+/// the disk would hold more that nobody needs.
 const LONG_PAGES: i64 = 8_000;
 
-/// Length from which it waits for those who read, and they for it. Readers take milliseconds; without an end to its patience, always another
-/// one of them could be at it, and the disk fills up.
+/// Length from which it moves whatever is left, and waits for those who read, and they for it. Readers take milliseconds; without an end to
+/// its patience, always another one of them could be at it, and the disk fills up.
 const LONGEST_PAGES: i64 = 2 * LONG_PAGES;
 
-/// What stays of the journal once its content is in the main file; readers of another process may make it longer for a while.
-const MAX_JOURNAL_BYTES: i64 = LONG_PAGES * 4_096;
+/// What stays of the journal once its content is in the main file; readers of another process may make it longer for a while. As much
+/// as a flood needs: a file that is cut and grows again has the file system write down each time how long it is, and commits wait for it.
+const MAX_JOURNAL_BYTES: i64 = LONGEST_PAGES * 4_096;
 
 /// Where readers of this process pass, so that there is a moment in which nobody reads.
 #[derive(Clone, Debug, Default)]
@@ -84,10 +85,10 @@ impl Journal {
     /// Looks at the length after a transaction. What fails is tried again after the next one, and nothing of it is lost meanwhile.
     pub(super) fn keep_short(&self, writer: &Connection) {
         let Ok(Some(length)) = Length::after(writer, "NOOP") else { return };
-        if length.pages >= LONG_PAGES && self.move_the_rest(writer, length) {
+        if length.is_for_the_writer() && self.move_the_rest(writer, length) {
             return;
         }
-        if length.rest() >= MOVED_PAGES {
+        if !length.is_short() {
             // Is at work already, or ended: then it cannot open the file, and only the writer moves.
             let _ = self.due.try_send(());
         }
@@ -163,6 +164,15 @@ impl Length {
     fn rest(self) -> i64 {
         self.pages - self.moved
     }
+
+    fn is_short(self) -> bool {
+        self.rest() < SHORT_PAGES
+    }
+
+    /// Whether the writer moves what is left, so that the journal begins anew.
+    fn is_for_the_writer(self) -> bool {
+        self.pages >= LONGEST_PAGES || self.pages >= LONG_PAGES && self.is_short()
+    }
 }
 
 #[cfg(test)]
@@ -204,12 +214,12 @@ mod tests {
         let folder = TempDir::new().unwrap();
         let (writer, journal) = database(folder.path());
         let mut seq = 0;
-        while length(&writer).rest() < MOVED_PAGES {
+        while length(&writer).rest() < SHORT_PAGES {
             assert_eq!(length(&writer).moved, 0);
             seq += 1;
             write(&writer, seq);
             // It would not be told in vain either.
-            if length(&writer).rest() < MOVED_PAGES {
+            if length(&writer).rest() < SHORT_PAGES {
                 journal.keep_short(&writer);
             }
         }
@@ -220,7 +230,7 @@ mod tests {
             journal.keep_short(&writer);
         }
         write(&writer, seq + 1);
-        assert!(length(&writer).pages < MOVED_PAGES);
+        assert!(length(&writer).pages < SHORT_PAGES);
         journal.close();
         assert_eq!(count(&writer), seq + 1);
     }
@@ -244,7 +254,21 @@ mod tests {
         assert!(journal.move_the_rest(&writer, length(&writer)));
         assert_eq!(length(&writer).rest(), 0);
         write(&writer, seq + 1);
-        assert!(length(&writer).pages < MOVED_PAGES, "it begins anew");
+        assert!(length(&writer).pages < SHORT_PAGES, "it begins anew");
+    }
+
+    #[test]
+    fn a_rest_that_is_not_short_is_left_to_the_thread() {
+        for (pages, rest, is_for_the_writer) in [
+            (LONG_PAGES - 1, 0, false),
+            (LONG_PAGES, SHORT_PAGES - 1, true),
+            (LONG_PAGES, SHORT_PAGES, false),
+            (LONGEST_PAGES - 1, SHORT_PAGES, false),
+            (LONGEST_PAGES, LONGEST_PAGES, true),
+        ] {
+            let length = Length { pages, moved: pages - rest };
+            assert_eq!(length.is_for_the_writer(), is_for_the_writer, "{length:?}");
+        }
     }
 
     #[test]
@@ -288,7 +312,7 @@ mod tests {
         journal.close();
         assert_eq!(Length::after(&writer, "PASSIVE").unwrap().map(Length::rest), Some(0));
         write(&writer, seq + 1);
-        assert!(length(&writer).pages < MOVED_PAGES);
+        assert!(length(&writer).pages < SHORT_PAGES);
         let bytes = folder.path().join("orion.db-wal").metadata().unwrap().len();
         assert!(bytes <= MAX_JOURNAL_BYTES.unsigned_abs(), "{bytes}");
     }
