@@ -62,7 +62,7 @@ impl Mirrors {
     }
 
     /// What the file is to be told, where it knows less or what is old.
-    fn to_keep(&mut self, now: Instant) -> Option<Replicated> {
+    fn take_due(&mut self, now: Instant) -> Option<Replicated> {
         if self.kept.is_some_and(|(at, count)| count == self.all.len() && now.duration_since(at) < KEPT_FOR) {
             return None;
         }
@@ -101,13 +101,13 @@ impl Core {
             [node, text] => Followed::read(node.clone(), text.clone()),
             _ => None,
         });
-        let to_keep = {
+        let due = {
             let mut mirrors = self.mirrors.lock().unwrap_or_else(PoisonError::into_inner);
             mirrors.all = pairs.collect();
-            mirrors.to_keep(Instant::now())
+            mirrors.take_due(Instant::now())
         };
-        if let Some(to_keep) = to_keep
-            && let Err(error) = self.mirror.replicate(vec![to_keep]).await
+        if let Some(due) = due
+            && let Err(error) = self.mirror.replicate(vec![due]).await
         {
             tracing::debug!("who follows the log is not in this host's file: {error}");
             self.mirrors.lock().unwrap_or_else(PoisonError::into_inner).kept = None;
