@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use redis::FromRedisValue;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::core::{Core, Trouble};
 use super::restoring::Fit;
@@ -19,6 +20,9 @@ const TRIM_MILLIS: u64 = 1_000;
 
 /// Positions that stay though everybody has them: what a person wants to look at a moment later.
 const KEPT_POSITIONS: u64 = 1_000;
+
+/// How often it is said that a host which is away is not waited for.
+const SAID_AGAIN: Duration = Duration::from_secs(60);
 
 /// Entries, of a few kilobytes mostly, with which the log is too large to wait for a host that is gone.
 pub(super) const MOST_ENTRIES: u64 = 500_000;
@@ -79,17 +83,21 @@ impl Core {
 
 /// Lets the server go of what everybody has, until `down`.
 pub(super) async fn run_trim(core: Arc<Core>, mut down: watch::Receiver<bool>) {
+    let mut said: Option<Instant> = None;
     loop {
         tokio::select! {
             _ = down.wait_for(|down| *down) => return,
             () = tokio::time::sleep(Duration::from_millis(TRIM_MILLIS)) => {}
         }
         match core.trim().await {
-            Ok(None) => {}
-            Ok(Some(position)) => tracing::warn!(
-                "Redis holds more than {MOST_ENTRIES} commits and lets go of those up to position {position}, which a host that \
-                 is away does not have: its audit trail will have a gap there"
-            ),
+            Ok(Some(position)) if said.is_none_or(|at| at.elapsed() >= SAID_AGAIN) => {
+                said = Some(Instant::now());
+                tracing::warn!(
+                    "Redis holds more than {MOST_ENTRIES} commits and lets go of those up to position {position}, which a host \
+                     that is away does not have: its audit trail will have a gap there"
+                );
+            }
+            Ok(_) => {}
             Err(error) => tracing::debug!("the log is not trimmed: {error}"),
         }
     }
