@@ -48,7 +48,7 @@ impl Followed {
 #[derive(Debug, Default)]
 pub(super) struct Mirrors {
     all: Vec<Followed>,
-    /// When the file was told last, and of so many: hosts come and do not go.
+    /// When the file was told last, and of how many: one that came is told at once, one that came as another went within [`KEPT_FOR`].
     kept: Option<(Instant, usize)>,
 }
 
