@@ -33,6 +33,9 @@ const PLUGINS: [&str; 20] = [
 const TARGET: &str = "wasm32-unknown-unknown";
 const PROFILE: &str = "guest";
 
+/// What cargo puts into each folder of builds.
+const MARK: &str = "CACHEDIR.TAG";
+
 /// Set for the host's build, and wrong for a guest's.
 const NOT_INHERITED: [&str; 9] = [
     "CARGO_BUILD_RUSTFLAGS",
@@ -51,7 +54,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let root = here.ancestors().nth(2).ok_or("this crate lies two folders below the workspace")?;
     let out = PathBuf::from(env::var("OUT_DIR")?);
     watch(root);
-    let guests = out.join("guests");
+    let guests = guests(&out);
     build(root, &guests)?;
     let mut list = String::from("&[\n");
     for name in PLUGINS {
@@ -75,6 +78,12 @@ fn watch(root: &Path) {
     for path in sources.chain(shared) {
         println!("cargo::rerun-if-changed={}", root.join(path).display());
     }
+}
+
+/// Where guests are built: in the outermost folder of builds, so that whoever builds with another profile, other features or other flags, for
+/// which this script runs again, has them already. None of that is for guests: they are the same for all, and take over a minute.
+fn guests(out: &Path) -> PathBuf {
+    out.ancestors().filter(|folder| folder.join(MARK).is_file()).last().unwrap_or(out).join("guests")
 }
 
 fn build(root: &Path, guests: &Path) -> Result<(), Box<dyn Error>> {

@@ -32,18 +32,37 @@ pub fn run(arguments: &[String]) -> Result<(), Failure> {
             _ => return Err(Failure::UnexpectedArgument("conformance", argument.to_owned())),
         }
     }
+    say_without_promtool();
     check(&folders, as_json, Build::Released)
 }
 
-/// With the folder that the build server names. Without one the own files alone are checked, which is said.
+/// With the folder that the build server names. Without one the own files alone are checked.
 pub fn of_environment() -> Result<(), Failure> {
-    let named = std::env::var_os(PUBLIC_RULES_VARIABLE).filter(|folder| !folder.is_empty());
-    if named.is_none() {
+    check(&Vec::from_iter(named_folder()), false, Build::Checked)
+}
+
+/// Says what [`of_environment`] will not check, whose own words are only read where it fails.
+pub fn say_what_is_left_out() {
+    if named_folder().is_none() {
         eprintln!(
             "NOT CHECKED: public rule files. {PUBLIC_RULES_VARIABLE} names no folder of them; only {OWN_RULES} is checked."
         );
     }
-    check(&named.map(PathBuf::from).into_iter().collect::<Vec<_>>(), false, Build::Checked)
+    say_without_promtool();
+}
+
+fn say_without_promtool() {
+    if !has_promtool() {
+        eprintln!("NOT CHECKED: {OWN_RULES} against Prometheus itself; promtool is not installed.");
+    }
+}
+
+fn named_folder() -> Option<PathBuf> {
+    std::env::var_os(PUBLIC_RULES_VARIABLE).filter(|folder| !folder.is_empty()).map(PathBuf::from)
+}
+
+fn has_promtool() -> bool {
+    program("promtool").args(["--version"]).succeeds()
 }
 
 fn check(folders: &[PathBuf], as_json: bool, how: Build) -> Result<(), Failure> {
@@ -65,9 +84,9 @@ fn check(folders: &[PathBuf], as_json: bool, how: Build) -> Result<(), Failure> 
     if refused > 0 { Err(Failure::Refused(refused)) } else { Ok(()) }
 }
 
+/// Shows Prometheus's own judge the own files, where it is installed.
 fn please_promtool() -> Result<(), Failure> {
-    if !program("promtool").args(["--version"]).succeeds() {
-        eprintln!("NOT CHECKED: {OWN_RULES} against Prometheus itself; promtool is not installed.");
+    if !has_promtool() {
         return Ok(());
     }
     let mut files = rule_files(&root().join(OWN_RULES))?;
