@@ -110,9 +110,14 @@ async fn nothing_is_let_go_of(mut scene: Scene, away_at: u64) {
     scene.observe(0).await;
     scene.hosts[0].follow().await;
     scene.hosts[0].core.trim().await.unwrap();
-    let trimmed = scene.server.command(&["HGET", "{orion}:meta", "trimmed"]).unwrap();
-    assert!(trimmed.trim().parse::<u64>().unwrap_or(0) <= away_at, "{trimmed} and {away_at}");
+    assert!(trimmed(&scene) <= away_at, "{} and {away_at}", trimmed(&scene));
     scene.check().await;
+}
+
+/// Up to where the log was let go of; nothing was where the server does not say.
+fn trimmed(scene: &Scene) -> u64 {
+    let told = scene.server.command(&["HGET", "{orion}:meta", "trimmed"]).unwrap();
+    told.trim().parse().unwrap_or(0)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -138,6 +143,27 @@ async fn the_log_is_kept_for_it_also_where_the_server_is_from_before_it_came() {
     scene.hosts[0].follow().await;
     scene.server.command(&["HDEL", "{orion}:mirrors", "two"]).unwrap();
     nothing_is_let_go_of(scene, away_at).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_log_is_kept_for_a_host_that_follows_it_again_from_before() {
+    // The first host fills the server, which the second one does not see, and goes on. Then the second one fills it.
+    let (mut scene, _) = one_is_away().await;
+    scene.empty();
+    scene.hosts[0].meet().await;
+    scene.observe(0).await;
+    scene.hosts[0].follow().await;
+    let followed_to = scene.hosts[0].core.mirrored();
+    scene.empty();
+    scene.hosts[1].meet().await;
+    scene.hosts[0].meet().await;
+    let again_from = scene.hosts[0].core.mirrored();
+    assert!(again_from < followed_to, "{again_from} and {followed_to}");
+    for host in scene.hosts.iter().rev() {
+        host.core.trim().await.unwrap();
+    }
+    assert!(trimmed(&scene) <= again_from, "{} and {again_from}", trimmed(&scene));
+    scene.check().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
