@@ -32,6 +32,7 @@ mod commands_speak_plainly;
 mod downtime_is_caught_up;
 mod edits_are_live_without_a_restart;
 mod every_attack_is_contained;
+mod free_memory_is_given_back;
 mod incidents_are_marked;
 mod jobs_are_run_over_http;
 mod jobs_come_to_an_end;

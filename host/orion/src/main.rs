@@ -44,7 +44,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches};
-use mimalloc::MiMalloc;
+use tikv_jemallocator::Jemalloc;
 
 use crate::cli::{Cli, Command, Failure};
 use crate::settings::{Places, Settings};
@@ -52,7 +52,7 @@ use crate::telemetry::Telemetry;
 
 /// An event is some dozens of small allocations, made in one thread and freed in another: what the C library's allocator is slow at.
 #[global_allocator]
-static ALLOCATOR: MiMalloc = MiMalloc;
+static ALLOCATOR: Jemalloc = Jemalloc;
 
 fn main() -> ExitCode {
     match start() {

@@ -23,7 +23,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
-use mimalloc::MiMalloc;
+use tikv_jemallocator::Jemalloc;
 
 use benches::{ALL, Bench, Context};
 use error::BenchError;
@@ -31,7 +31,7 @@ use report::Report;
 
 /// That of `orion`, so that what runs in this process allocates as it does when deployed.
 #[global_allocator]
-static ALLOCATOR: MiMalloc = MiMalloc;
+static ALLOCATOR: Jemalloc = Jemalloc;
 
 /// Measures Orion.
 #[derive(Parser)]
