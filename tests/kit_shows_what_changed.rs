@@ -117,6 +117,13 @@ fn a_save_is_built_at_once_and_only_what_is_found_otherwise_is_shown() {
     save(desk, "mine/src/plugin.c", &edited);
     let mended = dev.until("2 findings in");
     assert!(changes(&mended).is_empty(), "what was found before the break is found again: {mended:#?}");
+
+    std::fs::rename(desk.join("mine"), desk.join("away")).unwrap();
+    let away = dev.until("stays as it was");
+    assert!(away.iter().any(|line| line.contains("mine cannot be read: No such file")), "{away:#?}");
+    std::fs::rename(desk.join("away"), desk.join("mine")).unwrap();
+    let back = dev.until("2 findings in");
+    assert!(changes(&back).is_empty(), "{back:#?}");
 }
 
 #[test]

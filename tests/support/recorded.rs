@@ -87,7 +87,7 @@ impl Deployment {
     }
 }
 
-fn lines_of(memory: &Path, kind: RecordKind) -> Result<Vec<Value>, MemoryError> {
+pub fn lines_of(memory: &Path, kind: RecordKind) -> Result<Vec<Value>, MemoryError> {
     let mut trail = TrailLines::open(memory, kind)?;
     let mut lines = Vec::new();
     while let Some(line) = trail.next_line()? {

@@ -21,6 +21,7 @@ pub mod forward;
 pub mod guardian;
 mod history;
 pub mod jobs;
+mod kept;
 pub mod library;
 mod lifecycle;
 pub mod logs;

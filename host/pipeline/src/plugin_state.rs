@@ -10,6 +10,7 @@ use orion_model::{Manifest, Severity, StateEntry, Status, Timestamp};
 
 use crate::condition::{Condition, kind};
 use crate::draft::{Draft, NotWritable, key};
+use crate::kept::Kept;
 
 /// First part of the state keys of what plugins keep.
 pub const PLUGIN_ROOM: &[u8] = b"plugin";
@@ -23,13 +24,13 @@ pub struct PluginState {
     id: String,
     /// `name/state-version` of the plugin that wrote it.
     owner: Option<String>,
-    kept: BTreeMap<Vec<u8>, Vec<u8>>,
+    kept: Kept,
 }
 
 impl PluginState {
     /// Of the rule or correlation with this id.
     pub fn new(id: &str) -> Self {
-        Self { id: id.to_owned(), owner: None, kept: BTreeMap::new() }
+        Self { id: id.to_owned(), owner: None, kept: Kept::default() }
     }
 
     /// Whether nothing is kept.
@@ -39,7 +40,7 @@ impl PluginState {
 
     /// Puts an entry back as the store has it.
     pub fn restore_entry(&mut self, name: &[u8], value: &[u8]) {
-        self.kept.insert(name.to_vec(), value.to_vec());
+        self.kept.put(name, value);
     }
 
     /// Puts back whose state it is.
@@ -83,14 +84,14 @@ impl PluginState {
         if let Some(owner) = &self.owner {
             draft.put_bytes(self.owner_key(), owner.clone().into_bytes());
         }
-        for (name, value) in &self.kept {
-            draft.put_bytes(self.entry_key(name), value.clone());
+        for (name, value) in self.kept.iter() {
+            draft.put_bytes(self.entry_key(name), value.to_vec());
         }
     }
 
     /// The entries, for `restore`, with what changed since laid over them.
     pub fn entries_with<'a>(&'a self, since: &'a [StateEntry]) -> Vec<StateEntry<&'a [u8]>> {
-        let kept = self.kept.iter().map(|(key, value)| (&**key, &**value));
+        let kept = self.kept.iter();
         let entry = |(key, value)| StateEntry { key, value: Some(value) };
         if since.is_empty() {
             return kept.map(entry).collect();
@@ -117,24 +118,24 @@ impl PluginState {
             self.owner = Some(owner);
         }
         for StateEntry { key: name, value } in entries {
+            match &value {
+                Some(value) => self.kept.put(&name, value),
+                None => self.kept.remove(&name),
+            }
             if draft.keeps_state() {
                 let state_key = self.entry_key(&name);
-                match &value {
-                    Some(value) => draft.put_bytes(state_key, value.clone()),
+                match value {
+                    Some(value) => draft.put_bytes(state_key, value),
                     None => draft.delete(state_key),
                 }
-            }
-            match value {
-                Some(value) => drop(self.kept.insert(name, value)),
-                None => drop(self.kept.remove(&name)),
             }
         }
     }
 
     /// Forgets everything.
     pub fn forget(&mut self, draft: &mut Draft) {
-        for name in std::mem::take(&mut self.kept).into_keys() {
-            draft.delete(self.entry_key(&name));
+        for (name, _) in std::mem::take(&mut self.kept).iter() {
+            draft.delete(self.entry_key(name));
         }
         if self.owner.take().is_some() {
             draft.delete(self.owner_key());

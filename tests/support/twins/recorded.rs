@@ -8,7 +8,7 @@ use orion_model::Timestamp;
 use orion_pipeline::memory::{Chain, Heads, audit};
 use serde_json::Value;
 
-use crate::support::lines_of;
+use crate::support::recorded::lines_of;
 
 /// What of a record is not compared: its place in the file.
 pub const PLACE: [&str; 3] = ["seq", "prev", "hash"];

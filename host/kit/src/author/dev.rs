@@ -17,21 +17,29 @@ const LOOK_EVERY: Duration = Duration::from_millis(300);
 /// What building leaves in a project.
 const LEFTOVERS: [&str; 4] = ["target", "build", "node_modules", "__pycache__"];
 
-/// Goes on until it is interrupted.
+/// When each file of a project was written, and how long it is.
+type Files = BTreeMap<PathBuf, (SystemTime, u64)>;
+
+/// Goes on until it is interrupted. A project that was there and is away is waited for: a checkout or a move brings it back.
 pub fn dev(args: &DevArgs) -> Result<ExitCode, Failure> {
     // Each build is compiled to be proven, and found compiled when it is run.
     let sandbox = sandbox(plugin_cache())?;
+    look_at(&args.run.plugin)?;
     let mut seen = None;
     let mut before = Vec::new();
     loop {
-        let now = Some(look_at(&args.run.plugin)?);
-        if seen != now {
-            seen = now;
-            // What does not build is said, and the next save may mend it.
-            match round(args, &sandbox, &before) {
+        let now = look_at(&args.run.plugin).map_err(|failure| failure.to_string());
+        if seen.as_ref() != Some(&now) {
+            // What does not build, or is not there, is said; the next save may mend it.
+            let said = match &now {
+                Ok(_) => round(args, &sandbox, &before).map_err(|failure| failure.to_string()),
+                Err(failure) => Err(failure.clone()),
+            };
+            match said {
                 Ok(said) => before = said,
                 Err(failure) => print(&format!("{failure}\nwhat was built and found before stays as it was\n\n"))?,
             }
+            seen = Some(now);
         }
         std::thread::sleep(LOOK_EVERY);
     }
@@ -73,10 +81,9 @@ fn without<'a>(lines: &'a [String], others: &[String]) -> Vec<&'a String> {
     lines.iter().filter(is_alone).collect()
 }
 
-/// When each file of a project was written, and how long it is.
-fn look_at(folder: &Path) -> Result<BTreeMap<PathBuf, (SystemTime, u64)>, Failure> {
+fn look_at(folder: &Path) -> Result<Files, Failure> {
     let failed = |why| Failure::Configuration(format!("{} cannot be read: {why}", folder.display()));
-    let mut files = BTreeMap::new();
+    let mut files = Files::new();
     for entry in std::fs::read_dir(folder).map_err(failed)? {
         let path = entry.map_err(failed)?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -86,7 +93,11 @@ fn look_at(folder: &Path) -> Result<BTreeMap<PathBuf, (SystemTime, u64)>, Failur
         // An editor may be about to put another file in its place.
         let Ok(metadata) = path.metadata() else { continue };
         if metadata.is_dir() {
-            files.extend(look_at(&path)?);
+            match look_at(&path) {
+                // It went while it was looked at.
+                Err(_) if !path.exists() => {}
+                inner => files.extend(inner?),
+            }
         } else {
             files.insert(path, (metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH), metadata.len()));
         }
