@@ -7,7 +7,8 @@ use std::ops::Range;
 use orion_model::parse_duration;
 
 use crate::diagnostic::Report;
-use crate::tree::{Node, Scalar, Value};
+use crate::scalar::Scalar;
+use crate::tree::{Node, Value};
 
 /// Keys that start like this belong to other tools; they are left alone everywhere.
 pub(crate) const FOREIGN_PREFIX: &str = "x-";

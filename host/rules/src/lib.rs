@@ -30,6 +30,7 @@ mod matcher;
 mod parameters;
 mod place;
 mod rule;
+mod scalar;
 mod schema;
 mod set;
 mod settings;

@@ -8,7 +8,8 @@ use orion_model::{Kind, Manifest, Parameter, ParameterSpec, ParameterType, Param
 use crate::catalog::PluginCatalog;
 use crate::diagnostic::Report;
 use crate::keys::{Fields, nearest};
-use crate::tree::{Meaning, Node, Scalar, Value};
+use crate::scalar::{Meaning, Scalar};
+use crate::tree::{Node, Value};
 
 /// A plugin that was found, and the parameters it gets.
 pub(crate) struct Chosen {

@@ -6,7 +6,8 @@ use jsonschema::Validator;
 use orion_model::Manifest;
 use serde_json::Value;
 
-use crate::tree::{self, Meaning, Node};
+use crate::scalar::Meaning;
+use crate::tree::{self, Node};
 use crate::{parse_file, schema};
 
 /// The repository.
