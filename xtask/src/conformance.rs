@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use crate::program::{Failure, program, root};
-use crate::released::{self, Build};
+use crate::released;
 
 /// Corners of the format, each in a file of its own.
 const OWN_RULES: &str = "host/rules/conformance";
@@ -33,12 +33,12 @@ pub fn run(arguments: &[String]) -> Result<(), Failure> {
         }
     }
     say_without_promtool();
-    check(&folders, as_json, Build::Released)
+    check(&folders, as_json, &released::build()?)
 }
 
-/// With the folder that the build server names. Without one the own files alone are checked.
-pub fn of_environment() -> Result<(), Failure> {
-    check(&Vec::from_iter(named_folder()), false, Build::Checked)
+/// With the folder that the build server names, by an orion that is built. Without one the own files alone are checked.
+pub fn of_environment(orion: &Path) -> Result<(), Failure> {
+    check(&Vec::from_iter(named_folder()), false, orion)
 }
 
 /// Says what [`of_environment`] will not check, whose own words are only read where it fails.
@@ -65,13 +65,12 @@ fn has_promtool() -> bool {
     program("promtool").args(["--version"]).succeeds()
 }
 
-fn check(folders: &[PathBuf], as_json: bool, how: Build) -> Result<(), Failure> {
+fn check(folders: &[PathBuf], as_json: bool, orion: &Path) -> Result<(), Failure> {
     please_promtool()?;
-    let orion = released::build(how)?;
     let own = root().join(OWN_RULES);
     let mut sets = Vec::new();
     for folder in std::iter::once(&own).chain(folders) {
-        sets.push(Set::judged(folder, &orion)?);
+        sets.push(Set::judged(folder, orion)?);
     }
     let text = if as_json {
         format!("{:#}\n", Value::from_iter(sets.iter().map(Set::to_json)))

@@ -7,18 +7,21 @@
 use std::path::{Path, PathBuf};
 
 use crate::program::{Failure, cargo, program, root};
-use crate::released::Build;
-use crate::{setup, target};
+use crate::target::{self, statically};
+use crate::{ci, setup};
 
 /// Where libFuzzer sees which code an input reaches, and what it was compared with.
 const FLAGS: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
                      -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
                      -Cllvm-args=-sanitizer-coverage-trace-compares";
 
-/// The workspace of what is built with these flags.
-pub const MANIFEST: &str = "tests/fuzz/guided/Cargo.toml";
+/// Calls rustc with these flags, for crates of the workspace.
+const WATCHED_RUSTC: &str = "tests/fuzz/rustc-watched";
+
 const CORPUS: &str = "tests/fuzz/corpus";
-const BINARY: &str = "orion-fuzz-guided";
+
+/// The program, an example of its crate.
+const DRIVER: &str = "guided";
 
 /// Time for each target when none is given: as much as an impatient person has.
 const SECONDS: u64 = 60;
@@ -47,30 +50,46 @@ struct Fuzzing {
 pub fn run(arguments: &[String]) -> Result<(), Failure> {
     let fuzzing = read(arguments)?;
     let targets = chosen(fuzzing.target.as_deref())?;
-    fuzz(&targets, fuzzing.seconds, Build::Released)
+    setup::wasm_target()?;
+    fuzz(&targets, fuzzing.seconds, &fast_driver()?)
 }
 
 /// A short run of every target.
 pub fn short() -> Result<(), Failure> {
-    fuzz(&chosen(None)?, SHORT_SECONDS, Build::Checked)
+    fuzz(&chosen(None)?, SHORT_SECONDS, &driver_beside_tests()?)
 }
 
-fn fuzz(targets: &[String], seconds: u64, how: Build) -> Result<(), Failure> {
-    setup::wasm_target()?;
-    let host = target::host()?;
-    let folder = target::folder()?.join("fuzz");
+/// Everything in it is watched, and built for it alone.
+fn fast_driver() -> Result<PathBuf, Failure> {
+    let (host, into) = (target::host()?, folder()?);
+    let build = cargo(["build", "--profile", "fuzz", "--locked", "--package", "orion-fuzz", "--example", DRIVER]);
     // With a target that is named, the flags are not used for what runs while building.
-    let build =
-        cargo(["build", "--profile", how.profile(), "--locked", "--manifest-path", MANIFEST, "--target", &host]);
-    build.args(["--target-dir"]).args([&folder]).env("RUSTFLAGS", FLAGS).run()?;
-    let binary = folder.join(host).join(how.profile()).join(BINARY);
-    targets.iter().try_for_each(|name| fuzz_one(&binary, &folder, name, seconds))
+    let build = build.args(["--features", "libfuzzer", "--target", &host, "--target-dir"]).args([&into]);
+    build.env("RUSTFLAGS", FLAGS).run()?;
+    Ok(into.join(host).join("fuzz/examples").join(DRIVER))
 }
 
-fn fuzz_one(binary: &Path, folder: &Path, name: &str, seconds: u64) -> Result<(), Failure> {
+/// Made of what tests are made of. Only what is Orion's own is watched and built for it: a tenth of the work.
+fn driver_beside_tests() -> Result<PathBuf, Failure> {
+    let wrapper = root().join(WATCHED_RUSTC).display().to_string();
+    let build = cargo(["build", "--locked", "--workspace", "--example", DRIVER, "--features", ci::WITH_EVERYTHING]);
+    statically(build)?.env("RUSTC_WORKSPACE_WRAPPER", &wrapper).env("ORION_FUZZ_FLAGS", FLAGS).run()?;
+    Ok(target::built("debug")?.join("examples").join(DRIVER))
+}
+
+fn folder() -> Result<PathBuf, Failure> {
+    Ok(target::folder()?.join("fuzz"))
+}
+
+fn fuzz(targets: &[String], seconds: u64, driver: &Path) -> Result<(), Failure> {
+    let folder = folder()?;
+    targets.iter().try_for_each(|name| fuzz_one(driver, &folder, name, seconds))
+}
+
+fn fuzz_one(driver: &Path, folder: &Path, name: &str, seconds: u64) -> Result<(), Failure> {
     let corpus = made(folder.join("corpus").join(name))?;
     let found = made(folder.join("found").join(name))?;
-    program(binary)
+    program(driver)
         .env("ORION_FUZZ_TARGET", name)
         .env("ORION_FUZZ_CORPUS", &corpus.display().to_string())
         .args([

@@ -105,16 +105,15 @@ const TASKS: &[Task] = &[
         run: Run::Alone(n0::check),
     },
     Task {
-        name: ci::OPTIMISED,
-        help: "What the build server checks of optimised builds: n0 of one that is built in a third of the time, and ten seconds of\n\
-               fuzzing each target.",
-        run: Run::Alone(ci::optimised),
+        name: ci::BESIDE_TESTS,
+        help: "What the build server checks while tests run: documentation, n0 of the orion that they run, conformance with the folder that\n\
+               ORION_PUBLIC_RULES names, and ten seconds of fuzzing each target.",
+        run: Run::Alone(ci::beside_tests),
     },
     Task {
         name: "ci",
-        help: "Everything the build server checks: format, lints, documentation, licences and sources of what is built in,\n\
-               conformance with the folder that ORION_PUBLIC_RULES names, tests, and beside them `optimised`. Installs cargo-deny\n\
-               when it is missing.",
+        help: "Everything the build server checks: format, lints, licences and sources of what is built in, tests, and what stands at\n\
+               `beside-tests`. Installs cargo-deny when it is missing.",
         run: Run::Alone(ci::everything),
     },
 ];

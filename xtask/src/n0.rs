@@ -4,7 +4,6 @@
 use std::path::Path;
 
 use crate::program::{Failure, program};
-use crate::released::Build;
 use crate::{release_check, released};
 
 /// How a program on Linux starts another: the functions of the C library.
@@ -22,17 +21,17 @@ const OWN_PREFIXES: [&str; 4] = ["__libc_", "_IO_", "__", "_"];
 /// Symbols that a static binary which parses names and starts threads cannot be without. Where they are not seen, nothing is proven.
 const SEEN_IN_ANY: [&str; 2] = ["pthread_create", "getaddrinfo"];
 
-/// Builds orion as it is released, looks at what is in it, and tries it where it is deployed.
+/// Of orion as it is released.
 pub fn check() -> Result<(), Failure> {
-    check_built(Build::Released)
+    check_built(&released::build()?)
 }
 
-/// The same of a build that may be less optimised.
-pub fn check_built(how: Build) -> Result<(), Failure> {
-    let orion = released::build(how)?;
-    starts_nothing(&orion)?;
+/// Looks at what is in a static orion, and tries it where it is deployed. In one that is not optimised is also what an optimisation would
+/// leave out.
+pub fn check_built(orion: &Path) -> Result<(), Failure> {
+    starts_nothing(orion)?;
     eprintln!("There is nothing in orion that starts a process.");
-    release_check::check(&orion)
+    release_check::check(orion)
 }
 
 /// The binary is static: whatever it could call is in it.

@@ -5,7 +5,6 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::program::{Failure, program, root};
-use crate::released::Build;
 use crate::{released, target};
 
 /// Rule files that the binary holds anyway are not among these.
@@ -20,7 +19,7 @@ const COMPLETIONS: [(&str, &str); 3] = [
 
 /// Builds the released binary and the package around it.
 pub fn run() -> Result<(), Failure> {
-    let package = build(&released::build(Build::Released)?)?;
+    let package = build(&released::build()?)?;
     eprintln!("{}", package.display());
     Ok(())
 }

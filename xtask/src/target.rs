@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::program::{Failure, cargo, program};
+use crate::program::{Failure, Program, cargo, program};
 
 /// The folder of builds.
 pub fn folder() -> Result<PathBuf, Failure> {
@@ -19,6 +19,19 @@ pub fn host() -> Result<String, Failure> {
     let printed = rustc.args(["-vV"]).output()?;
     let host = printed.lines().find_map(|line| line.strip_prefix("host: ")).map(str::to_owned);
     host.ok_or_else(|| Failure::NotUnderstood("rustc -vV".to_owned(), "it names no host"))
+}
+
+/// With this, cargo builds as orion is deployed: statically. For a target that is named, because what runs during a build cannot be
+/// static. Everything that is checked is built so: what is tested is what is deployed, and is built once.
+pub fn statically(cargo: Program) -> Result<Program, Failure> {
+    let host = host()?;
+    let flags = format!("target.{host}.rustflags=[\"-C\", \"target-feature=+crt-static\"]");
+    Ok(cargo.args(["--target", &host, "--config", &flags]))
+}
+
+/// Where cargo puts what it builds so.
+pub fn built(profile: &str) -> Result<PathBuf, Failure> {
+    Ok(folder()?.join(host()?).join(profile))
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //!
 //! A target is a function of some bytes that panics when a property does not hold: what is refused is refused with an error,
 //! what is accepted is whole and within its limits, and work on it comes to an end. Two drivers call them: libFuzzer, which
-//! learns from the code that an input reaches (`guided/`, `cargo xtask fuzz`), and the tests of this crate, which replay the
+//! learns from the code that an input reaches (`guided.rs`, `cargo xtask fuzz`), and the tests of this crate, which replay the
 //! corpus and blind changes of it in every run of the tests.
 #![expect(clippy::unwrap_used, reason = "a property that does not hold is a panic: that is what a fuzzer looks for")]
 
@@ -33,7 +33,7 @@ pub struct Target {
     pub run: fn(&[u8]),
 }
 
-/// All of them. Loki's answers come with that source.
+/// All of them.
 pub static TARGETS: [Target; 10] = [
     Target { name: "rule_file", about: "a rule file, with its queries and templates", run: rule_file::run },
     Target { name: "answer", about: "answers to one query, one after the other", run: answer::instants },
