@@ -1,6 +1,7 @@
 //! The target that `ORION_FUZZ_TARGET` names, under libFuzzer. One program for all of them, because linking it is most of
 //! what building it costs. What the target begins with is written into the folder that `ORION_FUZZ_CORPUS` names.
 #![no_main]
+#![expect(clippy::expect_used, reason = "who started it wrong is told so")]
 
 use std::path::PathBuf;
 use std::sync::LazyLock;
