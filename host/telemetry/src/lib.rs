@@ -9,6 +9,7 @@
 
 mod client;
 mod endpoint;
+mod ids;
 mod queue;
 mod sending;
 
@@ -26,6 +27,7 @@ pub use endpoint::Endpoint;
 pub use sending::Sending;
 
 use client::{ANSWER_TIME, Client};
+use ids::Ids;
 use queue::{Queue, Waiting};
 
 /// What collectors call it.
@@ -66,7 +68,11 @@ impl Traces {
         let resource = Resource::builder_empty().with_service_name(SERVICE).with_attribute(version).build();
         exporter.set_resource(&resource);
         let (queue, waiting) = Queue::new();
-        let provider = SdkTracerProvider::builder().with_span_processor(queue).with_resource(resource).build();
+        let provider = SdkTracerProvider::builder()
+            .with_id_generator(Ids::default())
+            .with_span_processor(queue)
+            .with_resource(resource)
+            .build();
         Ok(Self { provider, exporter, waiting, endpoint })
     }
 
