@@ -35,15 +35,15 @@ pub fn everything() -> Result<(), Failure> {
     tested.and(beside.finish())
 }
 
-/// What only computes: documentation, the proof of what is linked into the orion that tests run and how that runs where it is deployed, what
-/// it says of rule files that people have, and fuzzing.
+/// What only computes: the proof of what is linked into the orion that tests run and how that runs where it is deployed, what it says of rule
+/// files that people have, documentation, and fuzzing. In this order, because tests cannot begin while cargo builds.
 pub fn beside_tests() -> Result<(), Failure> {
     build_tests()?;
-    let document = statically(cargo(["doc", "--workspace", "--no-deps", "--document-private-items"]))?;
-    document.env("RUSTDOCFLAGS", "--deny warnings").run()?;
     let orion = target::built("debug")?.join("orion");
     n0::check_built(&orion)?;
     conformance::of_environment(&orion)?;
+    let document = statically(cargo(["doc", "--workspace", "--no-deps", "--document-private-items"]))?;
+    document.env("RUSTDOCFLAGS", "--deny warnings").run()?;
     fuzz::short()
 }
 

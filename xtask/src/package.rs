@@ -17,15 +17,34 @@ const COMPLETIONS: [(&str, &str); 3] = [
     ("fish", "usr/share/fish/vendor_completions.d/orion.fish"),
 ];
 
+/// How hard it is packed.
+#[derive(Clone, Copy)]
+pub enum Packed {
+    /// To be small.
+    Well,
+    /// To be tried once: a binary with all its symbols takes minutes otherwise.
+    Quickly,
+}
+
+impl Packed {
+    /// For `dpkg-deb`.
+    const fn level(self) -> &'static str {
+        match self {
+            Self::Well => "-z3",
+            Self::Quickly => "-z0",
+        }
+    }
+}
+
 /// Builds the released binary and the package around it.
 pub fn run() -> Result<(), Failure> {
-    let package = build(&released::build()?)?;
+    let package = build(&released::build()?, Packed::Well)?;
     eprintln!("{}", package.display());
     Ok(())
 }
 
 /// Makes the package around a binary.
-pub fn build(orion: &Path) -> Result<PathBuf, Failure> {
+pub fn build(orion: &Path, packed: Packed) -> Result<PathBuf, Failure> {
     let tree = Tree::new(target::folder()?.join("deb"))?;
     tree.put("usr/bin/orion", &read(orion)?, 0o755)?;
     tree.put("lib/systemd/system/orion.service", &of_repository("deploy/systemd/orion.service")?, 0o644)?;
@@ -52,7 +71,7 @@ pub fn build(orion: &Path) -> Result<PathBuf, Failure> {
         .replace("@ARCHITECTURE@", architecture.trim());
     tree.put("DEBIAN/control", control.as_bytes(), 0o644)?;
     let file = target::folder()?.join(format!("orion_{}_{}.deb", env!("CARGO_PKG_VERSION"), architecture.trim()));
-    let build = ["--root-owner-group", "-Zxz", "-z3", "--build"];
+    let build = ["--root-owner-group", "-Zxz", packed.level(), "--build"];
     program("dpkg-deb").args(build).args([&tree.root, &file]).run()?;
     Ok(file)
 }

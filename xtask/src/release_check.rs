@@ -6,20 +6,21 @@
 use std::fs;
 use std::path::Path;
 
+use crate::package::{self, Packed};
 use crate::program::{Failure, program, root};
-use crate::{package, setup, target};
+use crate::{setup, target};
 
 /// Mounts of this process alone.
 const OWN_MOUNTS: [&str; 4] = ["unshare", "--mount", "--propagation", "private"];
 
-/// Tries a released binary and the package around it.
+/// Tries a binary and the package around it.
 pub fn check(orion: &Path) -> Result<(), Failure> {
     in_own_mounts("empty-root.sh", orion)?;
     if !program("dpkg-deb").args(["--version"]).succeeds() {
         eprintln!("NOT CHECKED: the .deb, which is built and installed where there is dpkg.");
         return Ok(());
     }
-    in_own_mounts("install.sh", &package::build(orion)?)
+    in_own_mounts("install.sh", &package::build(orion, Packed::Quickly)?)
 }
 
 /// Runs one of the scripts beside this file, with a folder to use and what is to be tried.
