@@ -27,7 +27,8 @@ set -- env -i "PATH=$PATH" PROMETHEUS_URL=http://prometheus:9 ORION_DATA__DIR=/v
 "$@" run >"$folder/log" 2>&1 &
 pid=$!
 memory=$root/var/lib/orion/memory
-for _ in $(seq 300); do
+# With patience: it may be at the lowest priority beside tests.
+for _ in $(seq 900); do
     [ -s "$memory/decisions.jsonl" ] && break
     kill -0 "$pid" 2>/dev/null || fail "orion ended"
     sleep 0.2
