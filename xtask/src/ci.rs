@@ -38,6 +38,7 @@ pub fn everything() -> Result<(), Failure> {
 /// What only computes: the proof of what is linked into the orion that tests run and how that runs where it is deployed, what it says of rule
 /// files that people have, documentation, and fuzzing. In this order, because tests cannot begin while cargo builds.
 pub fn beside_tests() -> Result<(), Failure> {
+    setup::wasm_target()?;
     build_tests()?;
     let orion = target::built("debug")?.join("orion");
     n0::check_built(&orion)?;
