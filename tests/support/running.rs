@@ -57,17 +57,22 @@ impl Running {
         rustix::process::kill_process(rustix::process::Pid::from_child(&self.child), signal).unwrap();
     }
 
+    /// How it ended, if it has.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().unwrap()
+    }
+
     /// Waits for it to end by itself.
     pub fn wait(&mut self) -> ExitStatus {
         let mut status = None;
-        let child = &mut self.child;
+        let log = self.log.clone();
         wait_until(
             "orion to end",
             || {
-                status = child.try_wait().unwrap();
+                status = self.ended();
                 status.is_some()
             },
-            || std::fs::read_to_string(&self.log).unwrap_or_default(),
+            || std::fs::read_to_string(&log).unwrap_or_default(),
         );
         status.unwrap()
     }
