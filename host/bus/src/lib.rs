@@ -30,8 +30,8 @@ pub use redis::lease::{
     MIN_LEASE_SECONDS, Node, Partitions, ServerTime, TICK_MILLIS, Token,
 };
 pub use redis::{
-    BadAuthorities, BadRedisUrl, ForeignEntry, HOSTS_OWNERS, Place, PlainStreams, REDIS_OWNERS, RedisBus, RedisServer,
-    RedisSettings, Survey, SurveyedLock, SurveyedNode, SurveyedPartition, Whose, survey,
+    BadAuthorities, BadRedisUrl, ForeignEntry, HOSTS_OWNERS, Place, PlainStreams, Prepared, REDIS_OWNERS, RedisBus,
+    RedisServer, RedisSettings, Survey, SurveyedLock, SurveyedNode, SurveyedPartition, Whose, survey,
 };
 pub use sqlite::{
     DATABASE_FILE, FolderLock, LOCK_FILE, Ownership, Reader, SqliteBus, check_whole, copy_database, create_memory_dir,

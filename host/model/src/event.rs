@@ -43,7 +43,36 @@ pub struct Event {
     pub evidence: Option<Evidence>,
 }
 
+/// An event whose evidence is left unread: a third of its text, which only those need who compute it again.
+#[derive(Deserialize)]
+#[serde(remote = "Event")]
+struct WithoutEvidence {
+    event_id: RecordId,
+    event_type: String,
+    severity: Severity,
+    status: Status,
+    ts: Timestamp,
+    rule: String,
+    source: String,
+    generation: u64,
+    fingerprint: Fingerprint,
+    labels: Labels,
+    #[serde(default)]
+    annotations: Labels,
+    #[serde(default)]
+    data: Map<String, Value>,
+    #[serde(skip)]
+    evidence: Option<Evidence>,
+}
+
 impl Event {
+    /// Reads the event that `json` is, and leaves its evidence unread.
+    pub fn without_evidence(json: &str) -> serde_json::Result<Self> {
+        let mut reader = serde_json::Deserializer::from_str(json);
+        let event = WithoutEvidence::deserialize(&mut reader)?;
+        reader.end().map(|()| event)
+    }
+
     /// The value that made it, when it carries one.
     pub fn value(&self) -> Option<f64> {
         match self.data.get("value")? {

@@ -31,26 +31,42 @@ if offset ~= '' then
   if found ~= ARGV[5] then return {'CONFLICT', found} end
 end
 
--- Which records are new. A full server refuses the first write, and then nothing is half done.
-local fresh, left_out, here = 0, {}, {}
+-- Which records are new: nearly always all of them, and then there is nothing to sort out. A full server refuses the first write, and then
+-- nothing is half done.
+local fresh, left_out = 0, {}
 local is_before = redis.call('EXISTS', ids_before) == 1
+local function has_any(flags)
+  for at = 1, #flags do
+    if flags[at] == 1 then return true end
+  end
+  return false
+end
 for from = 0, records - 1, MOST_ARGUMENTS do
-  local names, add = {}, {}
+  local names = {}
   for at = from, math.min(from + MOST_ARGUMENTS, records) - 1 do
-    names[#names + 1] = string.sub(all_ids, 16 * at + 1, 16 * at + 16)
+    names[at - from + 1] = string.sub(all_ids, 16 * at + 1, 16 * at + 16)
   end
   local in_ids = redis.call('SMISMEMBER', ids, unpack(names))
   local in_before = is_before and redis.call('SMISMEMBER', ids_before, unpack(names))
-  for at, name in ipairs(names) do
-    if in_ids[at] == 0 and not (in_before and in_before[at] == 1) and not here[name] then
-      here[name] = true
-      add[#add + 1] = name
-    else
-      left_out[#left_out + 1] = struct.pack('<I4', from + at - 1)
-    end
+  local added = 0
+  if not has_any(in_ids) and not (in_before and has_any(in_before)) then
+    added = redis.call('SADD', ids, unpack(names))
   end
-  if #add > 0 then redis.call('SADD', ids, unpack(add)) end
-  fresh = fresh + #add
+  if added < #names then
+    -- Some were known, or are in this commit twice; the first of those may have been added above.
+    local here, add = {}, {}
+    for at, name in ipairs(names) do
+      if in_ids[at] == 0 and not (in_before and in_before[at] == 1) and not here[name] then
+        here[name] = true
+        add[#add + 1] = name
+      else
+        left_out[#left_out + 1] = struct.pack('<I4', from + at - 1)
+      end
+    end
+    if #add > 0 then redis.call('SADD', ids, unpack(add)) end
+    added = #add
+  end
+  fresh = fresh + added
 end
 
 -- Packs stay as they came: what is known already is named beside them. All are in the first part of a large commit, whose

@@ -50,7 +50,7 @@ use self::core::Core;
 use self::lease::{LeaseSettings, Leases};
 use self::link::Link;
 pub use self::server::{BadRedisUrl, RedisServer};
-pub use self::streams::{ForeignEntry, PlainStreams};
+pub use self::streams::{ForeignEntry, PlainStreams, Prepared};
 pub use self::survey::{Survey, SurveyedLock, SurveyedNode, SurveyedPartition, survey};
 pub use self::tls::BadAuthorities;
 use crate::error::BusError;

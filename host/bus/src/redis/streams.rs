@@ -7,7 +7,7 @@ use redis::{RedisResult, Value};
 
 use super::core::{ANSWER_MILLIS, away};
 use super::link::Link;
-use super::plain_stream::{OWN_FIELD, PlainStream};
+use super::plain_stream::{OWN_FIELD, Part, PlainStream};
 use super::{RedisServer, RedisSettings};
 use crate::error::BusError;
 use crate::record::RecordKind;
@@ -34,6 +34,12 @@ pub struct ForeignEntry {
     pub id: String,
     /// Its fields, in their order.
     pub fields: Vec<(Vec<u8>, Vec<u8>)>,
+}
+
+/// Records of a kind, as they are sent.
+pub struct Prepared {
+    kind: RecordKind,
+    parts: Vec<Part>,
 }
 
 /// The plain streams of a deployment.
@@ -76,10 +82,19 @@ impl PlainStreams {
         &self.stream(kind).name
     }
 
-    /// Appends records, each with its position and the fields by which it is to be read. Records that are there are left out,
-    /// so after an error the same ones can be given again.
-    pub async fn publish(&self, kind: RecordKind, records: &[(u64, Vec<(&str, &str)>)]) -> Result<(), BusError> {
-        self.stream(kind).publish(records).await.map_err(|error| self.away(&error))
+    /// What is to be sent for records of a kind, each with its position and the fields by which it is to be read.
+    pub fn prepare(&self, kind: RecordKind, records: &[(u64, Vec<(&str, &str)>)]) -> Prepared {
+        Prepared { kind, parts: self.stream(kind).prepare(records) }
+    }
+
+    /// Appends records. Those that are there are left out, so after an error the same ones can be given again.
+    pub async fn publish(&self, Prepared { kind, parts }: &Prepared) -> Result<(), BusError> {
+        self.stream(*kind).publish(parts).await.map_err(|error| self.away(&error))
+    }
+
+    /// What others wrote up to this entry is recorded. What they wrote behind it is not let go of.
+    pub fn taken_in(&self, up_to: &str) {
+        self.stream(RecordKind::Event).taken_in(up_to);
     }
 
     /// What others wrote behind an entry, in order; waits a moment when there is nothing. The id is that of the last entry looked at, which

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use orion_bus::{Loaded, StateChange};
+use orion_bus::{Entry, Loaded, RecordKind, StateChange};
 use orion_model::{Event, Fingerprint, IdBuilder, Labels, Severity, Status, Timestamp};
 use orion_sandbox::{Limits, Sandbox, Settings};
 use serde_json::Value;
@@ -97,7 +97,12 @@ impl Asked {
 
     fn step(&mut self, events: &[(u64, Event)]) {
         let answers = self.desk.ask_all(events, None);
-        let seen = |position| Seen { id: event(position, 0, Severity::Info).1.event_id, labels: Labels::empty() };
+        let seen = |position| {
+            let event = event(position, 0, Severity::Info).1;
+            let body = serde_json::to_string(&event).unwrap().into();
+            let entry = Entry { seq: position, kind: RecordKind::Event, id: event.event_id, ts: event.ts, body };
+            Seen::from(entry)
+        };
         let forgotten = self.desk.forgotten_positions(&answers).into_iter();
         let earlier: HashMap<u64, Seen> = forgotten.map(|position| (position, seen(position))).collect();
         self.desk.settle(events, answers, &earlier, None).unwrap();

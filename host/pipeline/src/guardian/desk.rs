@@ -364,11 +364,11 @@ fn about(plan: &CorrelationPlan, id: &str, kind: &str, severity: Severity) -> Co
     Condition::new(kind, severity, "orion", [("rule", id), ("plugin", plugin)])
 }
 
-/// The events among records of the bus.
+/// The events among records of the bus, as correlators may read them: without their evidence.
 pub fn events_of(entries: Vec<Entry>) -> Events {
     let events = entries.into_iter().filter(|entry| entry.kind == RecordKind::Event);
     events
-        .filter_map(|entry| match serde_json::from_str(&entry.body) {
+        .filter_map(|entry| match Event::without_evidence(&entry.body) {
             Ok(event) => Some((entry.seq, event)),
             Err(error) => {
                 tracing::error!(seq = entry.seq, "an event on the bus cannot be read and is passed over: {error}");

@@ -255,11 +255,10 @@ fn group_of(key: &str) -> Labels {
 /// The labels that all events of a change have in common, under those of the key.
 fn labels_of(change: &Change, facts: Facts<'_>, key: &Labels) -> Labels {
     let mut events = change.positions.iter().filter_map(|position| facts.labels(*position));
-    let mut common: Vec<(&str, &str)> = match events.next() {
-        // What the key says need not be looked for in a hundred events.
-        Some(first) => first.iter().filter(|(name, _)| key.get(name).is_none()).collect(),
-        None => Vec::new(),
-    };
+    let first = events.next();
+    // What the key says need not be looked for in a hundred events.
+    let of_first = first.iter().flat_map(|labels| labels.iter());
+    let mut common: Vec<(&str, &str)> = of_first.filter(|(name, _)| key.get(name).is_none()).collect();
     for labels in events {
         if common.is_empty() {
             break;

@@ -3,9 +3,13 @@
 //! An incident that goes on needs their ids, and takes them in a second after they came: of a flood that is an estate of them. One that opens
 //! needs their labels, ten times as many bytes, and mostly those of an event that was just read. So ids are remembered for longer.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 
+use orion_bus::Entry;
 use orion_model::{Change, ChangeKind, Event, Labels, RecordId};
+use serde::Deserialize;
 
 /// Ids that are remembered, 24 bytes each: of more than a second in which as much comes as the store takes. Those that are not are looked up,
 /// each some microseconds.
@@ -14,13 +18,29 @@ const MOST_IDS: usize = 98_304;
 /// Labels that are remembered, some 400 bytes each.
 const MOST_LABELS: usize = 8_192;
 
-/// What an incident needs of an event.
+/// An event that was looked up for what an incident needs of it. Most need its id, which stands beside it: it is read for those that need
+/// its labels.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Seen {
-    /// Its id.
-    pub id: RecordId,
-    /// Its labels.
-    pub labels: Labels,
+    id: RecordId,
+    body: Arc<str>,
+}
+
+impl From<Entry> for Seen {
+    fn from(entry: Entry) -> Self {
+        Self { id: entry.id, body: entry.body }
+    }
+}
+
+impl Seen {
+    /// `None` where it is no event, which was said when it was read first.
+    fn labels(&self) -> Option<Labels> {
+        #[derive(Deserialize)]
+        struct Labelled {
+            labels: Labels,
+        }
+        serde_json::from_str::<Labelled>(&self.body).ok().map(|event| event.labels)
+    }
 }
 
 /// Events by their bus position.
@@ -87,8 +107,9 @@ impl Facts<'_> {
     }
 
     /// The labels of the event at a position.
-    pub fn labels(&self, position: u64) -> Option<&Labels> {
-        self.recent.labels(position).or_else(|| Some(&self.earlier.get(&position)?.labels))
+    pub fn labels(&self, position: u64) -> Option<Cow<'_, Labels>> {
+        let earlier = || self.earlier.get(&position)?.labels().map(Cow::Owned);
+        self.recent.labels(position).map(Cow::Borrowed).or_else(earlier)
     }
 }
 
@@ -136,11 +157,13 @@ mod tests {
         assert_eq!(forgotten(&goes_on(&[2, 4, 5, last, last + 2])), [2, 5]);
         let oldest = last + 2 - 2 * (MOST_LABELS as u64 - 1);
         assert_eq!(forgotten(&opens(&[2, 4, oldest - 2, oldest, last + 2])), [2, 4, oldest - 2]);
-        let earlier = HashMap::from([(2, Seen { id: id(2), labels: event(2).1.labels })]);
+        let body = serde_json::to_string(&event(2).1).unwrap().into();
+        let none = Seen { id: id(6), body: "{}".into() };
+        let earlier = HashMap::from([(2, Seen { id: id(2), body }), (6, none)]);
         let facts = Facts { recent: &recent, earlier: &earlier };
         assert_eq!([2, 3, 4, last].map(|at| facts.id(at)), [Some(id(2)), None, Some(id(4)), Some(id(last))]);
-        let at = |position| facts.labels(position).and_then(|labels| labels.get("at"));
-        assert_eq!([at(2), at(4), at(oldest)], [Some("2"), None, Some(oldest.to_string().as_str())]);
+        let at = |position| facts.labels(position).and_then(|labels| labels.get("at").map(str::to_owned));
+        assert_eq!([at(2), at(4), at(6), at(oldest)], [Some("2".to_owned()), None, None, Some(oldest.to_string())]);
     }
 
     fn change(kind: ChangeKind, positions: &[u64]) -> Change {

@@ -213,14 +213,10 @@ async fn settle(
     let earlier = guardian.bus.read_at(&forgotten).await?;
     let place = guardian.workers.place(guardian.share.partition()).await;
     let settled = tokio::task::spawn_blocking(move || {
-        let settled = desk.settle(&events, answers, &seen_in(earlier), tick);
+        let earlier = earlier.into_iter().map(|entry| (entry.seq, Seen::from(entry))).collect();
+        let settled = desk.settle(&events, answers, &earlier, tick);
         drop(place);
         settled.map(|()| desk)
     });
     Ok(settled.await??)
-}
-
-fn seen_in(entries: Vec<Entry>) -> HashMap<u64, Seen> {
-    let events = events_of(entries).into_iter();
-    events.map(|(position, event)| (position, Seen { id: event.event_id, labels: event.labels })).collect()
 }

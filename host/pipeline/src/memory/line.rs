@@ -52,7 +52,7 @@ const fn schema(kind: RecordKind) -> &'static str {
 /// is no object on one line.
 pub(super) fn write(out: &mut Vec<u8>, entry: &Entry, prev: Hash) -> Option<Hash> {
     let members = entry.body.strip_prefix('{')?.strip_suffix('}')?.trim_matches(' ');
-    if members.bytes().any(|byte| matches!(byte, b'\n' | b'\r')) {
+    if memchr::memchr2(b'\n', b'\r', members.as_bytes()).is_some() {
         return None;
     }
     let start = out.len();

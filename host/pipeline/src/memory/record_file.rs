@@ -109,7 +109,7 @@ impl RecordFile {
 
     /// Appends the entries of this file's kind that it does not hold yet, and syncs.
     pub(super) fn append(&mut self, entries: &[Entry]) -> Result<(), MemoryError> {
-        let mut chunk = Chunk { text: Vec::new(), begin: self.begin, head: self.head };
+        let mut chunk = Chunk { text: Vec::with_capacity(self.room_for(entries)), begin: self.begin, head: self.head };
         for entry in entries {
             if entry.kind != self.kind || entry.seq <= chunk.head.last_seq {
                 continue;
@@ -125,6 +125,13 @@ impl RecordFile {
             }
         }
         self.write(&mut chunk)
+    }
+
+    /// Bytes that the lines of entries need, as far as they are written at once: text that grows while it is made is copied again and again.
+    fn room_for(&self, entries: &[Entry]) -> usize {
+        let own = entries.iter().filter(|entry| entry.kind == self.kind);
+        let bytes: usize = own.map(|entry| entry.body.len() + line::FRAME_BYTES).sum();
+        bytes.min(MAX_CHUNK_BYTES)
     }
 
     /// Whether the file, with what is about to be written to it, is to be closed before this record.

@@ -14,7 +14,7 @@ pub mod hook;
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use orion_bus::{Bus, Entry, ForeignEntry, PlainStreams, RecordKind};
+use orion_bus::{Bus, Entry, ForeignEntry, PlainStreams, Prepared, RecordKind};
 use serde::Deserialize;
 use serde::Deserializer as _;
 use serde::de::{IgnoredAny, MapAccess, Visitor};
@@ -23,7 +23,7 @@ use tokio::sync::watch;
 use self::entry::event_of;
 pub(crate) use self::fields::is_in_time;
 use crate::draft::Draft;
-use crate::stage::{BATCH, QUIET_ENTRIES, StageError, StageLoop};
+use crate::stage::{BATCH, QUIET_ENTRIES, StageError, StageLoop, behind_full};
 
 /// Who publishes: it reads the log.
 pub const OUT_OWNER: &str = "outside/out";
@@ -43,42 +43,79 @@ pub const MAX_ENTRY_BYTES: usize = 64 * 1024;
 /// Publishes records until `shutdown` turns true and every record is published.
 pub async fn run_out(bus: Arc<dyn Bus>, streams: Arc<PlainStreams>, shutdown: watch::Receiver<bool>) {
     let mut stage = StageLoop::new(OUT_OWNER, bus.appended(), shutdown);
-    while let Err(error) = publish(&*bus, &streams, &mut stage).await {
+    while let Err(error) = publish_all(&*bus, &streams, &mut stage).await {
         if !stage.retry(&error).await {
             return;
         }
     }
 }
 
-async fn publish(bus: &dyn Bus, streams: &PlainStreams, stage: &mut StageLoop) -> Result<(), StageError> {
+async fn publish_all(bus: &dyn Bus, streams: &Arc<PlainStreams>, stage: &mut StageLoop) -> Result<(), StageError> {
     let mut committed = bus.load(OUT_OWNER).await?.offset;
     let mut position = u64::try_from(committed.unwrap_or(0)).unwrap_or(0);
+    let mut ahead = None;
     loop {
-        let entries = bus.read(position, BATCH).await?;
+        let next = match ahead.take() {
+            Some(ready) => Some(ready),
+            None => Ready::behind(bus, streams, position).await?,
+        };
         let behind = position.saturating_sub(u64::try_from(committed.unwrap_or(0)).unwrap_or(0));
         // The first one says that there is a reader whom the log has to wait for.
         let is_due = behind >= QUIET_ENTRIES || committed.is_none();
-        if is_due || (entries.is_empty() && behind > 0 && stage.is_shut_down()) {
+        if is_due || (next.is_none() && behind > 0 && stage.is_shut_down()) {
             let offset = i64::try_from(position).unwrap_or(i64::MAX);
             bus.commit(Draft::default().into_commit(OUT_OWNER, committed, offset)).await?;
             committed = Some(offset);
         }
-        let Some(last) = entries.last() else {
+        let Some(ready) = next else {
             if stage.is_shut_down() {
                 return Ok(());
             }
             stage.wait().await;
             continue;
         };
-        for kind in RecordKind::ALL {
-            publish_kind(streams, kind, &entries).await?;
-        }
-        position = last.seq;
+        let (published, next) = tokio::join!(ready.publish(streams), ready.next(bus, streams));
+        published?;
+        (position, ahead) = (ready.last, next?);
         stage.succeeded();
     }
 }
 
-async fn publish_kind(streams: &PlainStreams, kind: RecordKind, entries: &[Entry]) -> Result<(), StageError> {
+/// Records that are ready to be sent. Those behind them are made ready while they are on their way: the server would otherwise wait for the
+/// host, and the host for the server.
+struct Ready {
+    last: u64,
+    is_full: bool,
+    prepared: Vec<Prepared>,
+}
+
+impl Ready {
+    async fn behind(bus: &dyn Bus, to: &Arc<PlainStreams>, position: u64) -> Result<Option<Self>, StageError> {
+        let entries = bus.read(position, BATCH).await?;
+        let Some(last) = entries.last().map(|entry| entry.seq) else { return Ok(None) };
+        let (is_full, to) = (behind_full(&entries, BATCH).is_some(), to.clone());
+        let prepare = move || RecordKind::ALL.map(|kind| prepared(&to, kind, &entries)).into();
+        let prepared = tokio::task::spawn_blocking(prepare).await?;
+        Ok(Some(Self { last, is_full, prepared }))
+    }
+
+    /// Where there was as much as is read at once, there may be more.
+    async fn next(&self, bus: &dyn Bus, to: &Arc<PlainStreams>) -> Result<Option<Self>, StageError> {
+        match self.is_full {
+            true => Self::behind(bus, to, self.last).await,
+            false => Ok(None),
+        }
+    }
+
+    async fn publish(&self, to: &PlainStreams) -> Result<(), StageError> {
+        for prepared in &self.prepared {
+            to.publish(prepared).await?;
+        }
+        Ok(())
+    }
+}
+
+fn prepared(streams: &PlainStreams, kind: RecordKind, entries: &[Entry]) -> Prepared {
     let said: Vec<_> = entries.iter().filter(|entry| entry.kind == kind).map(|entry| (entry, heads(entry))).collect();
     let records: Vec<_> = said
         .iter()
@@ -87,7 +124,7 @@ async fn publish_kind(streams: &PlainStreams, kind: RecordKind, entries: &[Entry
             (entry.seq, heads.chain([("json", &*entry.body)]).collect())
         })
         .collect();
-    Ok(streams.publish(kind, &records).await?)
+    streams.prepare(kind, &records)
 }
 
 /// The name of a field and what it says.
@@ -154,10 +191,12 @@ async fn take_in(bus: &dyn Bus, streams: &PlainStreams, stage: &mut StageLoop) -
     let last = loaded.state.into_iter().find(|(key, _)| key == LAST_KEY);
     let last = last.and_then(|(_, value)| String::from_utf8(value).ok());
     let mut last = last.unwrap_or_else(|| BEGINNING.to_owned());
+    streams.taken_in(&last);
     while !stage.is_shut_down() {
         let (looked_at, entries) = streams.read(&last).await?;
         last = looked_at;
         if entries.is_empty() {
+            streams.taken_in(&last);
             continue;
         }
         let mut draft = Draft::default();
@@ -168,6 +207,7 @@ async fn take_in(bus: &dyn Bus, streams: &PlainStreams, stage: &mut StageLoop) -
         let offset = committed.map_or(0, |offset| offset + 1);
         bus.commit(draft.into_commit(IN_OWNER, committed, offset)).await?;
         committed = Some(offset);
+        streams.taken_in(&last);
         stage.succeeded();
     }
     Ok(())
