@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::support::{self, Deployment, TARGETS};
-use orion_bus::{Bus, Commit, NewRecord, RecordKind, SqliteBus};
+use orion_bus::{Body, Bus, Commit, NewRecord, RecordKind, SqliteBus};
 use orion_lab::{Exporter, Prometheus, RecordingProxy, ScrapeConfig};
 use orion_model::{RecordId, Timestamp};
 use orion_pipeline::library::digest_of;
@@ -207,7 +207,7 @@ fn decide_otherwise(memory: &Path) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let bus = SqliteBus::open(memory).unwrap();
-        let body = r#"{"decision_type":"RESTART","autonomy_level":"N2"}"#.to_owned();
+        let body = Body::parse(r#"{"decision_type":"RESTART","autonomy_level":"N2"}"#).unwrap();
         let (id, ts) = (RecordId::from_bytes([7; 16]), Timestamp::from_millis(0));
         let record = NewRecord { kind: RecordKind::Decision, id, ts, body };
         let commit =

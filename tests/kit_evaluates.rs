@@ -13,7 +13,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use desk::Desk;
-use orion_bus::{Bus, Commit, NewRecord, RecordKind, SqliteBus};
+use orion_bus::{Body, Bus, Commit, NewRecord, RecordKind, SqliteBus};
 use orion_lab::{Prometheus, ScrapeConfig, WebServer};
 use orion_model::{IdBuilder, Mark, RecordId, Said, Timestamp, Written, WrittenSeries};
 use serde_json::{Value, json};
@@ -307,7 +307,7 @@ fn incident(number: i64, ts: Timestamp) -> (RecordId, NewRecord) {
         "opened_at": ts.plus_millis(-60_000), "correlation": "f.yaml/outage", "key": { "service": "s" }, "summary": format!("{SCRIPT} is out"),
         "reason": "first event", "event_ids": [], "event_count": 1, "generation": 1, "plugin": "grouping", "plugin_digest": "0".repeat(64),
     });
-    (id, NewRecord { kind: RecordKind::Incident, id, ts, body: body.to_string() })
+    (id, NewRecord { kind: RecordKind::Incident, id, ts, body: Body::of(&body).unwrap() })
 }
 
 #[test]

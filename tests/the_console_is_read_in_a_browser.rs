@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use orion_bus::{Bus, Commit, NewRecord, RecordKind, SqliteBus};
+use orion_bus::{Body, Bus, Commit, NewRecord, RecordKind, SqliteBus};
 use orion_lab::{Answered, AnsweringServer, Question};
 use orion_model::{IdBuilder, Timestamp};
 use serde_json::json;
@@ -178,7 +178,7 @@ fn incident(n: i64, ts: Timestamp) -> NewRecord {
         "summary": format!("service-{n} is out"), "reason": "first event", "event_ids": [], "event_count": n % 7 + 1, "generation": 1,
         "plugin": "grouping", "plugin_digest": digest,
     });
-    NewRecord { kind: RecordKind::Incident, id, ts, body: body.to_string() }
+    NewRecord { kind: RecordKind::Incident, id, ts, body: Body::of(&body).unwrap() }
 }
 
 /// All files below a folder, by their names in it.

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use orion_bus::{Bus, Commit, NewRecord, RecordKind, SqliteBus};
+use orion_bus::{Body, Bus, Commit, NewRecord, RecordKind, SqliteBus};
 use orion_model::{IdBuilder, Timestamp};
 
 /// Time between two records.
@@ -49,7 +49,7 @@ fn record(n: i64, millis: i64) -> NewRecord {
         RecordKind::Incident => replaced(members, "\"revision\":", &format!("{}", n + 1)),
     };
     let body = format!("{{{}}}", replaced(&members, "\"ts\":\"", &ts.to_string()));
-    NewRecord { kind, id, ts, body }
+    NewRecord { kind, id, ts, body: Body::parse(body).unwrap() }
 }
 
 /// The text with another value behind the first place where that stands.

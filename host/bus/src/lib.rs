@@ -4,6 +4,7 @@
 //! the records it appends, the state it keeps, the offset it has consumed up to. So a crash at any moment leaves the
 //! step either done or not begun, and a record that is committed again is recognised by its id.
 
+mod body;
 #[cfg(test)]
 mod conformance;
 mod crash;
@@ -19,6 +20,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tokio::sync::watch;
 
+pub use body::{Body, NoBody};
 #[cfg(feature = "crash-points")]
 pub use crash::point as crash_at;
 pub use error::BusError;

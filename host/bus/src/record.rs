@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use orion_model::{RecordId, Timestamp};
 
+use crate::body::Body;
 use crate::error::BusError;
 
 /// What a record is.
@@ -48,8 +49,8 @@ pub struct NewRecord {
     pub id: RecordId,
     /// When it happened, by the data.
     pub ts: Timestamp,
-    /// A JSON object on one line.
-    pub body: String,
+    /// What it says.
+    pub body: Body,
 }
 
 /// A record as it lies on the bus.
@@ -144,10 +145,6 @@ impl Commit {
         check_length(&self.owner, "owner name", self.owner.len())?;
         for record in &self.records {
             check_length(&self.owner, "record", record.body.len())?;
-            if !is_object_on_one_line(&record.body) {
-                let what = format!("the body of {} {} is not a JSON object on one line", record.kind, record.id);
-                return Err(BusError::Refused { owner: self.owner.clone(), what });
-            }
         }
         for change in &self.state {
             let (key, value) = match change {
@@ -168,12 +165,4 @@ fn check_length(owner: &str, piece: &str, bytes: usize) -> Result<(), BusError> 
     }
     let what = format!("a {piece} has {bytes} bytes; at most {MAX_PIECE_BYTES} are kept");
     Err(BusError::Refused { owner: owner.chars().take(200).collect(), what })
-}
-
-/// The audit trail is one object a line: a body with a line break, or that is no object, would break it for every reader.
-fn is_object_on_one_line(body: &str) -> bool {
-    body.starts_with('{')
-        && body.ends_with('}')
-        && memchr::memchr2(b'\n', b'\r', body.as_bytes()).is_none()
-        && serde_json::from_str::<serde::de::IgnoredAny>(body).is_ok()
 }

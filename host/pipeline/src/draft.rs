@@ -1,6 +1,6 @@
 //! What a step is about to commit: records and state, collected on the way through the step.
 
-use orion_bus::{Commit, NewRecord, RecordKind, StateChange};
+use orion_bus::{Body, Commit, NewRecord, RecordKind, StateChange};
 use orion_model::{Decision, Event, Incident};
 use serde::Serialize;
 
@@ -50,21 +50,21 @@ impl Draft {
 
     /// Appends an event.
     pub fn event(&mut self, event: &Event) -> Result<(), NotWritable> {
-        let body = text("event", event)?;
+        let body = body("event", event)?;
         self.records.push(NewRecord { kind: RecordKind::Event, id: event.event_id, ts: event.ts, body });
         Ok(())
     }
 
     /// Appends a revision of an incident.
     pub fn incident(&mut self, incident: &Incident) -> Result<(), NotWritable> {
-        let body = text("incident", incident)?;
+        let body = body("incident", incident)?;
         self.records.push(NewRecord { kind: RecordKind::Incident, id: incident.record_id(), ts: incident.ts, body });
         Ok(())
     }
 
     /// Appends a decision.
     pub fn decision(&mut self, decision: &Decision) -> Result<(), NotWritable> {
-        let body = text("decision", decision)?;
+        let body = body("decision", decision)?;
         self.records.push(NewRecord { kind: RecordKind::Decision, id: decision.decision_id, ts: decision.ts, body });
         Ok(())
     }
@@ -79,7 +79,7 @@ impl Draft {
 
     /// A value as it would be kept.
     pub fn json(value: &impl Serialize) -> Result<Vec<u8>, NotWritable> {
-        text("state value", value).map(String::into_bytes)
+        serde_json::to_vec(value).map_err(|source| NotWritable { what: "state value", source })
     }
 
     /// Keeps bytes.
@@ -114,8 +114,8 @@ impl Draft {
     }
 }
 
-fn text(what: &'static str, value: &impl Serialize) -> Result<String, NotWritable> {
-    serde_json::to_string(value).map_err(|source| NotWritable { what, source })
+fn body(what: &'static str, value: &impl Serialize) -> Result<Body, NotWritable> {
+    Body::of(value).map_err(|source| NotWritable { what, source })
 }
 
 /// Keys of an owner's state: a room, then the names that lead to the value, kept apart by a byte no name has.

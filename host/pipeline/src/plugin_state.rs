@@ -182,7 +182,7 @@ mod tests {
             let mut draft = Draft::default();
             state.adapt(&manifest(name, state_version), Timestamp::default(), 1, &mut draft).unwrap();
             assert_eq!(state.is_empty(), afresh, "{name} {state_version}");
-            let said: Vec<String> = draft.into_records().into_iter().map(|record| record.body).collect();
+            let said: Vec<orion_bus::Body> = draft.into_records().into_iter().map(|record| record.body).collect();
             assert_eq!(said.len(), usize::from(afresh));
             assert!(said.iter().all(|body| body.contains("what a/1 remembered means nothing to")), "{said:?}");
         }

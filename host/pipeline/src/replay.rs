@@ -258,7 +258,7 @@ impl Replay {
             self.append(record, observer);
         }
         let incidents = records.iter().filter(|record| record.kind == RecordKind::Incident);
-        for decision in decisions_about(incidents.map(|record| record.body.as_str()))?.into_records() {
+        for decision in decisions_about(incidents.map(|record| &*record.body))?.into_records() {
             self.append(&decision, observer);
         }
         Ok(())

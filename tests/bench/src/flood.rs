@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use orion_bus::{Bus, Commit, NewRecord, RecordKind, RedisBus, Role, SqliteBus, StateChange};
+use orion_bus::{Body, Bus, Commit, NewRecord, RecordKind, RedisBus, Role, SqliteBus, StateChange};
 use orion_model::{
     Clock, Digest, Event, Evidence, Fingerprint, IdBuilder, Incident, IncidentStatus, Labels, RecordId, Severity,
     Status, Timestamp,
@@ -195,7 +195,7 @@ fn of_group(group: u64, alerts: u64, with: With, first: Timestamp) -> Vec<Commit
             owner: format!("flood/group-{group}"),
             expected: (offset > 0).then(|| offset - 1),
             offset,
-            records: alerts.iter().map(|alert| alert.event(status, at)).collect(),
+            records: alerts.iter().filter_map(|alert| alert.event(status, at)).collect(),
             state: match with {
                 With::OffsetAlone => Vec::new(),
                 With::AlertState => alerts.iter().map(|alert| alert.state(status, at)).collect(),
@@ -226,8 +226,8 @@ impl Alert {
         Self { group, id, labels: labels.into_iter().collect() }
     }
 
-    /// As the Watcher writes one.
-    fn event(&self, status: Status, at: Timestamp) -> NewRecord {
+    /// As the Watcher writes one. All have a JSON form; an event that is missing would be seen in what is recorded.
+    fn event(&self, status: Status, at: Timestamp) -> Option<NewRecord> {
         let id = IdBuilder::new("flood").bytes(self.id.as_bytes()).number(i64::from(status.rank())).finish();
         let mut data = serde_json::Map::new();
         data.insert("value".to_owned(), 61.5.into());
@@ -255,9 +255,7 @@ impl Alert {
                 fuel: 12_345,
             }),
         };
-        // Our own types all have a JSON form.
-        let body = serde_json::to_string(&event).unwrap_or_default();
-        NewRecord { kind: RecordKind::Event, id, ts: at, body }
+        Some(NewRecord { kind: RecordKind::Event, id, ts: at, body: Body::of(&event).ok()? })
     }
 
     /// As the Watcher keeps an alert, and forgets one that is over.

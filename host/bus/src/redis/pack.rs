@@ -10,6 +10,7 @@ use orion_model::{RecordId, Timestamp};
 use zstd::bulk::{Compressor, Decompressor};
 use zstd::zstd_safe::get_frame_content_size;
 
+use crate::body::Body;
 use crate::record::{Entry, MAX_PIECE_BYTES, NewRecord, RecordKind};
 
 /// Bytes of an id, and of what stands before a body: id, kind and time.
@@ -67,7 +68,7 @@ impl Unplaced<'_> {
     }
 
     pub(super) fn to_new(self) -> NewRecord {
-        NewRecord { kind: self.kind, id: self.id, ts: self.ts, body: self.body.to_owned() }
+        NewRecord { kind: self.kind, id: self.id, ts: self.ts, body: Body::stored(self.body) }
     }
 }
 
@@ -193,7 +194,7 @@ mod tests {
     #[test]
     fn what_is_alike_becomes_a_fraction_and_what_is_not_stays_as_it_is() {
         let body = |n| format!(r#"{{"n":{n},"rule":"media.yaml/containers/ContainerDown","source":"prometheus"}}"#);
-        let records: Vec<_> = (0..256).map(|n| NewRecord { body: body(n), ..event(n) }).collect();
+        let records: Vec<_> = (0..256).map(|n| NewRecord { body: Body::parse(body(n)).unwrap(), ..event(n) }).collect();
         let bytes: usize = records.iter().map(|record| record.body.len() + HEAD_BYTES).sum();
         let packs = packed(&records);
         assert!(packs.len() == 1 && packs[0].len() * 2 < bytes, "{} of {bytes}", packs[0].len());
@@ -205,7 +206,10 @@ mod tests {
 
     #[test]
     fn a_pack_is_closed_when_it_is_large_and_holds_the_largest_record() {
-        let large = |bytes: usize| NewRecord { body: format!("{{\"x\":\"{}\"}}", "x".repeat(bytes - 8)), ..event(1) };
+        let large = |bytes: usize| NewRecord {
+            body: Body::parse(format!("{{\"x\":\"{}\"}}", "x".repeat(bytes - 8))).unwrap(),
+            ..event(1)
+        };
         let records = [large(PACK_BYTES - 100), large(MAX_PIECE_BYTES), large(1_000)];
         assert_eq!(records[1].body.len(), MAX_PIECE_BYTES);
         let packs = packed(&records);

@@ -10,6 +10,7 @@ use super::history::History;
 use super::wire::EntryId;
 use super::{Place, Whose};
 use crate::Bus as _;
+use crate::body::Body;
 use crate::record::{Commit, Entry, NewRecord};
 
 /// Records that are given back in one step.
@@ -76,7 +77,7 @@ pub(super) fn breaks_since(run: Option<&str>, breaks: &[Break]) -> Vec<Break> {
 
 /// A record of the log to be given again.
 pub(super) fn as_new(entry: &Entry) -> NewRecord {
-    NewRecord { kind: entry.kind, id: entry.id, ts: entry.ts, body: entry.body.to_string() }
+    NewRecord { kind: entry.kind, id: entry.id, ts: entry.ts, body: Body::stored(&entry.body) }
 }
 
 impl Core {

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use super::lease::LeaseSettings;
 use super::{Place, RedisBus, RedisServer, RedisSettings, Whose};
 use crate::conformance::{self, any_steps, commit, id};
-use crate::{Bus, BusError, Commit, Partition, RecordKind, Role, SqliteBus, StateChange};
+use crate::{Body, Bus, BusError, Commit, Partition, RecordKind, Role, SqliteBus, StateChange};
 
 /// Every owner is this host's own.
 fn own(_: &str) -> Place {
@@ -361,14 +361,14 @@ async fn a_commit_too_large_for_one_pack_and_one_entry_is_whole_at_every_host() 
     let (one, two) = (opened(named("one"), mirror(&folders[0])).await, opened(named("two"), mirror(&folders[1])).await);
     let mut large = commit("a", None, 1, (0..9).chain(3..5));
     for (number, record) in large.records.iter_mut().enumerate() {
-        record.body = format!("{{\"x\":\"{}\"}}", number.to_string().repeat(1 << 20));
+        record.body = Body::parse(format!("{{\"x\":\"{}\"}}", number.to_string().repeat(1 << 20))).unwrap();
     }
     large.state = (0..5_000_u32)
         .map(|number| StateChange::Put { key: number.to_be_bytes().to_vec(), value: number.to_string().into_bytes() })
         .collect();
     let committed = one.commit(large.clone()).await.unwrap();
     assert_eq!((committed.appended, committed.duplicates), (9, 2));
-    let bodies: Vec<&str> = large.records[..9].iter().map(|record| record.body.as_str()).collect();
+    let bodies: Vec<&str> = large.records[..9].iter().map(|record| &*record.body).collect();
     for bus in [&one, &two] {
         until("it is there", async || bus.mirror().read(0, 20).await.unwrap().len() == 9).await;
         let read = [bus.read(0, 20).await.unwrap(), bus.mirror().read(0, 20).await.unwrap()];

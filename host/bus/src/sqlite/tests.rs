@@ -13,7 +13,7 @@ use super::ids::Sweeping;
 use super::writer::{Job, MAX_GROUP_COMMITS, Work, Writer};
 use super::{DATABASE_FILE, SqliteBus};
 use crate::conformance::{self, any_steps, commit, id};
-use crate::{Bus, BusError, Commit, Committed};
+use crate::{Body, Bus, BusError, Commit, Committed};
 
 /// So few that ids are moved all the time.
 pub(super) const TINY: Sweeping = Sweeping { most_waiting: 3, at_once: 2 };
@@ -158,7 +158,7 @@ fn a_full_disk_fails_the_whole_group_and_commits_work_again_when_there_is_space(
     let mut writer = writer(folder.path());
     let large = |owner: &str, n| {
         let mut commit = commit(owner, None, 1, [n]);
-        commit.records[0].body = format!(r#"{{"text":"{}"}}"#, "x".repeat(100_000));
+        commit.records[0].body = Body::parse(format!(r#"{{"text":"{}"}}"#, "x".repeat(100_000))).unwrap();
         commit
     };
     writer.limit_pages(20);

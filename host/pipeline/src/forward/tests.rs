@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Mutex;
 
-use orion_bus::{Commit, NewRecord, RecordKind, SqliteBus};
+use orion_bus::{Body, Commit, NewRecord, RecordKind, SqliteBus};
 use orion_model::{Event, IdBuilder, Labels, LinePlace, Receipt, RecordId, Severity, Status, Timestamp};
 
 use super::*;
@@ -86,7 +86,7 @@ fn record(number: i64, padding: usize) -> NewRecord {
         data: serde_json::Map::from_iter([("padding".to_owned(), "x".repeat(padding).into())]),
         evidence: None,
     };
-    let body = serde_json::to_string(&event).unwrap();
+    let body = Body::of(&event).unwrap();
     NewRecord { kind: RecordKind::Event, id: event.event_id, ts: event.ts, body }
 }
 

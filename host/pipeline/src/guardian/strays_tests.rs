@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use orion_bus::{Bus, Commit, Entry, NewRecord, RecordKind, SqliteBus};
+use orion_bus::{Body, Bus, Commit, Entry, NewRecord, RecordKind, SqliteBus};
 use orion_model::{Event, Fingerprint, IdBuilder, Incident, IncidentStatus, Labels, Severity, Status, Timestamp};
 use tempfile::TempDir;
 use tokio::sync::watch;
@@ -134,7 +134,7 @@ fn event(alert: i64, status: Status, at: i64) -> NewRecord {
         data: serde_json::Map::new(),
         evidence: None,
     };
-    let body = serde_json::to_string(&event).unwrap();
+    let body = Body::of(&event).unwrap();
     NewRecord { kind: RecordKind::Event, id: event.event_id, ts: event.ts, body }
 }
 
@@ -143,7 +143,7 @@ fn read(entry: &Entry) -> Incident {
 }
 
 fn again(entries: &[Entry]) -> impl Iterator<Item = NewRecord> {
-    entries.iter().map(|it| NewRecord { kind: it.kind, id: it.id, ts: it.ts, body: it.body.to_string() })
+    entries.iter().map(|it| NewRecord { kind: it.kind, id: it.id, ts: it.ts, body: Body::parse(&*it.body).unwrap() })
 }
 
 /// What a Guardian says of these events.
@@ -211,7 +211,7 @@ async fn what_the_log_has_said_of_an_open_incident_is_gone_on_behind() {
     let first = event(1, Status::Firing, 1_000);
     let opened = read(&said_of(vec![first.clone()], 1).await[0]);
     let further = Incident { status: IncidentStatus::Updated, revision: 3, ..opened.clone() };
-    let body = serde_json::to_string(&further).unwrap();
+    let body = Body::of(&further).unwrap();
     let given = NewRecord { kind: RecordKind::Incident, id: further.record_id(), ts: further.ts, body };
     let scene = Scene::of(vec![first, given]).await;
     scene.until(2).await;

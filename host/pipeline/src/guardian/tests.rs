@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use orion_bus::{Bus, Commit, NewRecord, RecordKind, SqliteBus};
+use orion_bus::{Body, Bus, Commit, NewRecord, RecordKind, SqliteBus};
 use orion_model::{Clock, Event, Fingerprint, IdBuilder, Labels, Severity, Status, Timestamp};
 use tokio::sync::watch;
 
@@ -133,7 +133,7 @@ async fn live(generation: Generation, events: &[Event], end: Timestamp, drawn: &
             kind: RecordKind::Event,
             id: event.event_id,
             ts: event.ts,
-            body: serde_json::to_string(event).unwrap(),
+            body: Body::of(event).unwrap(),
         };
         let next = offset.map_or(1, |offset: i64| offset + 1);
         let commit = Commit {
@@ -167,7 +167,7 @@ async fn live(generation: Generation, events: &[Event], end: Timestamp, drawn: &
 impl Observer for Revisions {
     fn record(&mut self, record: &NewRecord) {
         if record.kind == RecordKind::Incident {
-            self.insert(record.id.to_string(), record.body.clone());
+            self.insert(record.id.to_string(), record.body.to_string());
         }
     }
 }

@@ -132,7 +132,7 @@ impl Scene {
     fn events(&self) -> Vec<Event> {
         let mut seen = BTreeSet::new();
         for record in &self.records {
-            assert!(seen.insert(record.id), "twice: {}", record.body);
+            assert!(seen.insert(record.id), "twice: {:?}", record.body);
         }
         self.records.iter().map(|record| serde_json::from_str(&record.body).unwrap()).collect()
     }

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use orion_bus::{Bus, Commit, Entry, NewRecord, RecordKind, SqliteBus};
+use orion_bus::{Body, Bus, Commit, Entry, NewRecord, RecordKind, SqliteBus};
 use orion_model::{IdBuilder, Timestamp};
 use orion_trust::SecretKey;
 use tempfile::TempDir;
@@ -25,7 +25,7 @@ pub(super) fn record(n: i64, at: Timestamp) -> NewRecord {
     let kind = RecordKind::ALL[(n * 7 % 5 % 3) as usize];
     let text = "ä".repeat((n * 13 % 40) as usize);
     let body = format!(r#"{{"ts":"{at}","n":{n},"text":"{text}"}}"#);
-    NewRecord { kind, id: IdBuilder::new("test").number(n).finish(), ts: at, body }
+    NewRecord { kind, id: IdBuilder::new("test").number(n).finish(), ts: at, body: Body::parse(body).unwrap() }
 }
 
 pub(super) fn at_day(day: i64, millis: i64) -> Timestamp {

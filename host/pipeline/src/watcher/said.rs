@@ -172,7 +172,7 @@ fn outage_in(entry: &Entry) -> Option<(Condition, Status)> {
 
 #[cfg(test)]
 mod tests {
-    use orion_bus::{Commit, NewRecord, SqliteBus};
+    use orion_bus::{Body, Commit, NewRecord, SqliteBus};
     use orion_model::{Severity, Timestamp};
     use orion_source::SourceError;
 
@@ -211,7 +211,7 @@ mod tests {
         /// An event alone, as it is given back to a Redis that lost it.
         async fn give_back(&self, event: &Event) {
             let owner = format!("restored/{}", event.event_id);
-            let body = serde_json::to_string(event).unwrap();
+            let body = Body::of(event).unwrap();
             let records = vec![NewRecord { kind: RecordKind::Event, id: event.event_id, ts: event.ts, body }];
             self.bus.commit(Commit { owner, records, ..Commit::default() }).await.unwrap();
         }

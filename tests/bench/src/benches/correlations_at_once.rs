@@ -197,7 +197,7 @@ impl Observer for Bodies {
     fn record(&mut self, record: &NewRecord) {
         let body: serde_json::Value = serde_json::from_str(&record.body).unwrap_or_default();
         if let (RecordKind::Incident, Some(id)) = (record.kind, body.get("correlation").and_then(|id| id.as_str())) {
-            self.0.entry(id.to_owned()).or_default().push(record.body.clone());
+            self.0.entry(id.to_owned()).or_default().push(record.body.to_string());
         }
     }
 }

@@ -34,7 +34,7 @@ impl Observer for Recorded {
         if record.kind == RecordKind::Incident {
             self.incidents.extend(serde_json::from_str::<Incident>(&record.body));
         }
-        self.bodies.push(record.body.clone());
+        self.bodies.push(record.body.to_string());
     }
 }
 

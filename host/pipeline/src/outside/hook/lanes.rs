@@ -92,14 +92,14 @@ impl Lanes {
 #[cfg(test)]
 mod tests {
     use futures_util::future::join_all;
-    use orion_bus::{RecordKind, SqliteBus};
+    use orion_bus::{Body, RecordKind, SqliteBus};
     use orion_model::{IdBuilder, Timestamp};
 
     use super::*;
 
     fn record(n: i64) -> NewRecord {
         let id = IdBuilder::new("test").number(n).finish();
-        NewRecord { kind: RecordKind::Event, id, ts: Timestamp::from_millis(n), body: "{}".to_owned() }
+        NewRecord { kind: RecordKind::Event, id, ts: Timestamp::from_millis(n), body: Body::parse("{}").unwrap() }
     }
 
     #[tokio::test]
