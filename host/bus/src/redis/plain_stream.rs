@@ -42,8 +42,8 @@ pub(super) struct PlainStream {
     /// Held over a transaction: what one watches, another one would forget.
     turn: tokio::sync::Mutex<()>,
     own: Mutex<OwnRun>,
-    /// Up to where what others wrote is taken in; `None` where nothing is.
-    taken_in: Mutex<Option<EntryId>>,
+    /// Up to where what others wrote is taken in, from the beginning on; `None` where nobody writes but Orion.
+    taken_in: Option<Mutex<EntryId>>,
 }
 
 /// The whole of a transaction, as long as none of its records is published.
@@ -76,9 +76,15 @@ impl Part {
 }
 
 impl PlainStream {
-    pub(super) fn new(name: String, link: Link) -> Self {
+    /// A stream to which Orion alone writes.
+    pub(super) fn of_own(name: String, link: Link) -> Self {
         let published = format!("{{{name}}}:published");
-        Self { name, published, link, turn: Default::default(), own: Default::default(), taken_in: Default::default() }
+        Self { name, published, link, turn: Default::default(), own: Default::default(), taken_in: None }
+    }
+
+    /// A stream to which others write as well. Until it is said that something of theirs is taken in, nothing is.
+    pub(super) fn of_all(name: String, link: Link) -> Self {
+        Self { taken_in: Some(Mutex::default()), ..Self::of_own(name, link) }
     }
 
     /// What is to be sent for records, in their order. This is most of the work, and needs no server.
@@ -161,7 +167,7 @@ impl PlainStream {
     /// Nothing before this entry is needed: it is taken in, or Orion's own.
     fn needed_from(&self) -> EntryId {
         let own = *self.own.lock().unwrap_or_else(PoisonError::into_inner);
-        let taken_in = *self.taken_in.lock().unwrap_or_else(PoisonError::into_inner);
+        let taken_in = self.taken_in.as_ref().map(|up_to| *up_to.lock().unwrap_or_else(PoisonError::into_inner));
         match taken_in {
             Some(taken_in) if taken_in < own.behind => taken_in,
             _ => own.up_to,
@@ -170,8 +176,9 @@ impl PlainStream {
 
     /// What others wrote up to this entry is taken in, and what comes later will be.
     pub(super) fn taken_in(&self, up_to: &str) {
-        let up_to = EntryId::parse(up_to);
-        *self.taken_in.lock().unwrap_or_else(PoisonError::into_inner) = Some(up_to.unwrap_or_default());
+        if let (Some(taken_in), Some(up_to)) = (&self.taken_in, EntryId::parse(up_to)) {
+            *taken_in.lock().unwrap_or_else(PoisonError::into_inner) = up_to;
+        }
     }
 
     /// From where to read on behind an entry: what this host is known to have published there is passed over.
@@ -238,8 +245,12 @@ mod tests {
     use super::*;
     use crate::RedisServer;
 
+    fn link(server: &Server) -> Link {
+        Link::new(RedisServer::parse(&server.url()).unwrap(), None)
+    }
+
     fn plain_stream(server: &Server) -> PlainStream {
-        PlainStream::new("event".to_owned(), Link::new(RedisServer::parse(&server.url()).unwrap(), None))
+        PlainStream::of_all("event".to_owned(), link(server))
     }
 
     async fn publish(stream: &PlainStream, positions: std::ops::RangeInclusive<u64>) {
@@ -303,7 +314,6 @@ mod tests {
         let is_there = |id: &str| !server.command(&["XRANGE", "event", id, id]).unwrap().is_empty();
         let most = KEPT_ENTRIES + SURPLUS_ENTRIES + RECORDS_AT_ONCE;
         let many = most as u64;
-        stream.taken_in("0-0");
         let early = foreign();
         publish(&stream, 1..=many).await;
         let late = foreign();
@@ -318,8 +328,7 @@ mod tests {
         assert!(!is_there(&early) && !is_there(&late));
         assert!((KEPT_ENTRIES..=most).contains(&length(&server)), "{}", length(&server));
         // Where nobody else writes.
-        let alone = PlainStream { name: "decision".to_owned(), ..plain_stream(&server) };
-        publish(&alone, 4 * many..=5 * many).await;
+        publish(&PlainStream::of_own("decision".to_owned(), link(&server)), 1..=2 * many).await;
         let left: usize = server.command(&["XLEN", "decision"]).unwrap().parse().unwrap();
         assert!((KEPT_ENTRIES..=most).contains(&left), "{left}");
     }

@@ -61,7 +61,12 @@ impl PlainStreams {
         };
         Self {
             server: settings.server.clone(),
-            streams: RecordKind::ALL.map(|kind| PlainStream::new(name(kind.as_str()), link(ANSWER_MILLIS))),
+            streams: RecordKind::ALL.map(|kind| match kind {
+                RecordKind::Event => PlainStream::of_all(name(kind.as_str()), link(ANSWER_MILLIS)),
+                RecordKind::Incident | RecordKind::Decision => {
+                    PlainStream::of_own(name(kind.as_str()), link(ANSWER_MILLIS))
+                }
+            }),
             reader: link(BLOCK_MILLIS + ANSWER_MILLIS),
             dead: format!("{{{}}}:dead", settings.prefix),
             dead_link: link(ANSWER_MILLIS),
