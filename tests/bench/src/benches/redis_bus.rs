@@ -130,8 +130,7 @@ fn xadd(server: &Server, payload: &str) -> Result<f64, BenchError> {
     // The name of the test has commas of its own; the rate is the first number behind it.
     let last = text.lines().last().unwrap_or_default();
     let rates = last.rsplit("\",\"").map(|cell| cell.trim_matches('"')).filter_map(|cell| cell.parse::<f64>().ok());
-    let rate = rates.last().ok_or_else(|| BenchError::Failed { what: WHAT.to_owned(), why: text.into_owned() });
-    rate
+    rates.last().ok_or_else(|| BenchError::Failed { what: WHAT.to_owned(), why: text.into_owned() })
 }
 
 fn empty(server: &Server) -> Result<(), BenchError> {
