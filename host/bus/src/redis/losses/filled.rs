@@ -167,6 +167,31 @@ async fn the_log_is_kept_for_a_host_that_follows_it_again_from_before() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_others_said_at_positions_that_a_host_takes_for_passed_comes_to_its_file() {
+    let mut scene = Scene::new(&["one", "two"]).await;
+    scene.observe(0).await;
+    scene.follow_all().await;
+    // The second host says something that the first one has not read when all is lost. That one fills the server, and goes on far behind it.
+    scene.observe(1).await;
+    scene.hosts[1].follow().await;
+    let said = scene.hosts[1].core.mirrored();
+    assert!(scene.hosts[0].core.mirrored() < said);
+    scene.empty();
+    scene.hosts[0].meet().await;
+    scene.share();
+    scene.observe(0).await;
+    scene.hosts[0].follow().await;
+    assert!(said < scene.hosts[0].core.mirrored());
+    // It is lost again, and the second host, which has seen nothing of it, fills the server.
+    scene.empty();
+    scene.hosts[1].meet().await;
+    scene.share();
+    // It is not started again, and goes on with the connection that it has.
+    scene.hosts[0].meet().await;
+    scene.check().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_host_is_waited_for_from_its_first_word_on() {
     let scene = scene().await;
     for host in &scene.hosts {
