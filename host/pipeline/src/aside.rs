@@ -1,8 +1,8 @@
 //! Inputs that a plugin could not take, kept with its fault for whoever mends it.
 //!
 //! They are state of the stage that called the plugin and are committed with its step, so an input is set aside exactly when the
-//! step that went on without it is done. An answer is kept as a source gives it, an event as it is on the bus: both can be
-//! replayed.
+//! step that went on without it is done. An answer is kept as a source gives it, an event as a correlator may read it, without its
+//! evidence: both can be replayed, and the whole of the event is on the bus at its position.
 
 use std::collections::BTreeSet;
 
